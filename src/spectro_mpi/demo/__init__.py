@@ -1,0 +1,122 @@
+"""Sample data: a small archive of simulated FAST ESA level-2 files, settings and events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from spectro_mpi.demo.damage import DAMAGES, Damage, Expected, plan_damaged, write_file
+from spectro_mpi.demo.orbits import (
+    FIRST_ORBIT,
+    LARGEST_BURST,
+    FilePlan,
+    OrbitPlan,
+    large_burst,
+    plan_orbit,
+)
+from spectro_mpi.demo.templates import SETTINGS, event_rows
+
+__all__ = ["DamagedFile", "DemoSummary", "write_demo"]
+
+
+@dataclass(frozen=True)
+class DamagedFile:
+    """A file that is not as it should be."""
+
+    path: Path
+    orbit: int
+    damage: str  # a word for it
+    description: str
+    expected: Expected  # what a run should report of it: an error, or nothing
+
+
+@dataclass(frozen=True)
+class DemoSummary:
+    """What `write_demo` wrote."""
+
+    directory: Path
+    orbits: int  # with at least one file, damaged or not
+    files: int
+    bytes: int  # of the CDF files
+    events: int  # orbits with a marked cusp crossing
+    large_burst: Path | None
+    damaged: tuple[DamagedFile, ...]
+
+
+def write_demo(
+    directory: Path,
+    orbits: int = 12,
+    seed: int = 0,
+    burst_records: int = 0,
+    damaged: bool = False,
+) -> DemoSummary:
+    """Write FAST_data/YYYY/MM/*.cdf, spectro-mpi.toml and events.csv into `directory`.
+
+    Orbits are consecutive from 13312. The same seed gives the same bytes, and an orbit is the
+    same however many are asked for. `burst_records` adds an electron burst file of that many
+    records to the first orbit, `damaged` ten orbits with a damaged file each after the last
+    (see demo/damage.py).
+
+    Raises FileExistsError if the directory already holds a demo or other data, and ValueError
+    for numbers that make no demo.
+    """
+    if orbits < 1:
+        raise ValueError(f"a demo needs at least one orbit, not {orbits}")
+    if not 0 <= burst_records <= LARGEST_BURST:
+        raise ValueError(f"an orbit has room for 0 to {LARGEST_BURST} burst records")
+    _refuse_to_overwrite(directory)
+
+    plans = [plan_orbit(FIRST_ORBIT + index, seed) for index in range(orbits)]
+    written: list[Path] = []
+    for plan in plans:
+        written += [_write(directory, plan, file) for file in plan.files]
+    burst = None
+    if burst_records:
+        burst = _write(directory, plans[0], large_burst(plans[0], burst_records))
+        written.append(burst)
+    spoiled = []
+    for index, damage in enumerate(DAMAGES if damaged else ()):
+        plan = plan_orbit(FIRST_ORBIT + orbits + index, seed)
+        bad, good = _write_damaged(directory, plan, damage)
+        spoiled.append(bad)
+        written += [bad.path, *good]
+
+    rows = event_rows(plans)
+    (directory / "events.csv").write_text("\n".join(rows) + "\n", encoding="utf-8", newline="\n")
+    (directory / "spectro-mpi.toml").write_text(SETTINGS, encoding="utf-8", newline="\n")
+    return DemoSummary(
+        directory=directory,
+        orbits=orbits + len(spoiled),
+        files=len(written),
+        bytes=sum(path.stat().st_size for path in written),
+        events=len(rows) - 1,
+        large_burst=burst,
+        damaged=tuple(spoiled),
+    )
+
+
+def _refuse_to_overwrite(directory: Path) -> None:
+    data = directory / "FAST_data"
+    for path in (directory / "spectro-mpi.toml", directory / "events.csv", data):
+        if path.exists() and (path != data or not data.is_dir() or any(data.iterdir())):
+            raise FileExistsError(f"{path} exists: choose another directory for the demo")
+
+
+def _write(directory: Path, orbit: OrbitPlan, file: FilePlan) -> Path:
+    path = _folder(directory, file) / file.name
+    write_file(path, orbit, file)
+    return path
+
+
+def _write_damaged(
+    directory: Path, orbit: OrbitPlan, damage: Damage
+) -> tuple[DamagedFile, list[Path]]:
+    file, good = plan_damaged(orbit, damage)
+    path = damage.path(_folder(directory, file), file)
+    damage.write(path, orbit, file)
+    bad = DamagedFile(path, orbit.orbit, damage.name, damage.description, damage.expected)
+    return bad, [_write(directory, orbit, other) for other in good]
+
+
+def _folder(directory: Path, file: FilePlan) -> Path:
+    return directory / "FAST_data" / file.folder

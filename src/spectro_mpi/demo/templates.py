@@ -1,0 +1,109 @@
+"""The settings file and the list of cusp events that go with the sample data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+
+import numpy as np
+
+from spectro_mpi.demo.orbits import OrbitPlan
+
+_EVENT_COLUMNS = (
+    "Orbit Number",
+    *(f"{name} {edge} Index" for name in ("ees", "ies") for edge in ("min", "Max")),
+    *(f"{name} {edge} Time" for name in ("ees", "ies") for edge in ("Start", "End")),
+)
+
+SETTINGS = """\
+# Settings of spectro-mpi. Run with:  mpirun -n 4 spectro-mpi run spectro-mpi.toml
+# Lines that are commented out show the default.
+
+run_id = "fast"          # names the run directory: OUTPUT/RUN_ID
+input = "FAST_data"      # searched recursively for fa_esa_l2_*.cdf; relative to this file
+output = "runs"
+
+[select]
+# orbits = ""            # all of them; or "13312-13400,13500"
+# skip = []              # orbits to leave out
+# instruments = ["ees", "eeb", "ies", "ieb"]   # electron/ion survey (s) and burst (b)
+
+[data]
+# preset = "fast-esa"    # what kind of files the input is
+quantity = "counts"      # summed over a category's angles; or "eflux", averaged over them
+# chunk_records = 4096   # records in memory at a time
+
+[pitch_angles]           # degrees, [from, to); 0 is downgoing in the northern hemisphere
+all = [[0, 360]]
+downgoing = [[0, 30], [330, 360]]
+upgoing = [[150, 210]]
+perpendicular = [[40, 140], [210, 330]]
+
+[extrema]                # the axis limits that all orbits share
+# max_percentile = 95.0  # the colour scale ends at this percentile of all values
+# energy_coverage = 0.99 # the energy axis ends where this part of the data lies below
+
+[plot]
+scales = [["linear", "log"]]             # pairs of energy and colour scale
+# limits = ["given_extrema", "raw"]      # common limits, and each figure's own
+# kinds = ["pitch-angle", "instrument-grid"]
+# category_limits = "own"                # or "instrument": rows that compare with each other
+# dpi = 200
+# panel_size = [12.0, 3.0]               # inches
+# colormap = ""                          # by scale pair: viridis, cividis, plasma, inferno
+# y_label = "Energy (eV)"
+# z_label = "Counts"
+events = "events.csv"                    # marked cusp crossings; relative to this file
+# zoom_minutes = 6.25                    # around an event
+
+[run]
+# flush_batch_size = 10                  # items written at a time
+# flush_interval_seconds = 30.0
+# log_flush_batch_size = 0               # 0: as flush_batch_size
+# orbit_timeout_seconds = 60.0
+# instrument_timeout_seconds = 30.0
+# retry_timeouts = true
+# isolation = "process"                  # a damaged file costs one item; "none" is faster
+# memory_limit_mb = 0                    # 0: no limit
+# schedule = "balanced"                  # "snake" keeps each worker to its own stack
+
+# Limits set by hand, for an instrument or for one of its categories ("ees.upgoing"):
+# [axes.ees]
+# y_min = 5.0
+# y_max = 30000.0
+# z_min = 1.0
+# z_max = 4000.0
+"""
+
+
+def event_rows(orbits: Iterable[OrbitPlan]) -> list[str]:
+    """Lines of the event list, header first; one for each orbit that crosses the cusp.
+
+    The indices are the first and last record of the instrument's file (its highest version)
+    that lies in the cusp, counted from 0; the times are UTC.
+    """
+    rows = [",".join(_EVENT_COLUMNS)]
+    for orbit in orbits:
+        marked = [_marked_records(orbit, name) for name in ("ees", "ies")]
+        indices = [str(index) for mark in marked if mark for index in mark[:2]]
+        times = [_utc(time) for mark in marked if mark for time in mark[2:]]
+        if all(marked):
+            rows.append(",".join([str(orbit.orbit), *indices, *times]))
+    return rows
+
+
+def _marked_records(orbit: OrbitPlan, instrument: str) -> tuple[int, int, float, float] | None:
+    """First and last record in the cusp, and their times; None if the file misses it."""
+    cusp, file = orbit.cusp, orbit.best_file(instrument)
+    if cusp is None or file is None:
+        return None
+    starts = file.record_starts()
+    (inside,) = np.nonzero((starts >= cusp.start) & (starts <= cusp.end))
+    if not len(inside):
+        return None
+    first, last = int(inside[0]), int(inside[-1])
+    return first, last, float(starts[first]), float(starts[last])
+
+
+def _utc(time: float) -> str:
+    return datetime.fromtimestamp(time, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,79 @@
+"""Where FAST flies: a Kepler orbit over both poles, in the Earth's dipole field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+ORBIT_SECONDS = 7980.0
+
+_EARTH_RADIUS, _PERIGEE, _APOGEE = 6371.0, 350.0, 4175.0  # km
+_INCLINATION = 83.0  # degrees
+_LOSS_ALTITUDE = 100.0  # km: a particle that mirrors below it meets the atmosphere
+
+
+@dataclass(frozen=True)
+class Track:
+    """FAST's path over one orbit, over noon on one side of the pole and midnight on the other."""
+
+    start: float  # s since 1970, at the ascending equator crossing
+    apogee_latitude: float  # degrees from the equator along the path: 90 is over the north pole
+    dipole_tilt: float  # degrees that magnetic latitude differs from the geographic
+    noon_first: bool  # going north it flies over the day side, going south over the night side
+
+    def conditions(self, time: Floats) -> Conditions:
+        """Where FAST is at the given times, s since 1970."""
+        semi_major = _EARTH_RADIUS + (_PERIGEE + _APOGEE) / 2
+        eccentricity = (_APOGEE - _PERIGEE) / 2 / semi_major
+        perigee = np.deg2rad(self.apogee_latitude - 180.0)
+        # Mean anomaly since perigee; zero argument of latitude (the node) is at the orbit's start.
+        at_node = _mean_anomaly(-perigee, eccentricity)
+        mean = at_node + 2 * np.pi * (time - self.start) / ORBIT_SECONDS
+        eccentric = mean
+        for _ in range(8):  # Kepler's equation; converges as eccentricity**8
+            eccentric = mean + eccentricity * np.sin(eccentric)
+        radius = semi_major * (1 - eccentricity * np.cos(eccentric))
+        true = 2 * np.arctan2(
+            np.sqrt(1 + eccentricity) * np.sin(eccentric / 2),
+            np.sqrt(1 - eccentricity) * np.cos(eccentric / 2),
+        )
+        along = true + perigee
+        latitude = np.rad2deg(np.arcsin(np.sin(np.deg2rad(_INCLINATION)) * np.sin(along)))
+        magnetic = np.deg2rad(np.clip(latitude + self.dipole_tilt, -89.0, 89.0))
+        invariant = np.arccos(np.minimum(np.cos(magnetic) * np.sqrt(_EARTH_RADIUS / radius), 1.0))
+        sunward = np.cos(along) if self.noon_first else -np.cos(along)
+        mirror_ratio = ((_EARTH_RADIUS + _LOSS_ALTITUDE) / radius) ** 3
+        return Conditions(
+            time=time,
+            invariant_latitude=np.rad2deg(invariant),
+            altitude=radius - _EARTH_RADIUS,
+            north=magnetic > 0,
+            sunward=sunward,
+            loss_cone=np.rad2deg(np.arcsin(np.sqrt(np.minimum(mirror_ratio, 1.0)))),
+        )
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Where FAST is; arrays of shape (record,)."""
+
+    time: Floats  # s since 1970
+    invariant_latitude: Floats  # degrees
+    altitude: Floats  # km
+    north: npt.NDArray[np.bool_]
+    sunward: Floats  # 1 on the equator under noon, 0 over the pole, -1 under midnight
+    loss_cone: Floats  # degrees, half angle
+
+    @property
+    def day(self) -> npt.NDArray[np.bool_]:
+        return self.sunward > 0
+
+
+def _mean_anomaly(true: float, eccentricity: float) -> float:
+    half = np.sqrt((1 - eccentricity) / (1 + eccentricity)) * np.tan(true / 2)
+    eccentric = 2 * np.arctan(half)
+    return float(eccentric - eccentricity * np.sin(eccentric))
