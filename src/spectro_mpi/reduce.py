@@ -1,0 +1,127 @@
+"""Reduce: (time, pitch angle, energy) → (category, time, energy).
+
+Pure array science: no files, no MPI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectro_mpi.instruments import Distribution, is_measured
+
+Categories = Mapping[str, Sequence[tuple[float, float]]]
+"""Name → intervals [lo, hi) of pitch angle, degrees within 0 to 360."""
+
+_SLAB_RECORDS = 128
+"""Records worked on at a time, so that what is computed between stays in the cache."""
+
+
+def reduce_distribution(
+    distribution: Distribution, categories: Categories, quantity: str
+) -> NDArray[np.float32]:
+    """Sum ("counts") or average ("eflux", weighted by solid angle) over each category's bins.
+
+    A bin belongs to a category if its own pitch angle, mod 360, lies in one of its intervals.
+    Returns (category, record, channel); a cell without a valid bin is NaN.
+    """
+    records, _, channels = distribution.values.shape
+    reduced = np.full((len(categories), records, channels), np.nan, np.float32)
+    edges, members = _segments(categories)
+    for rows, bins, used in _blocks(distribution):
+        values = distribution.values[rows, :bins, :used]
+        angle = distribution.pitch_angle[rows, :bins, :used]
+        present = is_measured(angle) & (values != distribution.value_fill)
+        if values.dtype.kind == "f":
+            present &= is_measured(values)
+        weight = None
+        if distribution.weight is not None:
+            weight = distribution.weight[rows, :bins, :used]
+            present &= is_measured(weight)
+        segment = np.where(present, _segment_of(angle, edges), members.shape[1] - 1)
+        for category, of_segment in enumerate(members):
+            chosen = of_segment[segment]
+            reduced[category, rows, :used] = (
+                _sum(values, chosen) if quantity == "counts" else _mean(values, chosen, weight)
+            )
+    return reduced
+
+
+def _blocks(
+    distribution: Distribution,
+) -> Iterator[tuple[slice | NDArray[np.intp], int, int]]:
+    """Valid records with the same numbers of bins and channels, a slab at a time.
+
+    A number beyond the arrays is a fill value or damage: such a record has no valid bin.
+    """
+    _, bins, channels = distribution.values.shape
+    nbins, nenergy = distribution.nbins.astype(np.intp), distribution.nenergy.astype(np.intp)
+    usable = distribution.valid & (nbins <= bins) & (nenergy <= channels)
+    usable &= (nbins > 0) & (nenergy > 0)
+    shape = np.where(usable, nbins * (channels + 1) + nenergy, 0)
+    for one in np.unique(shape[usable]):
+        rows = np.flatnonzero(shape == one)
+        for first in range(0, len(rows), _SLAB_RECORDS):
+            slab = rows[first : first + _SLAB_RECORDS]
+            contiguous = slab[-1] - slab[0] + 1 == len(slab)
+            yield (
+                slice(slab[0], slab[-1] + 1) if contiguous else slab,
+                int(one // (channels + 1)),
+                int(one % (channels + 1)),
+            )
+
+
+def _segments(categories: Categories) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Cut 0 to 360 at every interval's ends: (edges, members).
+
+    Segment i lies between edges i − 1 and i (none before the first edge); `members` is
+    (category, segment) with one more segment at its end that belongs to no category.
+    """
+    ends = {end for intervals in categories.values() for interval in intervals for end in interval}
+    edges = np.array(sorted(ends))
+    members = np.zeros((len(categories), len(edges) + 2), bool)
+    for row, intervals in enumerate(categories.values()):
+        for low, high in intervals:
+            members[row, np.searchsorted(edges, low) + 1 : np.searchsorted(edges, high) + 1] = True
+    # A float32 angle is at or above an edge if it is at or above the next float32 from there.
+    rounded = edges.astype(np.float32)
+    below = rounded < edges
+    rounded[below] = np.nextafter(rounded[below], np.float32(np.inf))
+    return rounded, members
+
+
+def _segment_of(angle: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The segment each pitch angle, mod 360, lies in; shape of `angle`."""
+    if np.any(angle < 0) or np.any(angle >= 360):
+        with np.errstate(invalid="ignore"):
+            angle = np.mod(angle, np.float32(360))
+        angle[angle >= 360] = 0  # a tiny negative angle rounds up to 360
+    segment = np.zeros(angle.shape, np.uint8)
+    for edge in edges:
+        segment += angle >= edge
+    return segment
+
+
+def _sum(values: NDArray[Any], chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(record, channel) sums over bins; NaN where no bin is chosen."""
+    total: NDArray[np.float32]
+    total = np.einsum("rbc,rbc->rc", values.astype(np.float32), chosen.astype(np.float32))
+    total[~chosen.any(axis=1)] = np.nan
+    return total
+
+
+def _mean(
+    values: NDArray[Any], chosen: NDArray[np.bool_], weight: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """(record, channel) means over bins, in double precision; NaN where no bin is chosen."""
+    weights = chosen.astype(np.float64)
+    if weight is not None:
+        weights[chosen] = weight[chosen]
+    total = np.einsum("rbc,rbc->rc", np.where(chosen, values, 0.0), weights, dtype=np.float64)
+    summed = weights.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(summed > 0, total / summed, np.nan)
+    return mean.astype(np.float32)
