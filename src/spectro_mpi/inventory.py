@@ -1,0 +1,151 @@
+"""Find the items of a run: input files by name and size, none of them opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from spectro_mpi.config import Config, Select
+from spectro_mpi.errors import UserError
+from spectro_mpi.instruments import fast_esa
+
+
+@dataclass(frozen=True)
+class InputPath:
+    """The file of one instrument of an item."""
+
+    instrument: str
+    path: str
+    size: int
+    """Bytes."""
+    version: int
+
+
+@dataclass(frozen=True)
+class Item:
+    """The unit of work: for FAST one orbit with its up to four instrument files."""
+
+    id: str
+    start: datetime
+    """Start of data by the earliest file name, UTC."""
+    files: tuple[InputPath, ...]
+    """At most one an instrument, in the order of `select.instruments`."""
+
+    @property
+    def size(self) -> int:
+        """Sum of the files' bytes."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """What items are sorted by: orbits by number."""
+        return item_order(self.id)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a search of the input found."""
+
+    items: tuple[Item, ...]
+    """Sorted by id."""
+    unknown: tuple[str, ...]
+    """Paths of CDF files whose names do not parse."""
+    superseded: int
+    """Number of files left out because a higher version is there."""
+
+    @property
+    def empty_files(self) -> list[str]:
+        """Paths of files of 0 bytes; their items will record an error."""
+        return [file.path for item in self.items for file in item.files if not file.size]
+
+
+_Found = tuple[fast_esa.FileName, InputPath]
+
+
+def item_order(item_id: str) -> tuple[int, str]:
+    """Sort key of item ids: numbers by value, then names by letter."""
+    return (int(item_id), "") if item_id.isdecimal() else (1 << 62, item_id)
+
+
+def take_inventory(config: Config) -> Inventory:
+    """Search `config.input`; raises `UserError` if it is missing or holds nothing to do."""
+    root = Path(config.input)
+    if not root.is_dir():
+        what = "is not a directory" if root.exists() else "does not exist"
+        raise UserError(f'input = "{root}" {what}; set `input` to the directory of the CDF files')
+    best: dict[tuple[int, str], _Found] = {}
+    unknown, matching = [], 0
+    for path, size in sorted(_cdf_files(root)):
+        name = fast_esa.parse_name(os.path.basename(path))  # noqa: PTH119 - 200,000 of them
+        if name is None:
+            if not os.path.basename(path).startswith("fa_k0_"):  # noqa: PTH119
+                unknown.append(path)
+            continue
+        if not _is_selected(name, config.select):
+            continue
+        matching += 1
+        key = (name.orbit, name.instrument)
+        rank = (name.version, name.start)
+        # Of equals the first path stays, so that the choice does not depend on the search.
+        if key not in best or rank > (best[key][0].version, best[key][0].start):
+            best[key] = (name, InputPath(name.instrument, path, size, name.version))
+    items = _items(best.values(), config.select.instruments)
+    if not items:
+        raise UserError(
+            f'input = "{root}" holds no FAST ESA level-2 file that [select] lets through '
+            f"(fa_esa_l2_ees_20000101001737_13312_v01.cdf is such a name; "
+            f"{len(unknown)} other CDF files are there)"
+        )
+    return Inventory(items, tuple(unknown), matching - len(best))
+
+
+def _items(found: Iterable[_Found], instruments: tuple[str, ...]) -> tuple[Item, ...]:
+    files: dict[int, list[InputPath]] = {}
+    starts: dict[int, datetime] = {}
+    for name, file in found:
+        files.setdefault(name.orbit, []).append(file)
+        starts[name.orbit] = min(name.start, starts.get(name.orbit, name.start))
+    return tuple(
+        Item(
+            str(orbit),
+            starts[orbit],
+            tuple(sorted(files[orbit], key=lambda file: instruments.index(file.instrument))),
+        )
+        for orbit in sorted(files)
+    )
+
+
+def _is_selected(name: fast_esa.FileName, select: Select) -> bool:
+    ranges = select.orbit_ranges
+    return (
+        name.instrument in select.instruments
+        and name.orbit not in select.skip
+        and (not ranges or any(low <= name.orbit <= high for low, high in ranges))
+    )
+
+
+def _cdf_files(root: Path) -> Iterator[tuple[str, int]]:
+    """(path, bytes) of every CDF file below `root`; links are followed, circles are not."""
+    seen = set()
+    pending = [str(root)]
+    while pending:
+        folder = pending.pop()
+        status = os.stat(folder)  # noqa: PTH116
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        try:
+            entries = list(os.scandir(folder))
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be searched: {error.strerror}") from None
+        for entry in entries:
+            if entry.is_dir():
+                pending.append(entry.path)
+            elif entry.name.lower().endswith(".cdf"):
+                try:
+                    yield entry.path, entry.stat().st_size
+                except OSError:
+                    yield entry.path, 0  # a link to nothing; reading it will tell
