@@ -1,0 +1,268 @@
+"""What is done: progress.json and its journal.
+
+A batch costs one fsynced line appended to the journal; the journal is folded into progress.json
+now and then, so that state costs O(items) over a run. Entries say what is so (an item is done, its
+errors, its shard), never what changed, so applying one twice does no harm.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spectro_mpi.atomic import sync_directory, write_atomic
+from spectro_mpi.config import ScalePair
+from spectro_mpi.errors import Failure, RunError
+from spectro_mpi.inventory import item_order
+
+PHASES = ("reduce", "plot")
+SCHEMA_VERSION = 1
+PROGRESS = "progress.json"
+JOURNAL = "progress.journal"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One line of the journal: items that are settled in a phase, all their output on disk."""
+
+    phase: str
+    items: tuple[str, ...]
+    failures: Mapping[str, tuple[Failure, ...]]
+    """Item → what of it could not be done in this phase; the rest of the item is on disk."""
+    shard: str = ""
+    """Name of the shard written with the batch (phase reduce)."""
+    held: tuple[str, ...] = ()
+    """Those of the items that the shard holds: the others have no data."""
+
+
+@dataclass
+class Progress:
+    """The state of a run. `settled` items are not tried again: done, or failed."""
+
+    run_id: str
+    items_total: int = 0
+    settled: dict[str, set[str]] = field(default_factory=lambda: {phase: set() for phase in PHASES})
+    failures: dict[str, tuple[Failure, ...]] = field(default_factory=dict)
+    """Item → its failures, of all phases."""
+    shards: dict[str, str] = field(default_factory=dict)
+    """Item → name of the shard that holds it."""
+    extrema_basis: str = ""
+    """Digest of what extrema.json was made from."""
+    plotted_extrema: str = ""
+    """Digest of the extrema the settled figures were drawn with."""
+
+    def completed(self, phase: str) -> list[str]:
+        """Items whose output of `phase` and of those before it is whole, sorted."""
+        upto = PHASES[: PHASES.index(phase) + 1]
+        return _sorted(
+            item
+            for item in self.settled[phase]
+            if not any(one.phase in upto for one in self.failures.get(item, ()))
+        )
+
+    def apply(self, batch: Batch) -> None:
+        """Take in one batch."""
+        for item in batch.items:
+            self.settled[batch.phase].add(item)
+            others = tuple(f for f in self.failures.get(item, ()) if f.phase != batch.phase)
+            failures = others + tuple(batch.failures.get(item, ()))
+            if failures:
+                self.failures[item] = failures
+            else:
+                self.failures.pop(item, None)
+            if item in batch.held:
+                self.shards[item] = batch.shard
+
+    def forget(self, items: Iterable[str], phases: Iterable[str] = PHASES) -> None:
+        """Have items done again, from the first of `phases` on; what is on disk stays for now."""
+        phases = tuple(phases)
+        for item in items:
+            for phase in phases:
+                self.settled[phase].discard(item)
+            kept = tuple(f for f in self.failures.pop(item, ()) if f.phase not in phases)
+            if kept:
+                self.failures[item] = kept
+
+    def to_json(self, scales: Iterable[ScalePair]) -> dict[str, Any]:
+        """The content of progress.json (its contract is in docs/formats.md)."""
+        errors = {}
+        for item in _sorted(self.failures):
+            first, *others = (asdict(failure) for failure in self.failures[item])
+            errors[item] = first | {
+                "others": others,
+                "settled": [phase for phase in PHASES if item in self.settled[phase]],
+            }
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "run_id": self.run_id,
+            "items_total": self.items_total,
+            "completed": {phase: self.completed(phase) for phase in PHASES},
+            "errors": errors,
+            "shards": {item: self.shards[item] for item in _sorted(self.shards)},
+            "extrema_basis": self.extrema_basis,
+            "plotted_extrema": self.plotted_extrema,
+            **self._flat_lists(scales),
+        }
+
+    def _flat_lists(self, scales: Iterable[ScalePair]) -> dict[str, Any]:
+        """`{instrument}_{y}_{z}_error-{reason}` and `{y}_{z}_last_orbit`, for older readers."""
+        flat: dict[str, Any] = {}
+        done = self.completed("plot")
+        for y_scale, z_scale in scales:
+            for item in _sorted(self.failures):
+                for one in self.failures[item]:
+                    key = f"{one.instrument}_{y_scale}_{z_scale}_error-{one.reason}"
+                    listed = flat.setdefault(key, [])
+                    if item not in listed:
+                        listed.append(item)
+            if done:
+                flat[f"{y_scale}_{z_scale}_last_orbit"] = done[-1]
+        return dict(sorted(flat.items()))
+
+
+def load_progress(run_dir: Path, run_id: str) -> Progress:
+    """progress.json and the journal after it; an empty `Progress` if there are none.
+
+    Raises `RunError` where progress.json is not what this program wrote.
+    """
+    progress = Progress(run_id)
+    path = run_dir / PROGRESS
+    try:
+        _read_folded(json.loads(path.read_bytes()), progress)
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{path}: is damaged ({type(error).__name__}: {error}); "
+            "move it away and run again to rebuild it, or start over with --fresh"
+        ) from None
+    for entry in _journal_entries(run_dir / JOURNAL):
+        _apply_entry(progress, entry)
+    return progress
+
+
+class ProgressKeeper:
+    """The writer's hand on the state: journals batches, folds them into progress.json."""
+
+    def __init__(self, run_dir: Path, run_id: str, scales: Iterable[ScalePair]) -> None:
+        self.state = load_progress(run_dir, run_id)
+        self._run_dir = run_dir
+        self._scales = tuple(scales)
+        self._journal: Any = None
+        self._entries = sum(1 for _ in _journal_entries(run_dir / JOURNAL))
+        if (run_dir / JOURNAL).exists():
+            self.fold()  # takes away a line a killed run left half-written
+
+    def journal(self, batch: Batch) -> None:
+        """Record a batch whose output is on disk; durable on return. Raises `OSError`."""
+        self.state.apply(batch)
+        self._append(
+            {
+                "phase": batch.phase,
+                "items": batch.items,
+                "failures": {
+                    item: [asdict(failure) for failure in failures]
+                    for item, failures in batch.failures.items()
+                },
+                "shard": batch.shard,
+                "held": batch.held,
+            }
+        )
+
+    def forget(self, items: Iterable[str], phases: Iterable[str] = PHASES) -> None:
+        """Have items done again; durable on return. Raises `OSError`."""
+        items, phases = tuple(items), tuple(phases)
+        self.state.forget(items, phases)
+        self._append({"forget": items, "phases": phases})
+
+    def note(self, **facts: int | str) -> None:
+        """Set plain fields (`items_total` and the digests); durable on return."""
+        if any(getattr(self.state, name) != value for name, value in facts.items()):
+            for name, value in facts.items():
+                setattr(self.state, name, value)
+            self._append({"note": facts})
+
+    def fold(self) -> None:
+        """Rewrite progress.json and drop the journal. Raises `OSError`."""
+        content = json.dumps(self.state.to_json(self._scales), indent=1) + "\n"
+        path = self._run_dir / PROGRESS
+        write_atomic(path, content.encode())
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+        (self._run_dir / JOURNAL).unlink(missing_ok=True)
+        sync_directory(self._run_dir)
+        self._entries = 0
+
+    def fold_if_due(self) -> None:
+        """Fold once the journal outgrows the state it would be folded into."""
+        if self._entries > max(100, len(self.state.settled["reduce"]) // 10):
+            self.fold()
+
+    def close(self) -> None:
+        """Fold what is in the journal, if anything."""
+        if self._entries:
+            self.fold()
+
+    def _append(self, entry: Mapping[str, Any]) -> None:
+        if self._journal is None:
+            self._journal = (self._run_dir / JOURNAL).open("ab")
+            sync_directory(self._run_dir)
+        self._journal.write(json.dumps(entry).encode() + b"\n")
+        self._journal.flush()
+        os.fsync(self._journal.fileno())
+        self._entries += 1
+
+
+def _read_folded(table: dict[str, Any], progress: Progress) -> None:
+    if table["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema_version is {table['schema_version']}, not {SCHEMA_VERSION}")
+    progress.items_total = table["items_total"]
+    progress.shards = dict(table["shards"])
+    progress.extrema_basis = table["extrema_basis"]
+    progress.plotted_extrema = table["plotted_extrema"]
+    for phase in PHASES:
+        progress.settled[phase] = set(table["completed"][phase])
+    for item, error in table["errors"].items():
+        progress.failures[item] = tuple(_failure(one) for one in (error, *error["others"]))
+        for phase in error["settled"]:
+            progress.settled[phase].add(item)
+
+
+def _apply_entry(progress: Progress, entry: dict[str, Any]) -> None:
+    if "note" in entry:
+        for name, value in entry["note"].items():
+            setattr(progress, name, value)
+    elif "forget" in entry:
+        progress.forget(entry["forget"], entry["phases"])
+    else:
+        failures = {
+            item: tuple(_failure(one) for one in ones) for item, ones in entry["failures"].items()
+        }
+        items, held = tuple(entry["items"]), tuple(entry["held"])
+        progress.apply(Batch(entry["phase"], items, failures, entry["shard"], held))
+
+
+def _journal_entries(path: Path) -> Iterable[dict[str, Any]]:
+    """The whole lines of a journal; the last may be torn, and what follows a torn one is void."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return
+    for line in content.split(b"\n")[:-1]:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            return
+
+
+def _failure(table: Mapping[str, Any]) -> Failure:
+    return Failure(**{name: table[name] for name in ("instrument", "phase", "reason", "message")})
+
+
+def _sorted(items: Iterable[str]) -> list[str]:
+    return sorted(items, key=item_order)
