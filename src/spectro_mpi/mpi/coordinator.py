@@ -1,0 +1,261 @@
+"""The coordinator: hands out tasks phase by phase, merges extrema, shows progress."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from spectro_mpi.config import Config
+from spectro_mpi.display import Display
+from spectro_mpi.errors import Failure
+from spectro_mpi.extrema import Tallies, flat_extrema, merge_tallies
+from spectro_mpi.mpi.messages import (
+    Assign,
+    Begin,
+    Collect,
+    Done,
+    Drain,
+    Drained,
+    EndPhase,
+    Forget,
+    Message,
+    Note,
+    Partial,
+    PhaseCommitted,
+    Status,
+    StopRequest,
+    ToCoordinator,
+    WorkerFinish,
+    WriteExtrema,
+    WriterFinish,
+)
+from spectro_mpi.mpi.transport import Transport
+from spectro_mpi.phases import Task, Workspace
+from spectro_mpi.progress import PHASES
+from spectro_mpi.run import RunPlan, extrema_basis, extrema_digest, read_extrema
+from spectro_mpi.schedule import Feeder, snake
+
+log = logging.getLogger(__name__)
+
+AHEAD = 2
+"""Tasks a worker has: the one it computes and the one it goes on with."""
+
+
+class Coordinator:
+    """Goes through the phases: reduce, gather the extrema, plot.
+
+    Within a phase: `_begin_phase` deals the stacks, each `Done` feeds a worker, the last one makes
+    the writer commit, and `PhaseCommitted` leads on.
+    """
+
+    accepts = ToCoordinator
+
+    def __init__(
+        self,
+        transport: Transport,
+        config: Config,
+        plan: RunPlan,
+        workers: Sequence[int],
+        writer: int,
+        display: Display,
+    ) -> None:
+        self.finished = False
+        self.stopped_by = ""
+        """What asked for a stop; empty: nothing did."""
+        self._transport = transport
+        self._config = config
+        self._plan = plan
+        self._progress = plan.progress
+        self._place = {rank: place for place, rank in enumerate(workers)}
+        """Worker rank → number of its stack."""
+        self._writer = writer
+        self._display = display
+        self._workspace = Workspace(config, config.run_dir, read_extrema(config.run_dir))
+        self._phase = ""
+        self._feeder: Feeder[Task] = Feeder([])
+        self._tasks: dict[str, Task] = {}
+        self._assigned = dict.fromkeys(workers, 0)
+        self._outstanding = 0
+        """Tasks assigned to all workers together, not done or given back yet."""
+        self._phase_open = False
+        self._results = 0
+        self._then: Callable[[], None] = self._finish
+        self._tallies: Tallies = {}
+        self._partials = 0
+
+    def start(self) -> None:
+        """Send the first messages."""
+        for first, items in self._plan.retried.items():
+            self._tell_writer(Forget(items, PHASES[PHASES.index(first) :]))
+        self._tell_writer(Note({"items_total": len(self._plan.items)}))
+        if self._plan.reduce:
+            self._begin_phase("reduce", self._plan.reduce, self._gather)
+        else:
+            self._begin_plot()
+
+    def handle(self, message: Message) -> None:
+        """Take in one message."""
+        match message:
+            case Done():
+                self._take_in(message)
+            case Drained():
+                self._count(message.worker, -message.tasks)
+                self._end_phase_if_complete()
+            case PhaseCommitted():
+                self._progress.shards |= message.shards
+                self._then()
+            case Partial():
+                merge_tallies(self._tallies, message.tallies)
+                self._partials += 1
+                if self._partials == len(self._place):
+                    self._write_extrema()
+            case Status():
+                self._display.status(message.worker, message.text)
+            case StopRequest():
+                self._stop(message.why)
+            case _:
+                raise TypeError(f"a coordinator does not take {message}")
+
+    def step(self) -> bool:
+        """Refresh the display; nothing to wait for."""
+        self._display.refresh()
+        return False
+
+    def _begin_phase(self, phase: str, tasks: list[Task], then: Callable[[], None]) -> None:
+        stacks = snake(tasks, len(self._place))
+        self._phase, self._then, self._results = phase, then, 0
+        self._tasks = {task.item.id: task for task in tasks}
+        self._feeder = Feeder(stacks, self._config.run.schedule == "balanced")
+        percents = [stack.percent for stack in stacks]
+        log.info(
+            "phase %s: %d items on %d workers, loads %.1f to %.1f %%",
+            phase,
+            len(tasks),
+            len(stacks),
+            min(percents),
+            max(percents),
+        )
+        self._display.begin(phase, len(tasks))
+        self._phase_open = True
+        for rank in self._place:
+            self._tell_worker(rank, Begin(phase, self._workspace))
+            self._feed(rank)
+        self._end_phase_if_complete()
+
+    def _feed(self, rank: int) -> None:
+        if self.stopped_by:
+            return
+        tasks: list[Task] = []
+        while self._assigned[rank] + len(tasks) < AHEAD:
+            task = self._feeder.next_for(self._place[rank])
+            if task is None:
+                break
+            tasks.append(task)
+        if tasks:
+            self._count(rank, len(tasks))
+            self._tell_worker(rank, Assign(tuple(tasks)))
+
+    def _count(self, rank: int, tasks: int) -> None:
+        self._assigned[rank] += tasks
+        self._outstanding += tasks
+
+    def _take_in(self, done: Done) -> None:
+        task = self._tasks[done.item]
+        self._count(done.worker, -1)
+        if task.is_restore and done.failures:
+            # What the store was to give back must be made again.
+            log.warning("item %s cannot be read from %s: reduced again", done.item, task.shard)
+            self._redo(done.worker, replace(task, shard=""))
+            return
+        if not task.is_restore:
+            self._results += 1
+            self._note_failures(task, done.failures)
+        self._display.advance(done.worker, len(done.failures))
+        self._feed(done.worker)
+        self._end_phase_if_complete()
+
+    def _redo(self, rank: int, task: Task) -> None:
+        self._tasks[task.item.id] = task
+        self._progress.shards.pop(task.item.id)
+        self._count(rank, 1)
+        self._tell_worker(rank, Assign((task,)))
+
+    def _note_failures(self, task: Task, failures: tuple[Failure, ...]) -> None:
+        before = tuple(
+            one for one in self._progress.failures.get(task.item.id, ()) if one.phase != self._phase
+        )
+        self._progress.settled[self._phase].add(task.item.id)
+        if before or failures:
+            self._progress.failures[task.item.id] = before + failures
+
+    def _end_phase_if_complete(self) -> None:
+        if not self._phase_open or self._outstanding:
+            return
+        if not self.stopped_by and len(self._feeder):
+            return
+        self._phase_open = False
+        self._display.end()
+        self._tell_writer(EndPhase(self._results))
+
+    def _gather(self) -> None:
+        if self.stopped_by:
+            self._finish()
+            return
+        self._tallies, self._partials = {}, 0
+        for rank in self._place:
+            self._tell_worker(rank, Collect())
+
+    def _write_extrema(self) -> None:
+        settings = self._config.extrema
+        extrema = flat_extrema(
+            self._tallies,
+            self._config.plot.scales,
+            settings.max_percentile,
+            settings.energy_coverage,
+        )
+        basis = extrema_basis(self._config, self._progress.shards)
+        self._tell_writer(WriteExtrema(extrema, basis))
+        self._workspace = replace(self._workspace, extrema=extrema)
+        log.info("extrema of %d items", len(self._progress.shards))
+        self._begin_plot()
+
+    def _begin_plot(self) -> None:
+        if not self._plan.plots or self.stopped_by:
+            self._finish()
+            return
+        digest = extrema_digest(self._config, self._workspace.extrema)
+        drawn = tuple(self._progress.settled["plot"])
+        if digest != self._progress.plotted_extrema:
+            if drawn:
+                log.warning("the common axes have changed: %d items are drawn again", len(drawn))
+                self._progress.forget(drawn, ("plot",))
+                self._tell_writer(Forget(drawn, ("plot",)))
+            self._tell_writer(Note({"plotted_extrema": digest}))
+        tasks = self._plan.plot_tasks()
+        if tasks:
+            self._begin_phase("plot", tasks, self._finish)
+        else:
+            self._finish()
+
+    def _stop(self, why: str) -> None:
+        if self.stopped_by or self.finished:
+            return
+        self.stopped_by = why
+        log.warning("stopping: %s", why)
+        for rank, tasks in self._assigned.items():
+            if tasks:
+                self._tell_worker(rank, Drain())
+        self._end_phase_if_complete()
+
+    def _finish(self) -> None:
+        for rank in self._place:
+            self._tell_worker(rank, WorkerFinish())
+        self._tell_writer(WriterFinish())
+        self.finished = True
+
+    def _tell_worker(self, rank: int, message: Message) -> None:
+        self._transport.send(rank, message)
+
+    def _tell_writer(self, message: Message) -> None:
+        self._transport.send(self._writer, message)

@@ -1,0 +1,166 @@
+"""What ranks say to each other. Each class names who takes it; arrays travel out of band."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spectro_mpi.errors import Failure
+from spectro_mpi.extrema import Tallies
+from spectro_mpi.phases import Task, Workspace
+from spectro_mpi.spectrogram import Spectrogram
+
+
+class Message:
+    """Anything sent from a role to a role."""
+
+
+class ToWorker(Message):
+    """Taken by the workers."""
+
+
+class ToWriter(Message):
+    """Taken by the writer."""
+
+
+class ToCoordinator(Message):
+    """Taken by the coordinator."""
+
+
+@dataclass(frozen=True)
+class Begin(ToWorker):
+    """Coordinator: a phase begins."""
+
+    phase: str
+    workspace: Workspace
+
+
+@dataclass(frozen=True)
+class Assign(ToWorker):
+    """Coordinator: do these, in this order, after what you have."""
+
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class Credit(ToWorker):
+    """Writer: these bytes of yours are dealt with."""
+
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Drain(ToWorker):
+    """Coordinator: finish the task at hand, give back the others."""
+
+
+@dataclass(frozen=True)
+class Collect(ToWorker):
+    """Coordinator: send what you have tallied."""
+
+
+@dataclass(frozen=True)
+class WorkerFinish(ToWorker):
+    """Coordinator: nothing more will come."""
+
+
+@dataclass(frozen=True)
+class Done(ToCoordinator):
+    """Worker: a task is done, and its result sent to the writer."""
+
+    worker: int
+    item: str
+    failures: tuple[Failure, ...]
+    seconds: float
+    """From the task's start to its outcome."""
+
+
+@dataclass(frozen=True)
+class Status(ToCoordinator):
+    """Worker: what it is doing."""
+
+    worker: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Drained(ToCoordinator):
+    """Worker: the tasks it gives back."""
+
+    worker: int
+    tasks: int
+
+
+@dataclass(frozen=True)
+class Partial(ToCoordinator):
+    """Worker: what it has tallied in this phase."""
+
+    worker: int
+    tallies: Tallies
+
+
+@dataclass(frozen=True)
+class PhaseCommitted(ToCoordinator):
+    """Writer: all results of the phase are on disk."""
+
+    shards: Mapping[str, str]
+    """Item → shard, of what was written in the phase."""
+
+
+@dataclass(frozen=True)
+class StopRequest(ToCoordinator):
+    """Any rank: it was asked to stop (by what)."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Result(ToWriter):
+    """Worker: what came of an item in a phase."""
+
+    worker: int
+    phase: str
+    item: str
+    failures: tuple[Failure, ...]
+    spectrograms: tuple[Spectrogram, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """What it weighs against the worker's credit."""
+        return sum(spectrogram.nbytes for spectrogram in self.spectrograms)
+
+
+@dataclass(frozen=True)
+class Forget(ToWriter):
+    """Coordinator: these items will be done again, from the first of `phases` on."""
+
+    items: tuple[str, ...]
+    phases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Note(ToWriter):
+    """Coordinator: fields of the progress to set."""
+
+    facts: Mapping[str, int | str]
+
+
+@dataclass(frozen=True)
+class WriteExtrema(ToWriter):
+    """Coordinator: the content of extrema.json."""
+
+    extrema: Mapping[str, float]
+    basis: str
+    """Digest of what they were made from."""
+
+
+@dataclass(frozen=True)
+class EndPhase(ToWriter):
+    """Coordinator: once you have had this many results of the phase, commit and tell."""
+
+    results: int
+
+
+@dataclass(frozen=True)
+class WriterFinish(ToWriter):
+    """Coordinator: nothing more will come."""

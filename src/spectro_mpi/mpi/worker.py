@@ -1,0 +1,145 @@
+"""The worker: computes the tasks it is assigned, one after the other."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+
+from spectro_mpi.extrema import Tallies, merge_tallies
+from spectro_mpi.isolation import Executor
+from spectro_mpi.mpi.messages import (
+    Assign,
+    Begin,
+    Collect,
+    Credit,
+    Done,
+    Drain,
+    Drained,
+    Message,
+    Partial,
+    Result,
+    Status,
+    ToWorker,
+    WorkerFinish,
+)
+from spectro_mpi.mpi.transport import Transport
+from spectro_mpi.phases import Outcome, Task
+
+log = logging.getLogger(__name__)
+
+CREDIT_BYTES = 64 << 20
+"""Bytes of results a worker may have on the way to the writer (or one result, if larger)."""
+
+_STATUS_SECONDS = 0.5
+
+
+class Worker:
+    """Runs tasks in its executor; results go to the writer, tallies stay until collected."""
+
+    accepts = ToWorker
+
+    def __init__(
+        self, transport: Transport, executor: Executor, coordinator: int, writer: int
+    ) -> None:
+        self.finished = False
+        self._transport = transport
+        self._executor = executor
+        self._coordinator = coordinator
+        self._writer = writer
+        self._waiting: deque[Task] = deque()
+        self._task: Task | None = None
+        self._began = 0.0
+        self._held: Result | None = None
+        """A result there is no credit for yet."""
+        self._in_flight = 0
+        self._tallies: Tallies = {}
+        self._status_sent = 0.0
+        self._status = ""
+
+    def handle(self, message: Message) -> None:
+        """Take in one message."""
+        match message:
+            case Begin():
+                self._executor.begin(message.phase, message.workspace)
+            case Assign():
+                self._waiting.extend(message.tasks)
+            case Credit():
+                self._in_flight -= message.nbytes
+            case Drain():
+                self._tell(Drained(self._transport.rank, len(self._waiting)))
+                self._waiting.clear()
+            case Collect():
+                self._tell(Partial(self._transport.rank, self._tallies))
+                self._tallies = {}
+            case WorkerFinish():
+                self._executor.close()
+                self.finished = True
+            case _:
+                raise TypeError(f"a worker does not take {message}")
+
+    def step(self) -> bool:
+        """Move on with the task at hand, or start the next; whether there was anything to do."""
+        if self._held is not None:
+            return self._send_held()
+        if self._task is None:
+            return self._start_next()
+        outcome = self._executor.poll()
+        if outcome is None:
+            self._report_status()
+            return False
+        self._take_in(self._task, outcome)
+        return True
+
+    def _start_next(self) -> bool:
+        if not self._waiting:
+            return False
+        self._task = self._waiting.popleft()
+        self._began = time.monotonic()
+        self._executor.submit(self._task)
+        return True
+
+    def _take_in(self, task: Task, outcome: Outcome) -> None:
+        merge_tallies(self._tallies, outcome.tallies)
+        for failure in outcome.failures:
+            log.error(
+                "item %s %s in phase %s: %s: %s",
+                task.item.id,
+                failure.instrument,
+                failure.phase,
+                failure.reason,
+                failure.message,
+            )
+        seconds = time.monotonic() - self._began
+        log.info("item %s: %s done in %.3f s", task.item.id, task.phase, seconds)
+        failures = tuple(outcome.failures)
+        rank = self._transport.rank
+        if not task.is_restore:
+            self._held = Result(
+                rank, task.phase, task.item.id, failures, tuple(outcome.spectrograms)
+            )
+            self._send_held()
+        self._tell(Done(rank, task.item.id, failures, seconds))
+        self._task = None
+
+    def _send_held(self) -> bool:
+        """Send the result that waits, if there is credit for it."""
+        result = self._held
+        if result is None or (self._in_flight and self._in_flight + result.nbytes > CREDIT_BYTES):
+            return False
+        self._in_flight += result.nbytes
+        self._transport.send(self._writer, result)
+        self._held = None
+        return True
+
+    def _report_status(self) -> None:
+        if self._task is None:
+            return
+        status = f"{self._task.phase} {self._task.item.id} {self._executor.step}"
+        now = time.monotonic()
+        if status != self._status and now - self._status_sent > _STATUS_SECONDS:
+            self._status, self._status_sent = status, now
+            self._tell(Status(self._transport.rank, status))
+
+    def _tell(self, message: Message) -> None:
+        self._transport.send(self._coordinator, message)

@@ -1,0 +1,143 @@
+"""The writer: the only role that writes HDF5 and the state of the run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+
+from spectro_mpi.atomic import write_atomic
+from spectro_mpi.config import Config
+from spectro_mpi.errors import Failure, RunError
+from spectro_mpi.mpi.messages import (
+    Credit,
+    EndPhase,
+    Forget,
+    Message,
+    Note,
+    PhaseCommitted,
+    Result,
+    ToWriter,
+    WriteExtrema,
+    WriterFinish,
+)
+from spectro_mpi.mpi.transport import Transport
+from spectro_mpi.progress import Batch, ProgressKeeper
+from spectro_mpi.run import EXTREMA
+from spectro_mpi.store import ShardWriter, next_shard_number, shard_path, write_links
+
+log = logging.getLogger(__name__)
+
+
+class Writer:
+    """Collects results into batches; a batch is committed shard first, then journal."""
+
+    accepts = ToWriter
+
+    def __init__(
+        self, transport: Transport, config: Config, run_dir: Path, coordinator: int
+    ) -> None:
+        self.finished = False
+        self._transport = transport
+        self._settings = config.run
+        self._run_dir = run_dir
+        self._coordinator = coordinator
+        self._keeper = ProgressKeeper(run_dir, config.run_id, config.plot.scales)
+        self._shard: ShardWriter | None = None
+        self._next_shard = next_shard_number(run_dir)
+        self._phase = ""
+        self._batch: dict[str, tuple[Failure, ...]] = {}
+        """Item → failures, of the results not committed yet."""
+        self._batch_began = 0.0
+        self._results = 0
+        self._expected: int | None = None
+        self._committed: dict[str, str] = {}
+
+    def handle(self, message: Message) -> None:
+        """Take in one message. Raises `RunError` where the output cannot be written."""
+        try:
+            self._handle(message)
+        except OSError as error:
+            raise self._trouble(error) from error
+
+    def step(self) -> bool:
+        """Commit a batch that has waited long enough; whether there was anything to do."""
+        due = time.monotonic() - self._batch_began > self._settings.flush_interval_seconds
+        if not (self._batch and due):
+            return False
+        try:
+            self._commit()
+        except OSError as error:
+            raise self._trouble(error) from error
+        return True
+
+    def _handle(self, message: Message) -> None:
+        match message:
+            case Result():
+                self._take_in(message)
+            case EndPhase():
+                self._expected = message.results
+                self._end_phase_if_complete()
+            case WriteExtrema():
+                content = json.dumps(message.extrema, indent=1, sort_keys=True) + "\n"
+                write_atomic(self._run_dir / EXTREMA, content.encode())
+                self._keeper.note(extrema_basis=message.basis)
+            case Forget():
+                self._keeper.forget(message.items, message.phases)
+            case Note():
+                self._keeper.note(**message.facts)
+            case WriterFinish():
+                self._keeper.close()
+                self.finished = True
+            case _:
+                raise TypeError(f"a writer does not take {message}")
+
+    def _take_in(self, result: Result) -> None:
+        self._phase = result.phase
+        if not self._batch:
+            self._batch_began = time.monotonic()
+        if result.spectrograms:
+            if self._shard is None:
+                self._shard = ShardWriter(shard_path(self._run_dir, self._next_shard))
+                self._next_shard += 1
+            self._shard.add(result.item, result.spectrograms)
+            self._transport.send(result.worker, Credit(result.nbytes))
+        self._batch[result.item] = result.failures
+        self._results += 1
+        if len(self._batch) >= self._settings.flush_batch_size:
+            self._commit()
+        self._end_phase_if_complete()
+
+    def _commit(self) -> None:
+        """Put the batch on disk for good: the shard, then the journal."""
+        if not self._batch:
+            return
+        shard = ""
+        held: set[str] = set()
+        if self._shard is not None:
+            self._shard.commit()
+            shard, held = self._shard.path.name, set(self._shard.items)
+            self._committed |= dict.fromkeys(held, shard)
+            self._shard = None
+        failures = {item: found for item, found in self._batch.items() if found}
+        self._keeper.journal(Batch(self._phase, tuple(self._batch), failures, shard, tuple(held)))
+        self._keeper.fold_if_due()
+        log.info("committed %d items of phase %s %s", len(self._batch), self._phase, shard)
+        self._batch = {}
+
+    def _end_phase_if_complete(self) -> None:
+        if self._expected is None or self._results < self._expected:
+            return
+        self._commit()
+        if self._committed:
+            write_links(self._run_dir, self._keeper.state.shards)
+        self._transport.send(self._coordinator, PhaseCommitted(self._committed))
+        self._committed, self._results, self._expected = {}, 0, None
+
+    def _trouble(self, error: OSError) -> RunError:
+        where = error.filename or self._run_dir
+        return RunError(
+            f"{where}: the output cannot be written: {error.strerror or error}; what is finished "
+            "is safe: see to it and run again to go on"
+        )

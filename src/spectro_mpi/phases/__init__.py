@@ -1,0 +1,97 @@
+"""Phases: the steps every item goes through, each a class that computes one task at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from spectro_mpi.config import Config
+from spectro_mpi.errors import Failure, reason_of
+from spectro_mpi.extrema import Tallies
+from spectro_mpi.inventory import Item
+from spectro_mpi.spectrogram import Spectrogram
+
+Report = Callable[[str], None]
+"""Called with the name of each step (an instrument, a kind of figure) as it begins."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One phase of one item."""
+
+    phase: str
+    item: Item
+    shard: str = ""
+    """Name of the shard that holds the item; empty: it is not reduced yet."""
+    failures: tuple[Failure, ...] = ()
+    """What could not be done in earlier phases."""
+
+    @property
+    def is_restore(self) -> bool:
+        """Whether only the tallies of an item that is in the store already are wanted."""
+        return self.phase == "reduce" and bool(self.shard)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the item's files, which is what it is scheduled by."""
+        return self.item.size
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Place among tasks of equal size."""
+        return self.item.order
+
+
+@dataclass
+class Outcome:
+    """What came of a task."""
+
+    failures: list[Failure] = field(default_factory=list)
+    spectrograms: list[Spectrogram] = field(default_factory=list)
+    """For the writer."""
+    tallies: Tallies = field(default_factory=dict)
+    """For the coordinator, by way of the worker's own."""
+
+
+class Phase(Protocol):
+    """A step of the pipeline."""
+
+    def run(self, task: Task, report: Report) -> Outcome:
+        """Compute one task; what goes wrong with one instrument is in the outcome's failures."""
+        ...
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What every phase gets: the settings and the run directory."""
+
+    config: Config
+    run_dir: Path
+    extrema: dict[str, float] = field(default_factory=dict)
+    """The common extrema, once they are known."""
+
+
+def make_phase(name: str, workspace: Workspace) -> Phase:
+    """The phase called `name`; imports what it needs, and only that."""
+    if name == "reduce":
+        from spectro_mpi.phases.reduce import ReducePhase
+
+        return ReducePhase(workspace)
+    if name == "plot":
+        from spectro_mpi.phases.plot import PlotPhase
+
+        return PlotPhase(workspace)
+    raise ValueError(f"no phase is called {name}")
+
+
+@contextmanager
+def boundary(failures: list[Failure], phase: str, instrument: str) -> Iterator[None]:
+    """The boundary round one instrument of one item: its exceptions become failures."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is, the run goes on
+        message = str(error) or type(error).__name__
+        failures.append(Failure(instrument, phase, reason_of(error, phase), message))

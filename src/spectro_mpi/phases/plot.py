@@ -1,0 +1,168 @@
+"""Phase plot: an item's spectrograms and the common extrema → PNG files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from spectro_mpi.atomic import commit, part_path
+from spectro_mpi.config import ScalePair
+from spectro_mpi.draw.figure import Event, FigureContent, Painter, Panel, Style
+from spectro_mpi.events import place, read_marks
+from spectro_mpi.extrema import WHOLE, Limits, empty_limits, given_limits, raw_limits
+from spectro_mpi.instruments.fast_esa import LONG_NAMES
+from spectro_mpi.inventory import Item
+from spectro_mpi.phases import Outcome, Report, Task, Workspace, boundary
+from spectro_mpi.spectrogram import Spectrogram
+from spectro_mpi.store import DATA, read_item
+
+PLOTS = "plots"
+
+Spectrograms = Mapping[str, Spectrogram]
+"""Instrument → its spectrogram of the item at hand."""
+
+
+class PlotPhase:
+    """Draws what the settings ask for: kinds × scale pairs × limits."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._config = workspace.config
+        self._run_dir = workspace.run_dir
+        self._extrema = workspace.extrema
+        self._painter = Painter()
+        events = workspace.config.plot.events
+        self._marks = read_marks(Path(events)) if events else {}
+
+    def run(self, task: Task, report: Report) -> Outcome:
+        """Draw all figures of the item; when this returns they are on disk under their names."""
+        outcome = Outcome()
+        plot = self._config.plot
+        folder = plots_dir(self._run_dir, task.item)
+        folder.mkdir(parents=True, exist_ok=True)
+        written: list[Path] = []
+        report("store")
+        with boundary(outcome.failures, "plot", "store"):
+            stored = read_item(self._run_dir / DATA / task.shard, task.item.id)
+            found = {one.instrument: one for one in stored}
+            order = [*self._config.select.instruments, *found]
+            spectrograms = {name: found[name] for name in order if name in found}
+            for kind, instrument in self._figures(spectrograms):
+                report(instrument or kind)
+                for scales in plot.scales:
+                    for limits in plot.limits:
+                        with boundary(outcome.failures, "plot", instrument or kind):
+                            content = self._content(task, spectrograms, instrument, scales, limits)
+                            path = folder / self._name(content, instrument, scales)
+                            part_path(path).write_bytes(
+                                self._painter.draw(content, self._style(scales))
+                            )
+                            written.append(path)
+            commit(*written)
+        return outcome
+
+    def _figures(self, spectrograms: Spectrograms) -> Iterator[tuple[str, str]]:
+        """(kind, instrument) of each figure; the grid has no instrument of its own."""
+        for kind in self._config.plot.kinds:
+            if kind == "pitch-angle":
+                yield from ((kind, instrument) for instrument in spectrograms)
+            else:
+                yield kind, ""
+
+    def _content(
+        self,
+        task: Task,
+        spectrograms: Spectrograms,
+        instrument: str,
+        scales: ScalePair,
+        limits: str,
+    ) -> FigureContent:
+        """One figure: the categories of `instrument`, or all instruments if it is empty."""
+        if instrument:
+            kind = "pitch-angle"
+            whose = f"{LONG_NAMES[instrument]} ({instrument})"
+            title = f"FAST ESA {whose}, orbit {task.item.id}: pitch angles"
+            shown = [spectrograms[instrument]]
+            rows = [
+                (self._category_label(category), shown[0], row)
+                for row, category in enumerate(shown[0].category)
+            ]
+        else:
+            kind = "instrument-grid"
+            title = f"FAST ESA, orbit {task.item.id}: instruments, {WHOLE} pitch angles"
+            shown = list(spectrograms.values())
+            rows = [
+                (f"{one.instrument}: {LONG_NAMES[one.instrument]}", one, one.category.index(WHOLE))
+                for one in shown
+            ]
+        events = place(self._marks.get(task.item.id, ()), spectrograms, prefer=instrument)
+        return FigureContent(
+            item=task.item.id,
+            kind=kind,
+            title=title,
+            notes=() if instrument else self._missing(task, spectrograms),
+            panels=tuple(
+                Panel(
+                    label=label,
+                    spectrogram=spectrogram,
+                    category=row,
+                    limits=self._limits(spectrogram, row, scales, limits),
+                    z_label=self._config.quantity_label,
+                )
+                for label, spectrogram, row in rows
+            ),
+            scales=scales,
+            limits=limits,
+            sources=tuple(one.source for one in shown),
+            events=tuple(Event(start, end) for start, end in events),
+        )
+
+    def _limits(self, spectrogram: Spectrogram, row: int, scales: ScalePair, limits: str) -> Limits:
+        if limits == "raw":
+            coverage = self._config.extrema.energy_coverage
+            found = raw_limits(spectrogram, row, scales, coverage)
+        else:
+            found = given_limits(
+                self._extrema,
+                self._config.axes,
+                spectrogram.instrument,
+                spectrogram.category[row],
+                scales,
+                self._config.plot.category_limits,
+            )
+        return found or empty_limits(spectrogram, scales)
+
+    def _category_label(self, category: str) -> str:
+        intervals = self._config.pitch_angles.get(category, ())
+        return f"{category} ({', '.join(f'{low:g}°–{high:g}°' for low, high in intervals)})"
+
+    def _missing(self, task: Task, spectrograms: Spectrograms) -> tuple[str, ...]:
+        """Says which of the wanted instruments are not in the picture, and why."""
+        reasons = {one.instrument: one.reason for one in task.failures}
+        missing = [
+            f"{instrument} ({reasons.get(instrument, 'no file')})"
+            for instrument in self._config.select.instruments
+            if instrument not in spectrograms
+        ]
+        return (f"No data: {', '.join(missing)}",) if missing else ()
+
+    def _name(self, content: FigureContent, instrument: str, scales: ScalePair) -> str:
+        cusp = "_cusp" if content.item in self._marks else ""
+        what = f"{cusp}_pitch-angle_ESA_{instrument}" if instrument else "_instrument-grid_ESA"
+        scale_names = f"y-{scales[0]}_z-{scales[1]}"
+        colormap = self._config.plot.colormap_of(scales)
+        return f"{content.item}{what}_{scale_names}_{content.limits}-{colormap}.png"
+
+    def _style(self, scales: ScalePair) -> Style:
+        plot = self._config.plot
+        return Style(
+            dpi=plot.dpi,
+            panel_size=plot.panel_size,
+            colormap=plot.colormap_of(scales),
+            y_label=plot.y_label,
+            zoom_minutes=plot.zoom_minutes,
+        )
+
+
+def plots_dir(run_dir: Path, item: Item) -> Path:
+    """`plots/YYYY/MM/{item}`, by the start of the item's data."""
+    return run_dir / PLOTS / f"{item.start:%Y}" / f"{item.start:%m}" / item.id

@@ -1,0 +1,81 @@
+"""Phase reduce: an item's CDF files → spectrograms, and what they contribute to the extrema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from spectro_mpi.config import Config
+from spectro_mpi.errors import InvalidCdfError
+from spectro_mpi.extrema import WHOLE, tally
+from spectro_mpi.instruments.fast_esa import FastEsaFile
+from spectro_mpi.inventory import InputPath
+from spectro_mpi.phases import Outcome, Report, Task, Workspace, boundary
+from spectro_mpi.reduce import reduce_distribution
+from spectro_mpi.spectrogram import Spectrogram
+from spectro_mpi.store import DATA, read_item
+
+
+class ReducePhase:
+    """Reads CDF files; for items that are in the store already, the store."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._config = workspace.config
+        self._data = workspace.run_dir / DATA
+
+    def run(self, task: Task, report: Report) -> Outcome:
+        """Spectrograms and tallies of the item; of a stored item only its tallies."""
+        outcome = Outcome()
+        if task.is_restore:
+            report("store")
+            with boundary(outcome.failures, "reduce", "store"):
+                for spectrogram in read_item(self._data / task.shard, task.item.id):
+                    outcome.tallies |= tally(spectrogram)
+            return outcome
+        for file in task.item.files:
+            report(file.instrument)
+            with boundary(outcome.failures, "reduce", file.instrument):
+                spectrogram = reduce_file(file, self._config)
+                outcome.tallies |= tally(spectrogram)
+                outcome.spectrograms.append(spectrogram)
+        return outcome
+
+
+def reduce_file(file: InputPath, config: Config) -> Spectrogram:
+    """Read and reduce one file, `data.chunk_records` records at a time.
+
+    Raises `InvalidCdfError` where it cannot be read or holds no valid record, `OSError` where it
+    cannot be opened.
+    """
+    quantity, categories = config.data.quantity, config.pitch_angles
+    path = Path(file.path)
+    source = FastEsaFile(path, quantity)
+    records, channels = source.records, source.energy.shape[1]
+    spectrogram = Spectrogram(
+        instrument=file.instrument,
+        quantity=quantity,
+        category=tuple(categories),
+        time=np.empty(records),
+        time_start=np.empty(records),
+        time_end=np.empty(records),
+        mode=np.empty(records, np.uint8),
+        energy=source.energy,
+        values=np.empty((len(categories), records, channels), np.float32),
+        source=path.name,
+        source_size=file.size,
+    )
+    for first in range(0, records, config.data.chunk_records):
+        rows = slice(first, min(first + config.data.chunk_records, records))
+        chunk = source.chunk(rows.start, rows.stop)
+        spectrogram.time[rows] = chunk.time
+        spectrogram.time_start[rows] = chunk.time_start
+        spectrogram.time_end[rows] = chunk.time_end
+        spectrogram.mode[rows] = chunk.mode
+        spectrogram.values[:, rows] = reduce_distribution(chunk, categories, quantity)
+    whole = spectrogram.values[spectrogram.category.index(WHOLE)]
+    if not (np.isfinite(whole).any(axis=1) & np.isfinite(spectrogram.time)).any():
+        raise InvalidCdfError(
+            f"{path}: none of its {records} records is valid (fill values, or valid = 0)"
+        )
+    return spectrogram

@@ -1,0 +1,74 @@
+"""What a run tells in words: what it found, and how it ended."""
+
+from __future__ import annotations
+
+from spectro_mpi.config import Config
+from spectro_mpi.inventory import Inventory, item_order
+from spectro_mpi.progress import PHASES, PROGRESS, Progress
+from spectro_mpi.schedule import imbalance, snake, worker_count
+
+STOPPED = 75
+SOME_FAILED = 3
+
+_LISTED = 20
+
+
+def print_inventory(config: Config, inventory: Inventory) -> None:
+    """Tell what the search of the input found."""
+    size = sum(item.size for item in inventory.items)
+    files = sum(len(item.files) for item in inventory.items)
+    print(f"{config.input}: {len(inventory.items)} items, {files} files, {size / 1e6:.1f} MB")
+    if inventory.superseded:
+        print(f"  {inventory.superseded} files left out: a higher version is there")
+    if inventory.unknown:
+        more = "" if len(inventory.unknown) == 1 else f" and {len(inventory.unknown) - 1} more"
+        print(f"  ignored, name does not parse: {inventory.unknown[0]}{more}")
+    for path in inventory.empty_files[:_LISTED]:
+        print(f"  empty file: {path}")
+
+
+def print_stacks(inventory: Inventory, ranks: int) -> None:
+    """Tell how `ranks` MPI ranks would share the items."""
+    stacks = snake(inventory.items, worker_count(ranks))
+    shares = [stack.percent for stack in stacks]
+    print(
+        f"{ranks} ranks: {len(stacks)} workers, "
+        f"{min(len(s.items) for s in stacks)}-{max(len(s.items) for s in stacks)} items each, "
+        f"imbalance {100 * imbalance(stacks):.1f} %"
+    )
+    for number, stack in enumerate(stacks[:_LISTED]):
+        print(
+            f"  stack {number}: {len(stack.items)} items, {stack.size / 1e6:.1f} MB, "
+            f"{stack.percent:.2f} %"
+        )
+    if len(stacks) > _LISTED:
+        print(f"  … and {len(stacks) - _LISTED} more, {min(shares):.2f} to {max(shares):.2f} %")
+
+
+def exit_code(progress: Progress, stopped_by: str) -> int:
+    """0: all done; 3: some items failed; 75: stopped early on request."""
+    if stopped_by:
+        return STOPPED
+    return SOME_FAILED if progress.failures else 0
+
+
+def print_summary(config: Config, progress: Progress, stopped_by: str) -> int:
+    """Tell how the run ended; returns its exit code."""
+    for phase in PHASES:
+        done = sum(
+            not any(one.phase in PHASES[: PHASES.index(phase) + 1] for one in failures)
+            for failures in (progress.failures.get(item, ()) for item in progress.settled[phase])
+        )
+        print(f"{phase}: {done} items done")
+    failed = sorted(progress.failures, key=item_order)
+    if failed:
+        print(f"{len(failed)} items failed in part (all in {config.run_dir / PROGRESS}):")
+    for item in failed[:_LISTED]:
+        for one in progress.failures[item]:
+            print(f"  {item} {one.instrument} {one.phase} {one.reason}: {one.message}")
+    if len(failed) > _LISTED:
+        print(f"  … and {len(failed) - _LISTED} more")
+    if stopped_by:
+        print(f"stopped early ({stopped_by}); run again to go on")
+    print(f"output: {config.run_dir}", flush=True)
+    return exit_code(progress, stopped_by)
