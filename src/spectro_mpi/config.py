@@ -197,7 +197,12 @@ class Config:
         """The settings as TOML, complete, so that loading it gives an equal `Config`."""
         import tomli_w
 
-        return tomli_w.dumps(_without_none(asdict(self)))
+        table = _without_none(asdict(self))
+        taken_away: dict[str, list[float]] = {
+            name: [] for name in _PITCH_ANGLES if name not in self.pitch_angles
+        }
+        table["pitch_angles"] |= taken_away
+        return tomli_w.dumps(table)
 
 
 def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Config:
@@ -222,6 +227,10 @@ def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> C
         # An empty list takes a category away.
         merged = {**_PITCH_ANGLES, **given}
         table["pitch_angles"] = {k: v for k, v in merged.items() if v != []}
+    select = table.get("select")
+    if isinstance(select, dict) and type(select.get("orbits")) is int:
+        # A single orbit looks like a number, and is one.
+        table["select"] = select | {"orbits": str(select["orbits"])}
     if isinstance(table.get("axes"), dict):
         table["axes"] = _flatten_axes(table["axes"])
     mistakes: list[str] = []

@@ -37,7 +37,7 @@ class Display(Protocol):
         ...
 
     def end(self) -> None:
-        """The phase has ended."""
+        """The phase, if one was going on, has ended."""
         ...
 
 
@@ -69,10 +69,12 @@ class LineDisplay:
     def __init__(self) -> None:
         self._phase, self._total, self._done, self._failed = "", 0, 0, 0
         self._began = self._told = 0.0
+        self._running = False
 
     def begin(self, phase: str, total: int) -> None:
         self._phase, self._total, self._done, self._failed = phase, total, 0, 0
         self._began = self._told = time.monotonic()
+        self._running = True
 
     def status(self, worker: int, text: str) -> None: ...
 
@@ -81,11 +83,13 @@ class LineDisplay:
         self._failed += failures > 0
 
     def refresh(self) -> None:
-        if self._done < self._total and time.monotonic() - self._told > _LINE_SECONDS:
+        if self._running and time.monotonic() - self._told > _LINE_SECONDS:
             self._tell()
 
     def end(self) -> None:
-        self._tell()
+        if self._running:
+            self._running = False
+            self._tell()
 
     def _tell(self) -> None:
         self._told = time.monotonic()
@@ -140,10 +144,11 @@ class BarDisplay:
             self._draw()
 
     def end(self) -> None:
-        self._workers = {}
-        self._draw()
-        self._live.stop()
-        self._running = False
+        if self._running:
+            self._running = False
+            self._workers = {}
+            self._draw()
+            self._live.stop()
 
     def _draw(self) -> None:
         from rich.console import Group

@@ -116,15 +116,21 @@ class ChildExecutor:
     def __init__(self, settings: Run) -> None:
         self.step = ""
         self._settings = settings
+        self.is_ready = False
+        """Whether the child has imported what its phase needs."""
         self._begin: _Begin | None = None
         self._task: Task | None = None
-        self._ready = False
         self._task_began = self._step_began = self._memory_checked = 0.0
         self._start()
 
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid or 0
+
     def begin(self, phase: str, workspace: Workspace) -> None:
         self._begin = _Begin(phase, workspace)
-        self._ready = False
+        self.is_ready = False
         _send(self._pipe, self._begin)
 
     def submit(self, task: Task) -> None:
@@ -161,14 +167,14 @@ class ChildExecutor:
         now = time.monotonic()
         if isinstance(message, _Ready):
             # Start-up and imports are not the task's time.
-            self._ready, self._task_began, self._step_began = True, now, now
+            self.is_ready, self._task_began, self._step_began = True, now, now
         elif isinstance(message, _Step):
             self.step, self._step_began = message.name, now
         elif isinstance(message, _Log):
             logging.getLogger(message.name).log(message.level, message.message)
 
     def _enforce_limits(self) -> Outcome | None:
-        if self._task is None or not self._ready:
+        if self._task is None or not self.is_ready:
             return None
         settings, now = self._settings, time.monotonic()
         for what, began, limit in (
@@ -180,7 +186,7 @@ class ChildExecutor:
                 return self._replace("timeout", told)
         if settings.memory_limit_mb and now - self._memory_checked > _MEMORY_CHECK_SECONDS:
             self._memory_checked = now
-            resident = _resident_mb(self._process.pid)
+            resident = _resident_mb(self.pid)
             if resident > settings.memory_limit_mb:
                 told = f"needed {resident:.0f} MB, memory_limit_mb = {settings.memory_limit_mb}"
                 return self._replace("out-of-memory", told)
@@ -190,7 +196,7 @@ class ChildExecutor:
         self._process.join()
         code = self._process.exitcode or 0
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        if not self._ready:
+        if not self.is_ready:
             raise RuntimeError(
                 f"the compute process ended {how} before it was ready; its own words stand above"
             )
@@ -215,7 +221,7 @@ class ChildExecutor:
         self._pipe.close()
 
 
-def _resident_mb(pid: int | None) -> float:
+def _resident_mb(pid: int) -> float:
     import psutil
 
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from spectro_mpi.atomic import SUFFIX, sync_directory, write_atomic
 from spectro_mpi.config import Config, differing_keys, load_config
 from spectro_mpi.errors import Failure, RunError, UserError
+from spectro_mpi.events import Marks, read_marks
 from spectro_mpi.extrema import Limits, given_limits, raw_limits
 from spectro_mpi.inventory import Inventory, Item, item_order
 from spectro_mpi.phases import Task
@@ -60,6 +61,7 @@ class RunPlan:
     progress: Progress
     """The state before."""
     items: dict[str, Item] = field(default_factory=dict)
+    marks: Marks = field(default_factory=dict)
 
     def plot_tasks(self) -> list[Task]:
         """What is to be drawn by the state as it is now."""
@@ -138,7 +140,9 @@ def plan_run(
             for item, shard in progress.shards.items()
             if item not in redone
         ]
-    return RunPlan(retried, reduce, "plot" in phases, progress, items)
+    events = config.plot.events
+    marks = read_marks(Path(events)) if events else {}
+    return RunPlan(retried, reduce, "plot" in phases, progress, items, marks)
 
 
 def extrema_basis(config: Config, shards: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -33,13 +34,16 @@ from spectro_mpi.mpi.messages import (
 from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.phases import Task, Workspace
 from spectro_mpi.progress import PHASES
-from spectro_mpi.run import RunPlan, extrema_basis, extrema_digest, read_extrema
+from spectro_mpi.run import STOP, RunPlan, extrema_basis, extrema_digest, read_extrema
 from spectro_mpi.schedule import Feeder, snake
 
 log = logging.getLogger(__name__)
 
 AHEAD = 2
 """Tasks a worker has: the one it computes and the one it goes on with."""
+
+_STOP_FILE_SECONDS = 1.0
+"""Between looks for a STOP file; a look costs the file server something."""
 
 
 class Coordinator:
@@ -71,7 +75,9 @@ class Coordinator:
         """Worker rank → number of its stack."""
         self._writer = writer
         self._display = display
-        self._workspace = Workspace(config, config.run_dir, read_extrema(config.run_dir))
+        self._workspace = Workspace(
+            config, config.run_dir, read_extrema(config.run_dir), plan.marks
+        )
         self._phase = ""
         self._feeder: Feeder[Task] = Feeder([])
         self._tasks: dict[str, Task] = {}
@@ -80,6 +86,7 @@ class Coordinator:
         """Tasks assigned to all workers together, not done or given back yet."""
         self._phase_open = False
         self._results = 0
+        self._stop_looked_for = 0.0
         self._then: Callable[[], None] = self._finish
         self._tallies: Tallies = {}
         self._partials = 0
@@ -118,9 +125,21 @@ class Coordinator:
                 raise TypeError(f"a coordinator does not take {message}")
 
     def step(self) -> bool:
-        """Refresh the display; nothing to wait for."""
+        """Refresh the display, look for a STOP file; nothing to wait for."""
         self._display.refresh()
+        now = time.monotonic()
+        if now - self._stop_looked_for > _STOP_FILE_SECONDS:
+            self._stop_looked_for = now
+            stop = self._config.run_dir / STOP
+            if stop.exists():
+                # Taken away, so that the next run does not stop at once.
+                stop.unlink(missing_ok=True)
+                self._stop(f"{stop} was there")
         return False
+
+    def close(self) -> None:
+        """End the display."""
+        self._display.end()
 
     def _begin_phase(self, phase: str, tasks: list[Task], then: Callable[[], None]) -> None:
         stacks = snake(tasks, len(self._place))

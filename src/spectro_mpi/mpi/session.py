@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from spectro_mpi.config import Config, load_config
 from spectro_mpi.display import make_display
+from spectro_mpi.draw import check_colormap
 from spectro_mpi.errors import UserError
 from spectro_mpi.inventory import take_inventory
 from spectro_mpi.isolation import ChildExecutor, InlineExecutor
@@ -36,6 +37,7 @@ COORDINATOR = 0
 
 _SHORTEST_PAUSE = 20e-6
 _LONGEST_PAUSE = 1e-3
+_LAST_WORDS_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,10 @@ class Role(Protocol):
     """Coordinator, worker or writer: lives on a rank, takes messages of its own kind."""
 
     finished: bool
+
+    def close(self) -> None:
+        """Let go of processes and files, also when the run has failed."""
+        ...
 
     @property
     def accepts(self) -> type[Message]:
@@ -103,17 +109,19 @@ def run(request: Request) -> int:
     comm = _world()
     rank, size = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
     try:
-        return _run(request, comm, rank, size)
+        with _stop_signals() as asked:
+            return _run(request, comm, rank, size, asked)
     except BaseException as error:  # noqa: BLE001 - no rank may be left waiting
         if isinstance(error, UserError):
-            print(f"spectro-mpi: {error}", file=sys.stderr, flush=True)
-            code = error.exit_code
+            code, words = error.exit_code, f"spectro-mpi: {error}\n"
         else:
-            print(f"spectro-mpi: rank {rank} of {size} ends the job:", file=sys.stderr)
-            traceback.print_exc()
-            sys.stderr.flush()
             code = 1
+            words = f"spectro-mpi: rank {rank} of {size} ends the job:\n{traceback.format_exc()}"
+        sys.stderr.write(words)
+        sys.stderr.flush()
         if size > 1:
+            # The launcher kills everything at once, and what it has not passed on by then is lost.
+            time.sleep(_LAST_WORDS_SECONDS)
             comm.Abort(code)
         return code
 
@@ -155,7 +163,7 @@ def _launched_ranks() -> int:
     return 1
 
 
-def _run(request: Request, comm: Any, rank: int, size: int) -> int:
+def _run(request: Request, comm: Any, rank: int, size: int, asked: deque[int]) -> int:
     lock: RunLock | None = None
     config: Config | None = None
     plan: RunPlan | None = None
@@ -176,7 +184,7 @@ def _run(request: Request, comm: Any, rank: int, size: int) -> int:
             config = comm.bcast(config, COORDINATOR)
         if config is not None:
             transport: Transport = MpiTransport(comm) if size > 1 else QueueTransport()
-            code = _serve(transport, config, plan, lock, request.progress)
+            code = _serve(transport, config, plan, lock, request.progress, asked)
     finally:
         if lock is not None:
             lock.release()
@@ -185,6 +193,7 @@ def _run(request: Request, comm: Any, rank: int, size: int) -> int:
 
 def _prepare(request: Request) -> tuple[Config, RunPlan, RunLock]:
     config = load_config(request.config, request.overrides)
+    check_colormap(config.plot.colormap)
     inventory = take_inventory(config)
     claim_directory(config)
     lock = RunLock(config.run_dir)
@@ -201,7 +210,12 @@ def _prepare(request: Request) -> tuple[Config, RunPlan, RunLock]:
 
 
 def _serve(
-    transport: Transport, config: Config, plan: RunPlan | None, lock: RunLock | None, progress: bool
+    transport: Transport,
+    config: Config,
+    plan: RunPlan | None,
+    lock: RunLock | None,
+    progress: bool,
+    asked: deque[int],
 ) -> int:
     """Make this rank's roles and let them work until all are finished."""
     rank, size = transport.rank, transport.size
@@ -222,9 +236,12 @@ def _serve(
         )
         roles.append(coordinator)
         coordinator.start()
-    with _stop_signals() as asked:
+    try:
         _loop(transport, roles, lock, asked)
-    stop_logging(logging_handler)
+    finally:
+        for role in roles:
+            role.close()
+        stop_logging(logging_handler)
     if coordinator is None or plan is None:
         return 0
     return print_summary(config, plan.progress, coordinator.stopped_by)

@@ -73,7 +73,6 @@ class Worker:
                 self._tell(Partial(self._transport.rank, self._tallies))
                 self._tallies = {}
             case WorkerFinish():
-                self._executor.close()
                 self.finished = True
             case _:
                 raise TypeError(f"a worker does not take {message}")
@@ -90,6 +89,10 @@ class Worker:
             return False
         self._take_in(self._task, outcome)
         return True
+
+    def close(self) -> None:
+        """End the executor, and with it any compute process."""
+        self._executor.close()
 
     def _start_next(self) -> bool:
         if not self._waiting:

@@ -72,6 +72,11 @@ class Writer:
             raise self._trouble(error) from error
         return True
 
+    def close(self) -> None:
+        """Forget the shard in the making, if any."""
+        if self._shard is not None:
+            self._shard.discard()
+
     def _handle(self, message: Message) -> None:
         match message:
             case Result():

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from spectro_mpi.config import Config
 from spectro_mpi.errors import Failure, reason_of
+from spectro_mpi.events import Marks
 from spectro_mpi.extrema import Tallies
 from spectro_mpi.inventory import Item
 from spectro_mpi.spectrogram import Spectrogram
@@ -72,6 +73,8 @@ class Workspace:
     run_dir: Path
     extrema: dict[str, float] = field(default_factory=dict)
     """The common extrema, once they are known."""
+    marks: Marks = field(default_factory=dict)
+    """The marked events."""
 
 
 def make_phase(name: str, workspace: Workspace) -> Phase:

@@ -8,7 +8,7 @@ from pathlib import Path
 from spectro_mpi.atomic import commit, part_path
 from spectro_mpi.config import ScalePair
 from spectro_mpi.draw.figure import Event, FigureContent, Painter, Panel, Style
-from spectro_mpi.events import place, read_marks
+from spectro_mpi.events import place
 from spectro_mpi.extrema import WHOLE, Limits, empty_limits, given_limits, raw_limits
 from spectro_mpi.instruments.fast_esa import LONG_NAMES
 from spectro_mpi.inventory import Item
@@ -30,8 +30,7 @@ class PlotPhase:
         self._run_dir = workspace.run_dir
         self._extrema = workspace.extrema
         self._painter = Painter()
-        events = workspace.config.plot.events
-        self._marks = read_marks(Path(events)) if events else {}
+        self._marks = workspace.marks
 
     def run(self, task: Task, report: Report) -> Outcome:
         """Draw all figures of the item; when this returns they are on disk under their names."""

@@ -1,0 +1,17 @@
+# Sourced by the other scripts: makes .venv in the project's folder and installs into it.
+# Wants nothing but Python 3.10 or newer with pip; MPI comes from PyPI.
+
+make_environment() { # EXTRAS
+    local python=${PYTHON:-python3}
+    if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
+        echo "Python 3.10 or newer is wanted; set PYTHON to one (found: $("$python" -V 2>&1))" >&2
+        return 1
+    fi
+    if [ ! -x .venv/bin/python ]; then
+        echo "Making the virtual environment .venv …"
+        "$python" -m venv .venv
+    fi
+    echo "Installing spectro-mpi[$1] into .venv …"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$1]"
+    PATH=$PWD/.venv/bin:$PATH
+}

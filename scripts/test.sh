@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# All checks: bash scripts/test.sh [PYTEST ARGUMENT …]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/environment.sh
+make_environment mpich,test
+
+ruff check .
+ruff format --check .
+mypy
+pytest "$@"

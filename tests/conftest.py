@@ -1,0 +1,73 @@
+"""What the tests share: sample data, and running the command as a user would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from spectro_mpi.demo import DemoSummary, write_demo
+
+BIN = Path(sys.executable).parent
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def spectro_mpi(
+    *arguments: str | Path,
+    ranks: int = 0,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    timeout: float = 120,
+) -> Finished:
+    """Run the command line; with `ranks`, under mpirun."""
+    command: Sequence[str] = [str(BIN / "spectro-mpi"), *map(str, arguments)]
+    if ranks:
+        command = [str(BIN / "mpirun"), "-n", str(ranks), *command]
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoSummary:
+    """Two sound orbits and the ten damaged ones. Not to be changed by a test."""
+    return write_demo(tmp_path_factory.mktemp("demo"), orbits=2, seed=1, damaged=True)
+
+
+@pytest.fixture
+def settings(demo: DemoSummary, tmp_path: Path) -> Path:
+    """A settings file for the sample data, small figures, output in a folder of the test's own."""
+    path = tmp_path / "spectro-mpi.toml"
+    path.write_text(
+        f'input = "{demo.directory / "FAST_data"}"\noutput = "runs"\n[plot]\ndpi = 50\n'
+    )
+    return path
+
+
+def real_file(name: str) -> Path:
+    """A real CDF file beside the project; skips the test where it is not there."""
+    path = SHARED_DATA / name
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    return path

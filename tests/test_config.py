@@ -1,0 +1,104 @@
+"""Settings are checked as a whole, and every mistake is told with its key."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from spectro_mpi.config import Config, Plot, SettingsError, differing_keys, load_config
+
+
+def mistakes(tmp_path: Path, text: str, *overrides: str) -> str:
+    path = tmp_path / "s.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load_config(path, overrides)
+    return str(caught.value)
+
+
+def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text("")
+    config = load_config(tmp_path / "s.toml")
+    assert config.run_dir == tmp_path / "runs" / "fast"
+    assert config.input == str(tmp_path / "FAST_data")
+    assert config.plot == Plot()
+    assert config.plot.scales == (("linear", "log"),)
+    assert config.pitch_angles["downgoing"] == ((0, 30), (330, 360))
+    assert list(config.pitch_angles) == ["all", "downgoing", "upgoing", "perpendicular"]
+    assert config.run.log_batch == config.run.flush_batch_size == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[plot]\ndip = 3", "plot.dip: there is no such setting; is plot.dpi meant?"),
+        ("flush_batch_size = 3", "is run.flush_batch_size meant?"),
+        ("colur = 1", "colur: there is no such setting"),
+        ('[plot]\ndpi = "high"', 'plot.dpi = "high": should be a valid integer'),
+        ("[run]\nflush_batch_size = 0", "run.flush_batch_size = 0: should be greater than or"),
+        ("[data]\nchunk_records = 1.5", "data.chunk_records = 1.5"),
+        ('[plot]\nscales = [["linear", "lag"]]', "plot.scales.0.1 = \"lag\": should be 'linear'"),
+        ("[extrema]\nmax_percentile = nan", "extrema.max_percentile"),
+        ('run_id = "a/b"', 'run_id = "a/b": letters, digits'),
+        ('[select]\norbits = "13400-13312"', "goes downward"),
+        ('[select]\norbits = "some"', "neither an orbit nor a range"),
+        ("[pitch_angles]\nall = []", "pitch_angles.all: cannot be taken away"),
+        ("[pitch_angles]\ncone = [[330, 30]]", "write [330, 360] and [0, 30]"),
+        ("[axes.eex]\ny_min = 1", "no instrument is called eex"),
+        ("[axes.ees.sideways]\ny_min = 1", "no pitch-angle category is called sideways"),
+        ("[axes.ees]\nz_min = 0", "axes.ees.z_min = 0: a value above 0 is wanted"),
+        ("[axes.ees]\ny_min = 9\ny_max = 5", "y_min = 9 is not below y_max = 5"),
+        ("run_id = ", "is not valid TOML"),
+    ],
+)
+def test_a_mistake_names_its_key_and_what_is_allowed(tmp_path: Path, text: str, told: str) -> None:
+    assert told in mistakes(tmp_path, text)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    told = mistakes(tmp_path, "colour = 1\n[plot]\ndpi = 1", "run.schedule=fair")
+    assert len(told.splitlines()) == 3
+    assert all("s.toml: " in line for line in told.splitlines())
+
+
+def test_a_missing_file_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="there is no such settings file"):
+        load_config(tmp_path / "none.toml")
+
+
+def test_overrides_are_toml_and_bare_words_are_strings(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text('run_id = "a"\n')
+    config = load_config(
+        tmp_path / "s.toml",
+        ("plot.dpi=100", "run_id=b", "select.orbits=13312-13314", 'plot.limits=["raw"]'),
+    )
+    assert (config.plot.dpi, config.run_id, config.plot.limits) == (100, "b", ("raw",))
+    assert config.select.orbit_ranges == ((13312, 13314),)
+    single = load_config(tmp_path / "s.toml", ("select.orbits=13312",))
+    assert single.select.orbit_ranges == ((13312, 13312),)
+    for wrong in ("plot.dpi", "=3", "run_id.x=3"):
+        with pytest.raises(SettingsError):
+            load_config(tmp_path / "s.toml", (wrong,))
+
+
+def test_frozen_settings_load_to_the_same_settings(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(
+        "[axes.ees]\nz_max = 5.0\n[axes.ees.upgoing]\nz_max = 7\n"
+        "[pitch_angles]\nupgoing = [[160, 200]]\nperpendicular = []\n"
+    )
+    config = load_config(tmp_path / "s.toml")
+    assert list(config.pitch_angles) == ["all", "downgoing", "upgoing"]
+    assert config.axes["ees.upgoing"].z_max == 7
+    frozen = tmp_path / "elsewhere.toml"
+    frozen.write_text(config.to_toml())
+    assert load_config(frozen) == config
+
+
+def test_differing_keys_are_dotted_names(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text("")
+    before = load_config(tmp_path / "s.toml")
+    after = load_config(tmp_path / "s.toml", ("plot.dpi=99", "data.quantity=eflux"))
+    assert differing_keys(before, after) == ["data.quantity", "plot.dpi"]
+    assert {one.name for one in fields(Config)} >= {"select", "data", "plot", "run", "axes"}

@@ -1,0 +1,130 @@
+"""A task that hangs, crashes or grows costs itself only: the next one is computed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+import psutil
+import pytest
+
+from spectro_mpi.config import Config, Run
+from spectro_mpi.demo import DemoSummary
+from spectro_mpi.inventory import InputPath, Item
+from spectro_mpi.isolation import ChildExecutor, Executor, InlineExecutor
+from spectro_mpi.phases import Outcome, Task, Workspace
+
+START = datetime(2000, 1, 1, tzinfo=timezone.utc)
+
+
+def wait(executor: Executor, seconds: float = 60) -> Outcome:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        outcome = executor.poll()
+        if outcome is not None:
+            return outcome
+        time.sleep(0.005)
+    raise AssertionError(f"no outcome within {seconds} s")
+
+
+@contextmanager
+def child_executor(tmp_path: Path, run: Run | None = None) -> Iterator[ChildExecutor]:
+    executor = ChildExecutor(run or Run())
+    executor.begin("reduce", Workspace(Config(), tmp_path))
+    yield executor
+    executor.close()
+
+
+@pytest.fixture
+def task(demo: DemoSummary) -> Task:
+    path = next(demo.directory.glob("FAST_data/*/*/*ees*13313*.cdf"))
+    file = InputPath("ees", str(path), path.stat().st_size, 1)
+    return Task("reduce", Item("13313", START, (file,)))
+
+
+def test_the_child_computes_what_this_process_would(tmp_path: Path, task: Task) -> None:
+    inline = InlineExecutor()
+    inline.begin("reduce", Workspace(Config(), tmp_path))
+    inline.submit(task)
+    here = wait(inline).spectrograms[0]
+    with child_executor(tmp_path) as child:
+        child.submit(task)
+        there = wait(child).spectrograms[0]
+    assert here.values.tobytes() == there.values.tobytes()
+    assert here.time.tobytes() == there.time.tobytes()
+
+
+def test_a_child_that_hangs_is_ended_by_the_clock_and_replaced(tmp_path: Path, task: Task) -> None:
+    with child_executor(tmp_path, Run(instrument_timeout_seconds=3)) as child:
+        child.submit(task)
+        wait(child)
+        hung = psutil.Process(child.pid)
+        hung.suspend()
+        began = time.monotonic()
+        child.submit(task)
+        failure = wait(child).failures[0]
+        assert 3 <= time.monotonic() - began < 6
+        assert failure.reason == "timeout"
+        assert "instrument_timeout_seconds = 3" in failure.message
+        assert not hung.is_running()
+        child.submit(task)
+        assert wait(child).failures == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_child_that_dies_is_noticed_at_once_and_its_signal_named(
+    tmp_path: Path, task: Task, number: signal.Signals
+) -> None:
+    with child_executor(tmp_path) as child:
+        child.submit(task)
+        wait(child)
+        process = psutil.Process(child.pid)
+        process.suspend()
+        child.submit(task)
+        os.kill(process.pid, number)
+        process.resume()
+        failure = wait(child, seconds=10).failures[0]
+        assert (failure.reason, failure.phase) == ("killed", "reduce")
+        assert number.name in failure.message
+        child.submit(task)
+        assert wait(child).failures == []
+
+
+def test_a_child_that_grows_is_stopped_before_the_kernel_does(tmp_path: Path, task: Task) -> None:
+    with child_executor(tmp_path, Run(memory_limit_mb=1)) as child:
+        child.submit(task)
+        failure = wait(child).failures[0]
+    assert failure.reason == "out-of-memory"
+    assert "memory_limit_mb = 1" in failure.message
+
+
+def test_the_child_goes_with_its_parent(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys, time; from pathlib import Path\n"
+        "from spectro_mpi.config import Config, Run; from spectro_mpi.phases import Workspace\n"
+        "from spectro_mpi.isolation import ChildExecutor\n"
+        "if __name__ == '__main__':\n"
+        "    child = ChildExecutor(Run())\n"
+        "    child.begin('reduce', Workspace(Config(), Path('.')))\n"
+        "    while not child.is_ready: child.poll(); time.sleep(0.01)\n"
+        "    print(child.pid, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    script = tmp_path / "parent.py"
+    script.write_text(code)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    pid = int(done.stdout)
+    end = time.monotonic() + 10
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < end, "the child outlives its parent"
+        time.sleep(0.01)

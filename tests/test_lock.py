@@ -1,0 +1,78 @@
+"""One run at a time in a run directory, and a dead one does not stand in the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spectro_mpi.errors import RunError
+from spectro_mpi.lock import LOCK, RunLock, is_running, read_owner
+
+
+def test_a_living_owner_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    lock = RunLock(tmp_path)
+    lock.acquire()
+    assert is_running(tmp_path)
+    with pytest.raises(RunError, match=rf"process {os.getpid()} on .*, job 4711"):
+        RunLock(tmp_path).acquire()
+    lock.release()
+    assert not is_running(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dead_owner_on_this_host_is_taken_over(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from spectro_mpi.lock import RunLock\n"
+        "RunLock(Path(sys.argv[1])).acquire()\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    assert read_owner(tmp_path) is not None
+    assert not is_running(tmp_path)
+    RunLock(tmp_path).acquire()
+    owner = read_owner(tmp_path)
+    assert owner is not None
+    assert owner.pid == os.getpid()
+
+
+def test_an_owner_on_another_host_is_dead_a_minute_after_its_last_heartbeat(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / LOCK
+    path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": 0.0, "job": ""}))
+    with pytest.raises(RunError, match="process 1 on elsewhere"):
+        RunLock(tmp_path).acquire()
+    before = path.stat().st_mtime - 61
+    os.utime(path, (before, before))
+    RunLock(tmp_path).acquire()
+    assert is_running(tmp_path)
+
+
+def test_of_many_that_want_a_dead_owners_lock_one_gets_it(tmp_path: Path) -> None:
+    path = tmp_path / LOCK
+    path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": 0.0, "job": ""}))
+    os.utime(path, (0, 0))
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from spectro_mpi.lock import RunLock; from spectro_mpi.errors import RunError\n"
+        "try: RunLock(Path(sys.argv[1])).acquire()\n"
+        "except RunError: sys.exit(3)\n"
+        "sys.stdin.read()\n"
+    )
+    claims = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE)
+        for _ in range(6)
+    ]
+    # Those that lose end by themselves; whoever holds the lock waits for its input to end.
+    losers = 0
+    while losers < len(claims) - 1:
+        losers = sum(claim.poll() == 3 for claim in claims)
+        assert sum(claim.poll() is None for claim in claims) >= 1
+    for claim in claims:
+        claim.communicate(timeout=30)
+    assert sorted(claim.returncode for claim in claims) == [0, 3, 3, 3, 3, 3]

@@ -1,0 +1,120 @@
+"""Progress survives being cut off at any byte, and says what its contract says."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from spectro_mpi.config import ScalePair
+from spectro_mpi.errors import Failure, RunError
+from spectro_mpi.progress import JOURNAL, PROGRESS, Batch, ProgressKeeper, load_progress
+
+SCALES: list[ScalePair] = [("linear", "log")]
+BROKEN = Failure("ees", "reduce", "invalid-cdf", "not a CDF")
+SLOW = Failure("ies", "plot", "timeout", "took longer")
+
+
+def fill(run_dir: Path) -> ProgressKeeper:
+    keeper = ProgressKeeper(run_dir, "fast", SCALES)
+    keeper.note(items_total=4)
+    keeper.journal(Batch("reduce", ("10", "9"), {}, "shard-00000.h5", ("10", "9")))
+    failures = {"11": (BROKEN,)}
+    keeper.journal(Batch("reduce", ("11", "12"), failures, "shard-00001.h5", ("12",)))
+    keeper.journal(Batch("plot", ("9", "10", "12"), {"12": (SLOW,)}))
+    return keeper
+
+
+def test_the_contract_of_progress_json(tmp_path: Path) -> None:
+    fill(tmp_path).close()
+    table = json.loads((tmp_path / PROGRESS).read_text())
+    assert table["schema_version"] == 1
+    assert table["run_id"] == "fast"
+    assert table["items_total"] == 4
+    assert table["completed"] == {"reduce": ["9", "10", "12"], "plot": ["9", "10"]}
+    told = {"instrument": "ees", "phase": "reduce", "reason": "invalid-cdf", "message": "not a CDF"}
+    assert told.items() <= table["errors"]["11"].items()
+    assert table["errors"]["12"]["reason"] == "timeout"
+    assert table["ees_linear_log_error-invalid-cdf"] == ["11"]
+    assert table["ies_linear_log_error-timeout"] == ["12"]
+    assert table["linear_log_last_orbit"] == "10"
+    assert not (tmp_path / JOURNAL).exists()
+
+
+def test_journal_and_folded_state_read_the_same(tmp_path: Path) -> None:
+    keeper = fill(tmp_path)
+    journalled = load_progress(tmp_path, "fast")
+    assert journalled == keeper.state
+    keeper.fold()
+    assert load_progress(tmp_path, "fast") == journalled
+
+
+def test_a_journal_cut_off_at_any_byte_reads_as_some_earlier_state(tmp_path: Path) -> None:
+    fill(tmp_path)
+    whole = (tmp_path / JOURNAL).read_bytes()
+    seen = set()
+    for length in range(len(whole) + 1):
+        (tmp_path / JOURNAL).write_bytes(whole[:length])
+        state = load_progress(tmp_path, "fast")
+        assert set(state.shards) <= state.settled["reduce"] | {"11"}
+        seen.add((len(state.settled["reduce"]), len(state.settled["plot"])))
+    assert seen == {(0, 0), (2, 0), (4, 0), (4, 3)}
+
+
+def test_going_on_after_a_torn_line_loses_nothing_that_follows(tmp_path: Path) -> None:
+    fill(tmp_path)
+    journal = tmp_path / JOURNAL
+    journal.write_bytes(journal.read_bytes()[:-5])
+    keeper = ProgressKeeper(tmp_path, "fast", SCALES)
+    keeper.journal(Batch("plot", ("10",), {}))
+    state = load_progress(tmp_path, "fast")
+    assert state.settled["plot"] == {"10"}
+    assert state.settled["reduce"] == {"9", "10", "11", "12"}
+
+
+def test_dying_between_fold_and_removal_of_the_journal_changes_nothing(tmp_path: Path) -> None:
+    keeper = fill(tmp_path)
+    keeper.forget(["11"])
+    journal = (tmp_path / JOURNAL).read_bytes()
+    keeper.fold()
+    before = load_progress(tmp_path, "fast")
+    (tmp_path / JOURNAL).write_bytes(journal)
+    assert load_progress(tmp_path, "fast") == before
+
+
+def test_forgotten_items_are_done_again_and_may_succeed(tmp_path: Path) -> None:
+    keeper = fill(tmp_path)
+    keeper.forget(["12"], ["plot"])
+    keeper.forget(["11"])
+    assert keeper.state.failures == {}
+    assert keeper.state.settled == {"reduce": {"9", "10", "12"}, "plot": {"9", "10"}}
+    keeper.journal(Batch("reduce", ("11",), {}, "shard-00002.h5", ("11",)))
+    assert load_progress(tmp_path, "fast").completed("reduce") == ["9", "10", "11", "12"]
+
+
+def test_two_failures_of_one_item_are_both_kept(tmp_path: Path) -> None:
+    keeper = ProgressKeeper(tmp_path, "fast", SCALES)
+    other = Failure("ies", "reduce", "timeout", "took longer")
+    keeper.journal(Batch("reduce", ("1",), {"1": (BROKEN, other)}))
+    keeper.close()
+    assert load_progress(tmp_path, "fast").failures == {"1": (BROKEN, other)}
+    errors = json.loads((tmp_path / PROGRESS).read_text())["errors"]
+    assert errors["1"]["others"][0]["reason"] == "timeout"
+
+
+def test_state_costs_a_line_a_batch(tmp_path: Path) -> None:
+    keeper = ProgressKeeper(tmp_path, "fast", SCALES)
+    sizes = []
+    for number in range(300):
+        keeper.journal(Batch("reduce", (str(number),), {}, "shard-00000.h5", (str(number),)))
+        sizes.append((tmp_path / JOURNAL).stat().st_size)
+    growth = {after - before for before, after in pairwise(sizes)}
+    assert max(growth) < 200
+
+
+def test_a_damaged_progress_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / PROGRESS).write_text('{"schema_version": 1, "run')
+    with pytest.raises(RunError, match=r"progress\.json: is damaged"):
+        load_progress(tmp_path, "fast")

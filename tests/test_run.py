@@ -1,0 +1,370 @@
+"""Whole runs under mpirun, as a user starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import psutil
+import pytest
+
+from spectro_mpi import open_run
+from spectro_mpi.demo import DemoSummary
+from tests.conftest import BIN, Finished, spectro_mpi
+from tests.straight import reduced
+
+
+def pictures(run_dir: Path) -> dict[str, bytes]:
+    """Path below plots/ → content, of every file there."""
+    plots = run_dir / "plots"
+    return {str(p.relative_to(plots)): p.read_bytes() for p in plots.rglob("*") if p.is_file()}
+
+
+def stored(run_dir: Path) -> dict[str, bytes]:
+    """item/instrument/dataset → bytes, of everything the links lead to."""
+    content: dict[str, bytes] = {}
+    with h5py.File(run_dir / "spectrograms.h5") as file:
+        for item in file:
+            for instrument, group in file[item].items():
+                for name, dataset in group.items():
+                    value = dataset[()]
+                    plain = value.tobytes() if value.dtype.kind != "O" else repr(value).encode()
+                    content[f"{item}/{instrument}/{name}"] = plain
+    return content
+
+
+def same_output(one: Path, other: Path) -> None:
+    """Figures, extrema and store values are identical, byte for byte."""
+    assert pictures(one) == pictures(other) != {}
+    assert (one / "extrema.json").read_bytes() == (other / "extrema.json").read_bytes()
+    assert stored(one) == stored(other) != {}
+
+
+def snapshot(run_dir: Path) -> dict[str, tuple[int, int]]:
+    """What every file looks like from outside."""
+    return {
+        str(p): (p.stat().st_mtime_ns, p.stat().st_size) for p in run_dir.rglob("*") if p.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def runs(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Run directories made by 1, 2, 3, 4 and 8 ranks from the same damaged input."""
+    folder = tmp_path_factory.mktemp("runs")
+    settings = folder / "spectro-mpi.toml"
+    settings.write_text(
+        f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 50\n'
+        'scales = [["linear", "log"], ["log", "linear"]]\n'
+        f'events = "{demo.directory / "events.csv"}"\n[run]\nflush_batch_size = 3\n'
+    )
+    for ranks in (1, 2, 3, 4, 8):
+        done = spectro_mpi("run", settings, "-s", f"run_id=n{ranks}", ranks=ranks)
+        assert done.code == 3, done.err
+    return {ranks: folder / "runs" / f"n{ranks}" for ranks in (1, 2, 3, 4, 8)}
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4, 8])
+def test_any_number_of_ranks_gives_the_same_bytes(runs: dict[int, Path], ranks: int) -> None:
+    same_output(runs[1], runs[ranks])
+
+
+def test_every_damaged_file_is_recorded_and_every_good_item_complete(
+    runs: dict[int, Path], demo: DemoSummary
+) -> None:
+    expected = {
+        (str(file.orbit), file.path.name.split("_")[3])
+        for file in demo.damaged
+        if file.expected == "error"
+    }
+    for run_dir in runs.values():
+        progress = json.loads((run_dir / "progress.json").read_text())
+        found = {(item, error["instrument"]) for item, error in progress["errors"].items()}
+        assert found == expected
+        for error in progress["errors"].values():
+            assert error["phase"] == "reduce"
+            assert error["reason"] == "invalid-cdf"
+            assert error["message"]
+        good = {str(13312 + k) for k in range(12)} - {item for item, _ in expected}
+        assert set(progress["completed"]["reduce"]) == good
+        assert set(progress["completed"]["plot"]) == good
+        assert progress["items_total"] == 12
+
+
+def test_the_good_instrument_of_a_damaged_orbit_is_drawn_too(runs: dict[int, Path]) -> None:
+    # Orbit 13314 has an empty ees file and a good ies file.
+    names = [path.name for path in (runs[3] / "plots").rglob("13314_*.png")]
+    assert any("_pitch-angle_ESA_ies_" in name for name in names)
+    assert not any("_pitch-angle_ESA_ees_" in name for name in names)
+
+
+def test_names_and_places_of_figures(runs: dict[int, Path], demo: DemoSummary) -> None:
+    events = (demo.directory / "events.csv").read_text().splitlines()[1:]
+    orbit = events[0].split(",")[0]
+    folder = runs[4] / "plots" / "2000" / "01" / orbit
+    names = {path.name for path in folder.iterdir()}
+    for limits in ("given_extrema", "raw"):
+        for scales, colormap in (("y-linear_z-log", "cividis"), ("y-log_z-linear", "plasma")):
+            assert f"{orbit}_instrument-grid_ESA_{scales}_{limits}-{colormap}.png" in names
+            assert f"{orbit}_cusp_pitch-angle_ESA_ees_{scales}_{limits}-{colormap}.png" in names
+
+
+def test_store_and_extrema_are_those_of_the_files(runs: dict[int, Path], demo: DemoSummary) -> None:
+    run = open_run(runs[3])
+    assert run.items == [str(orbit) for orbit in range(13312, 13324) if orbit not in (13316, 13318)]
+    pool = [
+        run.spectrogram(item, "ees").values[0]
+        for item in run.items
+        if "ees" in run.instruments(item)
+    ]
+    values = np.concatenate([one.ravel() for one in pool], dtype=np.float64)
+    values = values[np.isfinite(values) & (values > 0)]
+    assert run.extrema["ees_linear_log_z_max"] == np.percentile(values, 95)
+    assert run.extrema["ees_linear_log_z_min"] == values.min()
+    one = run.spectrogram("13313", "ees")
+    path = next(demo.directory.glob(f"FAST_data/*/*/{one.source}"))
+    assert one.source_size == path.stat().st_size
+    expected = reduced(path, "counts", run.config.pitch_angles, every=11)
+    np.testing.assert_array_equal(one.values[:, ::11], expected.astype(np.float32))
+
+
+def test_a_second_run_has_nothing_to_do_and_touches_no_file(runs: dict[int, Path]) -> None:
+    before = snapshot(runs[4])
+    for ranks in (0, 4):
+        done = spectro_mpi(
+            "run", runs[4].parents[1] / "spectro-mpi.toml", "-s", "run_id=n4", ranks=ranks
+        )
+        assert done.code == 3
+        assert "13314 ees reduce invalid-cdf" in done.out
+    assert snapshot(runs[4]) == before
+
+
+def test_without_isolation_the_output_is_the_same(runs: dict[int, Path]) -> None:
+    settings = runs[1].parents[1] / "spectro-mpi.toml"
+    done = spectro_mpi("run", settings, "-s", "run_id=inline", "-s", "run.isolation=none", ranks=3)
+    assert done.code == 3
+    same_output(runs[1], runs[1].with_name("inline"))
+
+
+def test_a_run_in_parts_ends_with_the_same_bytes(runs: dict[int, Path]) -> None:
+    settings = runs[1].parents[1] / "spectro-mpi.toml"
+    parts = runs[1].with_name("parts")
+
+    def part(*arguments: str, ranks: int) -> int:
+        return spectro_mpi("run", settings, "-s", "run_id=parts", *arguments, ranks=ranks).code
+
+    assert part("-s", "select.orbits=13312-13315", "--only", "reduce", ranks=2) == 3
+    assert not (parts / "plots").exists()
+    # Figures of a few orbits, on axes of those few: drawn again when the others are known.
+    assert part("-s", "select.orbits=13312-13315", ranks=1) == 3
+    assert pictures(parts)
+    assert part(ranks=4) == 3
+    same_output(runs[1], parts)
+
+
+def test_extrema_of_finished_items_come_from_the_store(
+    runs: dict[int, Path], demo: DemoSummary, tmp_path: Path
+) -> None:
+    run_dir = tmp_path / "runs" / "n4"
+    shutil.copytree(runs[4], run_dir)
+    (run_dir / "extrema.json").unlink()
+    for path in (run_dir / "plots").rglob("*.png"):
+        path.unlink()
+    # The same names with nothing in them: reading a CDF again would be an error.
+    hollow = tmp_path / "FAST_data"
+    for path in demo.directory.glob("FAST_data/*/*/*.cdf"):
+        (hollow / path.name).parent.mkdir(exist_ok=True)
+        (hollow / path.name).touch()
+    frozen = run_dir / "config.toml"
+    frozen.write_text(
+        frozen.read_text()
+        .replace(str(demo.directory / "FAST_data"), str(hollow))
+        .replace(str(runs[4].parent), str(run_dir.parent))
+    )
+    assert spectro_mpi("run", frozen, ranks=3).code == 3
+    assert (run_dir / "extrema.json").read_bytes() == (runs[4] / "extrema.json").read_bytes()
+
+
+def test_retry_takes_a_mended_file_and_keeps_the_rest(demo: DemoSummary, tmp_path: Path) -> None:
+    data = tmp_path / "FAST_data"
+    data.mkdir()
+    good = next(demo.directory.glob("FAST_data/*/*/*ees*13313*.cdf"))
+    shutil.copy(good, data / good.name)
+    broken = data / good.name.replace("13313", "13314")
+    broken.write_text("not found")
+    (tmp_path / "spectro-mpi.toml").write_text("[plot]\ndpi = 50\n")
+    assert spectro_mpi(cwd=tmp_path).code == 3
+    shutil.copy(good, broken)
+    assert spectro_mpi(cwd=tmp_path).code == 3
+    assert spectro_mpi("run", "--retry", cwd=tmp_path, ranks=3).code == 0
+    progress = json.loads((tmp_path / "runs/fast/progress.json").read_text())
+    assert progress["completed"] == {phase: ["13313", "13314"] for phase in ("reduce", "plot")}
+    assert progress["errors"] == {}
+
+
+def test_changed_settings_are_refused_by_name_and_fresh_starts_over(
+    settings: Path,
+) -> None:
+    few = ("-s", "select.orbits=13312")
+    assert spectro_mpi("run", settings, *few).code == 0
+    run_dir = settings.parent / "runs" / "fast"
+    before = snapshot(run_dir)
+    changed = ("-s", "plot.dpi=60", "-s", "data.quantity=eflux", "-s", "run.flush_batch_size=2")
+    refused = spectro_mpi("run", settings, *few, *changed)
+    assert refused.code == 2
+    assert "data.quantity, plot.dpi" in refused.err
+    assert "flush_batch_size" not in refused.err
+    assert "Traceback" not in refused.err
+    assert snapshot(run_dir) == before
+    assert spectro_mpi("run", settings, *few, *changed, "--fresh").code == 0
+    group = open_run(run_dir).spectrogram("13312", "ees")
+    assert group.quantity == "eflux"
+
+
+def test_a_stopped_run_exits_75_and_the_next_one_ends_with_the_same_bytes(
+    runs: dict[int, Path],
+) -> None:
+    settings = runs[1].parents[1] / "spectro-mpi.toml"
+    run_dir = runs[1].with_name("stopped")
+    command = [BIN / "mpirun", "-n", "3", BIN / "spectro-mpi", "run", settings]
+    process = subprocess.Popen([*command, "-s", "run_id=stopped", "-s", "run.flush_batch_size=1"])
+    while not (run_dir / "data" / "shard-00000.h5").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(60) == 75
+    left = json.loads((run_dir / "progress.json").read_text())
+    assert len(left["completed"]["reduce"]) > 0
+    assert len(left["completed"]["plot"]) < 10
+    assert spectro_mpi("run", run_dir / "config.toml", ranks=4).code == 3
+    same_output(runs[1], run_dir)
+
+
+def test_a_stop_file_stops_a_run(settings: Path) -> None:
+    run_dir = settings.parent / "runs" / "fast"
+    run_dir.mkdir(parents=True)
+    (run_dir / "STOP").touch()
+    assert spectro_mpi("run", settings, ranks=3).code == 75
+    assert not (run_dir / "STOP").exists()
+    assert spectro_mpi("run", settings, ranks=3).code == 3
+
+
+@pytest.mark.parametrize("role", ["coordinator.Coordinator", "worker.Worker", "writer.Writer"])
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_an_exception_on_any_rank_ends_the_job_at_once(
+    settings: Path, tmp_path: Path, role: str, ranks: int
+) -> None:
+    module, name = role.split(".")
+    # Python runs this file in every process: the role's third message finds a bug.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if any(word.endswith('spectro-mpi') for word in sys.orig_argv):\n"
+        f"    from spectro_mpi.mpi.{module} import {name} as role\n"
+        "    handle, seen = role.handle, []\n"
+        "    def planted(self, message):\n"
+        "        seen.append(message)\n"
+        "        if len(seen) == 3: raise ArithmeticError('planted')\n"
+        "        handle(self, message)\n"
+        "    role.handle = planted\n"
+    )
+    began = time.monotonic()
+    done = spectro_mpi("run", settings, ranks=ranks, env={"PYTHONPATH": str(tmp_path)}, timeout=40)
+    assert time.monotonic() - began < 20
+    assert done.code not in (0, 3, 75)
+    rank = {"coordinator": 0, "worker": min(1, ranks - 1), "writer": ranks - 1}[module]
+    assert f"rank {rank} of {ranks}" in done.err
+    assert "ArithmeticError: planted" in done.err
+    assert processes_of(settings) == []
+
+
+def processes_of(settings: Path) -> list[int]:
+    """Processes of runs of these settings that are still there."""
+    end = time.monotonic() + 10
+    while True:
+        found = [
+            process.pid
+            for process in psutil.process_iter()
+            if str(settings.parent) in _environment_and_arguments(process)
+        ]
+        if not found or time.monotonic() > end:
+            return found
+        time.sleep(0.05)
+
+
+def _environment_and_arguments(process: psutil.Process) -> str:
+    try:
+        if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+            return ""
+        return " ".join([*process.cmdline(), process.environ().get("PYTHONPATH", "")])
+    except psutil.Error:
+        return ""
+
+
+@pytest.mark.parametrize("variable", ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"])
+def test_a_launcher_that_does_not_match_the_mpi_is_refused(settings: Path, variable: str) -> None:
+    if variable == "PMI_SIZE":
+        pytest.skip("MPICH itself obeys PMI_SIZE")
+    done = spectro_mpi("run", settings, env={variable: "4"})
+    assert done.code == 2
+    assert "started 4 ranks" in done.err
+    assert "Launch with the mpirun that belongs to" in done.err
+    assert not (settings.parent / "runs").exists()
+
+
+def test_two_runs_at_once_in_one_directory_are_refused(settings: Path) -> None:
+    command = [BIN / "spectro-mpi", "run", settings]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    lock = settings.parent / "runs" / "fast" / "run.lock"
+    while not lock.exists():
+        assert first.poll() is None
+    second = spectro_mpi("run", settings)
+    assert second.code == 1
+    assert f"process {first.pid}" in second.err
+    first.communicate(timeout=60)
+    assert first.returncode == 3
+
+
+def test_progress_is_told_in_lines_where_there_is_no_terminal(settings: Path) -> None:
+    told = spectro_mpi("run", settings, ranks=3)
+    assert "reduce: 12/12 items, 7 failed" in told.out
+    quiet = spectro_mpi("run", settings, "--fresh", "--no-progress", ranks=3)
+    assert "items/s" not in quiet.out
+    logs = settings.parent / "runs" / "fast" / "logs"
+    assert sorted(path.name for path in logs.iterdir()) == [
+        f"rank-{rank:04d}.log" for rank in range(3)
+    ]
+    assert "ERROR" in (logs / "rank-0001.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run", "none.toml"], "there is no such settings file"),
+        (["run", "SETTINGS", "-s", "input=nowhere"], "does not exist"),
+        (["run", "SETTINGS", "-s", "plot.dip=3"], "is plot.dpi meant?"),
+        (["run", "SETTINGS", "-s", "output=/proc/nowhere"], "cannot be written"),
+        (["run", "SETTINGS", "-s", "select.orbits=1-2"], "[select] lets through"),
+        (["run", "SETTINGS", "-s", "plot.events=none.csv"], "cannot be read"),
+        (["run", "SETTINGS", "-s", "plot.colormap=jett"], "jett"),
+        (["status", "."], "is not a run directory"),
+        (["plan", "none.toml"], "there is no such settings file"),
+    ],
+)
+@pytest.mark.parametrize("ranks", [0, 3])
+def test_a_users_mistake_is_one_sentence_and_exit_code_2(
+    settings: Path, arguments: list[str], told: str, ranks: int
+) -> None:
+    done: Finished = spectro_mpi(
+        *[str(settings) if word == "SETTINGS" else word for word in arguments],
+        ranks=ranks if arguments[0] == "run" else 0,
+        cwd=settings.parent,
+    )
+    assert done.code == 2
+    assert told in done.err
+    assert len(done.err.strip().splitlines()) == 1

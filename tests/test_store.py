@@ -1,0 +1,96 @@
+"""The store gives back what was put in, to this program and to xarray."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import xarray
+
+from spectro_mpi.spectrogram import Spectrogram
+from spectro_mpi.store import (
+    ShardWriter,
+    instruments_of,
+    next_shard_number,
+    read_item,
+    read_spectrogram,
+    shard_path,
+    write_links,
+)
+
+
+@pytest.fixture
+def spectrogram() -> Spectrogram:
+    time = 946685857.25 + 2.5 * np.arange(6)
+    values = np.arange(2 * 6 * 4, dtype=np.float32).reshape(2, 6, 4)
+    values[0, 3] = np.nan
+    energy = np.array([[40, 30, 20, 10], [35, 25, np.nan, np.nan]], np.float32)
+    mode = np.array([0, 0, 1, 1, 0, 0], np.uint8)
+    return Spectrogram(
+        "ees",
+        "counts",
+        ("all", "upgoing"),
+        time,
+        time - 1.25,
+        time + 1.25,
+        mode,
+        energy,
+        values,
+        "fa_esa_l2_ees.cdf",
+        12345,
+    )
+
+
+def test_a_spectrogram_comes_back_as_it_was(tmp_path: Path, spectrogram: Spectrogram) -> None:
+    writer = ShardWriter(shard_path(tmp_path, 3))
+    ions = replace(spectrogram, instrument="ies", quantity="eflux")
+    writer.add("13312", [spectrogram, ions])
+    assert not writer.path.exists()
+    writer.commit()
+    for back, given in zip(read_item(writer.path, "13312"), (spectrogram, ions), strict=True):
+        for one in fields(Spectrogram):
+            np.testing.assert_array_equal(getattr(back, one.name), getattr(given, one.name))
+    assert read_spectrogram(writer.path, "13312", "ies").quantity == "eflux"
+    assert instruments_of(writer.path, "13312") == ["ees", "ies"]
+    assert instruments_of(writer.path, "13313") == []
+    assert list(read_item(writer.path, "13313")) == []
+    assert next_shard_number(tmp_path) == 4
+
+
+def test_xarray_opens_a_group_in_one_line(tmp_path: Path, spectrogram: Spectrogram) -> None:
+    writer = ShardWriter(shard_path(tmp_path, 0))
+    writer.add("13312", [spectrogram])
+    writer.commit()
+    with xarray.open_dataset(tmp_path / "data/shard-00000.h5", group="13312/ees") as data:
+        assert data.counts.dims == ("category", "record", "channel")
+        assert data.energy.dims == ("table", "channel")
+        assert {"time", "mode", "category", "energy"} <= set(data.coords)
+        assert data.counts.attrs["units"] == "counts"
+        assert data.energy.attrs["units"] == "eV"
+        assert str(data.time.values[0]) == "2000-01-01T00:17:37.250000000"
+        assert data.attrs["source_size"] == 12345
+        assert data.counts.sel(category="upgoing").values[1, 2] == spectrogram.values[1, 1, 2]
+
+
+def test_links_lead_to_every_item(tmp_path: Path, spectrogram: Spectrogram) -> None:
+    for number in (0, 1):
+        writer = ShardWriter(shard_path(tmp_path, number))
+        writer.add(str(number), [spectrogram])
+        writer.commit()
+    write_links(tmp_path, {"0": "shard-00000.h5", "1": "shard-00001.h5"})
+    with h5py.File(tmp_path / "spectrograms.h5") as file:
+        assert list(file) == ["0", "1"]
+        np.testing.assert_array_equal(file["1/ees/counts"][:], spectrogram.values)
+
+
+def test_a_shard_that_is_not_committed_is_not_there(
+    tmp_path: Path, spectrogram: Spectrogram
+) -> None:
+    writer = ShardWriter(shard_path(tmp_path, 0))
+    writer.add("1", [spectrogram])
+    assert list((tmp_path / "data").glob("*.h5")) == []
+    writer.discard()
+    assert list((tmp_path / "data").iterdir()) == []
