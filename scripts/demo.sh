@@ -6,7 +6,7 @@ folder=$(realpath -m "${1:-demo}")
 orbits=${2:-12}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
-make_environment mpich
+make_environment mpich,fast
 
 if [ ! -e "$folder/spectro-mpi.toml" ]; then
     spectro-mpi demo "$folder" --orbits "$orbits" --damaged

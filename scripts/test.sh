@@ -3,9 +3,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
-make_environment mpich,test
+make_environment mpich,fast,test
 
 ruff check .
 ruff format --check .
 mypy
-pytest "$@"
+pytest -n 2 --dist loadfile "$@"

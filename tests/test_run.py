@@ -232,7 +232,7 @@ def test_a_stopped_run_exits_75_and_the_next_one_ends_with_the_same_bytes(
 ) -> None:
     settings = runs[1].parents[1] / "spectro-mpi.toml"
     run_dir = runs[1].with_name("stopped")
-    command = [BIN / "mpirun", "-n", "3", BIN / "spectro-mpi", "run", settings]
+    command = [str(BIN / "mpirun"), "-n", "3", str(BIN / "spectro-mpi"), "run", str(settings)]
     process = subprocess.Popen([*command, "-s", "run_id=stopped", "-s", "run.flush_batch_size=1"])
     while not (run_dir / "data" / "shard-00000.h5").exists():
         assert process.poll() is None
@@ -306,11 +306,9 @@ def _environment_and_arguments(process: psutil.Process) -> str:
         return ""
 
 
-@pytest.mark.parametrize("variable", ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"])
-def test_a_launcher_that_does_not_match_the_mpi_is_refused(settings: Path, variable: str) -> None:
-    if variable == "PMI_SIZE":
-        pytest.skip("MPICH itself obeys PMI_SIZE")
-    done = spectro_mpi("run", settings, env={variable: "4"})
+def test_a_launcher_that_does_not_match_the_mpi_is_refused(settings: Path) -> None:
+    # What Open MPI's mpirun sets, and the MPICH in this environment does not heed.
+    done = spectro_mpi("run", settings, env={"OMPI_COMM_WORLD_SIZE": "4"})
     assert done.code == 2
     assert "started 4 ranks" in done.err
     assert "Launch with the mpirun that belongs to" in done.err
@@ -318,7 +316,7 @@ def test_a_launcher_that_does_not_match_the_mpi_is_refused(settings: Path, varia
 
 
 def test_two_runs_at_once_in_one_directory_are_refused(settings: Path) -> None:
-    command = [BIN / "spectro-mpi", "run", settings]
+    command = [str(BIN / "spectro-mpi"), "run", str(settings)]
     first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     lock = settings.parent / "runs" / "fast" / "run.lock"
     while not lock.exists():

@@ -24,7 +24,7 @@ from spectro_mpi.store import (
 
 @pytest.fixture
 def spectrogram() -> Spectrogram:
-    time = 946685857.25 + 2.5 * np.arange(6)
+    time = 946685857.25 + 2.5 * np.arange(6, dtype=np.float64)
     values = np.arange(2 * 6 * 4, dtype=np.float32).reshape(2, 6, 4)
     values[0, 3] = np.nan
     energy = np.array([[40, 30, 20, 10], [35, 25, np.nan, np.nan]], np.float32)

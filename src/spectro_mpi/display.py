@@ -159,9 +159,12 @@ class BarDisplay:
         elapsed = self._drawn - self._began
         rate = task.completed / elapsed if elapsed > 0 else 0.0
         left = (task.total or 0) - task.completed
-        told = f"{rate:.2f} items/s, " + (
-            f"{_duration(left / rate)} left" if rate and left else f"took {_duration(elapsed)}"
-        )
+        if not task.completed:
+            told = "starting"
+        elif left:
+            told = f"{rate:.2f} items/s, {_duration(left / rate)} left"
+        else:
+            told = f"{rate:.2f} items/s, took {_duration(elapsed)}"
         if self._failed:
             told += f", {self._failed} failed"
         self._bar.update(self._task, told=told)

@@ -1,6 +1,6 @@
 """Figures: spectrograms → pixels (raster), letters and axes (frame), a PNG file (figure).
 
-Nothing is imported here, so that importing the package stays light; ask `draw.figure` for
+Nothing heavy is imported here, so that importing the package stays light; ask `draw.figure` for
 `Painter` and what it draws. This is the only room that imports matplotlib.
 """
 

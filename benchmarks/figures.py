@@ -1,0 +1,169 @@
+"""How long a figure takes: ours, and the same one made from scratch with matplotlib.
+
+Usage: python benchmarks/figures.py [--runs 9] [--records 800] [--json]
+
+Both draw four panels of 800 records at 2400 × 2400 pixels, with titles, axes and colour bars,
+and encode a PNG in memory. Runs alternate, so that a busy machine slows both down. "reuse" is a
+`Painter` that has drawn other items before (what a worker does); "fresh" is a new one a figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from spectro_mpi.draw.figure import FigureContent, Painter, Panel, Style
+from spectro_mpi.extrema import Limits
+from spectro_mpi.spectrogram import Spectrogram
+
+STYLE = Style(200, (12.0, 3.0), "inferno", "Energy (eV)", 6.25)
+CATEGORIES = ("all", "downgoing", "upgoing", "perpendicular")
+CHANNELS = 48
+ORBIT_SECONDS = 7980.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--records", type=int, default=800)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    measured = measure(arguments.runs, arguments.records)
+    if arguments.json:
+        print(json.dumps(measured, indent=2))
+        return
+    theirs = measured["matplotlib"]
+    print(f"{'':24}{'ms':>9}{'ratio':>8}{'kB':>7}")
+    for name, one in measured.items():
+        ratio = theirs["ms"] / one["ms"]
+        print(f"{name:24}{one['ms']:9.1f}{ratio:8.1f}{one['bytes'] / 1e3:7.0f}")
+
+
+def measure(runs: int, records: int) -> dict[str, dict[str, float]]:
+    """Medians of alternating runs, each of another item."""
+    painter = Painter()
+    ways: dict[str, Callable[[FigureContent], bytes]] = {
+        "matplotlib": by_matplotlib,
+        "ours, given, reuse": lambda content: painter.draw(content, STYLE),
+        "ours, raw, reuse": lambda content: painter.draw(raw(content), STYLE),
+        "ours, given, fresh": lambda content: Painter().draw(content, STYLE),
+        "ours, raw, fresh": lambda content: Painter().draw(raw(content), STYLE),
+    }
+    for number in range(-12, 0):
+        painter.draw(orbit(number, records), STYLE)
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    sizes: dict[str, list[int]] = {name: [] for name in ways}
+    for number in range(runs):
+        for name, draw in ways.items():
+            content = orbit(number, records)
+            begin = time.perf_counter()
+            png = draw(content)
+            times[name].append(1e3 * (time.perf_counter() - begin))
+            sizes[name].append(len(png))
+    return {
+        name: {"ms": statistics.median(times[name]), "bytes": statistics.median(sizes[name])}
+        for name in ways
+    }
+
+
+def orbit(number: int, records: int) -> FigureContent:
+    """Inverted-V arcs over a cold background, with counting noise."""
+    rng = np.random.default_rng(number + 1000)
+    cadence = ORBIT_SECONDS / records
+    centre: NDArray[Any] = (
+        946685857.0 + ORBIT_SECONDS * number + (np.arange(records) + 0.5) * cadence
+    )
+    energy = np.full((3, 96), np.nan, np.float32)
+    energy[:2, :CHANNELS] = np.geomspace(34119.7, 5.88, CHANNELS)
+    phase = np.linspace(0, 9, records)[:, None]
+    peak = np.log(300 + 4000 * np.abs(np.sin(phase)) ** 3)
+    log_energy = np.log(energy[0, :CHANNELS])
+    arc = 40 * np.exp(-(((log_energy - peak) / 0.35) ** 2))
+    cold = 30 * np.exp(-(((log_energy - np.log(15)) / 0.9) ** 2))
+    values = np.full((len(CATEGORIES), records, 96), np.nan, np.float32)
+    for category in range(len(CATEGORIES)):
+        expected = (arc + cold + 0.5) * (1 + np.sin(2.7 * phase + category)) * 6 / (1 + category)
+        values[category, :, :CHANNELS] = rng.poisson(expected)
+    spectrogram = Spectrogram(
+        instrument="ees",
+        quantity="counts",
+        category=CATEGORIES,
+        time=centre,
+        time_start=centre - cadence / 2,
+        time_end=centre + cadence / 2,
+        mode=np.zeros(records, np.uint8),
+        energy=energy,
+        values=values,
+        source=f"fa_esa_l2_ees_{number}_v01.cdf",
+        source_size=1,
+    )
+    panels = tuple(
+        Panel(f"ees · {name}", spectrogram, one, Limits(5.0, 34000.0, 1.0, 600.0), "Counts")
+        for one, name in enumerate(CATEGORIES)
+    )
+    return FigureContent(
+        item=str(13312 + number),
+        kind="pitch-angle",
+        title=f"Orbit {13312 + number} · FAST ESA electron survey (ees)",
+        notes=(),
+        panels=panels,
+        scales=("log", "log"),
+        limits="given_extrema",
+        sources=(spectrogram.source,),
+    )
+
+
+def raw(content: FigureContent) -> FigureContent:
+    """The figure on the item's own limits: no frame can be used again."""
+    panels = []
+    for panel in content.panels:
+        values = panel.spectrogram.values[panel.category]
+        low, high = np.percentile(values[np.isfinite(values) & (values > 0)], [1, 99])
+        top = 20000.0 + float(values[0, 0])
+        panels.append(replace(panel, limits=Limits(5.0, top, float(low), float(high))))
+    return replace(content, panels=tuple(panels), limits="raw")
+
+
+def by_matplotlib(content: FigureContent) -> bytes:
+    """The same figure as one writes it with matplotlib."""
+    width, height = STYLE.panel_size
+    figure = Figure(figsize=(width, height * len(content.panels)), dpi=STYLE.dpi)
+    all_axes: Any = figure.subplots(len(content.panels), sharex=True)
+    figure.subplots_adjust(left=0.08, right=0.99, top=0.96, bottom=0.04, hspace=0.12)
+    figure.suptitle(content.title, fontsize=12)
+    for axes, panel in zip(all_axes, content.panels, strict=True):
+        data = panel.spectrogram
+        time_edges = np.append(data.time_start, data.time_end[-1])
+        centres = data.energy[0, :CHANNELS][::-1]
+        inner = np.sqrt(centres[1:] * centres[:-1])
+        energy_edges = [centres[0] ** 2 / inner[0], *inner, centres[-1] ** 2 / inner[-1]]
+        mesh = axes.pcolormesh(
+            (time_edges * 1e6).astype("datetime64[us]"),
+            energy_edges,
+            data.values[panel.category, :, CHANNELS - 1 :: -1].T,
+            norm=content.scales[1],
+            cmap=STYLE.colormap,
+        )
+        mesh.set_clim(panel.limits.z_min, panel.limits.z_max)
+        axes.set_yscale(content.scales[0])
+        axes.set_ylim(panel.limits.y_min, panel.limits.y_max)
+        axes.set_ylabel(STYLE.y_label)
+        axes.set_title(panel.label, loc="left", fontsize=10)
+        figure.colorbar(mesh, ax=axes, label=panel.z_label, pad=0.01, fraction=0.05)
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+if __name__ == "__main__":
+    main()

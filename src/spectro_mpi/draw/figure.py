@@ -1,0 +1,231 @@
+"""A whole figure: content → PNG bytes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import OrderedDict
+from dataclasses import asdict, replace
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+
+from spectro_mpi.draw import layout as points
+from spectro_mpi.draw.canvas import Canvas
+from spectro_mpi.draw.content import Event, FigureContent, Panel, Style
+from spectro_mpi.draw.frame import ZOOM, Frame, FrameSpec, Row, draw_frame
+from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
+from spectro_mpi.draw.palette import BLANK, MARKER, palette_of
+from spectro_mpi.draw.png import encode_png
+from spectro_mpi.draw.raster import paint
+from spectro_mpi.draw.reuse import Reductions, has_values
+from spectro_mpi.draw.scale import usable_scale
+from spectro_mpi.draw.text import Lettering
+from spectro_mpi.draw.times import (
+    Header,
+    Window,
+    draw_events,
+    draw_header,
+    draw_time_axis,
+    header_of,
+)
+
+__all__ = ["KEYWORD", "Event", "FigureContent", "Painter", "Panel", "Style"]
+
+KEYWORD = "spectro-mpi"
+"""Of the PNG text chunk that tells a program how to read values off the picture."""
+
+_ZOOMED_EVENTS = 3
+_FRAME_BYTES = 64 << 20
+"""Of frames kept: eleven of 2400 × 2400 pixels."""
+_RC: Any = {
+    "text.hinting": "force_autohint",
+    "text.antialiased": True,
+    "mathtext.fontset": "dejavusans",
+    "axes.formatter.use_locale": False,
+    "axes.formatter.useoffset": False,
+    "axes.unicode_minus": True,
+}
+"""What a user's matplotlibrc could change in a figure."""
+
+
+class Painter:
+    """Draws figures, and keeps what the next ones can use again: letters, frames, reductions."""
+
+    def __init__(self) -> None:
+        self._lettering = Lettering()
+        self._reductions = Reductions()
+        self._frames: OrderedDict[FrameSpec, Frame] = OrderedDict()
+        self._sheet: NDArray[np.uint8] = np.empty((0, 0), np.uint8)
+
+    def draw(self, content: FigureContent, style: Style) -> bytes:
+        """The figure as a PNG file.
+
+        Its text chunk `spectro-mpi` is JSON that tells where each panel's data area lies and
+        what its axes are. Data that cannot be drawn give blank panels that say so.
+        """
+        with mpl.rc_context(_RC):
+            canvas, description = self.compose(content, style)
+        text = json.dumps(description, allow_nan=False)
+        rgb = palette_of(style.colormap).rgb
+        return encode_png(canvas.image, rgb, style.dpi, KEYWORD, text)
+
+    def compose(self, content: FigureContent, style: Style) -> tuple[Canvas, dict[str, Any]]:
+        """The picture, in palette indices, valid until the next one; and its description."""
+        whole = self._reductions.window([panel.spectrogram for panel in content.panels])
+        events = _in_order(content.events)
+        windows = [whole] if whole is None else [whole, *_zooms(whole, events, style)]
+        spec, header = self._plan(content, style, whole, len(windows))
+        layout = layout_of(spec.grid)
+        canvas = self._canvas(spec, layout, keep=content.limits != "raw")
+        draw_header(canvas, layout, self._lettering, header)
+        panels = []
+        for column, window in enumerate(windows):
+            for panel, row, box in zip(
+                content.panels, spec.rows, layout.boxes[column], strict=False
+            ):
+                note = self._draw_panel(canvas, layout, box, panel, row, window, style.colormap)
+                panels.append(_panel_entry(row, box, window, style, note, zoom=column > 0))
+            if window is not None:
+                draw_time_axis(canvas, layout, self._lettering, column, window)
+                draw_events(canvas, layout, self._lettering, column, window, events)
+        return canvas, _description(content, style, events, panels)
+
+    def _plan(
+        self, content: FigureContent, style: Style, whole: Window | None, columns: int
+    ) -> tuple[FrameSpec, Header]:
+        """The frame that a figure needs, and its header."""
+        rows = tuple(
+            Row(
+                panel.label,
+                usable_scale(content.scales[0], panel.limits.y_min, panel.limits.y_max),
+                usable_scale(content.scales[1], panel.limits.z_min, panel.limits.z_max),
+                panel.z_label,
+            )
+            for panel in content.panels
+        )
+        grid = Grid(
+            style.dpi, style.panel_size, max(1, len(rows)), columns, 1, bool(content.events)
+        )
+        layout = layout_of(grid)
+        room = layout.bars[-1][0].right - layout.boxes[0][0].left
+        header = header_of(self._lettering, content.title, whole, content.notes, room, layout.unit)
+        grid = replace(grid, header_lines=len(header.lines))
+        return FrameSpec(grid, style.colormap, style.y_label, rows), header
+
+    def _canvas(self, spec: FrameSpec, layout: Layout, keep: bool) -> Canvas:
+        """A canvas with the frame on it; the frame is kept if others will use it."""
+        if self._sheet.shape != (layout.height, layout.width):
+            self._sheet = np.empty((layout.height, layout.width), np.uint8)
+        canvas = Canvas(self._sheet)
+        frame = self._frames.get(spec)
+        if frame is not None:
+            self._frames.move_to_end(spec)
+            np.copyto(self._sheet, frame.image)
+            return canvas
+        self._sheet.fill(BLANK)
+        frame = draw_frame(spec, canvas, self._lettering)
+        if keep:
+            self._frames[spec] = Frame(frame.image.copy(), frame.boxes)
+            while sum(kept.image.nbytes for kept in self._frames.values()) > _FRAME_BYTES:
+                self._frames.popitem(last=False)
+        return canvas
+
+    def _draw_panel(
+        self,
+        canvas: Canvas,
+        layout: Layout,
+        box: Box,
+        panel: Panel,
+        row: Row,
+        window: Window | None,
+        colormap: str,
+    ) -> str:
+        """Paint a panel's data; returns the words that stand in it if it is blank."""
+        if window is None:
+            note = "no valid data"
+        else:
+            reduced = self._reductions.reduced(panel.spectrogram, panel.category, window, box.width)
+            bands, band_of_row = paint(
+                reduced.cells,
+                reduced.columns,
+                box.height,
+                row.y_scale,
+                row.z_scale,
+                palette_of(colormap).index,
+            )
+            canvas.image[box.top : box.bottom, box.left : box.right] = bands[band_of_row]
+            if bands.any():
+                return ""
+            has_any = has_values(panel.spectrogram, panel.category)
+            note = "no data within these axes" if has_any else "no valid data"
+        stamp = self._lettering.fit(note, points.LABEL * layout.unit, box.width * 0.9)
+        base = (box.top + box.bottom + stamp.height) / 2
+        canvas.write(stamp, (box.left + box.right) / 2, base, align=0.5)
+        return note
+
+
+def _in_order(events: tuple[Event, ...]) -> tuple[Event, ...]:
+    """Events that have a time, by time, each from its earlier to its later end."""
+    known = [event for event in events if math.isfinite(event.start + event.end)]
+    turned = [Event(min(e.start, e.end), max(e.start, e.end), e.label) for e in known]
+    return tuple(sorted(turned, key=lambda event: (event.start, event.end, event.label)))
+
+
+def _zooms(whole: Window, events: tuple[Event, ...], style: Style) -> list[Window]:
+    """Windows round the first events that overlap the data."""
+    seen = [event for event in events if event.end >= whole.begin and event.start < whole.end]
+    windows = []
+    for event in seen[:_ZOOMED_EVENTS]:
+        half = max(style.zoom_minutes * 60, 1.5 * (event.end - event.start)) / 2
+        middle = (event.start + event.end) / 2
+        windows.append(Window(middle - half, middle + half))
+    return windows
+
+
+def _panel_entry(
+    row: Row, box: Box, window: Window | None, style: Style, note: str, zoom: bool
+) -> dict[str, Any]:
+    """What a program needs to read values off one panel."""
+    entry = {
+        "label": row.label + ZOOM * zoom,
+        "box": list(box),
+        "time": [window.begin, window.end] if window else [None, None],
+        "energy": [row.y_scale.low, row.y_scale.high],
+        "y_scale": row.y_scale.kind,
+        "z": [row.z_scale.low, row.z_scale.high],
+        "z_scale": row.z_scale.kind,
+        "colormap": style.colormap,
+    }
+    return {**entry, "note": note} if note else entry
+
+
+def _description(
+    content: FigureContent, style: Style, events: tuple[Event, ...], panels: list[dict[str, Any]]
+) -> dict[str, Any]:
+    description = {
+        "item": content.item,
+        "kind": content.kind,
+        "limits": content.limits,
+        "sources": list(content.sources),
+        "version": _version(),
+        "panels": panels,
+    }
+    if events:
+        # Pixels of this colour in a data area are lines at these times, and no data.
+        description["marker"] = palette_of(style.colormap).rgb[MARKER].tolist()
+        description["events"] = [asdict(event) for event in events]
+    return description
+
+
+@lru_cache(maxsize=1)
+def _version() -> str:
+    try:
+        return installed_version("spectro-mpi")
+    except PackageNotFoundError:
+        return "unknown"

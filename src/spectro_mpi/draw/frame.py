@@ -1,0 +1,134 @@
+"""The part of a figure that is the same for all items with the same limits.
+
+Measured at 2400 × 2400 pixels with four rows: drawing a frame from letters at hand takes 1.8 ms,
+copying a kept one 0.6 ms, of about 15 ms a figure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectro_mpi.draw import layout as points
+from spectro_mpi.draw.canvas import Canvas
+from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
+from spectro_mpi.draw.palette import BLACK, palette_of
+from spectro_mpi.draw.scale import Scale
+from spectro_mpi.draw.text import DIGIT_HEIGHT, Lettering, Stamp, upward
+from spectro_mpi.draw.ticks import Ticks, value_ticks
+
+_LABEL_ROOM = 1.6
+"""Least distance of tick labels on a vertical axis, in letter heights."""
+_VALUE_ROOM = 38.0
+"""Width of tick labels beside a data area or colour bar, points."""
+_GAP = 4.0
+"""Between tick labels and the label of their axis, points."""
+ZOOM = " (zoom)"
+
+
+@dataclass(frozen=True)
+class Row:
+    """The axes of one row of panels."""
+
+    label: str
+    y_scale: Scale
+    z_scale: Scale
+    z_label: str
+
+
+@dataclass(frozen=True)
+class FrameSpec:
+    """All that a frame depends on: equal specs, equal frames."""
+
+    grid: Grid
+    colormap: str
+    y_label: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture with axes, colour bars and labels, but no data, times or title."""
+
+    image: NDArray[np.uint8]
+    """(row, column) palette indices"""
+    boxes: tuple[tuple[Box, ...], ...]
+    """[column][row] data areas."""
+
+
+def draw_frame(spec: FrameSpec, canvas: Canvas, lettering: Lettering) -> Frame:
+    """Draw a frame on a blank canvas."""
+    layout = layout_of(spec.grid)
+    steps = palette_of(spec.colormap).index
+    line = layout.pixels(points.LINE)
+    size = points.LABEL * layout.unit
+    for column, (boxes, bars) in enumerate(zip(layout.boxes, layout.bars, strict=True)):
+        left, right = float(boxes[0].left), float(bars[0].right)
+        for row, box, bar in zip(spec.rows, boxes, bars, strict=False):
+            canvas.outline(box, line, BLACK)
+            canvas.outline(bar, line, BLACK)
+            canvas.image[bar.top : bar.bottom, bar.left : bar.right] = _bar(bar.height, steps)
+            label = lettering.fit(row.label + ZOOM * (column > 0), size, bar.right - box.left)
+            canvas.write(label, box.left, box.top - (points.LINE + 3.5) * layout.unit)
+            left = min(left, _value_axis(canvas, layout, lettering, row.y_scale, box, True))
+            right = max(right, _value_axis(canvas, layout, lettering, row.z_scale, bar, False))
+        # Beside the widest tick label of all rows, so that the labels of rows stand in line.
+        left, right = (x + gap * layout.unit for x, gap in ((left, -_GAP), (right, _GAP)))
+        for row, box, bar in zip(spec.rows, boxes, bars, strict=False):
+            _beside(canvas, lettering.fit(spec.y_label, size, box.height), left, box, 1.0)
+            _beside(canvas, lettering.fit(row.z_label, size, bar.height), right, bar, 0.0)
+    return Frame(canvas.image, layout.boxes)
+
+
+def _bar(rows: int, steps: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(row, 1) the steps of a colour map, the highest on top."""
+    step = (rows - 1 - np.arange(rows)) * len(steps) // rows
+    return steps[step][:, None]
+
+
+def _value_axis(
+    canvas: Canvas, layout: Layout, lettering: Lettering, scale: Scale, box: Box, at_left: bool
+) -> int:
+    """Ticks and their labels at the left or right of a box; returns how far they reach."""
+    size = points.TICK_LABEL * layout.unit
+    ticks = value_ticks(scale, min(1.0, _LABEL_ROOM * size / box.height))
+    edge = layout.pixels(points.LINE)
+    for values, length in ((ticks.minor, points.MINOR), (ticks.major, points.MAJOR)):
+        for y in _rows_of(values, scale, box):
+            top = round(y - edge / 2)
+            reach = edge + layout.pixels(length)
+            sides = (box.left - reach, box.left) if at_left else (box.right, box.right + reach)
+            canvas.fill(Box(sides[0], top, sides[1], top + edge), BLACK)
+    pad = edge + layout.pixels(points.MAJOR) + layout.pixels(points.PAD)
+    stamps, size = _value_labels(lettering, ticks, size, _VALUE_ROOM * layout.unit)
+    reach = box.left - pad if at_left else box.right + pad
+    for y, stamp in zip(_rows_of(ticks.major, scale, box), stamps, strict=True):
+        x = box.left - pad if at_left else box.right + pad
+        at = canvas.write(stamp, x, y + DIGIT_HEIGHT / 2 * size, align=float(at_left))
+        reach = min(reach, at.left) if at_left else max(reach, at.right)
+    return reach
+
+
+def _rows_of(values: tuple[float, ...], scale: Scale, box: Box) -> list[float]:
+    """Where values stand, in pixels from the top of the picture."""
+    return [float(y) for y in box.bottom - scale.fraction(values) * box.height]
+
+
+def _value_labels(
+    lettering: Lettering, ticks: Ticks, size: float, room: float
+) -> tuple[list[Stamp], float]:
+    """Labels of an axis, all of one size that lets them into `room` pixels."""
+    stamps = [lettering.stamp(text, size, text.startswith("$")) for text in ticks.labels]
+    widest = max((stamp.width for stamp in stamps), default=0)
+    if widest > room:
+        size *= 0.97 * room / widest
+        stamps = [lettering.stamp(text, size, text.startswith("$")) for text in ticks.labels]
+    return stamps, size
+
+
+def _beside(canvas: Canvas, stamp: Stamp, x: float, box: Box, align: float) -> None:
+    """Put letters, turned upward, beside the middle of a box."""
+    turned = upward(stamp)
+    canvas.write(turned, x, (box.top + box.bottom + turned.height) / 2, align)

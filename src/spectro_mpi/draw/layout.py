@@ -1,0 +1,99 @@
+"""Where things stand in a figure: all lengths in points, so that they hold at any dpi."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+# Sizes of letters and lengths of everything else, in points (1/72 inch).
+TITLE, LABEL, TICK_LABEL, NOTE = 12.0, 10.0, 9.0, 9.0
+LINE, MAJOR, MINOR, PAD = 0.8, 3.5, 2.0, 2.5
+LEFT, RIGHT = 64.0, 89.0
+"""Beside a data area: energy axis; colour bar and its axis."""
+BAR_GAP, BAR_WIDTH = 10.0, 14.0
+HEADER, NOTE_LINE = 26.0, 12.0
+ABOVE, BELOW = 15.0, 6.0
+"""Of each row: its label's line; its ticks."""
+TIME_LINE, DATE_LINE, EVENT_LINE = 11.5, 13.0, 19.0
+"""Under the last row."""
+
+_READABLE = 0.7
+"""Pixels a point at least, where there is room: letters of fewer pixels cannot be read."""
+_MOST_OF_HEIGHT, _MOST_OF_WIDTH = 0.6, 0.55
+"""Of a figure's height and width may not be data; smaller figures get smaller letters."""
+
+
+class Box(NamedTuple):
+    """Pixels; right and bottom are exclusive."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a layout depends on."""
+
+    dpi: int
+    panel_size: tuple[float, float]
+    rows: int
+    columns: int
+    """1, and one a zoomed event."""
+    header_lines: int
+    events: bool
+
+
+@dataclass(frozen=True)
+class Layout:
+    width: int
+    height: int
+    unit: float
+    """Pixels a point; less than the dpi would have it in small figures."""
+    boxes: tuple[tuple[Box, ...], ...]
+    """[column][row] data areas."""
+    bars: tuple[tuple[Box, ...], ...]
+    """[column][row] colour bars."""
+
+    def pixels(self, points: float) -> int:
+        """A length in whole pixels, at least one."""
+        return max(1, round(points * self.unit))
+
+
+@lru_cache(maxsize=64)
+def layout_of(grid: Grid) -> Layout:
+    """The layout of a figure."""
+    column_width = max(1, round(grid.panel_size[0] * grid.dpi))
+    row_height = max(1, round(grid.panel_size[1] * grid.dpi))
+    height = row_height * grid.rows
+    header = HEADER + NOTE_LINE * grid.header_lines
+    footer = TIME_LINE + DATE_LINE + EVENT_LINE * grid.events
+    unit = min(
+        max(grid.dpi / 72, _READABLE),
+        _MOST_OF_HEIGHT * height / (header + (ABOVE + BELOW) * grid.rows + footer),
+        _MOST_OF_WIDTH * column_width / (LEFT + RIGHT),
+    )
+    first = round((header + ABOVE) * unit)
+    between = round((ABOVE + BELOW) * unit)
+    last = height - round((BELOW + footer) * unit)
+    box_height = max(1, (last - first - between * (grid.rows - 1)) // grid.rows)
+    boxes, bars = [], []
+    for column in range(grid.columns):
+        left = column * column_width + round(LEFT * unit)
+        right = max(left + 1, (column + 1) * column_width - round(RIGHT * unit))
+        tops = [first + row * (box_height + between) for row in range(grid.rows)]
+        boxes.append(tuple(Box(left, top, right, top + box_height) for top in tops))
+        bar = right + round(BAR_GAP * unit)
+        bar_end = bar + max(1, round(BAR_WIDTH * unit))
+        bars.append(tuple(Box(bar, top, bar_end, top + box_height) for top in tops))
+    return Layout(column_width * grid.columns, height, unit, tuple(boxes), tuple(bars))

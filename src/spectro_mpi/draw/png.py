@@ -1,0 +1,62 @@
+"""8-bit palette PNG files, deflated by ISA-L (several times faster than zlib)."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+_LEVEL = 2  # Level 3 takes six times as long and saves nothing on these pictures.
+_STRIP_BYTES = 1 << 19  # A strip stays in the processor's cache between filter and deflate.
+_UP = 2  # PNG filter: each row less the row above, so that the rows of a channel become zeros.
+
+
+def encode_png(
+    image: NDArray[np.uint8], palette: NDArray[np.uint8], dpi: float, keyword: str, text: str
+) -> bytes:
+    """A whole PNG file.
+
+    `image` is (row, column) of palette indices; `palette` (index, rgb). `text` goes into a
+    tEXt chunk and must be Latin-1 (JSON written in ASCII is). The same input gives the same
+    bytes.
+    """
+    rows, columns = image.shape
+    per_metre = round(dpi / 0.0254)
+    return b"".join(
+        (
+            b"\x89PNG\r\n\x1a\n",
+            *_chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 3, 0, 0, 0)),
+            *_chunk(b"PLTE", palette.tobytes()),
+            *_chunk(b"pHYs", struct.pack(">IIB", per_metre, per_metre, 1)),
+            *_chunk(b"tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1")),
+            *_chunk(b"IDAT", _deflated(image)),
+            *_chunk(b"IEND", b""),
+        )
+    )
+
+
+def _chunk(kind: bytes, data: bytes) -> tuple[bytes, ...]:
+    checksum = isal_zlib.crc32(data, isal_zlib.crc32(kind))
+    return struct.pack(">I", len(data)), kind, data, struct.pack(">I", checksum)
+
+
+def _deflated(image: NDArray[np.uint8]) -> bytes:
+    rows, columns = image.shape
+    strip_rows = max(1, _STRIP_BYTES // (columns + 1))
+    strip = np.full((strip_rows, columns + 1), _UP, np.uint8)
+    deflate: Any = isal_zlib.compressobj(_LEVEL)
+    parts = []
+    for top in range(0, rows, strip_rows):
+        here = image[top : top + strip_rows]
+        filtered = strip[: len(here)]
+        if top == 0:
+            filtered[0, 1:] = here[0]
+            np.subtract(here[1:], here[:-1], out=filtered[1:, 1:])
+        else:
+            np.subtract(here, image[top - 1 : top - 1 + len(here)], out=filtered[:, 1:])
+        parts.append(deflate.compress(filtered))
+    parts.append(deflate.flush())
+    return b"".join(parts)

@@ -1,0 +1,96 @@
+"""What figures of one spectrogram share: its records in order, and its columns' averages."""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from spectro_mpi.draw.columns import Columns, Records, columns_of, records_of
+from spectro_mpi.draw.raster import Cells, Table, reduce_columns, tables_of
+from spectro_mpi.draw.times import Window
+from spectro_mpi.spectrogram import Spectrogram
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+_SPECTROGRAMS = 8
+_REDUCTIONS = 24
+"""Of one spectrogram: categories × windows of time."""
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """One category of a spectrogram, by pixel columns of one window of time."""
+
+    columns: Columns
+    cells: tuple[Cells, ...]
+
+
+@dataclass
+class _Known:
+    spectrogram: weakref.ref[Spectrogram]
+    records: Records
+    tables: tuple[Table, ...]
+    columns: OrderedDict[tuple[Window, int], Columns] = field(default_factory=OrderedDict)
+    reduced: OrderedDict[tuple[int, Window, int], Reduced] = field(default_factory=OrderedDict)
+
+
+class Reductions:
+    """Remembers the reductions of the last few spectrograms, and does not keep those alive."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[int, _Known] = OrderedDict()
+
+    def window(self, spectrograms: list[Spectrogram]) -> Window | None:
+        """From the first to the last record edge of all spectrograms; None if there is none."""
+        all_records = [self._of(one).records for one in spectrograms]
+        spans = [(one.start[0], one.end.max()) for one in all_records if len(one.centre)]
+        if not spans:
+            return None
+        return Window(float(min(span[0] for span in spans)), float(max(s[1] for s in spans)))
+
+    def reduced(
+        self, spectrogram: Spectrogram, category: int, window: Window, width: int
+    ) -> Reduced:
+        """A category averaged over the records of each of `width` pixel columns."""
+        known = self._of(spectrogram)
+        key = (category, window, width)
+        reduced = known.reduced.get(key)
+        if reduced is None:
+            columns = known.columns.get((window, width))
+            if columns is None:
+                columns = columns_of(known.records, window.begin, window.end, width)
+                _keep(known.columns, (window, width), columns)
+            values = spectrogram.values[category]
+            cells = reduce_columns(values, known.tables, known.records, columns)
+            reduced = Reduced(columns, cells)
+            _keep(known.reduced, key, reduced)
+        return reduced
+
+    def _of(self, spectrogram: Spectrogram) -> _Known:
+        key = id(spectrogram)
+        known = self._known.get(key)
+        if known is None or known.spectrogram() is not spectrogram:
+            records = records_of(spectrogram.time, spectrogram.time_start, spectrogram.time_end)
+            tables = tables_of(spectrogram.energy, spectrogram.mode, records)
+            forget = self._known
+            ref = weakref.ref(spectrogram, lambda _: forget.pop(key, None))
+            known = self._known[key] = _Known(ref, records, tables)
+            while len(self._known) > _SPECTROGRAMS:
+                self._known.popitem(last=False)
+        return known
+
+
+def has_values(spectrogram: Spectrogram, category: int) -> bool:
+    """Whether a category has any finite value."""
+    return bool(np.isfinite(spectrogram.values[category]).any())
+
+
+def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    kept[key] = value
+    while len(kept) > _REDUCTIONS:
+        kept.popitem(last=False)

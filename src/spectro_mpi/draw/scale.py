@@ -1,0 +1,67 @@
+"""A linear or logarithmic axis between two limits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_LEAST_SPAN = 1e-9
+"""Limits nearer to each other than this, relative to their size, count as equal."""
+_LARGEST = 1e60  # Beyond float32, which values are made of; and matplotlib's ticks overflow.
+_LOG_DECADES = 4
+"""Decades shown below the upper limit of a log axis whose lower limit is not positive."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An axis from `low` (bottom) to `high` (top), `low` < `high`, both positive if "log"."""
+
+    kind: str
+    """"linear" or "log"."""
+    low: float
+    high: float
+
+    def fraction(self, value: ArrayLike) -> NDArray[np.float64]:
+        """Where values lie: 0 at `low`, 1 at `high`. NaN where a log axis has no place for it."""
+        value = np.asarray(value, np.float64)
+        if self.kind == "log":
+            low, high = math.log10(self.low), math.log10(self.high)
+            value = np.log10(np.where(value > 0, value, np.nan))
+        else:
+            low, high = self.low, self.high
+        return (value - low) / (high - low)
+
+    def value(self, fraction: ArrayLike) -> NDArray[np.float64]:
+        """The value at a place: the inverse of `fraction`."""
+        fraction = np.asarray(fraction, np.float64)
+        if self.kind == "log":
+            low, high = math.log10(self.low), math.log10(self.high)
+            return np.asarray(10.0 ** (low + fraction * (high - low)))
+        return self.low + fraction * (self.high - self.low)
+
+
+def usable_scale(kind: str, low: float, high: float) -> Scale:
+    """The scale between two limits, widened where they leave no axis to draw on.
+
+    Limits in the wrong order are swapped; equal ones are spread (log: a factor of 2 to either
+    side; linear: by half); on a log axis a lower limit that is not positive becomes the upper
+    one less four decades; what is not finite, or no limit at all, becomes 0 to 1 (log: 1 to 10).
+    """
+    low, high = (float(np.clip(limit, -_LARGEST, _LARGEST)) for limit in (low, high))
+    if math.isnan(low) or math.isnan(high):
+        low = high = math.nan
+    low, high = min(low, high), max(low, high)
+    if math.isnan(low) or (kind == "log" and high <= 0) or low == high == 0:
+        return Scale(kind, 1.0, 10.0) if kind == "log" else Scale(kind, 0.0, 1.0)
+    if kind == "log":
+        high = max(high, 1 / _LARGEST)
+        low = max(low if low > 0 else high / 10**_LOG_DECADES, 0.1 / _LARGEST)
+    if high - low > _LEAST_SPAN * max(abs(low), abs(high)):
+        return Scale(kind, low, high)
+    if kind == "log":
+        return Scale(kind, low / 2, high * 2)
+    half = abs(high) / 2
+    return Scale(kind, low - half, high + half)

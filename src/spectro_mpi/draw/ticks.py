@@ -1,0 +1,171 @@
+"""Where ticks stand and what they say: matplotlib's locators and formatters, chosen so that
+labels have room."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import LogLocator, MaxNLocator, ScalarFormatter
+from numpy.typing import NDArray
+
+from spectro_mpi.draw.scale import Scale
+
+_STEPS = [1, 2, 2.5, 5, 10]
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
+_TIME_STEPS = (
+    *(1.0, 2.0, 5.0, 10.0, 15.0, 30.0),
+    *(_MINUTE * number for number in (1, 2, 5, 10, 15, 20, 30)),
+    *(_HOUR * number for number in (1, 2, 3, 6, 12)),
+)
+_MOST_TIMES = 12
+_DIGIT_EMS = 0.64  # Width of a digit of DejaVu Sans.
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """Ticks of one axis, in units of the axis, all within its limits."""
+
+    major: tuple[float, ...]
+    labels: tuple[str, ...]
+    """One a major tick; mathtext where it begins with "$"."""
+    minor: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class TimeTicks:
+    """Ticks of a time axis, s since 1970 UTC."""
+
+    major: tuple[float, ...]
+    labels: tuple[str, ...]
+    dates: tuple[str, ...]
+    """One a major tick: the date where a day begins, else empty."""
+
+
+@lru_cache(maxsize=512)
+def value_ticks(scale: Scale, room: float) -> Ticks:
+    """Ticks of an energy or colour axis; labels need `room`, as a fraction of the axis."""
+    most = min(7, max(1, int(1 / room)))
+    candidates = _log_candidates(scale, most) if scale.kind == "log" else _even(scale, most)
+    best: list[float] = []
+    for ticks in candidates:
+        if len(ticks) > len(best) and _have_room(scale.fraction(ticks), room):
+            best = ticks
+        if len(best) >= min(3, most):
+            break
+    minor = _inside(scale, _decades(scale, tuple(range(2, 10)))) if scale.kind == "log" else []
+    return Ticks(tuple(best), _labels(scale, best), tuple(sorted(set(minor) - set(best))))
+
+
+@lru_cache(maxsize=64)
+def time_ticks(begin: float, end: float, width_ems: float) -> TimeTicks:
+    """Ticks of a time axis that is `width_ems` letter heights wide, at round times.
+
+    UTC without leap seconds is plain arithmetic; matplotlib's AutoDateLocator was found to give
+    one tick or none where four have room, and times off by a microsecond.
+    """
+    for most in range(_MOST_TIMES, 0, -1):
+        step = _time_step((end - begin) / most)
+        first = math.ceil(begin / step)
+        ticks = [number * step for number in range(first, first + most + 1) if number * step <= end]
+        labels = tuple(_time_label(tick, step) for tick in ticks)
+        letters = max((len(label) for label in labels), default=1)
+        places = (np.array(ticks) - begin) / (end - begin)
+        if _have_room(places, (letters + 1.5) * _DIGIT_EMS / width_ems):
+            break
+    midnights = tuple(
+        time_text(tick, _DAY)[0] if tick % _DAY == 0 and step < _DAY else "" for tick in ticks
+    )
+    return TimeTicks(tuple(ticks), labels, midnights)
+
+
+def time_text(time: float, span: float) -> tuple[str, str]:
+    """Date and time of day (UTC), as exact as a span of time (s) asks for."""
+    digits = max(0, min(6, 1 - math.floor(math.log10(span)))) if span < _MINUTE else 0
+    # To whole units of what is written, so that 59.9996 s do not become 59.999 or 60.
+    at = _EPOCH + timedelta(microseconds=round(round(time, digits) * 1e6))
+    fraction = f"{at.microsecond:06d}"[:digits]
+    return f"{at:%Y-%m-%d}", f"{at:%H:%M:%S}" + (f".{fraction}" if digits else "")
+
+
+def _log_candidates(scale: Scale, most: int) -> Iterator[list[float]]:
+    """Sets of ticks for a log axis, the most readable first."""
+    for number in range(most, 0, -1):
+        yield _inside(scale, LogLocator(numticks=number).tick_values(scale.low, scale.high))
+    for multiples in ((1, 2, 5), tuple(range(1, 10)), (1, 3)):
+        yield _inside(scale, _decades(scale, multiples))
+    yield from _even(scale, most)
+
+
+def _even(scale: Scale, most: int) -> Iterator[list[float]]:
+    for number in range(most, 0, -1):
+        locator = MaxNLocator(number, steps=_STEPS, min_n_ticks=1)
+        yield _inside(scale, locator.tick_values(scale.low, scale.high))
+
+
+def _decades(scale: Scale, multiples: tuple[int, ...]) -> NDArray[np.float64]:
+    """Multiples of all powers of ten about an axis; none on an axis of very many decades."""
+    first, last = math.floor(math.log10(scale.low)), math.floor(math.log10(scale.high))
+    if last - first > 12:
+        return np.empty(0)
+    locator = LogLocator(subs=multiples, numticks=99)
+    return np.asarray(locator.tick_values(scale.low, scale.high))
+
+
+def _inside(scale: Scale, ticks: Iterable[float]) -> list[float]:
+    at = np.array([float(tick) for tick in ticks])
+    place = scale.fraction(at)
+    return [float(tick) for tick in at[(place > -1e-9) & (place < 1 + 1e-9)]]
+
+
+def _have_room(places: NDArray[np.float64], room: float) -> bool:
+    return len(places) < 2 or float(np.diff(places).min()) >= room
+
+
+def _labels(scale: Scale, ticks: list[float]) -> tuple[str, ...]:
+    if not ticks:
+        return ()
+    powers = [round(math.log10(tick)) if tick > 0 else 0 for tick in ticks]
+    are_powers = all(math.isclose(10.0**p, t) for p, t in zip(powers, ticks, strict=True))
+    if scale.kind == "log" and are_powers and len(ticks) > 1:
+        return tuple(f"$\\mathdefault{{10^{{{power}}}}}$" for power in powers)
+    largest = max(abs(tick) for tick in ticks)
+    power = 0 if largest == 0 or 1e-2 <= largest < 1e5 else math.floor(math.log10(largest))
+    numbers = [tick / 10.0**power for tick in ticks]
+    formatter = ScalarFormatter(useOffset=False)
+    formatter.set_scientific(False)
+    formatter.create_dummy_axis()
+    axis: Any = formatter.axis
+    axis.set_view_interval(numbers[0], numbers[-1])
+    formatter.set_locs(numbers)
+    labels = tuple(formatter(number) for number in numbers)
+    if not power:
+        return labels
+    # The power of ten stands on every label: there is no place for it that all axes have.
+    return tuple(
+        "0" if tick == 0 else f"$\\mathdefault{{{label} \\times 10^{{{power}}}}}$"
+        for tick, label in zip(ticks, labels, strict=True)
+    )
+
+
+def _time_step(least: float) -> float:
+    """The smallest round step of time, s, that is not below `least`."""
+    for step in _TIME_STEPS:
+        if step >= least > 0.5:
+            return step
+    unit = 1.0 if least <= 0.5 else _DAY
+    magnitude = 10.0 ** math.floor(math.log10(least / unit))
+    return unit * next(m * magnitude for m in (1, 2, 5, 10) if m * magnitude >= least / unit)
+
+
+def _time_label(time: float, step: float) -> str:
+    date, clock = time_text(time, 10 * step)
+    if step >= _DAY:
+        return date
+    return clock[:5] if step >= _MINUTE else clock

@@ -1,0 +1,165 @@
+"""The part of a figure that is about time: header, time axes, marked events."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+
+import numpy as np
+
+from spectro_mpi.draw import layout as points
+from spectro_mpi.draw.canvas import Canvas
+from spectro_mpi.draw.content import Event
+from spectro_mpi.draw.layout import Box, Layout
+from spectro_mpi.draw.palette import BLACK, MARKER
+from spectro_mpi.draw.text import Lettering, printable
+from spectro_mpi.draw.ticks import time_text, time_ticks
+
+_NOTE_LINES = 3
+_FEWEST_LETTERS = 20  # Lines of fewer would say nothing; they are shrunk and cut short instead.
+_LEAST_LETTER = 3.0  # pixels; lines of smaller letters say nothing, and take room from the data.
+_LETTER_EMS = 0.6  # Mean width of a letter, generously.
+_DASH, _GAP = 6.0, 4.0  # of marker lines, points
+_MARKER = 1.4  # width of marker lines, points
+_BRACKET = 4.0  # height, points
+
+
+@dataclass(frozen=True)
+class Window:
+    """The span of time that a column of panels shows, s since 1970 UTC; `begin` < `end`."""
+
+    begin: float
+    end: float
+
+    def place(self, time: float, box: Box) -> float:
+        """Where a time stands, in pixels from the left of the picture."""
+        return box.left + (time - self.begin) / (self.end - self.begin) * box.width
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands over the panels."""
+
+    title: str
+    span: str
+    """The data's span of time, at the right of the title; empty if it has a line of its own."""
+    lines: tuple[str, ...]
+
+
+def header_of(
+    lettering: Lettering,
+    title: str,
+    window: Window | None,
+    notes: tuple[str, ...],
+    room: float,
+    unit: float,
+) -> Header:
+    """Arrange a header in `room` pixels: long notes in lines, the span of time where it fits."""
+    span = _span_text(window)
+    widths = (
+        lettering.stamp(printable(title), points.TITLE * unit).width,
+        lettering.stamp(span, points.LABEL * unit).width,
+    )
+    text = " · ".join(filter(None, map(printable, notes)))
+    letters = max(_FEWEST_LETTERS, int(room / (points.NOTE * unit * _LETTER_EMS)))
+    lines = tuple(textwrap.wrap(text, letters, max_lines=_NOTE_LINES, placeholder=" …"))
+    if sum(widths) + points.TITLE * unit > room:
+        span, lines = "", (span, *lines)
+    return Header(title, span, lines if points.NOTE * unit >= _LEAST_LETTER else ())
+
+
+def draw_header(canvas: Canvas, layout: Layout, lettering: Lettering, header: Header) -> None:
+    """The title at the left, the span of time at the right, the other lines under them."""
+    left, right = layout.boxes[0][0].left, layout.bars[-1][0].right
+    unit = layout.unit
+    base = 17.0 * unit
+    span = lettering.stamp(header.span, points.LABEL * unit)
+    canvas.write(span, right, base, align=1.0)
+    room = right - left - span.width - points.TITLE * unit * bool(span.width)
+    canvas.write(lettering.fit(header.title, points.TITLE * unit, room), left, base)
+    for number, line in enumerate(header.lines, 1):
+        stamp = lettering.fit(line, points.NOTE * unit, right - left)
+        canvas.write(stamp, left, base + number * points.NOTE_LINE * unit)
+
+
+def draw_time_axis(
+    canvas: Canvas, layout: Layout, lettering: Lettering, column: int, window: Window
+) -> None:
+    """Ticks under every row of a column; times and dates under the last."""
+    boxes = layout.boxes[column]
+    unit = layout.unit
+    size = points.TICK_LABEL * unit
+    ticks = time_ticks(window.begin, window.end, boxes[0].width / size)
+    line, reach = layout.pixels(points.LINE), layout.pixels(points.MAJOR)
+    for box in boxes:
+        for time in ticks.major:
+            left = round(window.place(time, box) - line / 2)
+            canvas.fill(Box(left, box.bottom, left + line, box.bottom + line + reach), BLACK)
+    box = boxes[-1]
+    base = box.bottom + (points.BELOW + points.TIME_LINE - 3.5) * unit
+    for time, label in zip(ticks.major, ticks.labels, strict=True):
+        canvas.write(lettering.stamp(label, size), window.place(time, box), base, align=0.5)
+    base += points.DATE_LINE * unit
+    taken = box.left - points.LEFT * unit
+    first = box.right + points.RIGHT * unit
+    for time, date in zip(ticks.major, ticks.dates, strict=True):
+        stamp = lettering.stamp(date, size)
+        place = window.place(time, box)
+        if date and place - stamp.width / 2 > taken + size / 2:
+            at = canvas.write(stamp, place, base, align=0.5)
+            first = min(first, at.left)
+            taken = at.right
+    stamp = lettering.stamp(f"{time_text(window.begin, 60.0)[0]} UTC", size)
+    start = min(box.left, first - size - stamp.width)
+    if start > box.left - points.LEFT * unit:
+        canvas.write(stamp, start, base)
+
+
+def draw_events(
+    canvas: Canvas,
+    layout: Layout,
+    lettering: Lettering,
+    column: int,
+    window: Window,
+    events: tuple[Event, ...],
+) -> None:
+    """Dashed lines at the start and end of events, and under the axis a bracket and a label."""
+    box = layout.boxes[column][-1]
+    unit = layout.unit
+    size = points.TICK_LABEL * unit
+    top = box.bottom + round((points.BELOW + points.TIME_LINE + points.DATE_LINE) * unit)
+    line, height = layout.pixels(points.LINE), layout.pixels(_BRACKET)
+    taken = box.left - points.LEFT * unit
+    limit = box.right + points.RIGHT * unit
+    for event in events:
+        ends = [window.place(time, box) for time in (event.start, event.end)]
+        if ends[1] < box.left or ends[0] >= box.right:
+            continue
+        seen = [round(min(max(end, box.left), box.right)) for end in ends]
+        canvas.fill(Box(seen[0], top + height - line, seen[1] + line, top + height), BLACK)
+        for end, x in zip(ends, seen, strict=True):
+            if box.left <= end < box.right:
+                _marker_line(canvas, layout, column, end)
+                canvas.fill(Box(x, top, x + line, top + height), BLACK)
+        stamp = lettering.fit(event.label, size, min(limit - taken, layout.width) - size)
+        left = max(taken, min(sum(seen) / 2 - stamp.width / 2, limit - stamp.width))
+        # A label that does not fit beside the ones before it would be read as another event's.
+        if stamp.width and abs(left + stamp.width / 2 - sum(seen) / 2) < 6 * size:
+            taken = canvas.write(stamp, left, top + height + 1.1 * size).right + size
+
+
+def _marker_line(canvas: Canvas, layout: Layout, column: int, x: float) -> None:
+    width = layout.pixels(_MARKER)
+    dash, period = layout.pixels(_DASH), layout.pixels(_DASH) + layout.pixels(_GAP)
+    for box in layout.boxes[column]:
+        left = max(box.left, min(round(x - width / 2), box.right - width))
+        rows = box.top + np.flatnonzero(np.arange(box.height) % period < dash)
+        canvas.image[rows, left : left + width] = MARKER
+
+
+def _span_text(window: Window | None) -> str:
+    if window is None:
+        return "no times"
+    span = window.end - window.begin
+    (date, begin), (last_date, end) = (time_text(t, span) for t in (window.begin, window.end))
+    return f"{date} {begin} – {end if last_date == date else f'{last_date} {end}'} UTC"
