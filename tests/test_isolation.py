@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -38,8 +39,17 @@ def wait(executor: Executor, seconds: float = 60) -> Outcome:
 def child_executor(tmp_path: Path, run: Run | None = None) -> Iterator[ChildExecutor]:
     executor = ChildExecutor(run or Run())
     executor.begin("reduce", Workspace(Config(), tmp_path))
-    yield executor
-    executor.close()
+    try:
+        yield executor
+    finally:
+        executor.close()
+
+
+def end_by(pid: int, number: signal.Signals) -> None:
+    """Have a process die in the middle of what it does."""
+    os.kill(pid, signal.SIGSTOP)
+    os.kill(pid, number)
+    os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture
@@ -85,16 +95,26 @@ def test_a_child_that_dies_is_noticed_at_once_and_its_signal_named(
     with child_executor(tmp_path) as child:
         child.submit(task)
         wait(child)
-        process = psutil.Process(child.pid)
-        process.suspend()
-        child.submit(task)
-        os.kill(process.pid, number)
-        process.resume()
+        child.submit(replace(task, careful=True))
+        end_by(child.pid, number)
         failure = wait(child, seconds=10).failures[0]
         assert (failure.reason, failure.phase) == ("killed", "reduce")
         assert number.name in failure.message
         child.submit(task)
         assert wait(child).failures == []
+
+
+def test_a_file_that_kills_the_fast_reader_is_read_once_more_by_the_other(
+    tmp_path: Path, task: Task
+) -> None:
+    with child_executor(tmp_path) as child:
+        child.submit(task)
+        wait(child)
+        child.submit(task)
+        end_by(child.pid, signal.SIGSEGV)
+        outcome = wait(child)
+        assert outcome.failures == []
+        assert outcome.spectrograms
 
 
 def test_a_child_that_grows_is_stopped_before_the_kernel_does(tmp_path: Path, task: Task) -> None:

@@ -14,6 +14,7 @@ from spectro_mpi.config import Config, Data
 from spectro_mpi.demo import DemoSummary
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments import FILL_FLOAT, Distribution
+from spectro_mpi.instruments.cdf import CdflibReader
 from spectro_mpi.inventory import InputPath
 from spectro_mpi.phases.reduce import reduce_file
 from spectro_mpi.reduce import reduce_distribution
@@ -56,7 +57,7 @@ def test_store_values_equal_a_straight_line_computation(demo: DemoSummary, quant
     for path in sorted(demo.directory.glob("FAST_data/*/*/*.cdf")):
         if path in broken:
             continue
-        spectrogram = reduce_file(input_path(path), config)
+        spectrogram = reduce_file(input_path(path), CdflibReader(path), config)
         values = spectrogram.values[:, ::7]
         expected = reduced(path, quantity, config.pitch_angles, every=7)
         modes |= set(spectrogram.mode[np.isfinite(spectrogram.values[0]).any(axis=1)].tolist())
@@ -73,6 +74,7 @@ def test_the_size_of_chunks_makes_no_difference(demo: DemoSummary, quantity: str
     results = [
         reduce_file(
             input_path(path),
+            CdflibReader(path),
             Config(data=Data(quantity=quantity, chunk_records=records)),  # type: ignore[arg-type]
         )
         for records in (4096, 37)
@@ -130,7 +132,7 @@ def test_each_kind_of_damage_is_told_for_what_it_is(demo: DemoSummary) -> None:
     for file in demo.damaged:
         if file.expected == "error":
             with pytest.raises(InvalidCdfError) as caught:
-                reduce_file(input_path(file.path), Config())
+                reduce_file(input_path(file.path), CdflibReader(file.path), Config())
             told[file.damage] = str(caught.value)
     assert told.keys() == {
         "empty",
@@ -151,10 +153,11 @@ def test_each_kind_of_damage_is_told_for_what_it_is(demo: DemoSummary) -> None:
 def test_nasas_master_is_a_valid_file_without_data() -> None:
     path = real_file("fa_esa_l2_eeb_00000000_v01.cdf")
     with pytest.raises(InvalidCdfError, match="holds no records"):
-        reduce_file(input_path(path), Config())
+        reduce_file(input_path(path), CdflibReader(path), Config())
 
 
 @pytest.mark.parametrize("name", ["not_a_cdf.cdf", "ac_h2_sis_20101105_v06.cdf"])
 def test_files_of_other_kinds_are_refused(name: str) -> None:
+    path = real_file(name)
     with pytest.raises(InvalidCdfError):
-        reduce_file(input_path(real_file(name)), Config())
+        reduce_file(input_path(path), CdflibReader(path), Config())

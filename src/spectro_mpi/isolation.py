@@ -6,10 +6,11 @@ out-of-memory kill there costs one item and not the job.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import logging
-import multiprocessing
+import multiprocessing.util  # so that its exit function is registered before ours
 import os
 import pickle
 import queue
@@ -17,7 +18,8 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import dataclass
+import weakref
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
@@ -106,6 +108,16 @@ class _End:
     """The child's side of the pipe is closed."""
 
 
+_living: weakref.WeakSet[ChildExecutor] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Before multiprocessing waits for its children: ours do not heed its SIGTERM."""
+    for executor in list(_living):
+        executor.close()
+
+
 class ChildExecutor:
     """Computes in a child process, which is killed and replaced when it must be.
 
@@ -151,9 +163,11 @@ class ChildExecutor:
         return self._enforce_limits()
 
     def close(self) -> None:
+        _living.discard(self)
         self._kill()
 
     def _start(self) -> None:
+        _living.add(self)
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_child, args=(theirs,), daemon=True)
@@ -200,6 +214,14 @@ class ChildExecutor:
             raise RuntimeError(
                 f"the compute process ended {how} before it was ready; its own words stand above"
             )
+        if self._task is not None and self._task.phase == "reduce" and not self._task.careful:
+            # Read once more by the reader that does not crash: the reason recorded is the file's.
+            task = replace(self._task, careful=True)
+            log.warning("item %s: the compute process ended %s; once more", task.item.id, how)
+            self._task = None
+            self._replace("killed", how)
+            self.submit(task)
+            return None
         return self._replace("killed", f"its compute process ended {how}")
 
     def _replace(self, reason: Reason, told: str) -> Outcome | None:

@@ -6,10 +6,8 @@ Variables and fill values are those of NASA's master files (fa_esa_l2_*_00000000
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments import FILL_FLOAT, Distribution, is_measured
+from spectro_mpi.instruments.cdf import CdfReader
 
 LONG_NAMES = {
     "ees": "electron survey",
@@ -57,25 +56,15 @@ def parse_name(name: str) -> FileName | None:
 
 
 class FastEsaFile:
-    """One open file; `quantity` is "counts" (variable `data`) or "eflux".
+    """One file, checked; `quantity` is "counts" (variable `data`) or "eflux".
 
-    Raises `InvalidCdfError` where the file cannot be read as CDF or lacks what is needed,
-    `OSError` where it cannot be opened.
+    Raises `InvalidCdfError` where it lacks what is needed.
     """
 
-    def __init__(self, path: Path, quantity: str) -> None:
-        self.path = path
+    def __init__(self, reader: CdfReader, quantity: str) -> None:
+        self._reader = reader
         self._variable = "data" if quantity == "counts" else "eflux"
-        if path.stat().st_size == 0:
-            raise InvalidCdfError(f"{path}: the file is empty (0 bytes)")
-        with path.open("rb"):
-            pass  # no permission, a stale handle: those are OSErrors, not the CDF's fault
-        import cdflib
-
-        self._cdf = self._guarded("its header", lambda: cdflib.CDF(path))
-        info = self._guarded("its header", self._cdf.cdf_info)
-        self._names = {*info.zVariables, *info.rVariables}
-        self._weighted = quantity == "eflux" and "domega" in self._names
+        self._weighted = quantity == "eflux" and "domega" in reader.names
         self.records = self._check()
         self.energy = self._energy_tables()
 
@@ -83,7 +72,7 @@ class FastEsaFile:
         """Records `first` (inclusive) to `last` (exclusive). Raises `InvalidCdfError`."""
 
         def records(name: str) -> NDArray[Any]:
-            return self._records(name, first, last)
+            return self._reader.range(name, first, last)
 
         mode = records("mode_ind")
         return Distribution(
@@ -103,76 +92,44 @@ class FastEsaFile:
 
     def _check(self) -> int:
         """The number of records, once all that is needed is there in matching shapes."""
+        reader, path = self._reader, self._reader.path
         weight = ("domega",) if self._weighted else ()
         varying = (*_PER_RECORD, self._variable, "pitch_angle", *weight)
-        missing = [name for name in (*varying, "energy") if name not in self._names]
+        missing = [name for name in (*varying, "energy") if name not in reader.names]
         if missing:
-            raise InvalidCdfError(f"{self.path}: has no variable {', '.join(missing)}")
-        records = self._inquire("time_unix").Last_Rec + 1
+            raise InvalidCdfError(f"{path}: has no variable {', '.join(missing)}")
+        records = reader.records("time_unix")
         if records == 0:
-            raise InvalidCdfError(f"{self.path}: the file holds no records")
+            raise InvalidCdfError(f"{path}: the file holds no records")
         for name in varying:
-            found = self._inquire(name).Last_Rec + 1
-            if found != records:
+            if reader.records(name) != records:
                 raise InvalidCdfError(
-                    f"{self.path}: {name} has {found} records, time_unix has {records}"
+                    f"{path}: {name} has {reader.records(name)} records, time_unix has {records}"
                 )
-        shape = self._shape(self._variable)
+        shape = reader.shape(self._variable)
         if len(shape) != 2:
             raise InvalidCdfError(
-                f"{self.path}: {self._variable} has shape {shape}, (bin, channel) is expected"
+                f"{path}: {self._variable} has shape {shape}, (bin, channel) is expected"
             )
         for name in ("pitch_angle", *weight):
-            if self._shape(name) != shape:
+            if reader.shape(name) != shape:
                 raise InvalidCdfError(
-                    f"{self.path}: {name} has shape {self._shape(name)}, "
-                    f"{self._variable} has {shape}"
+                    f"{path}: {name} has shape {reader.shape(name)}, {self._variable} has {shape}"
                 )
-        energy = self._shape("energy")
+        energy = reader.shape("energy")
         if len(energy) != 3 or energy[2] != shape[1]:
             raise InvalidCdfError(
-                f"{self.path}: energy has shape {energy}, (mode, bin, {shape[1]}) is expected"
+                f"{path}: energy has shape {energy}, (mode, bin, {shape[1]}) is expected"
             )
-        return int(records)
+        return records
 
     def _energy_tables(self) -> NDArray[np.float32]:
         """(mode, bin, channel) → (mode, channel): all bins of a mode have the same energies."""
-        energy = np.asarray(self._guarded("energy", lambda: self._cdf.varget("energy")))
-        energy = energy.reshape(self._shape("energy"))
+        energy = self._reader.static("energy")
         valid = is_measured(energy) & (energy > 0)
         first_valid_bin = valid.argmax(axis=1)[:, None, :]
         table = np.take_along_axis(energy, first_valid_bin, axis=1)[:, 0, :]
         return np.where(valid.any(axis=1), table, np.nan).astype(np.float32)
-
-    def _records(self, name: str, first: int, last: int) -> NDArray[Any]:
-        """Records `first` (inclusive) to `last` (exclusive) of a variable: (record, …)."""
-        values = self._guarded(
-            name, lambda: self._cdf.varget(name, startrec=first, endrec=last - 1)
-        )
-        shape = (last - first, *self._shape(name))
-        array = np.asarray(values)
-        if array.size != np.prod(shape):
-            raise InvalidCdfError(
-                f"{self.path}: {name} holds {array.size} values in records {first} to {last - 1}, "
-                f"{np.prod(shape)} are expected"
-            )
-        return array.reshape(shape)
-
-    def _shape(self, name: str) -> tuple[int, ...]:
-        return tuple(int(size) for size in self._inquire(name).Dim_Sizes)
-
-    def _inquire(self, name: str) -> Any:
-        return self._guarded(name, lambda: self._cdf.varinq(name))
-
-    def _guarded(self, what: str, read: Callable[[], Any]) -> Any:
-        try:
-            return read()
-        except (MemoryError, TimeoutError):
-            raise
-        except Exception as error:  # on damaged files cdflib raises nine kinds
-            raise InvalidCdfError(
-                f"{self.path}: {what} cannot be read: {type(error).__name__}: {error}"
-            ) from error
 
 
 def _nan_where_fill(values: NDArray[Any]) -> NDArray[np.float64]:

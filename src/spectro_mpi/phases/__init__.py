@@ -29,6 +29,8 @@ class Task:
     """Name of the shard that holds the item; empty: it is not reduced yet."""
     failures: tuple[Failure, ...] = ()
     """What could not be done in earlier phases."""
+    careful: bool = False
+    """Whether a process has died of it: only readers that do not crash are to be used."""
 
     @property
     def is_restore(self) -> bool:

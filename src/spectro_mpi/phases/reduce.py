@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from spectro_mpi.config import Config
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.extrema import WHOLE, tally
+from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader, has_fast_reader
 from spectro_mpi.instruments.fast_esa import FastEsaFile
 from spectro_mpi.inventory import InputPath
 from spectro_mpi.phases import Outcome, Report, Task, Workspace, boundary
@@ -23,6 +25,8 @@ class ReducePhase:
     def __init__(self, workspace: Workspace) -> None:
         self._config = workspace.config
         self._data = workspace.run_dir / DATA
+        # pycdfpp may take the process with it, so it is for a process that may go.
+        self._fast = workspace.config.run.isolation == "process" and has_fast_reader()
 
     def run(self, task: Task, report: Report) -> Outcome:
         """Spectrograms and tallies of the item; of a stored item only its tallies."""
@@ -36,21 +40,31 @@ class ReducePhase:
         for file in task.item.files:
             report(file.instrument)
             with boundary(outcome.failures, "reduce", file.instrument):
-                spectrogram = reduce_file(file, self._config)
+                spectrogram = self._reduce(file, task.careful)
                 outcome.tallies |= tally(spectrogram)
                 outcome.spectrograms.append(spectrogram)
         return outcome
 
+    def _reduce(self, file: InputPath, careful: bool) -> Spectrogram:
+        """By the fast reader where it may be used; what it cannot read, by cdflib."""
+        if self._fast and not careful:
+            with contextlib.suppress(InvalidCdfError):
+                reader = PycdfppReader(Path(file.path))
+                # It reads whole variables: long files go to cdflib, which reads chunks.
+                if reader.records("time_unix") <= self._config.data.chunk_records:
+                    return reduce_file(file, reader, self._config)
+        return reduce_file(file, CdflibReader(Path(file.path)), self._config)
 
-def reduce_file(file: InputPath, config: Config) -> Spectrogram:
+
+def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogram:
     """Read and reduce one file, `data.chunk_records` records at a time.
 
     Raises `InvalidCdfError` where it cannot be read or holds no valid record, `OSError` where it
     cannot be opened.
     """
     quantity, categories = config.data.quantity, config.pitch_angles
-    path = Path(file.path)
-    source = FastEsaFile(path, quantity)
+    path = reader.path
+    source = FastEsaFile(reader, quantity)
     records, channels = source.records, source.energy.shape[1]
     spectrogram = Spectrogram(
         instrument=file.instrument,
