@@ -136,6 +136,10 @@ def _labels(scale: Scale, ticks: list[float]) -> tuple[str, ...]:
     if scale.kind == "log" and are_powers and len(ticks) > 1:
         return tuple(f"$\\mathdefault{{10^{{{power}}}}}$" for power in powers)
     largest = max(abs(tick) for tick in ticks)
+    if scale.kind == "log" and (largest >= 1e5 or ticks[0] < 1e-2):
+        own = [_own_power(tick) for tick in ticks]
+        if all(label for label in own):
+            return tuple(own)
     power = 0 if largest == 0 or 1e-2 <= largest < 1e5 else math.floor(math.log10(largest))
     numbers = [tick / 10.0**power for tick in ticks]
     formatter = ScalarFormatter(useOffset=False)
@@ -152,6 +156,16 @@ def _labels(scale: Scale, ticks: list[float]) -> tuple[str, ...]:
         "0" if tick == 0 else f"$\\mathdefault{{{label} \\times 10^{{{power}}}}}$"
         for tick, label in zip(ticks, labels, strict=True)
     )
+
+
+def _own_power(tick: float) -> str:
+    """`2 × 10⁵` as mathtext; empty where the factor is not one digit."""
+    power = math.floor(math.log10(tick) + 1e-9)
+    factor = tick / 10.0**power
+    if not math.isclose(factor, round(factor), rel_tol=1e-6):
+        return ""
+    leading = "" if round(factor) == 1 else f"{round(factor)} \\times "
+    return f"$\\mathdefault{{{leading}10^{{{power}}}}}$"
 
 
 def _time_step(least: float) -> float:

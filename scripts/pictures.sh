@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Makes the pictures of the documentation again: bash scripts/pictures.sh
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/environment.sh
+make_environment mpich,fast
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+spectro-mpi demo "$work" --orbits 12 --seed 0 >/dev/null
+spectro-mpi run "$work/spectro-mpi.toml" --no-progress \
+    -s data.quantity=eflux -s 'plot.scales=[["log", "log"]]' -s plot.dpi=90 \
+    -s 'plot.panel_size=[12.0, 2.0]' -s plot.limits='["given_extrema"]'
+mkdir -p docs/images
+cp "$work"/runs/fast/plots/2000/01/13319/13319_pitch-angle_ESA_ees_*.png docs/images/pitch-angle.png
