@@ -105,6 +105,19 @@ def test_demo_does_not_overwrite(settings: Path) -> None:
     assert len(refused.err.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [["dance"], ["run", "--only", "dance"], ["plan"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["dance"],
+        ["run", "--only", "dance"],
+        ["plan"],
+        ["plan", "x.toml", "--ranks", "0"],
+        ["plan", "x.toml", "--ranks", "many"],
+        ["demo", "here", "--orbits", "0"],
+        ["demo", "here", "--burst-records", "1000000"],
+    ],
+)
 def test_wrong_usage_exits_2(arguments: list[str], tmp_path: Path) -> None:
-    assert spectro_mpi(*arguments, cwd=tmp_path).code == 2
+    done = spectro_mpi(*arguments, cwd=tmp_path)
+    assert done.code == 2
+    assert "Traceback" not in done.err

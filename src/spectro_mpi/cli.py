@@ -74,6 +74,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.config import DEFAULT_FILE
     from spectro_mpi.demo import write_demo
 
     try:
@@ -84,9 +85,15 @@ def _demo(arguments: argparse.Namespace) -> int:
             burst_records=arguments.burst_records,
             damaged=arguments.damaged,
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UserError(str(error)) from None
-    print(summary)
+    print(
+        f"{summary.directory}: {summary.orbits} orbits in {summary.files} CDF files, "
+        f"{summary.bytes / 1e6:.0f} MB, {summary.events} cusp events"
+    )
+    for file in summary.damaged:
+        print(f"  orbit {file.orbit} is damaged: {file.path.name}: {file.description}")
+    print(f"try: mpirun -n 4 spectro-mpi {summary.directory / DEFAULT_FILE}")
     return 0
 
 
