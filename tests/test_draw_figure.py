@@ -87,8 +87,8 @@ def test_a_user_matplotlibrc_changes_nothing() -> None:
     import matplotlib as mpl
 
     plain = Painter().draw(four_rows(), style())
-    changed = {"mathtext.fontset": "cm", "axes.unicode_minus": False, "font.size": 20.0}
-    with mpl.rc_context(changed):  # type: ignore[arg-type]
+    changed: Any = {"mathtext.fontset": "cm", "axes.unicode_minus": False, "font.size": 20.0}
+    with mpl.rc_context(changed):
         assert Painter().draw(four_rows(), style()) == plain
 
 

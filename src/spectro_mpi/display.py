@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -170,7 +171,11 @@ class BarDisplay:
         self._bar.update(self._task, told=told)
         lines = [f"  rank {rank:4}  {text}" for rank, text in sorted(self._workers.items())]
         if not self._lines and lines:
-            lines = [f"  {len(lines)} workers, rank {min(self._workers)}: {lines[0].split()[-2:]}"]
+            steps = Counter(
+                text.rpartition(" ")[2] or "starting" for text in self._workers.values()
+            )
+            told = ", ".join(f"{count} on {step}" for step, count in steps.most_common())
+            lines = [f"  {len(lines)} workers: {told}"]
         self._live.update(Group(self._bar, *(Text(line) for line in lines)), refresh=True)
 
 

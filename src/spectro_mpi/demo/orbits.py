@@ -159,7 +159,7 @@ def _start_of(orbit: int) -> float:
 
 def _auroral_pass(track: Track, southern: bool) -> tuple[float, float]:
     """From where to where FAST is above 58 degrees invariant latitude of one hemisphere."""
-    time = track.start + np.arange(0.0, ORBIT_SECONDS, 10.0)
+    time = track.start + np.arange(0.0, ORBIT_SECONDS, 10.0, dtype=np.float64)
     where = track.conditions(time)
     inside = (where.invariant_latitude > 58.0) & (where.north != southern)
     return float(time[inside][0]), float(time[inside][-1])
@@ -168,7 +168,7 @@ def _auroral_pass(track: Track, southern: bool) -> tuple[float, float]:
 def _structures(
     rng: np.random.Generator, track: Track, first: float, last: float
 ) -> list[Structure]:
-    time = np.arange(first, last, 2.0)
+    time = np.arange(first, last, 2.0, dtype=np.float64)
     where = track.conditions(time)
     latitude = where.invariant_latitude
 

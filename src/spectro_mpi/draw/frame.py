@@ -85,7 +85,8 @@ def draw_frame(spec: FrameSpec, canvas: Canvas, lettering: Lettering) -> Frame:
 def _bar(rows: int, steps: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(row, 1) the steps of a colour map, the highest on top."""
     step = (rows - 1 - np.arange(rows)) * len(steps) // rows
-    return steps[step][:, None]
+    bar: NDArray[np.uint8] = steps[step][:, None]
+    return bar
 
 
 def _value_axis(

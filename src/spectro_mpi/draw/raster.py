@@ -191,7 +191,7 @@ def _sums(
     values: NDArray[Any], first: NDArray[np.intp], stop: NDArray[np.intp], dtype: type[Any]
 ) -> NDArray[Any]:
     """Sums of rows [first, stop), none empty, none overlapping: every second `reduceat` sum."""
-    bounds = np.stack([first, stop], axis=1).reshape(-1)
+    bounds: NDArray[np.intp] = np.stack([first, stop], axis=1).reshape(-1)
     if bounds[-1] == len(values):
         bounds = bounds[:-1]
     with np.errstate(invalid="ignore", over="ignore"):

@@ -26,13 +26,12 @@ class Scale:
 
     def fraction(self, value: ArrayLike) -> NDArray[np.float64]:
         """Where values lie: 0 at `low`, 1 at `high`. NaN where a log axis has no place for it."""
-        value = np.asarray(value, np.float64)
+        at: NDArray[np.float64] = np.asarray(value, np.float64)
+        low, high = self.low, self.high
         if self.kind == "log":
-            low, high = math.log10(self.low), math.log10(self.high)
-            value = np.log10(np.where(value > 0, value, np.nan))
-        else:
-            low, high = self.low, self.high
-        return (value - low) / (high - low)
+            low, high = math.log10(low), math.log10(high)
+            at = np.log10(np.where(at > 0, at, np.nan))
+        return (at - low) / (high - low)
 
     def value(self, fraction: ArrayLike) -> NDArray[np.float64]:
         """The value at a place: the inverse of `fraction`."""
