@@ -26,6 +26,7 @@ from spectro_mpi.mpi.messages import (
     PhaseCommitted,
     Status,
     StopRequest,
+    TaskDone,
     ToCoordinator,
     WorkerFinish,
     WriteExtrema,
@@ -40,7 +41,11 @@ from spectro_mpi.schedule import Feeder, snake
 log = logging.getLogger(__name__)
 
 AHEAD = 2
-"""Tasks a worker has: the one it computes and the one it goes on with."""
+"""Tasks a worker has at least: the one it computes and the one it goes on with."""
+
+_MOST_AHEAD = 64
+_AHEAD_SECONDS = 0.25
+"""Of work a worker has if tasks are small, so that several share a message."""
 
 _STOP_FILE_SECONDS = 1.0
 """Between looks for a STOP file; a look costs the file server something."""
@@ -86,6 +91,10 @@ class Coordinator:
         """Tasks assigned to all workers together, not done or given back yet."""
         self._phase_open = False
         self._results = 0
+        self._ahead = AHEAD
+        self._done = 0
+        self._seconds = 0.0
+        """Of all tasks done in the phase."""
         self._stop_looked_for = 0.0
         self._then: Callable[[], None] = self._finish
         self._tallies: Tallies = {}
@@ -144,6 +153,7 @@ class Coordinator:
     def _begin_phase(self, phase: str, tasks: list[Task], then: Callable[[], None]) -> None:
         stacks = snake(tasks, len(self._place))
         self._phase, self._then, self._results = phase, then, 0
+        self._ahead, self._done, self._seconds = AHEAD, 0, 0.0
         self._tasks = {task.item.id: task for task in tasks}
         self._feeder = Feeder(stacks, self._config.run.schedule == "balanced")
         percents = [stack.percent for stack in stacks]
@@ -166,7 +176,7 @@ class Coordinator:
         if self.stopped_by:
             return
         tasks: list[Task] = []
-        while self._assigned[rank] + len(tasks) < AHEAD:
+        while self._assigned[rank] + len(tasks) < self._ahead:
             task = self._feeder.next_for(self._place[rank])
             if task is None:
                 break
@@ -179,20 +189,28 @@ class Coordinator:
         self._assigned[rank] += tasks
         self._outstanding += tasks
 
-    def _take_in(self, done: Done) -> None:
+    def _take_in(self, message: Done) -> None:
+        for done in message.tasks:
+            self._take_in_task(message.worker, done)
+        mean = self._seconds / max(1, self._done)
+        self._ahead = min(_MOST_AHEAD, max(AHEAD, int(_AHEAD_SECONDS / max(mean, 1e-6))))
+        self._feed(message.worker)
+        self._end_phase_if_complete()
+
+    def _take_in_task(self, rank: int, done: TaskDone) -> None:
         task = self._tasks[done.item]
-        self._count(done.worker, -1)
+        self._count(rank, -1)
         if task.is_restore and done.failures:
             # What the store was to give back must be made again.
             log.warning("item %s cannot be read from %s: reduced again", done.item, task.shard)
-            self._redo(done.worker, replace(task, shard=""))
+            self._redo(rank, replace(task, shard=""))
             return
+        self._done += 1
+        self._seconds += done.seconds
         if not task.is_restore:
             self._results += 1
             self._note_failures(task, done.failures)
-        self._display.advance(done.worker, len(done.failures))
-        self._feed(done.worker)
-        self._end_phase_if_complete()
+        self._display.advance(rank, len(done.failures))
 
     def _redo(self, rank: int, task: Task) -> None:
         self._tasks[task.item.id] = task

@@ -65,14 +65,21 @@ class WorkerFinish(ToWorker):
 
 
 @dataclass(frozen=True)
-class Done(ToCoordinator):
-    """Worker: a task is done, and its result sent to the writer."""
+class TaskDone:
+    """One task that is done, and its result sent to the writer."""
 
-    worker: int
     item: str
     failures: tuple[Failure, ...]
     seconds: float
     """From the task's start to its outcome."""
+
+
+@dataclass(frozen=True)
+class Done(ToCoordinator):
+    """Worker: these tasks are done."""
+
+    worker: int
+    tasks: tuple[TaskDone, ...]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from spectro_mpi.mpi.messages import (
     Partial,
     Result,
     Status,
+    TaskDone,
     ToWorker,
     WorkerFinish,
 )
@@ -32,6 +33,8 @@ CREDIT_BYTES = 64 << 20
 """Bytes of results a worker may have on the way to the writer (or one result, if larger)."""
 
 _STATUS_SECONDS = 0.5
+_DONE_SECONDS = 0.1
+"""What is done is told at least so often."""
 
 
 class Worker:
@@ -54,6 +57,8 @@ class Worker:
         """A result there is no credit for yet."""
         self._in_flight = 0
         self._tallies: Tallies = {}
+        self._done: list[TaskDone] = []
+        self._told = 0.0
         self._status_sent = 0.0
         self._status = ""
 
@@ -122,8 +127,14 @@ class Worker:
                 rank, task.phase, task.item.id, failures, tuple(outcome.spectrograms)
             )
             self._send_held()
-        self._tell(Done(rank, task.item.id, failures, seconds))
+        self._done.append(TaskDone(task.item.id, failures, seconds))
         self._task = None
+        self._start_next()
+        # While there is more to do, small tasks share a message.
+        if self._task is None or not self._waiting or self._began - self._told > _DONE_SECONDS:
+            self._told = self._began
+            self._tell(Done(rank, tuple(self._done)))
+            self._done = []
 
     def _send_held(self) -> bool:
         """Send the result that waits, if there is credit for it."""
