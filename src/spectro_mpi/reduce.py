@@ -31,22 +31,25 @@ def reduce_distribution(
     records, _, channels = distribution.values.shape
     reduced = np.full((len(categories), records, channels), np.nan, np.float32)
     edges, members = _segments(categories)
+    # Sums of counts are whole numbers that float32 holds exactly; fluxes need more.
+    precision = np.float32 if quantity == "counts" else np.float64
     for rows, bins, used in _blocks(distribution):
         values = distribution.values[rows, :bins, :used]
         angle = distribution.pitch_angle[rows, :bins, :used]
         present = is_measured(angle) & (values != distribution.value_fill)
         if values.dtype.kind == "f":
             present &= is_measured(values)
-        weight = None
+        weight = present.astype(precision)
         if distribution.weight is not None:
-            weight = distribution.weight[rows, :bins, :used]
-            present &= is_measured(weight)
-        segment = np.where(present, _segment_of(angle, edges), members.shape[1] - 1)
-        for category, of_segment in enumerate(members):
-            chosen = of_segment[segment]
-            reduced[category, rows, :used] = (
-                _sum(values, chosen) if quantity == "counts" else _mean(values, chosen, weight)
-            )
+            solid_angle = distribution.weight[rows, :bins, :used]
+            present &= is_measured(solid_angle)
+            weight = np.where(present, solid_angle, precision(0))
+        weighted = np.where(present, values, 0) * weight
+        segment = _segment_of(angle, edges)
+        total, norm = _category_sums((weighted, weight), segment, members)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            cells = total if quantity == "counts" else total / norm
+        reduced[:, rows, :used] = np.where(norm > 0, cells, np.nan).swapaxes(0, 1)
     return reduced
 
 
@@ -77,12 +80,12 @@ def _blocks(
 def _segments(categories: Categories) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Cut 0 to 360 at every interval's ends: (edges, members).
 
-    Segment i lies between edges i − 1 and i (none before the first edge); `members` is
-    (category, segment) with one more segment at its end that belongs to no category.
+    Segment i lies between edges i − 1 and i, so that segment 0 (and what has no angle) belongs
+    to no category; `members` is (category, segment).
     """
     ends = {end for intervals in categories.values() for interval in intervals for end in interval}
     edges = np.array(sorted(ends))
-    members = np.zeros((len(categories), len(edges) + 2), bool)
+    members = np.zeros((len(categories), len(edges) + 1), bool)
     for row, intervals in enumerate(categories.values()):
         for low, high in intervals:
             members[row, np.searchsorted(edges, low) + 1 : np.searchsorted(edges, high) + 1] = True
@@ -105,23 +108,26 @@ def _segment_of(angle: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArr
     return segment
 
 
-def _sum(values: NDArray[Any], chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(record, channel) sums over bins; NaN where no bin is chosen."""
-    total: NDArray[np.float32]
-    total = np.einsum("rbc,rbc->rc", values.astype(np.float32), chosen.astype(np.float32))
-    total[~chosen.any(axis=1)] = np.nan
-    return total
+def _category_sums(
+    arrays: Sequence[NDArray[Any]], segment: NDArray[np.uint8], members: NDArray[np.bool_]
+) -> list[NDArray[Any]]:
+    """Sum arrays (record, bin, channel) over the bins of each category.
 
-
-def _mean(
-    values: NDArray[Any], chosen: NDArray[np.bool_], weight: NDArray[np.float32] | None
-) -> NDArray[np.float32]:
-    """(record, channel) means over bins, in double precision; NaN where no bin is chosen."""
-    weights = chosen.astype(np.float64)
-    if weight is not None:
-        weights[chosen] = weight[chosen]
-    total = np.einsum("rbc,rbc->rc", np.where(chosen, values, 0.0), weights, dtype=np.float64)
-    summed = weights.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(summed > 0, total / summed, np.nan)
-    return mean.astype(np.float32)
+    `segment` is (record, bin, channel). Returns (record, category, channel) for each array.
+    Bins that lie in one segment with all their channels are one batched matrix product; those
+    that an edge runs through are added cell by cell.
+    """
+    of_bin = segment[:, :, 0]
+    split = (segment != of_bin[:, :, None]).any(axis=2)
+    belongs = members.astype(arrays[0].dtype)
+    # Segment 0 belongs to no category.
+    chosen = belongs[:, np.where(split, 0, of_bin)].swapaxes(0, 1)
+    sums = [chosen @ array for array in arrays]
+    records, bins = np.nonzero(split)
+    if len(records):
+        share = belongs[:, segment[records, bins]]
+        first = np.flatnonzero(np.diff(records, prepend=-1))
+        for one, array in zip(sums, arrays, strict=True):
+            added = np.add.reduceat(share * array[records, bins], first, axis=1)
+            one[records[first]] += added.swapaxes(0, 1)
+    return sums
