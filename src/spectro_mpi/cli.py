@@ -53,6 +53,11 @@ def _run(arguments: argparse.Namespace) -> int:
     )
 
 
+def _assets(arguments: argparse.Namespace) -> int:
+    arguments.only, arguments.fresh, arguments.retry = "assets", False, False
+    return _run(arguments)
+
+
 def _plan(arguments: argparse.Namespace) -> int:
     from spectro_mpi.config import load_config
     from spectro_mpi.inventory import take_inventory
@@ -143,6 +148,19 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
         "--no-progress", dest="progress", action="store_false", help="no progress display"
     )
     run.set_defaults(call=_run)
+
+    assets = commands.add_parser(
+        "assets",
+        help="prepare a run: inventory, reduced data, extrema and frames of figures",
+        description="Do ahead of a job with a short wall time all but the figures: the inventory "
+        "of the input, reduced data, extrema, and the parts of figures that items share. Works "
+        "with or without mpirun; `run` uses what is there.",
+    )
+    _settings(assets, optional=False)
+    assets.add_argument(
+        "--no-progress", dest="progress", action="store_false", help="no progress display"
+    )
+    assets.set_defaults(call=_assets)
 
     plan = commands.add_parser(
         "plan",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from spectro_mpi.atomic import write_atomic
 from spectro_mpi.config import Config, Select
 from spectro_mpi.errors import UserError
 from spectro_mpi.instruments import fast_esa
@@ -78,13 +81,14 @@ def take_inventory(config: Config) -> Inventory:
         raise UserError(f'input = "{root}" {what}; set `input` to the directory of the CDF files')
     best: dict[tuple[int, str], _Found] = {}
     unknown, matching = [], 0
+    ranges = config.select.orbit_ranges
     for path, size in sorted(_cdf_files(root)):
         name = fast_esa.parse_name(os.path.basename(path))  # noqa: PTH119 - 200,000 of them
         if name is None:
             if not os.path.basename(path).startswith("fa_k0_"):  # noqa: PTH119
                 unknown.append(path)
             continue
-        if not _is_selected(name, config.select):
+        if not _is_selected(name, config.select, ranges):
             continue
         matching += 1
         key = (name.orbit, name.instrument)
@@ -100,6 +104,41 @@ def take_inventory(config: Config) -> Inventory:
             f"{len(unknown)} other CDF files are there)"
         )
     return Inventory(items, tuple(unknown), matching - len(best))
+
+
+def save_inventory(path: Path, inventory: Inventory, config: Config) -> None:
+    """Keep an inventory for runs to come. Raises `OSError`."""
+    table = {
+        "searched": _searched(config),
+        "unknown": inventory.unknown,
+        "superseded": inventory.superseded,
+        "items": [
+            [item.id, item.start.isoformat(), [astuple(file) for file in item.files]]
+            for item in inventory.items
+        ],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps(table).encode())
+
+
+def load_inventory(path: Path, config: Config) -> Inventory | None:
+    """An inventory that was kept; None if there is none of the same input and selection."""
+    try:
+        table = json.loads(path.read_bytes())
+        if table["searched"] != _searched(config):
+            return None
+        items = tuple(
+            Item(item, datetime.fromisoformat(start), tuple(InputPath(*file) for file in files))
+            for item, start, files in table["items"]
+        )
+        return Inventory(items, tuple(table["unknown"]), table["superseded"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _searched(config: Config) -> Any:
+    """What an inventory depends on, as JSON gives it back."""
+    return json.loads(json.dumps([config.input, asdict(config.select)]))
 
 
 def _items(found: Iterable[_Found], instruments: tuple[str, ...]) -> tuple[Item, ...]:
@@ -118,8 +157,9 @@ def _items(found: Iterable[_Found], instruments: tuple[str, ...]) -> tuple[Item,
     )
 
 
-def _is_selected(name: fast_esa.FileName, select: Select) -> bool:
-    ranges = select.orbit_ranges
+def _is_selected(
+    name: fast_esa.FileName, select: Select, ranges: tuple[tuple[int, int], ...]
+) -> bool:
     return (
         name.instrument in select.instruments
         and name.orbit not in select.skip

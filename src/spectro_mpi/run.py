@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -26,6 +26,9 @@ EXTREMA = "extrema.json"
 LOGS = "logs"
 STOP = "STOP"
 
+ASSETS = "assets"
+INVENTORY = f"{ASSETS}/inventory.json"
+
 _PRODUCED = (
     PROGRESS,
     JOURNAL,
@@ -34,6 +37,7 @@ _PRODUCED = (
     LINKS,
     "plots",
     LOGS,
+    ASSETS,
     "report",
     "resources.h5",
     CONFIG,
@@ -58,23 +62,45 @@ class RunPlan:
     """Items to reduce; where extrema must be made anew, finished ones to restore from the store."""
     plots: bool
     """Whether the plot phase is wanted."""
+    assets: bool
+    """Whether frames are wanted instead of figures."""
     progress: Progress
     """The state before."""
     items: dict[str, Item] = field(default_factory=dict)
     marks: Marks = field(default_factory=dict)
 
-    def plot_tasks(self) -> list[Task]:
-        """What is to be drawn by the state as it is now."""
+    def tasks_of_store(self) -> list[Task]:
+        """A plot task for every item of the store that the inventory knows."""
         return [
             Task("plot", self.items[item], shard, self.progress.failures.get(item, ()))
             for item, shard in self.progress.shards.items()
-            if item in self.items and item not in self.progress.settled["plot"]
+            if item in self.items
         ]
+
+    def plot_tasks(self) -> list[Task]:
+        """What is to be drawn by the state as it is now."""
+        drawn = self.progress.settled["plot"]
+        return [task for task in self.tasks_of_store() if task.item.id not in drawn]
+
+    def asset_tasks(self) -> list[Task]:
+        """Of the items whose figures have the same frames, one each.
+
+        A frame depends on the limits, which are common, and on what stands where: which
+        instruments there are, which failed, and how many events are marked.
+        """
+        first: dict[object, Task] = {}
+        for task in self.tasks_of_store():
+            files = frozenset(file.instrument for file in task.item.files)
+            failed = frozenset((one.instrument, one.reason) for one in task.failures)
+            key = (files, failed, len(self.marks.get(task.item.id, ())))
+            first.setdefault(key, replace(task, phase="assets"))
+        return list(first.values())
 
     @property
     def nothing_to_do(self) -> bool:
         """Whether all wanted output is on disk."""
-        return not (self.retried or self.reduce or (self.plots and self.plot_tasks()))
+        drawn = not self.plots or not self.plot_tasks()
+        return not self.retried and not self.reduce and drawn and not self.assets
 
 
 def prepare(config: Config, fresh: bool) -> None:
@@ -104,7 +130,7 @@ def claim_directory(config: Config) -> None:
             f'output = "{config.output}" cannot be written: {error.strerror or error}; '
             "set `output` to a directory of yours"
         ) from None
-    known = {*_PRODUCED, STOP, "assets"}
+    known = {*_PRODUCED, STOP}
     if CONFIG not in strangers and any(
         name not in known and not name.startswith("run.lock") for name in strangers
     ):
@@ -118,7 +144,7 @@ def plan_run(
 ) -> RunPlan:
     """Compare the inventory with what is on disk."""
     progress = load_progress(config.run_dir, config.run_id)
-    phases = (only,) if only else PHASES
+    phases = {"": PHASES, "assets": ("reduce",)}.get(only, (only,))
     retried = _failed_by_phase(progress) if retry else {}
     for first, failed in retried.items():
         progress.forget(failed, PHASES[PHASES.index(first) :])
@@ -142,7 +168,7 @@ def plan_run(
         ]
     events = config.plot.events
     marks = read_marks(Path(events)) if events else {}
-    return RunPlan(retried, reduce, "plot" in phases, progress, items, marks)
+    return RunPlan(retried, reduce, "plot" in phases, only == "assets", progress, items, marks)
 
 
 def extrema_basis(config: Config, shards: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.draw import layout as points
+from spectro_mpi.draw.assets import FrameFiles
 from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.content import Event, FigureContent, Panel, Style
 from spectro_mpi.draw.frame import ZOOM, Frame, FrameSpec, Row, draw_frame
@@ -57,7 +58,10 @@ _RC: Any = {
 class Painter:
     """Draws figures, and keeps what the next ones can use again: letters, frames, reductions."""
 
-    def __init__(self) -> None:
+    def __init__(self, frames: FrameFiles | None = None, keep_frames: bool = False) -> None:
+        """`frames`: where frames may lie ready; with `keep_frames`, new ones are put there."""
+        self._frame_files = frames
+        self._keep_frames = keep_frames
         self._lettering = Lettering()
         self._reductions = Reductions()
         self._frames: OrderedDict[FrameSpec, Frame] = OrderedDict()
@@ -124,6 +128,10 @@ class Painter:
             self._sheet = np.empty((layout.height, layout.width), np.uint8)
         canvas = Canvas(self._sheet)
         frame = self._frames.get(spec)
+        if frame is None and keep and self._frame_files is not None:
+            image = self._frame_files.get(spec)
+            if image is not None:
+                frame = self._frames[spec] = Frame(image, layout.boxes)
         if frame is not None:
             self._frames.move_to_end(spec)
             np.copyto(self._sheet, frame.image)
@@ -131,6 +139,8 @@ class Painter:
         self._sheet.fill(BLANK)
         frame = draw_frame(spec, canvas, self._lettering)
         if keep:
+            if self._frame_files is not None and self._keep_frames:
+                self._frame_files.put(spec, frame.image)
             self._frames[spec] = Frame(frame.image.copy(), frame.boxes)
             while sum(kept.image.nbytes for kept in self._frames.values()) > _FRAME_BYTES:
                 self._frames.popitem(last=False)

@@ -207,7 +207,7 @@ class Coordinator:
             return
         self._done += 1
         self._seconds += done.seconds
-        if not task.is_restore:
+        if task.has_result:
             self._results += 1
             self._note_failures(task, done.failures)
         self._display.advance(rank, len(done.failures))
@@ -257,7 +257,17 @@ class Coordinator:
         log.info("extrema of %d items", len(self._progress.shards))
         self._begin_plot()
 
+    def _begin_assets(self) -> None:
+        tasks = self._plan.asset_tasks()
+        if tasks and "given_extrema" in self._config.plot.limits:
+            self._begin_phase("assets", tasks, self._finish)
+        else:
+            self._finish()
+
     def _begin_plot(self) -> None:
+        if self._plan.assets and not self.stopped_by:
+            self._begin_assets()
+            return
         if not self._plan.plots or self.stopped_by:
             self._finish()
             return

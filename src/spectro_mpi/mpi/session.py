@@ -19,7 +19,7 @@ from spectro_mpi.config import Config, load_config
 from spectro_mpi.display import make_display
 from spectro_mpi.draw import check_colormap
 from spectro_mpi.errors import UserError
-from spectro_mpi.inventory import take_inventory
+from spectro_mpi.inventory import load_inventory, save_inventory, take_inventory
 from spectro_mpi.isolation import ChildExecutor, InlineExecutor
 from spectro_mpi.lock import RunLock
 from spectro_mpi.logs import start_logging, stop_logging
@@ -28,7 +28,7 @@ from spectro_mpi.mpi.messages import Message, StopRequest
 from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
 from spectro_mpi.mpi.worker import Worker
 from spectro_mpi.mpi.writer import Writer
-from spectro_mpi.run import LOGS, RunPlan, claim_directory, plan_run, prepare, sweep
+from spectro_mpi.run import INVENTORY, LOGS, RunPlan, claim_directory, plan_run, prepare, sweep
 from spectro_mpi.summary import print_inventory, print_summary
 
 log = logging.getLogger(__name__)
@@ -194,18 +194,25 @@ def _run(request: Request, comm: Any, rank: int, size: int, asked: deque[int]) -
 def _prepare(request: Request) -> tuple[Config, RunPlan, RunLock]:
     config = load_config(request.config, request.overrides)
     check_colormap(config.plot.colormap)
-    inventory = take_inventory(config)
+    kept = config.run_dir / INVENTORY
+    anew = request.fresh or request.only == "assets"
+    known = None if anew else load_inventory(kept, config)
+    inventory = known or take_inventory(config)
     claim_directory(config)
     lock = RunLock(config.run_dir)
     lock.acquire()
     try:
         prepare(config, request.fresh)
         sweep(config.run_dir)
+        if request.only == "assets":
+            save_inventory(kept, inventory, config)
         plan = plan_run(config, inventory, retry=request.retry, only=request.only)
     except BaseException:
         lock.release()
         raise
     print_inventory(config, inventory)
+    if known is not None:
+        print(f"  by {kept}; `spectro-mpi assets` searches anew")
     return config, plan, lock
 
 

@@ -122,7 +122,7 @@ class Worker:
         log.info("item %s: %s done in %.3f s", task.item.id, task.phase, seconds)
         failures = tuple(outcome.failures)
         rank = self._transport.rank
-        if not task.is_restore:
+        if task.has_result:
             self._held = Result(
                 rank, task.phase, task.item.id, failures, tuple(outcome.spectrograms)
             )

@@ -38,6 +38,11 @@ class Task:
         return self.phase == "reduce" and bool(self.shard)
 
     @property
+    def has_result(self) -> bool:
+        """Whether the writer records that the task is done."""
+        return self.phase != "assets" and not self.is_restore
+
+    @property
     def size(self) -> int:
         """Bytes of the item's files, which is what it is scheduled by."""
         return self.item.size
@@ -85,6 +90,10 @@ def make_phase(name: str, workspace: Workspace) -> Phase:
         from spectro_mpi.phases.reduce import ReducePhase
 
         return ReducePhase(workspace)
+    if name == "assets":
+        from spectro_mpi.phases.assets import AssetsPhase
+
+        return AssetsPhase(workspace)
     if name == "plot":
         from spectro_mpi.phases.plot import PlotPhase
 

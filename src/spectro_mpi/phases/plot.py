@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 from spectro_mpi.atomic import commit, part_path
 from spectro_mpi.config import ScalePair
+from spectro_mpi.draw.assets import FrameFiles
 from spectro_mpi.draw.figure import Event, FigureContent, Painter, Panel, Style
+from spectro_mpi.errors import Failure
 from spectro_mpi.events import place
 from spectro_mpi.extrema import WHOLE, Limits, empty_limits, given_limits, raw_limits
 from spectro_mpi.instruments.fast_esa import LONG_NAMES
@@ -17,6 +20,7 @@ from spectro_mpi.spectrogram import Spectrogram
 from spectro_mpi.store import DATA, read_item
 
 PLOTS = "plots"
+FRAMES = "assets/frames"
 
 Spectrograms = Mapping[str, Spectrogram]
 """Instrument → its spectrogram of the item at hand."""
@@ -25,39 +29,51 @@ Spectrograms = Mapping[str, Spectrogram]
 class PlotPhase:
     """Draws what the settings ask for: kinds × scale pairs × limits."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, keep_frames: bool = False) -> None:
         self._config = workspace.config
         self._run_dir = workspace.run_dir
         self._extrema = workspace.extrema
-        self._painter = Painter()
+        self._painter = Painter(FrameFiles(workspace.run_dir / FRAMES), keep_frames)
         self._marks = workspace.marks
 
     def run(self, task: Task, report: Report) -> Outcome:
         """Draw all figures of the item; when this returns they are on disk under their names."""
         outcome = Outcome()
-        plot = self._config.plot
         folder = plots_dir(self._run_dir, task.item)
         folder.mkdir(parents=True, exist_ok=True)
         written: list[Path] = []
-        report("store")
+
+        def write(name: str, picture: bytes) -> None:
+            path = folder / name
+            part_path(path).write_bytes(picture)
+            written.append(path)
+
         with boundary(outcome.failures, "plot", "store"):
-            stored = read_item(self._run_dir / DATA / task.shard, task.item.id)
-            found = {one.instrument: one for one in stored}
-            order = [*self._config.select.instruments, *found]
-            spectrograms = {name: found[name] for name in order if name in found}
-            for kind, instrument in self._figures(spectrograms):
-                report(instrument or kind)
-                for scales in plot.scales:
-                    for limits in plot.limits:
-                        with boundary(outcome.failures, "plot", instrument or kind):
-                            content = self._content(task, spectrograms, instrument, scales, limits)
-                            path = folder / self._name(content, instrument, scales)
-                            part_path(path).write_bytes(
-                                self._painter.draw(content, self._style(scales))
-                            )
-                            written.append(path)
+            self.draw_all(task, self._config.plot.limits, report, outcome.failures, write)
             commit(*written)
         return outcome
+
+    def draw_all(
+        self,
+        task: Task,
+        limits: Sequence[str],
+        report: Report,
+        failures: list[Failure],
+        take: Callable[[str, bytes], None],
+    ) -> None:
+        """Draw the item's figures and hand each, by name, to `take`."""
+        report("store")
+        stored = read_item(self._run_dir / DATA / task.shard, task.item.id)
+        found = {one.instrument: one for one in stored}
+        order = [*self._config.select.instruments, *found]
+        spectrograms = {name: found[name] for name in order if name in found}
+        for kind, instrument in self._figures(spectrograms):
+            report(instrument or kind)
+            for scales, one in product(self._config.plot.scales, limits):
+                with boundary(failures, "plot", instrument or kind):
+                    content = self._content(task, spectrograms, instrument, scales, one)
+                    picture = self._painter.draw(content, self._style(scales))
+                    take(self._name(content, instrument, scales), picture)
 
     def _figures(self, spectrograms: Spectrograms) -> Iterator[tuple[str, str]]:
         """(kind, instrument) of each figure; the grid has no instrument of its own."""
