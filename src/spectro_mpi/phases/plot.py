@@ -128,7 +128,7 @@ class PlotPhase:
             scales=scales,
             limits=limits,
             sources=tuple(one.source for one in shown),
-            events=tuple(Event(start, end) for start, end in events),
+            events=tuple(Event(start, end, "cusp") for start, end in events),
         )
 
     def _limits(self, spectrogram: Spectrogram, row: int, scales: ScalePair, limits: str) -> Limits:

@@ -87,6 +87,7 @@ def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogr
         spectrogram.time_end[rows] = chunk.time_end
         spectrogram.mode[rows] = chunk.mode
         spectrogram.values[:, rows] = reduce_distribution(chunk, categories, quantity)
+        del chunk  # before the next one is read: two would double the memory
     whole = spectrogram.values[spectrogram.category.index(WHOLE)]
     if not (np.isfinite(whole).any(axis=1) & np.isfinite(spectrogram.time)).any():
         raise InvalidCdfError(
