@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -366,3 +367,21 @@ def test_a_users_mistake_is_one_sentence_and_exit_code_2(
     assert done.code == 2
     assert told in done.err
     assert len(done.err.strip().splitlines()) == 1
+
+
+def test_on_a_terminal_there_are_bars_and_a_line_for_each_worker(settings: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [str(BIN / "mpirun"), "-n", "4", str(BIN / "spectro-mpi"), "run", str(settings)]
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(ours, 65536)
+        except OSError:
+            break  # the other end is closed: mpirun has ended
+    assert process.wait(60) == 3
+    assert "━" in shown.decode()
+    assert b"12/12" in shown
+    assert b"rank    1  reduce" in shown
+    assert b"rank    2  reduce" in shown

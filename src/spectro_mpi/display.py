@@ -188,31 +188,41 @@ def _duration(seconds: float) -> str:
 
 def _terminal() -> Console | None:
     """The terminal that standard output ends up on, also by way of mpirun; None: there is none."""
-    launcher = _launcher_terminal()
-    if not sys.stdout.isatty() and launcher is None:
+    launcher = _launcher()
+    if launcher is None:
+        if not sys.stdout.isatty():
+            return None
+        from rich.console import Console
+
+        return Console()
+    # Under mpirun a rank's own output is a pipe (MPICH) or a terminal nobody sees (Open MPI).
+    path = _output_of(launcher)
+    if not path.startswith(("/dev/pts/", "/dev/tty")):
         return None
     from rich.console import Console
 
-    if launcher is None:
-        return Console()
-    descriptor = os.open(launcher, os.O_RDONLY | os.O_NOCTTY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOCTTY)
     try:
         width = os.get_terminal_size(descriptor).columns
     finally:
         os.close(descriptor)
-    # mpirun passes on what a rank writes to its pipe, escape sequences and all.
+    # mpirun passes on what a rank writes, escape sequences and all.
     return Console(force_terminal=True, width=width or 80)
 
 
-def _launcher_terminal() -> str | None:
-    """The terminal an mpirun above this process writes to, if any (Linux)."""
+def _launcher() -> int | None:
+    """The process id of an mpirun above this process."""
     import psutil
 
     for process in psutil.Process().parents():
         if process.name() in ("mpiexec.hydra", "mpirun", "mpiexec", "prterun", "orterun"):
-            try:
-                target = str(Path(f"/proc/{process.pid}/fd/1").readlink())
-            except OSError:
-                return None
-            return target if target.startswith(("/dev/pts/", "/dev/tty")) else None
+            return process.pid
     return None
+
+
+def _output_of(pid: int) -> str:
+    """What a process's standard output is (Linux); empty if that cannot be told."""
+    try:
+        return str(Path(f"/proc/{pid}/fd/1").readlink())
+    except OSError:
+        return ""
