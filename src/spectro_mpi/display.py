@@ -216,7 +216,7 @@ def _launcher() -> int | None:
 
     for process in psutil.Process().parents():
         if process.name() in ("mpiexec.hydra", "mpirun", "mpiexec", "prterun", "orterun"):
-            return process.pid
+            return int(process.pid)
     return None
 
 
