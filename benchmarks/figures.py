@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from common import Row, benchmark
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -32,21 +32,27 @@ CHANNELS = 48
 ORBIT_SECONDS = 7980.0
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=9)
-    parser.add_argument("--records", type=int, default=800)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+def rows(arguments: argparse.Namespace) -> list[Row]:
+    """Medians in milliseconds, and sizes."""
     measured = measure(arguments.runs, arguments.records)
-    if arguments.json:
-        print(json.dumps(measured, indent=2))
-        return
-    theirs = measured["matplotlib"]
-    print(f"{'':24}{'ms':>9}{'ratio':>8}{'kB':>7}")
-    for name, one in measured.items():
-        ratio = theirs["ms"] / one["ms"]
-        print(f"{name:24}{one['ms']:9.1f}{ratio:8.1f}{one['bytes'] / 1e3:7.0f}")
+    theirs, beside = measured.pop("matplotlib"), "matplotlib from scratch"
+    times = [
+        Row(
+            name,
+            "ms",
+            one["ms"],
+            theirs["ms"],
+            beside,
+            at_least=15 if name.endswith("reuse") else None,
+        )
+        for name, one in measured.items()
+    ]
+    sizes = [
+        Row(name, "kB", one["bytes"] / 1e3, theirs["bytes"] / 1e3, beside, at_least=1)
+        for name, one in measured.items()
+        if name.endswith("reuse")
+    ]
+    return times + sizes
 
 
 def measure(runs: int, records: int) -> dict[str, dict[str, float]]:
@@ -166,4 +172,4 @@ def by_matplotlib(content: FigureContent) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, rows, runs=9, records=800)

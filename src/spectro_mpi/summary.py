@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from spectro_mpi.config import Config
+from spectro_mpi.costs import Constants
 from spectro_mpi.inventory import Inventory, item_order
 from spectro_mpi.progress import PHASES, PROGRESS, Progress
 from spectro_mpi.schedule import imbalance, snake, worker_count
+from spectro_mpi.simulate import WORTHWHILE, Simulated, efficiency
 
 STOPPED = 75
+IN_VAIN = 1
 SOME_FAILED = 3
 
 _LISTED = 20
+_FRUITLESS_STOPS = 3
 
 
 def print_inventory(config: Config, inventory: Inventory) -> None:
@@ -45,10 +49,39 @@ def print_stacks(inventory: Inventory, ranks: int) -> None:
         print(f"  … and {len(stacks) - _LISTED} more, {min(shares):.2f} to {max(shares):.2f} %")
 
 
+def print_simulated(simulated: Simulated, alone: Simulated) -> None:
+    """Tell how a run would go, compared with one that has a single worker."""
+    phases = ", ".join(f"{name} {duration(spent)}" for name, spent in simulated.phases.items())
+    efficient = f"efficiency {100 * efficiency(alone, simulated):.0f} % of a single worker's"
+    busy = f"writer {100 * simulated.writer:.0f} %, coordinator {100 * simulated.coordinator:.0f} %"
+    print(f"  makespan {duration(simulated.makespan)} ({phases}); {efficient}; {busy} busy")
+
+
+def print_knee(best: Simulated, constants: Constants) -> None:
+    """Tell how many ranks are worth asking for."""
+    print(
+        f"worth asking for: up to {best.ranks} ranks, makespan {duration(best.makespan)}; with "
+        f"more, a worker's efficiency falls below {100 * WORTHWHILE:.0f} % of a single one's"
+    )
+    print(f"simulated with costs measured on {constants.machine}")
+
+
+def duration(seconds: float) -> str:
+    """As people say it: 0.3 s, 12 s, 4 min 05 s, 3 h 20 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 100:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
 def exit_code(progress: Progress, stopped_by: str) -> int:
-    """0: all done; 3: some items failed; 75: stopped early on request."""
+    """0: all done; 3: some items failed; 75: stopped early on request; 1: stopped in vain."""
     if stopped_by:
-        return STOPPED
+        return IN_VAIN if progress.fruitless_stops >= _FRUITLESS_STOPS else STOPPED
     return SOME_FAILED if progress.failures else 0
 
 
@@ -70,5 +103,10 @@ def print_summary(config: Config, progress: Progress, stopped_by: str) -> int:
         print(f"  … and {len(failed) - _LISTED} more")
     if stopped_by:
         print(f"stopped early ({stopped_by}); run again to go on")
+        if exit_code(progress, stopped_by) == IN_VAIN:
+            print(
+                f"stopped {progress.fruitless_stops} times in a row before an item was finished: "
+                "give the job more time"
+            )
     print(f"output: {config.run_dir}", flush=True)
     return exit_code(progress, stopped_by)

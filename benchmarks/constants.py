@@ -1,0 +1,142 @@
+"""Measures what `spectro-mpi plan` simulates with.
+
+Usage: python benchmarks/constants.py [--data DEMO] [--output FILE]
+
+Writes FILE, by default the constants.json of the package; `plan --constants FILE` takes another.
+Run it on a machine like the job's. `--data` is the directory of a demo, or of files of your own
+with a spectro-mpi.toml. Work is measured in CPU time, medians of several passes; what processes
+wait for (their start, a task's way to a compute process and back) in wall time, the least of
+several passes, for which the machine should have nothing else to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import coordinator
+from common import machine, sample_data
+from item_costs import PASSES, Found, drawing, reducing, writing
+from whole import CONFIG, launcher, run_process
+
+import spectro_mpi
+from spectro_mpi.config import Config, load_config
+from spectro_mpi.costs import CONSTANTS, Constants
+from spectro_mpi.inventory import Item, take_inventory
+from spectro_mpi.isolation import ChildExecutor, Executor, InlineExecutor
+from spectro_mpi.mpi.session import Backoff
+from spectro_mpi.mpi.transport import MpiTransport
+from spectro_mpi.phases import Task, Workspace
+from spectro_mpi.run import open_run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="a demo's directory (default: make one)")
+    default = Path(spectro_mpi.__file__).parent / CONSTANTS
+    parser.add_argument("--output", type=Path, default=default)
+    arguments = parser.parse_args()
+    with (
+        sample_data(arguments.data) as folder,
+        tempfile.TemporaryDirectory(prefix="spectro-mpi-constants-") as output,
+    ):
+        measured = measure(folder, output)
+    text = json.dumps(asdict(measured), indent=1, ensure_ascii=False) + "\n"
+    arguments.output.write_text(text, encoding="utf-8")
+    print(f"{text}written to {arguments.output}")
+
+
+def measure(folder: Path, output: str) -> Constants:
+    """All constants; `output` is an empty directory."""
+    overrides = (f'output="{output}"', 'plot.events=""')
+    config = load_config(folder / CONFIG, overrides)
+    items = take_inventory(config).items
+    words = [part for one in (*overrides, 'run.isolation="none"') for part in ("-s", one)]
+    run = ["-m", "spectro_mpi", "run", str(folder / CONFIG), "--no-progress", *words]
+    run_process([sys.executable, *run])
+    made = machine()
+    found: Found = {
+        "machine": f"{made['processor']}, {made['cores']} cores, Python {made['python']}"
+    }
+    reduced, outcomes = reducing(config, items)
+    found |= reduced | writing(config, items, outcomes) | drawing(config, items)
+    found["message"] = coordinator.message_seconds()
+    found |= children(config, items, found["frame"]) | ranks(run, items)
+    return Constants(**{name: _rounded(value) for name, value in found.items()})
+
+
+def children(config: Config, items: Sequence[Item], frame: float) -> Found:
+    """What a compute process costs: to start, to get ready to draw, and a task."""
+    run = open_run(config.run_dir)
+    workspace = Workspace(config, config.run_dir, run.extrema)
+    smallest = min(items, key=lambda item: item.size)
+    plot = Task("plot", smallest, run.progress.shards[smallest.id])
+    starts, plot_starts = [], []
+    tasks: dict[str, list[tuple[float, float]]] = {}
+    """(in a compute process, here)"""
+    inline = InlineExecutor()
+    inline.begin("reduce", workspace)
+    for _ in range(PASSES):
+        executor = ChildExecutor(config.run)
+        first = Task("reduce", smallest)
+        starts.append(_computed(executor, first, workspace) - _computed(executor, first))
+        for task in (Task("reduce", item) for item in items):
+            took = _computed(executor, task), _computed(inline, task)
+            tasks.setdefault(task.item.id, []).append(took)
+        getting_ready = _computed(executor, plot, workspace) - _computed(executor, plot)
+        plot_starts.append(getting_ready - (len(smallest.files) + 1) * frame)
+        executor.close()
+    least = [[min(took) for took in zip(*ones, strict=True)] for ones in tasks.values()]
+    return {
+        "child_start": min(starts),
+        "plot_start": max(0.0, min(plot_starts)),
+        "task": max(0.0, statistics.median(there - here for there, here in least)),
+    }
+
+
+def _computed(executor: Executor, task: Task, begin: Workspace | None = None) -> float:
+    """Seconds until the outcome of a task is here; with `begin`, its phase begins before."""
+    began, backoff = time.perf_counter(), Backoff()
+    if begin is not None:
+        executor.begin(task.phase, begin)
+    executor.submit(task)
+    while executor.poll() is None:
+        backoff.pause()
+    return time.perf_counter() - began
+
+
+def ranks(run: Sequence[str], items: Sequence[Item]) -> Found:
+    """What a rank costs: to start and end, and to wait."""
+    from mpi4py import MPI
+
+    smallest = min(items, key=lambda item: item.size)
+    words = ["-s", "run_id=start", "-s", f"select.orbits={smallest.id}", "--fresh"]
+    command = [launcher(), "-n", "1", sys.executable, *run, *words, "--only", "reduce"]
+    started = min(run_process(command).seconds for _ in range(PASSES))
+    transport, backoff = MpiTransport(MPI.COMM_WORLD), Backoff()
+    began, used = time.perf_counter(), time.process_time()
+    while time.perf_counter() - began < 1.0:
+        transport.receive()
+        backoff.pause()
+    polling = (time.process_time() - used) / (time.perf_counter() - began)
+    return {"start": started, "polling": polling}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(one) for name, one in value.items()}
+    return float(f"{value:.3g}") if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""How fast the coordinator feeds its workers, with tasks that take no time.
+
+Usage: python benchmarks/coordinator.py [--runs 5] [--tasks 4000] [--json]
+
+"One a message": workers say that a task took 0.2 s, so that each is told and followed by itself, as
+in a run; "batched": the real worker with an executor that does nothing, so that tasks share
+messages. Over MPI there are four ranks (two workers); with the queue one process is all of them.
+CPU is that of the coordinator's rank. The writer here only counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from common import Row, benchmark, sample_data
+from whole import CONFIG, launcher, run_process
+
+from spectro_mpi.config import Config, load_config
+from spectro_mpi.costs import jobs_of, load_constants
+from spectro_mpi.display import NoDisplay
+from spectro_mpi.instruments.cdf import has_fast_reader
+from spectro_mpi.inventory import InputPath, Item, take_inventory
+from spectro_mpi.mpi.coordinator import Coordinator
+from spectro_mpi.mpi.messages import (
+    Assign,
+    Collect,
+    Done,
+    EndPhase,
+    Message,
+    Partial,
+    PhaseCommitted,
+    TaskDone,
+    ToWorker,
+    ToWriter,
+    WorkerFinish,
+    WriterFinish,
+)
+from spectro_mpi.mpi.session import Backoff, Role, workers_of, writer_of
+from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
+from spectro_mpi.mpi.worker import Worker
+from spectro_mpi.phases import Outcome, Task, Workspace
+from spectro_mpi.progress import Progress
+from spectro_mpi.run import RunPlan
+
+RANKS = 4
+_UNBATCHED_SECONDS = 0.2
+
+
+class Echo:
+    """A worker that is done with a task when it gets it."""
+
+    accepts = ToWorker
+
+    def __init__(self, transport: Transport) -> None:
+        self.finished = False
+        self._transport = transport
+
+    def handle(self, message: Message) -> None:
+        rank = self._transport.rank
+        match message:
+            case Assign():
+                for task in message.tasks:
+                    done = TaskDone(task.item.id, (), _UNBATCHED_SECONDS)
+                    self._transport.send(0, Done(rank, (done,)))
+            case Collect():
+                self._transport.send(0, Partial(rank, {}))
+            case WorkerFinish():
+                self.finished = True
+
+    def step(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+
+class Nothing:
+    """An executor of tasks that are nothing."""
+
+    step = ""
+
+    def begin(self, phase: str, workspace: Workspace) -> None: ...
+
+    def submit(self, task: Task) -> None: ...
+
+    def poll(self) -> Outcome | None:
+        return Outcome()
+
+    def close(self) -> None: ...
+
+
+class Counter:
+    """A writer that writes nothing."""
+
+    accepts = ToWriter
+
+    def __init__(self, transport: Transport) -> None:
+        self.finished = False
+        self._transport = transport
+
+    def handle(self, message: Message) -> None:
+        if isinstance(message, EndPhase):
+            self._transport.send(0, PhaseCommitted({}))
+        self.finished |= isinstance(message, WriterFinish)
+
+    def step(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+
+def measure(arguments: argparse.Namespace) -> list[Row]:
+    """Medians in microseconds a task."""
+    tasks, runs = arguments.tasks, arguments.runs
+    found: dict[str, list[dict[str, float]]] = {}
+    for _ in range(runs):
+        for way in ("echo", "worker"):
+            found.setdefault(f"queue {way}", []).append(play(QueueTransport(), tasks, way))
+            found.setdefault(f"mpi {way}", []).append(_play_with_mpi(tasks, way))
+    us = {
+        f"{name} {what}": 1e6 / tasks * statistics.median(one[what] for one in ones)
+        for name, ones in found.items()
+        for what in ("seconds", "cpu")
+    }
+    rate = {name: 1e6 / us[f"{name} seconds"] for name in found}
+    item = 1e6 * _seconds_of_task(arguments.data)
+    return [
+        Row("one a message, MPI", "1/s", rate["mpi echo"], rate["queue echo"], "queue"),
+        Row("batched, MPI", "1/s", rate["mpi worker"], rate["queue worker"], "queue"),
+        Row(
+            "batched, MPI", "µs", us["mpi worker seconds"], us["mpi echo seconds"], "one a message"
+        ),
+        Row("CPU a task, one a message", "µs", us["mpi echo cpu"], item, "a worker's, of the demo"),
+    ]
+
+
+def message_seconds(tasks: int = 4000, runs: int = 3) -> float:
+    """What it costs the coordinator to take in a task that is done and send another."""
+    return statistics.median(_play_with_mpi(tasks, "echo")["cpu"] / tasks for _ in range(runs))
+
+
+def _play_with_mpi(tasks: int, way: str) -> dict[str, float]:
+    ranks = [launcher(), "-n", str(RANKS)]
+    told: dict[str, float] = json.loads(
+        run_process([*ranks, sys.executable, __file__, "rank", str(tasks), way]).out
+    )
+    return told
+
+
+def _seconds_of_task(data: Path | None) -> float:
+    """What a task of the demo takes on average, by the constants."""
+    with sample_data(data) as folder:
+        config = load_config(folder / CONFIG)
+        jobs = jobs_of(take_inventory(config).items, config, load_constants(), has_fast_reader())
+    return statistics.fmean((job.reduce + job.plot) / 2 for job in jobs)
+
+
+def play(transport: Transport, tasks: int, way: str) -> dict[str, float]:
+    """Have `tasks` fed to workers; wall and CPU seconds of this rank."""
+    rank, size = transport.rank, transport.size
+    roles: list[Role] = []
+    if rank == writer_of(size):
+        roles.append(Counter(transport))
+    if rank in workers_of(size):
+        real = Worker(transport, Nothing(), 0, writer_of(size))
+        roles.append(real if way == "worker" else Echo(transport))
+    with tempfile.TemporaryDirectory(prefix="spectro-mpi-coordinator-") as folder:
+        began, used = time.perf_counter(), time.process_time()
+        if rank == 0:
+            start = datetime(2000, 1, 1, tzinfo=timezone.utc)
+            items = [
+                Item(str(one), start, (InputPath("ees", f"/data/ees_{one}.cdf", 1 << 21, 1),))
+                for one in range(tasks)
+            ]
+            plan = RunPlan(
+                retried={},
+                reduce=[Task("reduce", item) for item in items],
+                plots=False,
+                assets=False,
+                progress=Progress("fast"),
+                items={item.id: item for item in items},
+            )
+            coordinator = Coordinator(
+                transport,
+                Config(output=folder),
+                plan,
+                workers_of(size),
+                writer_of(size),
+                NoDisplay(),
+            )
+            roles.append(coordinator)
+            coordinator.start()
+        _loop(transport, roles)
+    return {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}
+
+
+def _loop(transport: Transport, roles: Sequence[Role]) -> None:
+    """As the session's."""
+    backoff = Backoff()
+    while not (all(role.finished for role in roles) and transport.is_flushed()):
+        busy = False
+        for message in transport.receive():
+            next(role for role in roles if isinstance(message, role.accepts)).handle(message)
+            busy = True
+        for role in roles:
+            busy |= not role.finished and role.step()
+        if busy:
+            backoff.reset()
+        else:
+            backoff.pause()
+
+
+def _rank(tasks: int, way: str) -> None:
+    from mpi4py import MPI
+
+    taken = play(MpiTransport(MPI.COMM_WORLD), tasks, way)
+    if MPI.COMM_WORLD.Get_rank() == 0:
+        print(json.dumps(taken))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["rank"]:
+        _rank(int(sys.argv[2]), sys.argv[3])
+    else:
+        benchmark(__doc__, measure, runs=5, tasks=4000)

@@ -1,0 +1,48 @@
+"""spectro-mpi on one rank, with what it took told at its end.
+
+Usage: mpirun -n N python benchmarks/one_rank.py TOLD ARGUMENT …
+
+Writes TOLD/rank-N.json: CPU seconds of start-up (imports), of all else and of child processes, and
+peak resident memory. The exit code is spectro-mpi's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import spectro_mpi.mpi.session  # noqa: E402, F401 - start-up ends here
+from spectro_mpi.cli import main  # noqa: E402
+
+
+def _cpu(who: int) -> float:
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
+def _peak_mb(who: int) -> float:
+    return resource.getrusage(who).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    start = _cpu(resource.RUSAGE_SELF)
+    code = main(sys.argv[2:])
+    from mpi4py import MPI
+
+    rank = MPI.COMM_WORLD.Get_rank()
+    told = {
+        "rank": rank,
+        "start": start,
+        "work": _cpu(resource.RUSAGE_SELF) - start,
+        "children": _cpu(resource.RUSAGE_CHILDREN),
+        "peak": _peak_mb(resource.RUSAGE_SELF),
+        "child_peak": _peak_mb(resource.RUSAGE_CHILDREN),
+    }
+    (Path(sys.argv[1]) / f"rank-{rank}.json").write_text(json.dumps(told))
+    sys.exit(code)

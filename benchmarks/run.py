@@ -1,0 +1,115 @@
+"""Whole runs, CDF files to figures on both kinds of limits.
+
+Usage: python benchmarks/run.py [--runs 3] [--copies 6] [--json]
+
+1. One core of ours against the straightforward script (straight.py) on the demo's orbits: the same
+   figures of the same size. N = 1 computes in the rank; N = 3 has one worker.
+2. On `--copies` times the orbits: two workers (N = 4) against one (N = 3), a compute process for
+   each against none, the CPU time of coordinator and writer, simulated against measured makespan
+   (for the cores there are).
+
+Wall time unless it says CPU. Wants a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from common import Row, benchmark, sample_data
+from whole import CONFIG, HERE, Whole, run_ours, run_process, with_copies
+
+from spectro_mpi.config import load_config
+from spectro_mpi.costs import jobs_of, load_constants
+from spectro_mpi.instruments.cdf import has_fast_reader
+from spectro_mpi.inventory import take_inventory
+from spectro_mpi.simulate import simulate
+
+INLINE = 'run.isolation="none"'
+SIMULATED = (3, 4, 6)
+
+
+def measure(arguments: argparse.Namespace) -> list[Row]:
+    """Medians in seconds."""
+    with sample_data(arguments.data) as folder:
+        rows = _per_core(folder, arguments.runs)
+        return rows + _many(with_copies(folder, arguments.copies), arguments.runs)
+
+
+def _per_core(folder: Path, runs: int) -> list[Row]:
+    ones, threes, straights = [], [], []
+    for _ in range(runs):
+        ones.append(run_ours(folder, 1, INLINE))
+        threes.append(run_ours(folder, 3))
+        straights.append(_straight(folder))
+    script, cpu = _seconds(straights), statistics.median(one.cpu for one in straights)
+    inline_cpu = statistics.median(one.cpu for one in ones)
+    three_cpu = statistics.median(one.cpu for one in threes)
+    beside = "straightforward script"
+    return [
+        Row("N = 1, no compute process", "s", _seconds(ones), script, beside, at_least=12),
+        Row("N = 1, no compute process, CPU", "s", inline_cpu, cpu, beside, at_least=12),
+        Row("N = 3, one worker", "s", _seconds(threes), script, beside, at_least=12),
+        Row("N = 3, all processes, CPU", "s", three_cpu, cpu, beside, at_least=12),
+    ]
+
+
+def _many(folder: Path, runs: int) -> list[Row]:
+    measured: dict[str, list[Whole]] = {}
+    for _ in range(runs):
+        for ranks in SIMULATED:
+            measured.setdefault(f"N = {ranks}", []).append(run_ours(folder, ranks))
+        measured.setdefault("none", []).append(run_ours(folder, 4, INLINE))
+    took = {name: _seconds(wholes) for name, wholes in measured.items()}
+    items = len(measured["N = 4"][0].items["plot"])
+    middle = sorted(measured["N = 4"], key=lambda one: one.seconds)[runs // 2]
+    serving = [middle.ranks[0], middle.ranks[-1]]
+    rows = [
+        Row(f"{items} items, N = 4", "s", took["N = 4"], took["N = 3"], "N = 3", at_least=1.9),
+        Row("N = 4, compute processes", "s", took["N = 4"], took["none"], "isolation none, cdflib"),
+        Row(
+            "coordinator and writer, CPU",
+            "s",
+            sum(one.cpu for one in serving),
+            sum(one.cpu for one in middle.ranks),
+            "all ranks",
+            at_least=20,
+        ),
+        Row(
+            "coordinator and writer, CPU after start",
+            "s",
+            sum(one.work for one in serving),
+            sum(one.work + one.children for one in middle.ranks),
+            "all ranks after start",
+            at_least=20,
+        ),
+    ]
+    config = load_config(folder / CONFIG, ('plot.events=""',))
+    constants = load_constants()
+    jobs = jobs_of(take_inventory(config).items, config, constants, has_fast_reader())
+    cores = len(os.sched_getaffinity(0))
+    for ranks in SIMULATED:
+        name, made = f"N = {ranks}", simulate(jobs, config, constants, ranks, cores)
+        rows.append(
+            Row(f"{name}, simulated", "s", made.makespan, took[name], "measured", 0.85, 1.15)
+        )
+    return rows
+
+
+def _straight(folder: Path) -> Whole:
+    with tempfile.TemporaryDirectory(prefix="spectro-mpi-straight-") as name:
+        return run_process(
+            [sys.executable, str(HERE / "straight.py"), str(folder / "FAST_data"), name]
+        )
+
+
+def _seconds(wholes: list[Whole]) -> float:
+    return statistics.median(one.seconds for one in wholes)
+
+
+if __name__ == "__main__":
+    benchmark(__doc__, measure, runs=3, copies=6)

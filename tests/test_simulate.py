@@ -1,0 +1,280 @@
+"""A plan tells what a run would take: the simulation keeps to what cannot be otherwise."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as checked
+from hypothesis import strategies as st
+
+from spectro_mpi.config import Config, Plot, Run
+from spectro_mpi.costs import Constants, Job, jobs_of, load_constants
+from spectro_mpi.errors import UserError
+from spectro_mpi.inventory import InputPath, Item, take_inventory
+from spectro_mpi.schedule import snake
+from spectro_mpi.simulate import WORTHWHILE, efficiency, knee, simulate
+from tests.conftest import spectro_mpi
+
+INLINE = Config(run=Run(isolation="none"))
+COSTS = Constants(
+    machine="a machine like any other",
+    start=0.6,
+    child_start=0.3,
+    plot_start=0.4,
+    task=0.003,
+    reduce_item=0.003,
+    reduce_mb={
+        "pycdfpp counts": 0.0055,
+        "pycdfpp eflux": 0.007,
+        "cdflib counts": 0.01,
+        "cdflib eflux": 0.014,
+    },
+    record_bytes=12_000.0,
+    plot_item=0.005,
+    plot_mb=0.0006,
+    figure={"given_extrema": 0.006, "raw": 0.01},
+    megapixel=0.001,
+    frame=0.05,
+    result_mb=0.13,
+    write_item=0.006,
+    write_mb=0.002,
+    commit=0.01,
+    journal=0.0005,
+    message=0.00015,
+    merge=0.0007,
+    finish_item=0.0002,
+    polling=0.03,
+)
+FREE = replace(
+    COSTS,
+    start=0.0,
+    child_start=0.0,
+    plot_start=0.0,
+    task=0.0,
+    frame=0.0,
+    write_item=0.0,
+    write_mb=0.0,
+    commit=0.0,
+    journal=0.0,
+    message=0.0,
+    merge=0.0,
+    finish_item=0.0,
+    polling=0.0,
+)
+"""Nothing but reducing and drawing costs anything."""
+
+seconds = st.floats(0.001, 100)
+some_jobs = st.lists(st.tuples(st.integers(0, 10**7), seconds, seconds), min_size=1, max_size=40)
+
+
+def jobs_from(rows: list[tuple[int, float, float]]) -> list[Job]:
+    return [
+        Job(size, (place, ""), reduce, plot, frames=1 << place % 5, result=size / 1e7)
+        for place, (size, reduce, plot) in enumerate(rows)
+    ]
+
+
+def archive(items: int) -> list[Item]:
+    """Orbits of log-normal size."""
+    start = datetime(2000, 1, 1, tzinfo=timezone.utc)
+    sizes = np.random.default_rng(1).lognormal(15, 0.5, items).astype(int)
+    return [
+        Item(str(place), start, (InputPath("ees", "", int(size), 1),))
+        for place, size in enumerate(sizes)
+    ]
+
+
+@checked(deadline=None)
+@given(some_jobs)
+def test_one_worker_takes_the_sum_of_all_costs(rows: list[tuple[int, float, float]]) -> None:
+    jobs = jobs_from(rows)
+    work = sum(job.reduce + job.plot for job in jobs)
+    assert simulate(jobs, INLINE, FREE, ranks=1).makespan == pytest.approx(work)
+    assert simulate(jobs, INLINE, FREE, ranks=3).makespan == pytest.approx(work)
+    one = simulate(jobs, INLINE, replace(FREE, start=3.0, plot_start=1.0, frame=0.5), ranks=3)
+    frames = min(5, len(jobs))
+    assert one.makespan == pytest.approx(work + 3.0 + 1.0 + 0.5 * frames)
+
+
+@checked(deadline=None)
+@given(some_jobs, st.integers(3, 30), st.none() | st.integers(1, 30))
+def test_no_run_is_shorter_than_its_largest_item_or_an_even_share(
+    rows: list[tuple[int, float, float]], ranks: int, cores: int | None
+) -> None:
+    jobs = jobs_from(rows)
+    for constants in (FREE, COSTS):
+        made = simulate(jobs, INLINE, constants, ranks, cores)
+        share = made.workers if cores is None else min(cores, made.workers)
+        for phase, costs in (
+            ("reduce", [job.reduce for job in jobs]),
+            ("plot", [job.plot for job in jobs]),
+        ):
+            least = max(max(costs), sum(costs) / share)
+            assert made.phases[phase] >= least * (1 - 1e-9)
+        assert made.makespan == pytest.approx(sum(made.phases.values()))
+
+
+@checked(deadline=None)
+@given(some_jobs, st.integers(3, 30), st.booleans())
+def test_no_run_is_longer_than_list_scheduling_allows(
+    rows: list[tuple[int, float, float]], ranks: int, isolated: bool
+) -> None:
+    # Costs by size, which is what the stacks are made by; two tasks ahead hold one more back.
+    jobs = [replace(job, reduce=1 + job.size / 1e6) for job in jobs_from(rows)]
+    made = simulate(jobs, Config() if isolated else INLINE, FREE, ranks)
+    costs = [job.reduce for job in jobs]
+    assert made.phases["reduce"] <= sum(costs) / made.workers + 2 * max(costs) + 1e-9
+
+
+def test_more_workers_are_never_slower_but_for_messages() -> None:
+    jobs = jobs_of(archive(2000), Config(), COSTS, fast_reader=True)
+    makespans = [simulate(jobs, Config(), FREE, ranks).makespan for ranks in range(3, 60, 4)]
+    assert makespans == sorted(makespans, reverse=True)
+    dear = replace(FREE, message=0.05)
+    assert simulate(jobs, Config(), dear, 2000).makespan > 2 * 2000 * dear.message
+
+
+def test_feeding_from_the_fullest_stack_is_no_slower_than_bare_snake() -> None:
+    snaky = Config(run=Run(schedule="snake"))
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        rows = [(int(size), *rng.lognormal(0, 1, 2)) for size in rng.lognormal(14, 1, 200)]
+        jobs = jobs_from(rows)
+        for ranks in (4, 10, 34):
+            balanced = simulate(jobs, Config(), FREE, ranks).makespan
+            longest = max(max(job.reduce, job.plot) for job in jobs)
+            assert balanced <= simulate(jobs, snaky, FREE, ranks).makespan + 2 * longest
+
+
+def test_workers_beyond_the_cores_share_them() -> None:
+    jobs = jobs_of(archive(400), Config(), COSTS, fast_reader=True)
+    two = simulate(jobs, Config(), FREE, ranks=4, cores=2)
+    eight = simulate(jobs, Config(), FREE, ranks=10, cores=2)
+    assert eight.makespan == pytest.approx(two.makespan, rel=0.02)
+    assert simulate(jobs, Config(), FREE, ranks=10).makespan < 0.3 * two.makespan
+
+
+def test_the_writer_is_one_and_bounds_what_workers_can_give() -> None:
+    jobs = jobs_of(archive(500), Config(), COSTS, fast_reader=True)
+    slow = replace(FREE, write_item=0.2)
+    made = simulate(jobs, Config(), slow, ranks=66)
+    assert made.phases["reduce"] == pytest.approx(500 * 0.2, rel=0.05)
+    assert made.writer > 0.9
+    best = knee(jobs, Config(), slow, simulate(jobs, Config(), slow, 3))
+    assert best.ranks < 66
+
+
+def test_frames_are_drawn_once_a_worker() -> None:
+    jobs = jobs_of(archive(40), Config(plot=Plot(kinds=("pitch-angle",))), COSTS, True)
+    dear = replace(FREE, frame=7.0)
+    plain, framed = (simulate(jobs, Config(), one, ranks=4).makespan for one in (FREE, dear))
+    assert framed - plain == pytest.approx(7.0, abs=0.5)
+
+
+def test_the_knee_is_worthwhile_and_much_more_is_not() -> None:
+    jobs = jobs_of(archive(3000), Config(), COSTS, fast_reader=True)
+    alone = simulate(jobs, Config(), COSTS, 3)
+    best = knee(jobs, Config(), COSTS, alone)
+    assert efficiency(alone, best) >= WORTHWHILE
+    beyond = simulate(jobs, Config(), COSTS, round(1.1 * best.ranks) + 2)
+    assert efficiency(alone, beyond) < WORTHWHILE
+
+
+def test_one_item_is_worth_one_worker() -> None:
+    jobs = jobs_of(archive(1), Config(), COSTS, fast_reader=False)
+    alone = simulate(jobs, Config(), COSTS, 3)
+    assert knee(jobs, Config(), COSTS, alone).workers == 1
+
+
+def test_more_to_draw_and_slower_reading_cost_more() -> None:
+    items = archive(10)
+
+    def work(config: Config, fast: bool = True) -> float:
+        return sum(job.reduce + job.plot for job in jobs_of(items, config, COSTS, fast))
+
+    plain = work(Config())
+    assert work(Config(plot=Plot(scales=(("log", "log"), ("linear", "log"))))) > plain
+    assert work(Config(plot=Plot(limits=("raw",)))) < plain
+    assert work(Config(), fast=False) > plain
+    assert work(INLINE) > plain, "pycdfpp is only for processes that may die"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"start": 1}'])
+def test_a_file_that_holds_no_constants_is_told(content: str, tmp_path: Path) -> None:
+    (tmp_path / "costs.json").write_text(content)
+    with pytest.raises(UserError, match="holds no constants"):
+        load_constants(tmp_path / "costs.json")
+
+
+def test_constants_of_another_machine(settings: Path, tmp_path: Path) -> None:
+    slower = replace(COSTS, machine="a snail", plot_item=100.0)
+    (tmp_path / "costs.json").write_text(json.dumps(asdict(slower)))
+    done = spectro_mpi("plan", settings, "--constants", tmp_path / "costs.json", "--cores", "2")
+    assert done.code == 0
+    assert "a snail" in done.out
+    assert "makespan" in done.out and "efficiency" in done.out
+    assert "worth asking for: up to" in done.out
+
+
+def test_plan_needs_neither_mpi_nor_matplotlib(settings: Path, tmp_path: Path) -> None:
+    for name in ("mpi4py", "matplotlib", "h5py"):
+        (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} was imported')")
+    done = spectro_mpi("plan", settings, env={"PYTHONPATH": str(tmp_path)})
+    assert (done.code, done.err) == (0, "")
+
+
+def test_the_archive_on_thousands_of_workers(capsys: pytest.CaptureFixture[str]) -> None:
+    items, took = archive(51_000), {}
+    began = time.perf_counter()
+
+    def lap(what: str) -> None:
+        nonlocal began
+        took[what] = time.perf_counter() - began
+        began = time.perf_counter()
+
+    jobs = jobs_of(items, Config(), COSTS, fast_reader=True)
+    lap("costs")
+    stacks = snake(items, 4096)
+    lap("snake")
+    made = simulate(jobs, Config(), COSTS, ranks=4098)
+    lap("simulation")
+    knee(jobs, Config(), COSTS, simulate(jobs, Config(), COSTS, 3))
+    lap("knee")
+    assert sum(len(stack.items) for stack in stacks) == 51_000
+    assert made.workers == 4096
+    with capsys.disabled():
+        print(f"\n51,000 items, 4,096 workers: {_told(took)}")
+    assert sum(took.values()) < 60
+
+
+def test_an_inventory_of_two_hundred_thousand_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for orbit in range(50_000):
+        if orbit % 1000 == 0:
+            folder = tmp_path / f"{orbit}"
+            folder.mkdir()
+        for instrument in ("ees", "eeb", "ies", "ieb"):
+            name = f"fa_esa_l2_{instrument}_20000101001737_{orbit:05d}_v01.cdf"
+            (folder / name).touch()
+    began = time.perf_counter()
+    items = take_inventory(Config(input=str(tmp_path))).items
+    took = {"inventory": time.perf_counter() - began}
+    assert len(items) == 50_000
+    began = time.perf_counter()
+    assert len(snake(items, 4096)) == 4096
+    took["snake"] = time.perf_counter() - began
+    with capsys.disabled():
+        print(f"\n200,000 files: {_told(took)}")
+    assert sum(took.values()) < 60
+
+
+def _told(took: dict[str, float]) -> str:
+    return ", ".join(f"{what} {spent:.1f} s" for what, spent in took.items())
