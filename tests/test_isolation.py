@@ -21,6 +21,7 @@ from spectro_mpi.demo import DemoSummary
 from spectro_mpi.inventory import InputPath, Item
 from spectro_mpi.isolation import ChildExecutor, Executor, InlineExecutor
 from spectro_mpi.phases import Outcome, Task, Workspace
+from tests.conftest import spectro_mpi
 
 START = datetime(2000, 1, 1, tzinfo=timezone.utc)
 
@@ -123,6 +124,37 @@ def test_a_child_that_grows_is_stopped_before_the_kernel_does(tmp_path: Path, ta
         failure = wait(child).failures[0]
     assert failure.reason == "out-of-memory"
     assert "memory_limit_mb = 1" in failure.message
+
+
+def test_a_child_is_held_to_its_ranks_share_of_the_jobs_memory(tmp_path: Path, task: Task) -> None:
+    executor = ChildExecutor(Run(), memory_share=100 << 20)
+    executor.begin("reduce", Workspace(Config(), tmp_path))
+    try:
+        executor.submit(task)
+        failure = wait(executor).failures[0]
+    finally:
+        executor.close()
+    assert failure.reason == "out-of-memory"
+    assert "100 MB are the rank's share of the job's limit" in failure.message
+
+
+def test_ranks_load_neither_matplotlib_nor_a_reader_of_cdf_files(
+    settings: Path, tmp_path: Path
+) -> None:
+    # Python runs this file in every process; ranks tell what they have loaded when they end.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, os, sys\n"
+        "if any(word.endswith('spectro-mpi') for word in sys.orig_argv):\n"
+        "    def tell():\n"
+        f"        with open({str(tmp_path)!r} + '/' + os.environ['PMI_RANK'], 'w') as file:\n"
+        "            print(*sys.modules, file=file)\n"
+        "    atexit.register(tell)\n"
+    )
+    assert spectro_mpi("run", settings, ranks=3, env={"PYTHONPATH": str(tmp_path)}).code == 3
+    for rank in range(3):
+        loaded = set((tmp_path / str(rank)).read_text().split())
+        assert {"numpy", "mpi4py.MPI"} <= loaded
+        assert not loaded & {"matplotlib", "cdflib", "pycdfpp", "PIL"}
 
 
 def test_the_child_goes_with_its_parent(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,18 @@ def test_an_owner_on_another_host_is_dead_a_minute_after_its_last_heartbeat(
     assert is_running(tmp_path)
 
 
+def test_the_earlier_start_of_a_requeued_job_is_dead_on_whatever_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = {"host": "elsewhere", "pid": 1, "started": "", "job": "4711"}
+    (tmp_path / LOCK).write_text(json.dumps(owner))
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    with pytest.raises(RunError, match="on elsewhere"):
+        RunLock(tmp_path).acquire()
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    RunLock(tmp_path).acquire()
+
+
 def test_of_many_that_want_a_dead_owners_lock_one_gets_it(tmp_path: Path) -> None:
     path = tmp_path / LOCK
     path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": 0.0, "job": ""}))
@@ -76,3 +89,29 @@ def test_of_many_that_want_a_dead_owners_lock_one_gets_it(tmp_path: Path) -> Non
     for claim in claims:
         claim.communicate(timeout=30)
     assert sorted(claim.returncode for claim in claims) == [0, 3, 3, 3, 3, 3]
+
+
+def test_a_lock_that_is_gone_or_anothers_is_noticed_and_not_removed(tmp_path: Path) -> None:
+    lock = RunLock(tmp_path)
+    lock.acquire()
+    lock.check()
+    path = tmp_path / LOCK
+    path.unlink()
+    with pytest.raises(RunError, match="the lock of this run has gone"):
+        lock.check()
+    path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": "", "job": "7"}))
+    with pytest.raises(RunError, match="is now held by process 1 on elsewhere, job 7"):
+        lock.check()
+    lock.release()
+    assert path.exists()
+
+
+def test_heartbeats_are_dated_by_the_clock_of_the_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / LOCK
+    path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": "", "job": ""}))
+    late = time.time() + 7200
+    monkeypatch.setattr(time, "time", lambda: late)
+    with pytest.raises(RunError, match="process 1 on elsewhere"):
+        RunLock(tmp_path).acquire()

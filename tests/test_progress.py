@@ -10,7 +10,14 @@ import pytest
 
 from spectro_mpi.config import ScalePair
 from spectro_mpi.errors import Failure, RunError
-from spectro_mpi.progress import JOURNAL, PROGRESS, Batch, ProgressKeeper, load_progress
+from spectro_mpi.progress import (
+    JOURNAL,
+    PROGRESS,
+    Batch,
+    ProgressKeeper,
+    damaged_state,
+    load_progress,
+)
 
 SCALES: list[ScalePair] = [("linear", "log")]
 BROKEN = Failure("ees", "reduce", "invalid-cdf", "not a CDF")
@@ -118,3 +125,30 @@ def test_a_damaged_progress_file_is_told(tmp_path: Path) -> None:
     (tmp_path / PROGRESS).write_text('{"schema_version": 1, "run')
     with pytest.raises(RunError, match=r"progress\.json: is damaged"):
         load_progress(tmp_path, "fast")
+
+
+@pytest.mark.parametrize("line", [b"5", b"{}", b'{"note": {"run_id": "x"}}', b'{"phase": "dance"}'])
+def test_a_line_this_program_did_not_write_ends_the_journal(tmp_path: Path, line: bytes) -> None:
+    fill(tmp_path)
+    before = load_progress(tmp_path, "fast")
+    assert list(damaged_state(tmp_path)) == []
+    with (tmp_path / JOURNAL).open("ab") as journal:
+        journal.write(
+            line + b"\n" + json.dumps({"forget": ["9"], "phases": ["plot"]}).encode() + b"\n"
+        )
+    assert load_progress(tmp_path, "fast") == before
+    assert [path.name for path, _ in damaged_state(tmp_path)] == [JOURNAL]
+
+
+def test_a_journal_that_was_removed_while_it_is_written_is_missed(tmp_path: Path) -> None:
+    keeper = fill(tmp_path)
+    (tmp_path / JOURNAL).unlink()
+    with pytest.raises(FileNotFoundError):
+        keeper.journal(Batch("reduce", ("13",), {}, "shard-00002.h5", ("13",)))
+
+
+def test_lost_items_are_not_in_the_store_any_more(tmp_path: Path) -> None:
+    keeper = fill(tmp_path)
+    keeper.lose(["12"])
+    assert "12" not in load_progress(tmp_path, "fast").shards
+    assert load_progress(tmp_path, "fast").failures == {"11": (BROKEN,)}

@@ -8,6 +8,9 @@ from pathlib import Path
 SUFFIX = ".part"
 """Ends the name of every file that is not finished yet."""
 
+DAMAGED = ".damaged"
+"""Ends the name (before a number, if there are several) of a file that did not read."""
+
 
 def part_path(path: Path) -> Path:
     """The temporary name for `path`, in the same directory."""
@@ -37,6 +40,36 @@ def commit(*paths: Path) -> None:
         part_path(path).replace(path)
     for folder in {path.parent for path in paths}:
         sync_directory(folder)
+
+
+def set_aside(path: Path) -> Path:
+    """Give a file that does not read a name that says so; returns it. Raises `OSError`."""
+    aside, number = path.with_name(path.name + DAMAGED), 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}{DAMAGED}-{number}")
+    path.rename(aside)
+    sync_directory(path.parent)
+    return aside
+
+
+def sweep(folder: Path) -> list[Path]:
+    """Remove what was left half-written in a folder; returns what it was. Raises `OSError`."""
+    left = list(folder.glob(f"*{SUFFIX}"))
+    for path in left:
+        path.unlink(missing_ok=True)
+    return left
+
+
+def make_below(root: Path, folder: Path) -> None:
+    """Make `folder` and what is missing between it and `root`, which must be there itself.
+
+    So output that was taken away in mid-run is not made again with most of it missing. Raises
+    `OSError`.
+    """
+    for parent in reversed([folder, *folder.parents]):
+        if root in parent.parents:
+            parent.mkdir(exist_ok=True)
 
 
 def sync_directory(path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import sys
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -52,8 +53,16 @@ class Select:
     skip: tuple[Annotated[int, Ge(0)], ...] = ()
     """Orbits to leave out."""
     instruments: Annotated[tuple[Instrument, ...], MinLen(1)] = ("ees", "eeb", "ies", "ieb")
+    share: str = ""
+    """"2/4": the second of four disjoint shares of the items, of about equal bytes."""
 
     __pydantic_config__ = _STRICT
+
+    @property
+    def share_of(self) -> tuple[int, int]:
+        """`share` as (which, of how many), counted from 0; all is (0, 1)."""
+        which, _, count = (self.share or "1/1").partition("/")
+        return int(which) - 1, int(count)
 
     @property
     def orbit_ranges(self) -> tuple[tuple[int, int], ...]:
@@ -128,6 +137,8 @@ class Run:
     isolation: Literal["process", "none"] = "process"
     memory_limit_mb: Annotated[int, Ge(0)] = 0
     """Of a compute process; 0: the cgroup's limit where there is one."""
+    install_signal_handlers: bool = True
+    """Whether USR1, TERM and INT stop a run cleanly; false: they are the caller's."""
     schedule: Literal["balanced", "snake"] = "balanced"
 
     __pydantic_config__ = _STRICT
@@ -146,6 +157,27 @@ class Axes:
     y_max: float | None = None
     z_min: float | None = None
     z_max: float | None = None
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """What `spectro-mpi submit` asks of Slurm; empty or 0: the partition's default."""
+
+    ntasks: Annotated[int, Ge(0)] = 0
+    """MPI ranks; 0: as many as `plan` finds worth asking for."""
+    nodes: Annotated[int, Ge(0)] = 0
+    time: str = ""
+    """Wall time as sbatch takes it: minutes, "HH:MM:SS", "D-HH"."""
+    partition: str = ""
+    account: str = ""
+    mpi: str = ""
+    """Type for `srun --mpi=…`; empty: mpirun."""
+    extra: tuple[str, ...] = ()
+    """Further options of sbatch, as in ["--mem-per-cpu=2G", "--exclusive"]."""
+    setup: tuple[str, ...] = ()
+    """Shell lines before the run, as in ["module load python mpi"]."""
 
     __pydantic_config__ = _STRICT
 
@@ -176,6 +208,7 @@ class Config:
     extrema: Extrema = Extrema()
     plot: Plot = Plot()
     run: Run = Run()
+    slurm: Slurm = Slurm()
     axes: dict[str, Axes] = field(default_factory=dict)
     """Instrument, or "instrument.category" → overriding limits."""
 
@@ -227,10 +260,11 @@ def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> C
         # An empty list takes a category away.
         merged = {**_PITCH_ANGLES, **given}
         table["pitch_angles"] = {k: v for k, v in merged.items() if v != []}
-    select = table.get("select")
-    if isinstance(select, dict) and type(select.get("orbits")) is int:
-        # A single orbit looks like a number, and is one.
-        table["select"] = select | {"orbits": str(select["orbits"])}
+    for name, key in (("select", "orbits"), ("slurm", "time")):
+        part = table.get(name)
+        if isinstance(part, dict) and type(part.get(key)) is int:
+            # A single orbit, or minutes, look like a number and need no quotes.
+            table[name] = part | {key: str(part[key])}
     if isinstance(table.get("axes"), dict):
         table["axes"] = _flatten_axes(table["axes"])
     mistakes: list[str] = []
@@ -360,6 +394,11 @@ def _check_meaning(config: Config) -> list[str]:
         _ = config.select.orbit_ranges
     except ValueError as error:
         mistakes.append(f'select.orbits = "{config.select.orbits}": {error}')
+    share = config.select.share
+    if share and not re.fullmatch(r"[1-9]\d*/[1-9]\d*", share):
+        mistakes.append(f'select.share = "{share}": should be such as "2/4"')
+    elif config.select.share_of[0] >= config.select.share_of[1]:
+        mistakes.append(f'select.share = "{share}": there are not so many shares')
     if "all" not in config.pitch_angles:
         mistakes.append("pitch_angles.all: cannot be taken away; common limits are made from it")
     for name, intervals in config.pitch_angles.items():

@@ -37,6 +37,10 @@ class Display(Protocol):
         """Called often; draws when it is time to."""
         ...
 
+    def stop(self, why: str) -> None:
+        """The run is stopping: items in hand are finished, no more begun."""
+        ...
+
     def end(self) -> None:
         """The phase, if one was going on, has ended."""
         ...
@@ -50,10 +54,43 @@ def make_display(wanted: bool, workers: int) -> Display:
     return LineDisplay() if terminal is None else BarDisplay(terminal, workers)
 
 
+class Displays:
+    """Several displays as one."""
+
+    def __init__(self, *displays: Display) -> None:
+        self._displays = displays
+
+    def begin(self, phase: str, total: int) -> None:
+        for display in self._displays:
+            display.begin(phase, total)
+
+    def status(self, worker: int, text: str) -> None:
+        for display in self._displays:
+            display.status(worker, text)
+
+    def advance(self, worker: int, failures: int) -> None:
+        for display in self._displays:
+            display.advance(worker, failures)
+
+    def refresh(self) -> None:
+        for display in self._displays:
+            display.refresh()
+
+    def stop(self, why: str) -> None:
+        for display in self._displays:
+            display.stop(why)
+
+    def end(self) -> None:
+        for display in self._displays:
+            display.end()
+
+
 class NoDisplay:
     """Says nothing."""
 
     def begin(self, phase: str, total: int) -> None: ...
+
+    def stop(self, why: str) -> None: ...
 
     def status(self, worker: int, text: str) -> None: ...
 
@@ -87,6 +124,9 @@ class LineDisplay:
         if self._running and time.monotonic() - self._told > _LINE_SECONDS:
             self._tell()
 
+    def stop(self, why: str) -> None:
+        print(f"stopping: {why}", flush=True)
+
     def end(self) -> None:
         if self._running:
             self._running = False
@@ -96,7 +136,7 @@ class LineDisplay:
         self._told = time.monotonic()
         elapsed = self._told - self._began
         rate = self._done / elapsed if elapsed > 0 else 0.0
-        left = f", {_duration((self._total - self._done) / rate)} left" if rate else ""
+        left = f", {duration((self._total - self._done) / rate)} left" if rate else ""
         failed = f", {self._failed} failed" if self._failed else ""
         print(
             f"{self._phase}: {self._done}/{self._total} items{failed}, "
@@ -126,6 +166,7 @@ class BarDisplay:
         self._task = self._bar.add_task("", total=0, told="")
         self._live = Live(console=console, auto_refresh=False, transient=False)
         self._running = False
+        self._stopping = ""
 
     def begin(self, phase: str, total: int) -> None:
         self._workers, self._failed, self._began = {}, 0, time.monotonic()
@@ -143,6 +184,9 @@ class BarDisplay:
     def refresh(self) -> None:
         if self._running and time.monotonic() - self._drawn > _BAR_REFRESH_SECONDS:
             self._draw()
+
+    def stop(self, why: str) -> None:
+        self._stopping = f"  stopping: {why}"
 
     def end(self) -> None:
         if self._running:
@@ -163,9 +207,9 @@ class BarDisplay:
         if not task.completed:
             told = "starting"
         elif left:
-            told = f"{rate:.2f} items/s, {_duration(left / rate)} left"
+            told = f"{rate:.2f} items/s, {duration(left / rate)} left"
         else:
-            told = f"{rate:.2f} items/s, took {_duration(elapsed)}"
+            told = f"{rate:.2f} items/s, took {duration(elapsed)}"
         if self._failed:
             told += f", {self._failed} failed"
         self._bar.update(self._task, told=told)
@@ -176,10 +220,13 @@ class BarDisplay:
             )
             told = ", ".join(f"{count} on {step}" for step, count in steps.most_common())
             lines = [f"  {len(lines)} workers: {told}"]
+        if self._stopping:
+            lines.append(self._stopping)
         self._live.update(Group(self._bar, *(Text(line) for line in lines)), refresh=True)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A span of time as people say it."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

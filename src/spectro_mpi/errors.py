@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 Reason = Literal[
@@ -36,6 +41,38 @@ class RunError(UserError):
     """Trouble that is not the user's settings but stops the run, in one sentence (exit code 1)."""
 
     exit_code = 1
+
+
+_WHAT_TO_DO = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EROFS: "make it writable",
+    errno.EACCES: "make it writable",
+    errno.EPERM: "make it writable",
+    errno.ENOENT: "bring it back, or let it be made anew,",
+    errno.ENOTDIR: "bring it back, or let it be made anew,",
+    errno.ESTALE: "bring it back",
+}
+
+
+def output_trouble(path: Path, error: OSError) -> RunError:
+    """The sentence for output that cannot be written: which path, why, what to do."""
+    # HDF5's own words are long, and it leaves the name of the file to us.
+    why = os.strerror(error.errno) if error.errno else str(error)
+    what_to_do = _WHAT_TO_DO.get(error.errno or 0, "see to it")
+    return RunError(
+        f"{error.filename or path}: the output cannot be written: {why}; what progress.json calls "
+        f"complete is safe: {what_to_do} and run again to go on"
+    )
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Round the writing of output to `path`: an `OSError` becomes the `RunError` that stops."""
+    try:
+        yield
+    except OSError as error:
+        raise output_trouble(path, error) from error
 
 
 class InvalidCdfError(Exception):

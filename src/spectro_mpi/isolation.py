@@ -21,15 +21,22 @@ import time
 import weakref
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Protocol
 
 from spectro_mpi.config import Run
-from spectro_mpi.errors import Failure, Reason
-from spectro_mpi.phases import Outcome, Phase, Task, Workspace, make_phase
+from spectro_mpi.errors import Failure, Reason, RunError
+from spectro_mpi.figures import sweep_figures
+from spectro_mpi.phases import Outcome, Phase, Report, Task, Workspace, boundary, make_phase
 
 log = logging.getLogger(__name__)
 
-_MEMORY_CHECK_SECONDS = 0.2
+_MEMORY_CHECK_SECONDS = 0.1
+_START_SECONDS = 300.0
+"""A child that has not imported what it needs by then is replaced: file servers can be slow."""
+_LAST_SECONDS = 5.0
+_STARTS = 3
+"""Children that may die one after the other before they are ready; then it is not the items."""
 
 
 class Executor(Protocol):
@@ -47,7 +54,10 @@ class Executor(Protocol):
         ...
 
     def poll(self) -> Outcome | None:
-        """The outcome of the task at hand, once there is one."""
+        """The outcome of the task at hand, once there is one.
+
+        Raises `RunError` where the output cannot be written; the task is then not done.
+        """
         ...
 
     def close(self) -> None:
@@ -73,7 +83,7 @@ class InlineExecutor:
         if self._task is None or self._phase is None:
             return None
         task, self._task = self._task, None
-        return self._phase.run(task, self._report)
+        return _compute(self._phase, task, self._report)
 
     def close(self) -> None:
         self._task = None
@@ -104,6 +114,13 @@ class _Log:
     message: str
 
 
+@dataclass
+class _Trouble:
+    """The output cannot be written."""
+
+    sentence: str
+
+
 class _End:
     """The child's side of the pipe is closed."""
 
@@ -121,13 +138,16 @@ def _close_all() -> None:
 class ChildExecutor:
     """Computes in a child process, which is killed and replaced when it must be.
 
-    A task that takes longer than its limits, needs more memory than `memory_limit_mb`, or whose
-    child dies comes back as an outcome with the failure that says so.
+    A task that takes longer than its limits, needs more memory than it may, or kills two children
+    comes back as an outcome with the failure that says so. Figures it was at are swept away.
     """
 
-    def __init__(self, settings: Run) -> None:
+    def __init__(self, settings: Run, memory_share: int = 0) -> None:
+        """`memory_share`: bytes for child and rank together if the settings do not say; 0: any."""
         self.step = ""
         self._settings = settings
+        self._memory_share = memory_share
+        self._deaths_at_start = 0
         self.is_ready = False
         """Whether the child has imported what its phase needs."""
         self._begin: _Begin | None = None
@@ -143,12 +163,12 @@ class ChildExecutor:
     def begin(self, phase: str, workspace: Workspace) -> None:
         self._begin = _Begin(phase, workspace)
         self.is_ready = False
-        _send(self._pipe, self._begin)
+        self._outbox.put(self._begin)
 
     def submit(self, task: Task) -> None:
         self._task, self.step = task, ""
         self._task_began = self._step_began = time.monotonic()
-        _send(self._pipe, task)
+        self._outbox.put(task)
 
     def poll(self) -> Outcome | None:
         with contextlib.suppress(queue.Empty):
@@ -157,10 +177,13 @@ class ChildExecutor:
                 if isinstance(message, Outcome):
                     self._task = None
                     return message
-                self._take_in(message)
+                if isinstance(message, _Trouble):
+                    self._task = None
+                    raise RunError(message.sentence)
                 if isinstance(message, _End):
                     return self._died()
-        return self._enforce_limits()
+                self._take_in(message)
+        return self._enforce_limits() if self.is_ready else self._enforce_start()
 
     def close(self) -> None:
         _living.discard(self)
@@ -173,73 +196,115 @@ class ChildExecutor:
         self._process = context.Process(target=_child, args=(theirs,), daemon=True)
         self._process.start()
         theirs.close()
+        self._started = time.monotonic()
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        # A thread, so that a child that stops in the middle of a message cannot stop the rank.
+        self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        # Threads, so that a child that stops in the middle of a message cannot stop the rank.
         threading.Thread(target=_receive, args=(self._pipe, self._inbox), daemon=True).start()
+        threading.Thread(target=_transmit, args=(self._pipe, self._outbox), daemon=True).start()
 
     def _take_in(self, message: object) -> None:
         now = time.monotonic()
         if isinstance(message, _Ready):
             # Start-up and imports are not the task's time.
             self.is_ready, self._task_began, self._step_began = True, now, now
+            self._deaths_at_start = 0
         elif isinstance(message, _Step):
             self.step, self._step_began = message.name, now
         elif isinstance(message, _Log):
             logging.getLogger(message.name).log(message.level, message.message)
 
     def _enforce_limits(self) -> Outcome | None:
-        if self._task is None or not self.is_ready:
+        if self._task is None:
             return None
         settings, now = self._settings, time.monotonic()
+        times = 2 if self._task.again else 1
         for what, began, limit in (
             ("orbit", self._task_began, settings.orbit_timeout_seconds),
             ("instrument", self._step_began, settings.instrument_timeout_seconds),
         ):
-            if now - began > limit:
-                told = f"took longer than {what}_timeout_seconds = {limit:g}"
+            if now - began > times * limit:
+                doubled = ", doubled" if self._task.again else ""
+                told = f"took longer than {what}_timeout_seconds = {limit:g}{doubled}"
                 return self._replace("timeout", told)
-        if settings.memory_limit_mb and now - self._memory_checked > _MEMORY_CHECK_SECONDS:
+        if now - self._memory_checked > _MEMORY_CHECK_SECONDS:
             self._memory_checked = now
-            resident = _resident_mb(self.pid)
-            if resident > settings.memory_limit_mb:
-                told = f"needed {resident:.0f} MB, memory_limit_mb = {settings.memory_limit_mb}"
+            told = self._excess_memory()
+            if told:
                 return self._replace("out-of-memory", told)
         return None
 
+    def _excess_memory(self) -> str:
+        """Says so if the child has more memory than it may."""
+        limit = self._settings.memory_limit_mb
+        resident = _resident_mb(self.pid)
+        if limit:
+            return (
+                f"needed {resident:.0f} MB, memory_limit_mb = {limit}" if resident > limit else ""
+            )
+        share = self._memory_share / 2**20
+        if share and resident + _resident_mb(os.getpid()) > share:
+            return (
+                f"needed {resident:.0f} MB, {share:.0f} MB are the rank's share of the job's limit"
+            )
+        return ""
+
+    def _enforce_start(self) -> Outcome | None:
+        if self._begin is None or time.monotonic() - self._started < _START_SECONDS:
+            return None
+        self._process.kill()  # its end is noticed like any other
+        self._started = time.monotonic()
+        return None
+
     def _died(self) -> Outcome | None:
-        self._process.join()
+        self._process.join(_LAST_SECONDS)
         code = self._process.exitcode or 0
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         if not self.is_ready:
-            raise RuntimeError(
-                f"the compute process ended {how} before it was ready; its own words stand above"
-            )
-        if self._task is not None and self._task.phase == "reduce" and not self._task.careful:
-            # Read once more by the reader that does not crash: the reason recorded is the file's.
-            task = replace(self._task, careful=True)
-            log.warning("item %s: the compute process ended %s; once more", task.item.id, how)
-            self._task = None
-            self._replace("killed", how)
-            self.submit(task)
+            self._deaths_at_start += 1
+            if self._deaths_at_start == _STARTS:
+                raise RuntimeError(
+                    f"{_STARTS} compute processes ended, the last {how}, before they were ready; "
+                    "their own words stand above"
+                )
+            self._start_again()
             return None
-        return self._replace("killed", f"its compute process ended {how}")
+        if self._task is not None and not self._task.careful:
+            # Once more, and by the reader that does not crash: the reason is the file's, then.
+            log.warning("item %s: the compute process ended %s; once more", self._task.item.id, how)
+            self._task = replace(self._task, careful=True)
+            self._start_again()
+            return None
+        return self._replace("killed", f"its compute process ended {how}, for the second time")
 
     def _replace(self, reason: Reason, told: str) -> Outcome | None:
         """Put a new child in place of the old one; the outcome of the task it had, if any."""
-        self._kill()
-        self._start()
-        if self._begin is not None:
-            self.begin(self._begin.phase, self._begin.workspace)
-        if self._task is None:
-            return None
         task, self._task = self._task, None
+        self._start_again(task)
+        if task is None:
+            return None
         message = f"{self.step or 'start'} of item {task.item.id} {told}"
         log.error("%s: %s", reason, message)
         return Outcome([Failure(self.step or "start", task.phase, reason, message)])
 
+    def _start_again(self, dropped: Task | None = None) -> None:
+        """A new child, with the phase and any task of the old one; figures at hand are swept."""
+        self._kill()
+        for task in (dropped, self._task):
+            if task is not None and task.phase == "plot" and self._begin is not None:
+                with contextlib.suppress(OSError):
+                    sweep_figures(self._begin.workspace.run_dir, task.item)
+        self._start()
+        if self._begin is not None:
+            self.begin(self._begin.phase, self._begin.workspace)
+        if self._task is not None:
+            self.submit(self._task)
+
     def _kill(self) -> None:
         self._process.kill()
-        self._process.join()
+        # One that waits for a dead file server cannot be ended, and is left behind.
+        self._process.join(_LAST_SECONDS)
+        self._outbox.put(_End())
         self._pipe.close()
 
 
@@ -262,6 +327,12 @@ def _send(pipe: Connection, message: object) -> None:
             pipe.send_bytes(buffer.raw())
 
 
+def _transmit(pipe: Connection, outbox: queue.SimpleQueue[Any]) -> None:
+    with contextlib.suppress(OSError):
+        while not isinstance(message := outbox.get(), _End):
+            _send(pipe, message)
+
+
 def _receive(pipe: Connection, inbox: queue.SimpleQueue[Any]) -> None:
     try:
         while True:
@@ -274,6 +345,7 @@ def _receive(pipe: Connection, inbox: queue.SimpleQueue[Any]) -> None:
 def _child(pipe: Connection) -> None:
     """The child's whole life: phases and tasks come in by the pipe, outcomes go out."""
     _die_with_parent()
+    _be_the_first_to_go()
     # Whether to stop, and when, is the parent's business.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
@@ -287,7 +359,29 @@ def _child(pipe: Connection) -> None:
             phase = make_phase(message.phase, message.workspace)
             _send(pipe, _Ready())
         elif isinstance(message, Task) and phase is not None:
-            _send(pipe, phase.run(message, lambda step: _send(pipe, _Step(step))))
+            try:
+                outcome = _compute(phase, message, lambda step: _send(pipe, _Step(step)))
+            except RunError as error:
+                _send(pipe, _Trouble(str(error)))
+            else:
+                _send(pipe, outcome)
+
+
+def _compute(phase: Phase, task: Task, report: Report) -> Outcome:
+    """Run a task; what it raises beside what it foresees is a failure of the whole item.
+
+    Raises `RunError` where the output cannot be written.
+    """
+    failures: list[Failure] = []
+    steps = ["start"]
+
+    def reported(step: str) -> None:
+        steps[:] = [step]
+        report(step)
+
+    with boundary(failures, task.phase, "item"):
+        return phase.run(task, reported)
+    return Outcome([replace(failures[0], instrument=steps[0])])
 
 
 class _PipeHandler(logging.Handler):
@@ -299,6 +393,12 @@ class _PipeHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         _send(self._pipe, _Log(record.name, record.levelno, record.getMessage()))
+
+
+def _be_the_first_to_go() -> None:
+    """On Linux, have the kernel end this process, and not a rank, when memory is short."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _die_with_parent() -> None:

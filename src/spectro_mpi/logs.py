@@ -4,25 +4,65 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import sys
 from pathlib import Path
+
+from spectro_mpi.errors import RunError, output_trouble
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def start_logging(folder: Path, rank: int, records: int) -> logging.Handler:
-    """Log to `folder/rank-NNNN.log`; the file is made with the first record written to it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = logging.FileHandler(folder / f"rank-{rank:04d}.log", delay=True, encoding="utf-8")
-    file.setFormatter(logging.Formatter(FORMAT))
-    buffered = logging.handlers.MemoryHandler(records, flushLevel=logging.ERROR, target=file)
-    root = logging.getLogger()
-    root.addHandler(buffered)
-    root.setLevel(logging.INFO)
-    logging.captureWarnings(True)
-    return buffered
+class _LogFile(logging.FileHandler):
+    """A log file that remembers the first trouble with it, and does not raise."""
+
+    trouble: OSError | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.trouble is None:
+            try:
+                super().emit(record)
+            except OSError as error:  # opening it
+                self.trouble = error
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            self.trouble = error
+        else:
+            super().handleError(record)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError as error:
+            self.trouble = self.trouble or error
 
 
-def stop_logging(handler: logging.Handler) -> None:
-    """Write what is held and close the file."""
-    logging.getLogger().removeHandler(handler)
-    handler.close()
+class RankLog:
+    """The log of one rank: `folder/rank-NNNN.log`, made with the first record written to it."""
+
+    def __init__(self, folder: Path, rank: int, records: int) -> None:
+        """Log from now on, `records` at a time. Raises `OSError`."""
+        folder.mkdir(exist_ok=True)
+        path = folder / f"rank-{rank:04d}.log"
+        self._file = _LogFile(path, delay=True, encoding="utf-8")
+        self._file.setFormatter(logging.Formatter(FORMAT))
+        self._held = logging.handlers.MemoryHandler(
+            records, flushLevel=logging.ERROR, target=self._file
+        )
+        root = logging.getLogger()
+        root.addHandler(self._held)
+        root.setLevel(logging.INFO)
+        logging.captureWarnings(True)
+
+    @property
+    def trouble(self) -> RunError | None:
+        """Why it cannot be written, if it cannot."""
+        error = self._file.trouble
+        return output_trouble(Path(self._file.baseFilename), error) if error else None
+
+    def close(self) -> None:
+        """Write what is held and close the file."""
+        logging.getLogger().removeHandler(self._held)
+        self._held.close()
+        self._file.close()

@@ -7,9 +7,10 @@ errors, its shard), never what changed, so applying one twice does no harm.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ PHASES = ("reduce", "plot")
 SCHEMA_VERSION = 1
 PROGRESS = "progress.json"
 JOURNAL = "progress.journal"
+
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
+"""What reading state that this program did not write raises."""
+_NOTED = ("items_total", "extrema_basis", "plotted_extrema", "fruitless_stops")
+"""Plain fields of the progress that entries of the journal may set."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ class Progress:
     """Item → its failures, of all phases."""
     shards: dict[str, str] = field(default_factory=dict)
     """Item → name of the shard that holds it."""
+    fruitless_stops: int = 0
+    """Executions in a row that were stopped before they finished an item."""
     extrema_basis: str = ""
     """Digest of what extrema.json was made from."""
     plotted_extrema: str = ""
@@ -87,6 +95,13 @@ class Progress:
             if kept:
                 self.failures[item] = kept
 
+    def lose(self, items: Iterable[str]) -> None:
+        """Have items done again whose data is not in the store any more."""
+        items = tuple(items)
+        self.forget(items)
+        for item in items:
+            self.shards.pop(item, None)
+
     def to_json(self, scales: Iterable[ScalePair]) -> dict[str, Any]:
         """The content of progress.json (its contract is in docs/formats.md)."""
         errors = {}
@@ -103,6 +118,7 @@ class Progress:
             "completed": {phase: self.completed(phase) for phase in PHASES},
             "errors": errors,
             "shards": {item: self.shards[item] for item in _sorted(self.shards)},
+            "fruitless_stops": self.fruitless_stops,
             "extrema_basis": self.extrema_basis,
             "plotted_extrema": self.plotted_extrema,
             **self._flat_lists(scales),
@@ -127,22 +143,38 @@ class Progress:
 def load_progress(run_dir: Path, run_id: str) -> Progress:
     """progress.json and the journal after it; an empty `Progress` if there are none.
 
-    Raises `RunError` where progress.json is not what this program wrote.
+    Raises `RunError` where progress.json is not what this program wrote. A line of the journal
+    that does not read, and what follows it, is void: what it told is done again.
     """
     progress = Progress(run_id)
-    path = run_dir / PROGRESS
     try:
-        _read_folded(json.loads(path.read_bytes()), progress)
-    except FileNotFoundError:
-        pass
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        _read_folded(run_dir / PROGRESS, progress)
+    except _DAMAGE as error:
         raise RunError(
-            f"{path}: is damaged ({type(error).__name__}: {error}); "
-            "move it away and run again to rebuild it, or start over with --fresh"
+            f"{run_dir / PROGRESS}: is damaged ({_told(error)}); run again to have it rebuilt "
+            "from the store"
         ) from None
     for entry in _journal_entries(run_dir / JOURNAL):
         _apply_entry(progress, entry)
     return progress
+
+
+def damaged_state(run_dir: Path) -> Iterator[tuple[Path, str]]:
+    """The files of the state that do not read, and why. A journal's torn last line is no damage.
+
+    Raises `OSError`.
+    """
+    try:
+        _read_folded(run_dir / PROGRESS, Progress(""))
+    except _DAMAGE as error:
+        yield run_dir / PROGRESS, f"does not read ({_told(error)})"
+    try:
+        lines = (run_dir / JOURNAL).read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return
+    whole = sum(1 for _ in _journal_entries(run_dir / JOURNAL))
+    if whole < len(lines):
+        yield run_dir / JOURNAL, f"line {whole + 1} of {len(lines)} does not read"
 
 
 class ProgressKeeper:
@@ -178,6 +210,17 @@ class ProgressKeeper:
         items, phases = tuple(items), tuple(phases)
         self.state.forget(items, phases)
         self._append({"forget": items, "phases": phases})
+
+    def adopt(self, shard: str, items: Iterable[str]) -> None:
+        """Call items reduced that a shard holds whole; durable on return. Raises `OSError`."""
+        items = tuple(items)
+        self.journal(Batch("reduce", items, {}, shard, items))
+
+    def lose(self, items: Iterable[str]) -> None:
+        """Have items done again whose shard is lost; durable on return. Raises `OSError`."""
+        items = tuple(items)
+        self.state.lose(items)
+        self._append({"lose": items})
 
     def note(self, **facts: int | str) -> None:
         """Set plain fields (`items_total` and the digests); durable on return."""
@@ -216,13 +259,23 @@ class ProgressKeeper:
         self._journal.flush()
         os.fsync(self._journal.fileno())
         self._entries += 1
+        if not os.fstat(self._journal.fileno()).st_nlink:
+            # Removed while it is open: writing goes on into nothing, without an error.
+            gone = errno.ENOENT
+            raise FileNotFoundError(gone, os.strerror(gone), str(self._run_dir / JOURNAL))
 
 
-def _read_folded(table: dict[str, Any], progress: Progress) -> None:
+def _read_folded(path: Path, progress: Progress) -> None:
+    """Take in progress.json, if there is one. Raises what is in `_DAMAGE`."""
+    try:
+        table = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return
     if table["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema_version is {table['schema_version']}, not {SCHEMA_VERSION}")
     progress.items_total = table["items_total"]
     progress.shards = dict(table["shards"])
+    progress.fruitless_stops = table["fruitless_stops"]
     progress.extrema_basis = table["extrema_basis"]
     progress.plotted_extrema = table["plotted_extrema"]
     for phase in PHASES:
@@ -234,11 +287,16 @@ def _read_folded(table: dict[str, Any], progress: Progress) -> None:
 
 
 def _apply_entry(progress: Progress, entry: dict[str, Any]) -> None:
+    """Take in one line of the journal. Raises what is in `_DAMAGE`."""
     if "note" in entry:
         for name, value in entry["note"].items():
+            if name not in _NOTED:
+                raise ValueError(f"{name} is not noted here")
             setattr(progress, name, value)
     elif "forget" in entry:
         progress.forget(entry["forget"], entry["phases"])
+    elif "lose" in entry:
+        progress.lose(entry["lose"])
     else:
         failures = {
             item: tuple(_failure(one) for one in ones) for item, ones in entry["failures"].items()
@@ -248,20 +306,26 @@ def _apply_entry(progress: Progress, entry: dict[str, Any]) -> None:
 
 
 def _journal_entries(path: Path) -> Iterable[dict[str, Any]]:
-    """The whole lines of a journal; the last may be torn, and what follows a torn one is void."""
+    """The whole lines of a journal, up to the first that does not read."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return
     for line in content.split(b"\n")[:-1]:
         try:
-            yield json.loads(line)
-        except ValueError:
+            entry = json.loads(line)
+            _apply_entry(Progress(""), entry)
+        except _DAMAGE:
             return
+        yield entry
 
 
 def _failure(table: Mapping[str, Any]) -> Failure:
     return Failure(**{name: table[name] for name in ("instrument", "phase", "reason", "message")})
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _sorted(items: Iterable[str]) -> list[str]:

@@ -10,21 +10,24 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from spectro_mpi.atomic import SUFFIX, sync_directory, write_atomic
+from spectro_mpi.atomic import DAMAGED, sync_directory, write_atomic
 from spectro_mpi.config import Config, differing_keys, load_config
 from spectro_mpi.errors import Failure, RunError, UserError
 from spectro_mpi.events import Marks, read_marks
 from spectro_mpi.extrema import Limits, given_limits, raw_limits
 from spectro_mpi.inventory import Inventory, Item, item_order
+from spectro_mpi.live import LIVE
 from spectro_mpi.phases import Task
 from spectro_mpi.progress import JOURNAL, PHASES, PROGRESS, Progress, load_progress
 from spectro_mpi.spectrogram import Spectrogram
-from spectro_mpi.store import DATA, LINKS, instruments_of, read_spectrogram
+from spectro_mpi.store import DATA, LINKS, instruments_of, read_spectrogram, shards_of
 
 CONFIG = "config.toml"
 EXTREMA = "extrema.json"
 LOGS = "logs"
 STOP = "STOP"
+JOBS = "jobs"
+"""Job scripts and what was submitted; `--fresh` leaves it, for a job may be running from it."""
 
 ASSETS = "assets"
 INVENTORY = f"{ASSETS}/inventory.json"
@@ -44,7 +47,7 @@ _PRODUCED = (
 )
 """What a run makes in its directory, and `--fresh` takes away; the settings last."""
 
-_FREE_TO_CHANGE = ("run.", "select.", "output", "run_id")
+_FREE_TO_CHANGE = ("run.", "select.", "slurm.", "output", "run_id")
 """Settings that change nothing that was produced already."""
 
 
@@ -96,6 +99,10 @@ class RunPlan:
             first.setdefault(key, replace(task, phase="assets"))
         return list(first.values())
 
+    def restore_tasks(self) -> list[Task]:
+        """For the tallies of what is in the store, by the state as it is now."""
+        return restore_tasks(self.items, self.progress)
+
     @property
     def nothing_to_do(self) -> bool:
         """Whether all wanted output is on disk."""
@@ -113,7 +120,7 @@ def prepare(config: Config, fresh: bool) -> None:
     if fresh:
         _clear(run_dir)
     if frozen.exists():
-        _refuse_changes(config, load_config(frozen), load_progress(run_dir, config.run_id))
+        _refuse_changes(config, load_config(frozen))
     content = config.to_toml().encode()
     if not frozen.exists() or frozen.read_bytes() != content:
         write_atomic(frozen, content)
@@ -130,7 +137,7 @@ def claim_directory(config: Config) -> None:
             f'output = "{config.output}" cannot be written: {error.strerror or error}; '
             "set `output` to a directory of yours"
         ) from None
-    known = {*_PRODUCED, STOP}
+    known = {*_PRODUCED, STOP, JOBS, LIVE}
     if CONFIG not in strangers and any(
         name not in known and not name.startswith("run.lock") for name in strangers
     ):
@@ -157,23 +164,27 @@ def plan_run(
             if item.id not in progress.settled["reduce"]
         ]
     redone = {task.item.id for task in reduce}
-    extrema_stale = not (config.run_dir / EXTREMA).exists() or progress.extrema_basis != (
-        extrema_basis(config, progress.shards)
-    )
+    basis = extrema_basis(config, progress.shards, read_extrema(config.run_dir))
+    extrema_stale = not (config.run_dir / EXTREMA).exists() or progress.extrema_basis != basis
     if reduce or extrema_stale:
-        reduce += [
-            Task("reduce", items.get(item, Item(item, _UNKNOWN, ())), shard)
-            for item, shard in progress.shards.items()
-            if item not in redone
-        ]
+        reduce += [task for task in restore_tasks(items, progress) if task.item.id not in redone]
     events = config.plot.events
     marks = read_marks(Path(events)) if events else {}
     return RunPlan(retried, reduce, "plot" in phases, only == "assets", progress, items, marks)
 
 
-def extrema_basis(config: Config, shards: Mapping[str, str]) -> str:
-    """Digest of what the extrema are made from: settings, and the items in the store."""
+def restore_tasks(items: Mapping[str, Item], progress: Progress) -> list[Task]:
+    """For the tallies of what is in the store; of some of it the input may be gone."""
+    return [
+        Task("reduce", items.get(item, Item(item, _UNKNOWN, ())), shard)
+        for item, shard in progress.shards.items()
+    ]
+
+
+def extrema_basis(config: Config, shards: Mapping[str, str], extrema: Mapping[str, float]) -> str:
+    """Digest of what the extrema are made from, settings and items in the store; and of them."""
     content = [
+        sorted(extrema.items()),
         config.extrema.max_percentile,
         config.extrema.energy_coverage,
         config.plot.scales,
@@ -190,25 +201,17 @@ def extrema_digest(config: Config, extrema: Mapping[str, float]) -> str:
 
 
 def read_extrema(run_dir: Path) -> dict[str, float]:
-    """The content of extrema.json; empty if there is none."""
+    """The content of extrema.json; empty if there is none. Raises `RunError` if it is damaged."""
+    path = run_dir / EXTREMA
     try:
-        extrema: dict[str, float] = json.loads((run_dir / EXTREMA).read_bytes())
+        extrema: dict[str, float] = json.loads(path.read_bytes())
+        if not all(isinstance(value, int | float) for value in extrema.values()):
+            raise ValueError("a value is no number")
     except FileNotFoundError:
         return {}
-    except ValueError as error:
-        raise RunError(
-            f"{run_dir / EXTREMA}: is damaged ({error}); remove it and run again to remake it"
-        ) from None
+    except (ValueError, AttributeError) as error:
+        raise RunError(f"{path}: is damaged ({error}); run again to have it made again") from None
     return extrema
-
-
-def sweep(run_dir: Path) -> None:
-    """Remove what a killed run left half-written."""
-    for folder in (run_dir, run_dir / DATA):
-        for path in folder.glob(f"*{SUFFIX}"):
-            path.unlink(missing_ok=True)
-    for path in (run_dir / "plots").glob(f"*/*/*/*{SUFFIX}"):
-        path.unlink(missing_ok=True)
 
 
 class Run:
@@ -288,12 +291,17 @@ def _failed_by_phase(progress: Progress) -> dict[str, tuple[str, ...]]:
     return {phase: tuple(items) for phase, items in failed.items()}
 
 
-def _refuse_changes(config: Config, frozen: Config, progress: Progress) -> None:
+def _refuse_changes(config: Config, frozen: Config) -> None:
     free: tuple[str, ...] = _FREE_TO_CHANGE
-    if not progress.settled["plot"]:
-        free += ("plot.", "axes.", "extrema.")
-    if not any(progress.settled.values()):
-        return
+    try:
+        progress = load_progress(config.run_dir, config.run_id)
+    except RunError:
+        pass  # it will be rebuilt from what is there, which was made with the settings of then
+    else:
+        if not progress.settled["plot"]:
+            free += ("plot.", "axes.", "extrema.")
+        if not any(progress.settled.values()) and not shards_of(config.run_dir):
+            return
     keys = [key for key in differing_keys(frozen, config) if not key.startswith(free)]
     if keys:
         raise UserError(
@@ -304,8 +312,7 @@ def _refuse_changes(config: Config, frozen: Config, progress: Progress) -> None:
 
 def _clear(run_dir: Path) -> None:
     """Take away what earlier executions made; nothing else."""
-    for name in _PRODUCED:
-        path = run_dir / name
+    for path in (*run_dir.glob(f"*{DAMAGED}*"), *(run_dir / name for name in _PRODUCED)):
         if path.is_dir():
             shutil.rmtree(path)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,12 +15,15 @@ from spectro_mpi.extrema import Tallies, flat_extrema, merge_tallies
 from spectro_mpi.mpi.messages import (
     Assign,
     Begin,
+    Closed,
     Collect,
     Done,
     Drain,
     Drained,
+    Drop,
     EndPhase,
     Forget,
+    Lose,
     Message,
     Note,
     Partial,
@@ -28,12 +32,13 @@ from spectro_mpi.mpi.messages import (
     StopRequest,
     TaskDone,
     ToCoordinator,
+    Trouble,
     WorkerFinish,
     WriteExtrema,
     WriterFinish,
 )
 from spectro_mpi.mpi.transport import Transport
-from spectro_mpi.phases import Task, Workspace
+from spectro_mpi.phases import Task, Workspace, is_of_store
 from spectro_mpi.progress import PHASES
 from spectro_mpi.run import STOP, RunPlan, extrema_basis, extrema_digest, read_extrema
 from spectro_mpi.schedule import Feeder, snake
@@ -46,6 +51,9 @@ AHEAD = 2
 _MOST_AHEAD = 64
 _AHEAD_SECONDS = 0.25
 """Of work a worker has if tasks are small, so that several share a message."""
+
+_LONGER_THAN_MEAN = 1.3
+"""A task is expected to take so many times the mean of those done, to be on the safe side."""
 
 _STOP_FILE_SECONDS = 1.0
 """Between looks for a STOP file; a look costs the file server something."""
@@ -68,10 +76,21 @@ class Coordinator:
         workers: Sequence[int],
         writer: int,
         display: Display,
+        ends_at: float = math.inf,
     ) -> None:
+        """`ends_at`: when everything must be done, by the monotonic clock."""
         self.finished = False
         self.stopped_by = ""
         """What asked for a stop; empty: nothing did."""
+        self.trouble = ""
+        """Why the run cannot go on, a sentence; empty: it can."""
+        self._ending = self._dropping = False
+        self._late: list[Task] = []
+        """Tasks that took too long, for the end of the phase."""
+        self._unreadable: dict[str, Task] = {}
+        """Plot tasks whose item the store does not give back."""
+        self._remade: set[str] = set()
+        """Items that were reduced again for that."""
         self._transport = transport
         self._config = config
         self._plan = plan
@@ -79,6 +98,7 @@ class Coordinator:
         self._place = {rank: place for place, rank in enumerate(workers)}
         """Worker rank → number of its stack."""
         self._writer = writer
+        self._ends_at = ends_at
         self._display = display
         self._workspace = Workspace(
             config, config.run_dir, read_extrema(config.run_dir), plan.marks
@@ -92,6 +112,8 @@ class Coordinator:
         self._phase_open = False
         self._results = 0
         self._ahead = AHEAD
+        self._fruitful = False
+        """Whether any item was finished."""
         self._done = 0
         self._seconds = 0.0
         """Of all tasks done in the phase."""
@@ -129,7 +151,12 @@ class Coordinator:
             case Status():
                 self._display.status(message.worker, message.text)
             case StopRequest():
-                self._stop(message.why)
+                self._stop(message.why, message.at_once)
+            case Trouble():
+                self.trouble = self.trouble or message.sentence
+                self._stop(message.sentence, at_once=True)
+            case Closed():
+                self.finished = True
             case _:
                 raise TypeError(f"a coordinator does not take {message}")
 
@@ -143,7 +170,7 @@ class Coordinator:
             if stop.exists():
                 # Taken away, so that the next run does not stop at once.
                 stop.unlink(missing_ok=True)
-                self._stop(f"{stop} was there")
+                self._stop(f"{stop} was there", at_once=False)
         return False
 
     def close(self) -> None:
@@ -173,6 +200,8 @@ class Coordinator:
         self._end_phase_if_complete()
 
     def _feed(self, rank: int) -> None:
+        if len(self._feeder) and self._too_late(self._assigned[rank] + 1):
+            self._stop("the job's time is over before more items can be done", at_once=False)
         if self.stopped_by:
             return
         tasks: list[Task] = []
@@ -184,6 +213,11 @@ class Coordinator:
         if tasks:
             self._count(rank, len(tasks))
             self._tell_worker(rank, Assign(tuple(tasks)))
+
+    def _too_late(self, tasks: int) -> bool:
+        """Whether so many tasks, one after the other, would by past ones not end in time."""
+        mean = self._seconds / max(1, self._done)
+        return time.monotonic() + _LONGER_THAN_MEAN * mean * tasks > self._ends_at
 
     def _count(self, rank: int, tasks: int) -> None:
         self._assigned[rank] += tasks
@@ -205,8 +239,17 @@ class Coordinator:
             log.warning("item %s cannot be read from %s: reduced again", done.item, task.shard)
             self._redo(rank, replace(task, shard=""))
             return
+        if done.again and any(map(is_of_store, done.failures)):
+            self._unreadable[done.item] = task
+            return
+        if done.again:
+            log.warning("item %s took too long: once more at the end of the phase", done.item)
+            self._tasks[done.item] = replace(task, again=True)
+            self._late.append(self._tasks[done.item])
+            return
         self._done += 1
         self._seconds += done.seconds
+        self._fruitful |= task.has_result
         if task.has_result:
             self._results += 1
             self._note_failures(task, done.failures)
@@ -229,11 +272,22 @@ class Coordinator:
     def _end_phase_if_complete(self) -> None:
         if not self._phase_open or self._outstanding:
             return
-        if not self.stopped_by and len(self._feeder):
+        if not self.stopped_by and (len(self._feeder) or self._feed_late()):
             return
         self._phase_open = False
         self._display.end()
         self._tell_writer(EndPhase(self._results))
+
+    def _feed_late(self) -> bool:
+        """Hand out the tasks that took too long; whether there were any."""
+        late, self._late = self._late, []
+        if late:
+            balanced = self._config.run.schedule == "balanced"
+            self._feeder = Feeder(snake(late, len(self._place)), balanced)
+            self._ahead = 1
+            for rank in self._place:
+                self._feed(rank)
+        return bool(late)
 
     def _gather(self) -> None:
         if self.stopped_by:
@@ -251,7 +305,7 @@ class Coordinator:
             settings.max_percentile,
             settings.energy_coverage,
         )
-        basis = extrema_basis(self._config, self._progress.shards)
+        basis = extrema_basis(self._config, self._progress.shards, extrema)
         self._tell_writer(WriteExtrema(extrema, basis))
         self._workspace = replace(self._workspace, extrema=extrema)
         log.info("extrema of %d items", len(self._progress.shards))
@@ -281,25 +335,53 @@ class Coordinator:
             self._tell_writer(Note({"plotted_extrema": digest}))
         tasks = self._plan.plot_tasks()
         if tasks:
-            self._begin_phase("plot", tasks, self._finish)
+            # What was made anew for this is not made anew once more.
+            tasks = [replace(one, again=one.item.id in self._remade) for one in tasks]
+            self._begin_phase("plot", tasks, self._end_plot)
         else:
             self._finish()
 
-    def _stop(self, why: str) -> None:
-        if self.stopped_by or self.finished:
+    def _end_plot(self) -> None:
+        """Reduce again what the store did not give back, and draw it; or finish."""
+        lost, self._unreadable = self._unreadable, {}
+        if not lost or self.stopped_by:
+            self._finish()
             return
-        self.stopped_by = why
-        log.warning("stopping: %s", why)
-        for rank, tasks in self._assigned.items():
-            if tasks:
-                self._tell_worker(rank, Drain())
+        log.warning("the store does not give back %s: reduced again", ", ".join(lost))
+        self._remade |= lost.keys()
+        self._tell_writer(Lose(tuple(lost)))
+        self._progress.lose(lost)
+        tasks = [Task("reduce", task.item) for task in lost.values()]
+        self._begin_phase("reduce", tasks + self._plan.restore_tasks(), self._gather)
+
+    def _stop(self, why: str, at_once: bool) -> None:
+        if self._ending:
+            return
+        if not self.stopped_by:
+            self.stopped_by = why
+            log.warning("stopping: %s", why)
+            self._display.stop(why)
+            self._tell_busy(Drain())
+        if at_once and not self._dropping:
+            self._dropping = True
+            log.warning("dropping the items in hand: %s", why)
+            self._tell_busy(Drop())
         self._end_phase_if_complete()
 
+    def _tell_busy(self, message: Message) -> None:
+        for rank, tasks in self._assigned.items():
+            if tasks:
+                self._tell_worker(rank, message)
+
     def _finish(self) -> None:
+        # A run that is stopped again and again before it gets anywhere must not go on for ever.
+        fruitless = self._progress.fruitless_stops + 1
+        self._progress.fruitless_stops = 0 if self._fruitful or not self.stopped_by else fruitless
+        self._tell_writer(Note({"fruitless_stops": self._progress.fruitless_stops}))
         for rank in self._place:
             self._tell_worker(rank, WorkerFinish())
         self._tell_writer(WriterFinish())
-        self.finished = True
+        self._ending = True
 
     def _tell_worker(self, rank: int, message: Message) -> None:
         self._transport.send(rank, message)

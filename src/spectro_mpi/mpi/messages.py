@@ -55,6 +55,11 @@ class Drain(ToWorker):
 
 
 @dataclass(frozen=True)
+class Drop(ToWorker):
+    """Coordinator: leave the task at hand, give back all."""
+
+
+@dataclass(frozen=True)
 class Collect(ToWorker):
     """Coordinator: send what you have tallied."""
 
@@ -66,12 +71,14 @@ class WorkerFinish(ToWorker):
 
 @dataclass(frozen=True)
 class TaskDone:
-    """One task that is done, and its result sent to the writer."""
+    """One task that is done, and its result sent to the writer, unless it is to be done again."""
 
     item: str
     failures: tuple[Failure, ...]
     seconds: float
     """From the task's start to its outcome."""
+    again: bool = False
+    """Whether it failed for a reason that may pass: it is to be tried once more."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,20 @@ class StopRequest(ToCoordinator):
     """Any rank: it was asked to stop (by what)."""
 
     why: str
+    at_once: bool = False
+    """Whether the items in hand are to be dropped."""
+
+
+@dataclass(frozen=True)
+class Trouble(ToCoordinator):
+    """Any rank: the output cannot be written, so the run cannot go on."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Closed(ToCoordinator):
+    """Writer: all there will be is on disk."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +164,13 @@ class Forget(ToWriter):
 
     items: tuple[str, ...]
     phases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lose(ToWriter):
+    """Coordinator: the store cannot give back these items, they will be done again."""
+
+    items: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from spectro_mpi.config import Config, load_config
-from spectro_mpi.display import make_display
+from spectro_mpi.display import Displays, make_display
 from spectro_mpi.draw import check_colormap
-from spectro_mpi.errors import UserError
+from spectro_mpi.errors import RunError, UserError, writing
 from spectro_mpi.inventory import load_inventory, save_inventory, take_inventory
 from spectro_mpi.isolation import ChildExecutor, InlineExecutor
+from spectro_mpi.live import LiveFile
 from spectro_mpi.lock import RunLock
-from spectro_mpi.logs import start_logging, stop_logging
+from spectro_mpi.logs import RankLog
+from spectro_mpi.memory import share_of_limit
+from spectro_mpi.mend import mend
 from spectro_mpi.mpi.coordinator import Coordinator
-from spectro_mpi.mpi.messages import Message, StopRequest
+from spectro_mpi.mpi.messages import Message, StopRequest, Trouble
 from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
 from spectro_mpi.mpi.worker import Worker
 from spectro_mpi.mpi.writer import Writer
-from spectro_mpi.run import INVENTORY, LOGS, RunPlan, claim_directory, plan_run, prepare, sweep
+from spectro_mpi.run import INVENTORY, LOGS, RunPlan, claim_directory, plan_run, prepare
+from spectro_mpi.slurm import end_of_job, seconds_of
 from spectro_mpi.summary import print_inventory, print_summary
 
 log = logging.getLogger(__name__)
@@ -38,6 +44,9 @@ COORDINATOR = 0
 _SHORTEST_PAUSE = 20e-6
 _LONGEST_PAUSE = 1e-3
 _LAST_WORDS_SECONDS = 0.3
+_SAME_SIGNAL_SECONDS = 0.3
+_DROP_BEFORE_END = 20.0
+"""Seconds before a known end of the job at which what is still in hand is dropped."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,8 @@ class Request:
     fresh: bool = False
     retry: bool = False
     only: str = ""
+    walltime: str = ""
+    """As Slurm writes it; empty: what Slurm says of the job, if there is one."""
     progress: bool = True
 
 
@@ -109,8 +120,7 @@ def run(request: Request) -> int:
     comm = _world()
     rank, size = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
     try:
-        with _stop_signals() as asked:
-            return _run(request, comm, rank, size, asked)
+        return _run(request, comm, rank, size)
     except BaseException as error:  # noqa: BLE001 - no rank may be left waiting
         if isinstance(error, UserError):
             code, words = error.exit_code, f"spectro-mpi: {error}\n"
@@ -163,49 +173,85 @@ def _launched_ranks() -> int:
     return 1
 
 
-def _run(request: Request, comm: Any, rank: int, size: int, asked: deque[int]) -> int:
-    lock: RunLock | None = None
+def _run(request: Request, comm: Any, rank: int, size: int) -> int:
     config: Config | None = None
+    code = 0
+    if rank == COORDINATOR:
+        # A mistake found before anything started: one sentence, and no rank is killed.
+        try:
+            loaded = load_config(request.config, request.overrides)
+            check_colormap(loaded.plot.colormap)
+            config = loaded
+        except UserError as error:
+            code = _told(error)
+    if size > 1:
+        config = comm.bcast(config, COORDINATOR)
+    if config is None:
+        return code
+    with _stop_signals(config.run.install_signal_handlers) as asked:
+        return _run_config(request, config, comm, rank, size, asked)
+
+
+def _run_config(
+    request: Request, config: Config, comm: Any, rank: int, size: int, asked: deque[int]
+) -> int:
+    lock: RunLock | None = None
     plan: RunPlan | None = None
     code = 0
     if rank == COORDINATOR:
         try:
-            config, plan, lock = _prepare(request)
-            if plan.nothing_to_do:
-                code = print_summary(config, plan.progress, "")
+            plan, lock = _prepare(request, config)
         except UserError as error:
-            # A mistake found before anything started: one sentence, and no rank is killed.
-            print(f"spectro-mpi: {error}", file=sys.stderr, flush=True)
-            code, plan = error.exit_code, None
-        if plan is None or plan.nothing_to_do:
-            config = None
+            code = _told(error)
+        if plan is not None and plan.nothing_to_do:
+            code = print_summary(config, plan.progress, "")
     try:
+        wanted = plan is not None and not plan.nothing_to_do
         if size > 1:
-            config = comm.bcast(config, COORDINATOR)
-        if config is not None:
+            wanted = comm.bcast(wanted, COORDINATOR)
+        if wanted:
             transport: Transport = MpiTransport(comm) if size > 1 else QueueTransport()
-            code = _serve(transport, config, plan, lock, request.progress, asked)
+            share = share_of_limit(_ranks_on_node(comm, size))
+            code = _serve(transport, config, plan, lock, request, asked, share)
     finally:
         if lock is not None:
             lock.release()
     return code
 
 
-def _prepare(request: Request) -> tuple[Config, RunPlan, RunLock]:
-    config = load_config(request.config, request.overrides)
-    check_colormap(config.plot.colormap)
+def _told(error: UserError) -> int:
+    """Say what is wrong in its one sentence; the exit code for it."""
+    print(f"spectro-mpi: {error}", file=sys.stderr, flush=True)
+    return error.exit_code
+
+
+def _ranks_on_node(comm: Any, size: int) -> int:
+    if size == 1:
+        return 1
+    from mpi4py import MPI
+
+    node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    ranks: int = node.Get_size()
+    node.Free()
+    return ranks
+
+
+def _prepare(request: Request, config: Config) -> tuple[RunPlan, RunLock]:
     kept = config.run_dir / INVENTORY
     anew = request.fresh or request.only == "assets"
     known = None if anew else load_inventory(kept, config)
     inventory = known or take_inventory(config)
     claim_directory(config)
     lock = RunLock(config.run_dir)
-    lock.acquire()
+    with writing(config.run_dir):
+        lock.acquire()
     try:
-        prepare(config, request.fresh)
-        sweep(config.run_dir)
-        if request.only == "assets":
-            save_inventory(kept, inventory, config)
+        with writing(config.run_dir):
+            prepare(config, request.fresh)
+            with closing(_rank_log(config, COORDINATOR)):
+                mended = mend(config, inventory)
+            if request.only == "assets":
+                save_inventory(kept, inventory, config)
         plan = plan_run(config, inventory, retry=request.retry, only=request.only)
     except BaseException:
         lock.release()
@@ -213,7 +259,9 @@ def _prepare(request: Request) -> tuple[Config, RunPlan, RunLock]:
     print_inventory(config, inventory)
     if known is not None:
         print(f"  by {kept}; `spectro-mpi assets` searches anew")
-    return config, plan, lock
+    for sentence in mended:
+        print(f"  {sentence}")
+    return plan, lock
 
 
 def _serve(
@@ -221,70 +269,139 @@ def _serve(
     config: Config,
     plan: RunPlan | None,
     lock: RunLock | None,
-    progress: bool,
+    request: Request,
     asked: deque[int],
+    memory_share: int,
 ) -> int:
     """Make this rank's roles and let them work until all are finished."""
     rank, size = transport.rank, transport.size
     roles: list[Role] = []
     coordinator: Coordinator | None = None
-    logging_handler = start_logging(config.run_dir / LOGS, rank, config.run.log_batch)
+    with writing(config.run_dir / LOGS):
+        rank_log = _rank_log(config, rank)
     log.info("rank %d of %d, process %d", rank, size, os.getpid())
     if rank == writer_of(size):
         roles.append(Writer(transport, config, config.run_dir, COORDINATOR))
     if rank in workers_of(size):
         isolated = config.run.isolation == "process"
-        executor = ChildExecutor(config.run) if isolated else InlineExecutor()
+        executor = ChildExecutor(config.run, memory_share) if isolated else InlineExecutor()
         roles.append(Worker(transport, executor, COORDINATOR, writer_of(size)))
+    end = math.inf
     if plan is not None:
-        display = make_display(progress, len(workers_of(size)))
+        display = Displays(
+            make_display(request.progress, len(workers_of(size))), LiveFile(config.run_dir)
+        )
+        end = _time_to_drop(request.walltime)
         coordinator = Coordinator(
-            transport, config, plan, workers_of(size), writer_of(size), display
+            transport, config, plan, workers_of(size), writer_of(size), display, end
         )
         roles.append(coordinator)
         coordinator.start()
     try:
-        _loop(transport, roles, lock, asked)
+        _loop(transport, roles, lock, Stops(asked, end), rank_log)
     finally:
         for role in roles:
             role.close()
-        stop_logging(logging_handler)
+        rank_log.close()
+    if coordinator is not None and coordinator.trouble:
+        return _told(RunError(coordinator.trouble))
+    if rank_log.trouble is not None:
+        return _told(rank_log.trouble)
     if coordinator is None or plan is None:
         return 0
     return print_summary(config, plan.progress, coordinator.stopped_by)
 
 
+def _rank_log(config: Config, rank: int) -> RankLog:
+    return RankLog(config.run_dir / LOGS, rank, config.run.log_batch)
+
+
 def _loop(
-    transport: Transport, roles: Sequence[Role], lock: RunLock | None, asked: deque[int]
+    transport: Transport,
+    roles: Sequence[Role],
+    lock: RunLock | None,
+    stops: Stops,
+    rank_log: RankLog,
 ) -> None:
     """Take in messages and let the roles work, until all have finished."""
-    backoff = Backoff()
+    backoff, troubled = Backoff(), False
     while not (all(role.finished for role in roles) and transport.is_flushed()):
         busy = False
-        while asked:
-            name = signal.Signals(asked.popleft()).name
-            transport.send(COORDINATOR, StopRequest(f"rank {transport.rank} got {name}"))
+        for request in stops.requests(transport.rank):
+            transport.send(COORDINATOR, request)
         for message in transport.receive():
             next(role for role in roles if isinstance(message, role.accepts)).handle(message)
             busy = True
         for role in roles:
             busy |= not role.finished and role.step()
-        if lock is not None:
-            lock.beat()
+        if not troubled and (trouble := _trouble_of(lock, rank_log)):
+            troubled = True
+            transport.send(COORDINATOR, Trouble(str(trouble)))
         if busy:
             backoff.reset()
         else:
             backoff.pause()
 
 
+def _trouble_of(lock: RunLock | None, rank_log: RankLog) -> RunError | None:
+    """Why this rank's own files do not let the run go on, if so."""
+    if lock is not None:
+        try:
+            lock.beat()
+        except RunError as error:
+            return error
+    return rank_log.trouble
+
+
+class Stops:
+    """What asks this rank for a stop: signals, and on the first rank the end of the job.
+
+    A second signal, or an end that is near, wants the items in hand dropped.
+    """
+
+    def __init__(self, asked: deque[int], end: float) -> None:
+        self._asked = asked
+        self._first = math.inf
+        self._end = end
+
+    def requests(self, rank: int) -> list[StopRequest]:
+        """What has been asked since the last call."""
+        found = []
+        now = time.monotonic()
+        while self._asked:
+            name = signal.Signals(self._asked.popleft()).name
+            # One Ctrl-C may come twice: from the terminal and by way of the launcher.
+            if now - self._first > _SAME_SIGNAL_SECONDS:
+                found.append(StopRequest(f"rank {rank} got {name} again", at_once=True))
+            elif self._first == math.inf:
+                self._first = now
+                found.append(StopRequest(f"rank {rank} got {name}"))
+        if now > self._end:
+            self._end = math.inf
+            found.append(StopRequest("the job is about to end", at_once=True))
+        return found
+
+
+def _time_to_drop(walltime: str) -> float:
+    """When what is in hand is to be dropped, by the monotonic clock; infinite if none is known."""
+    if walltime:
+        return time.monotonic() + seconds_of(walltime) - _DROP_BEFORE_END
+    end = end_of_job(os.environ)
+    return math.inf if end is None else time.monotonic() + end - time.time() - _DROP_BEFORE_END
+
+
 @contextmanager
-def _stop_signals() -> Iterator[deque[int]]:
-    """While inside, the signals that ask for a stop are collected instead of obeyed."""
+def _stop_signals(wanted: bool) -> Iterator[deque[int]]:
+    """While inside, the signals that ask for a stop are collected instead of obeyed, if wanted."""
     asked: deque[int] = deque()
-    numbers = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, lambda n, _: asked.append(n)) for number in numbers}
+    before = {}
+    # Python lets the main thread alone have handlers.
+    if wanted and threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT):
+            before[number] = signal.signal(number, lambda n, _: asked.append(n))
     try:
         yield asked
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # None: it was set by something that is not Python, and cannot be given back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 
+from spectro_mpi.errors import RunError
 from spectro_mpi.extrema import Tallies, merge_tallies
 from spectro_mpi.isolation import Executor
 from spectro_mpi.mpi.messages import (
@@ -16,16 +17,18 @@ from spectro_mpi.mpi.messages import (
     Done,
     Drain,
     Drained,
+    Drop,
     Message,
     Partial,
     Result,
     Status,
     TaskDone,
     ToWorker,
+    Trouble,
     WorkerFinish,
 )
 from spectro_mpi.mpi.transport import Transport
-from spectro_mpi.phases import Outcome, Task
+from spectro_mpi.phases import Outcome, Task, is_of_store
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,8 @@ class Worker:
         """A result there is no credit for yet."""
         self._in_flight = 0
         self._tallies: Tallies = {}
+        self._retry_timeouts = False
+        self._troubled = False
         self._done: list[TaskDone] = []
         self._told = 0.0
         self._status_sent = 0.0
@@ -66,6 +71,7 @@ class Worker:
         """Take in one message."""
         match message:
             case Begin():
+                self._retry_timeouts = message.workspace.config.run.retry_timeouts
                 self._executor.begin(message.phase, message.workspace)
             case Assign():
                 self._waiting.extend(message.tasks)
@@ -74,6 +80,8 @@ class Worker:
             case Drain():
                 self._tell(Drained(self._transport.rank, len(self._waiting)))
                 self._waiting.clear()
+            case Drop():
+                self._drop()
             case Collect():
                 self._tell(Partial(self._transport.rank, self._tallies))
                 self._tallies = {}
@@ -88,7 +96,14 @@ class Worker:
             return self._send_held()
         if self._task is None:
             return self._start_next()
-        outcome = self._executor.poll()
+        if self._troubled:
+            return False
+        try:
+            outcome = self._executor.poll()
+        except RunError as error:
+            self._troubled = True  # nothing more is computed; the coordinator ends the run
+            self._tell(Trouble(str(error)))
+            return False
         if outcome is None:
             self._report_status()
             return False
@@ -108,7 +123,9 @@ class Worker:
         return True
 
     def _take_in(self, task: Task, outcome: Outcome) -> None:
-        merge_tallies(self._tallies, outcome.tallies)
+        again = self._may_do_better(task, outcome)
+        if not again:
+            merge_tallies(self._tallies, outcome.tallies)
         for failure in outcome.failures:
             log.error(
                 "item %s %s in phase %s: %s: %s",
@@ -119,22 +136,45 @@ class Worker:
                 failure.message,
             )
         seconds = time.monotonic() - self._began
-        log.info("item %s: %s done in %.3f s", task.item.id, task.phase, seconds)
+        done = "read back" if task.is_restore else f"{task.phase} done"
+        log.info("item %s: %s in %.3f s", task.item.id, done, seconds)
         failures = tuple(outcome.failures)
         rank = self._transport.rank
-        if task.has_result:
+        if task.has_result and not again:
             self._held = Result(
                 rank, task.phase, task.item.id, failures, tuple(outcome.spectrograms)
             )
             self._send_held()
-        self._done.append(TaskDone(task.item.id, failures, seconds))
+        self._done.append(TaskDone(task.item.id, failures, seconds, again))
         self._task = None
         self._start_next()
         # While there is more to do, small tasks share a message.
         if self._task is None or not self._waiting or self._began - self._told > _DONE_SECONDS:
             self._told = self._began
-            self._tell(Done(rank, tuple(self._done)))
-            self._done = []
+            self._tell_done()
+
+    def _may_do_better(self, task: Task, outcome: Outcome) -> bool:
+        """Whether a second try is worth more than recording the failures."""
+        if task.again or not task.has_result:
+            return False
+        if any(failure.reason == "timeout" for failure in outcome.failures):
+            return self._retry_timeouts
+        # What the store does not give back is reduced again.
+        return task.phase == "plot" and any(is_of_store(one) for one in outcome.failures)
+
+    def _tell_done(self) -> None:
+        self._tell(Done(self._transport.rank, tuple(self._done)))
+        self._done = []
+
+    def _drop(self) -> None:
+        """Leave the task at hand and give back all that is not done."""
+        self._executor.close()
+        if self._done:
+            self._tell_done()
+        left = len(self._waiting) + (self._task is not None)
+        self._waiting.clear()
+        self._task = None
+        self._tell(Drained(self._transport.rank, left))
 
     def _send_held(self) -> bool:
         """Send the result that waits, if there is credit for it."""

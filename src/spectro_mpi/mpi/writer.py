@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import time
 from pathlib import Path
 
 from spectro_mpi.atomic import write_atomic
 from spectro_mpi.config import Config
-from spectro_mpi.errors import Failure, RunError
+from spectro_mpi.errors import Failure, output_trouble, writing
+from spectro_mpi.lock import LOCK
 from spectro_mpi.mpi.messages import (
+    Closed,
     Credit,
     EndPhase,
     Forget,
+    Lose,
     Message,
     Note,
     PhaseCommitted,
     Result,
     ToWriter,
+    Trouble,
     WriteExtrema,
     WriterFinish,
 )
@@ -43,7 +49,10 @@ class Writer:
         self._settings = config.run
         self._run_dir = run_dir
         self._coordinator = coordinator
-        self._keeper = ProgressKeeper(run_dir, config.run_id, config.plot.scales)
+        with writing(run_dir):
+            self._keeper = ProgressKeeper(run_dir, config.run_id, config.plot.scales)
+        self._broken = False
+        """Whether the output cannot be written: from then on nothing is."""
         self._shard: ShardWriter | None = None
         self._next_shard = next_shard_number(run_dir)
         self._phase = ""
@@ -55,27 +64,31 @@ class Writer:
         self._committed: dict[str, str] = {}
 
     def handle(self, message: Message) -> None:
-        """Take in one message. Raises `RunError` where the output cannot be written."""
-        try:
-            self._handle(message)
-        except OSError as error:
-            raise self._trouble(error) from error
+        """Take in one message. Where the output cannot be written, the coordinator is told."""
+        if not self._broken:
+            try:
+                self._handle(message)
+            except OSError as error:
+                self._give_up(error)
+        if self._broken:
+            self._pass_over(message)
 
     def step(self) -> bool:
         """Commit a batch that has waited long enough; whether there was anything to do."""
         due = time.monotonic() - self._batch_began > self._settings.flush_interval_seconds
-        if not (self._batch and due):
+        if self._broken or not (self._batch and due):
             return False
         try:
             self._commit()
         except OSError as error:
-            raise self._trouble(error) from error
+            self._give_up(error)
         return True
 
     def close(self) -> None:
         """Forget the shard in the making, if any."""
         if self._shard is not None:
             self._shard.discard()
+            self._shard = None
 
     def _handle(self, message: Message) -> None:
         match message:
@@ -90,10 +103,13 @@ class Writer:
                 self._keeper.note(extrema_basis=message.basis)
             case Forget():
                 self._keeper.forget(message.items, message.phases)
+            case Lose():
+                self._keeper.lose(message.items)
             case Note():
                 self._keeper.note(**message.facts)
             case WriterFinish():
                 self._keeper.close()
+                self._transport.send(self._coordinator, Closed())
                 self.finished = True
             case _:
                 raise TypeError(f"a writer does not take {message}")
@@ -118,6 +134,9 @@ class Writer:
         """Put the batch on disk for good: the shard, then the journal."""
         if not self._batch:
             return
+        if not (self._run_dir / LOCK).exists():
+            gone = errno.ENOENT  # and with the lock, it may be, all that was finished
+            raise FileNotFoundError(gone, os.strerror(gone), str(self._run_dir / LOCK))
         shard = ""
         held: set[str] = set()
         if self._shard is not None:
@@ -140,9 +159,22 @@ class Writer:
         self._transport.send(self._coordinator, PhaseCommitted(self._committed))
         self._committed, self._results, self._expected = {}, 0, None
 
-    def _trouble(self, error: OSError) -> RunError:
-        where = error.filename or self._run_dir
-        return RunError(
-            f"{where}: the output cannot be written: {error.strerror or error}; what is finished "
-            "is safe: see to it and run again to go on"
-        )
+    def _give_up(self, error: OSError) -> None:
+        """Write nothing any more, and have the run end."""
+        self._broken = True
+        path = self._shard.path if self._shard is not None else self._run_dir
+        self.close()
+        trouble = output_trouble(path, error)
+        log.error("%s", trouble)
+        self._transport.send(self._coordinator, Trouble(str(trouble)))
+
+    def _pass_over(self, message: Message) -> None:
+        """Let the others come to their end, without writing."""
+        match message:
+            case Result():
+                self._transport.send(message.worker, Credit(message.nbytes))
+            case EndPhase():
+                self._transport.send(self._coordinator, PhaseCommitted({}))
+            case WriterFinish():
+                self._transport.send(self._coordinator, Closed())
+                self.finished = True

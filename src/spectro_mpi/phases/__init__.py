@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from spectro_mpi.config import Config
-from spectro_mpi.errors import Failure, reason_of
+from spectro_mpi.errors import Failure, RunError, reason_of
 from spectro_mpi.events import Marks
 from spectro_mpi.extrema import Tallies
 from spectro_mpi.inventory import Item
@@ -31,6 +31,8 @@ class Task:
     """What could not be done in earlier phases."""
     careful: bool = False
     """Whether a process has died of it: only readers that do not crash are to be used."""
+    again: bool = False
+    """Whether it has failed once for a reason that may pass: its time limits are doubled."""
 
     @property
     def is_restore(self) -> bool:
@@ -101,11 +103,21 @@ def make_phase(name: str, workspace: Workspace) -> Phase:
     raise ValueError(f"no phase is called {name}")
 
 
+def is_of_store(failure: Failure) -> bool:
+    """Whether a figure failed because the store does not give back its item."""
+    return failure.instrument == "store" and failure.reason in ("generic", "plotting")
+
+
 @contextmanager
 def boundary(failures: list[Failure], phase: str, instrument: str) -> Iterator[None]:
-    """The boundary round one instrument of one item: its exceptions become failures."""
+    """The boundary round one instrument of one item: its exceptions become failures.
+
+    But for a `RunError`, which is nothing of the item's: the output cannot be written.
+    """
     try:
         yield
+    except RunError:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the run goes on
         message = str(error) or type(error).__name__
         failures.append(Failure(instrument, phase, reason_of(error, phase), message))

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
-from spectro_mpi.atomic import commit, part_path
+from spectro_mpi.atomic import commit, make_below, part_path
 from spectro_mpi.config import ScalePair
 from spectro_mpi.draw.assets import FrameFiles
 from spectro_mpi.draw.figure import Event, FigureContent, Painter, Panel, Style
-from spectro_mpi.errors import Failure
+from spectro_mpi.errors import Failure, writing
 from spectro_mpi.events import place
 from spectro_mpi.extrema import WHOLE, Limits, empty_limits, given_limits, raw_limits
+from spectro_mpi.figures import figure_name, kinds_of, plots_dir
 from spectro_mpi.instruments.fast_esa import LONG_NAMES
-from spectro_mpi.inventory import Item
 from spectro_mpi.phases import Outcome, Report, Task, Workspace, boundary
 from spectro_mpi.spectrogram import Spectrogram
 from spectro_mpi.store import DATA, read_item
 
-PLOTS = "plots"
 FRAMES = "assets/frames"
 
 Spectrograms = Mapping[str, Spectrogram]
@@ -40,17 +39,20 @@ class PlotPhase:
         """Draw all figures of the item; when this returns they are on disk under their names."""
         outcome = Outcome()
         folder = plots_dir(self._run_dir, task.item)
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            make_below(self._run_dir, folder)
         written: list[Path] = []
 
         def write(name: str, picture: bytes) -> None:
             path = folder / name
-            part_path(path).write_bytes(picture)
+            with writing(path):
+                part_path(path).write_bytes(picture)
             written.append(path)
 
         with boundary(outcome.failures, "plot", "store"):
             self.draw_all(task, self._config.plot.limits, report, outcome.failures, write)
-            commit(*written)
+            with writing(folder):
+                commit(*written)
         return outcome
 
     def draw_all(
@@ -67,21 +69,13 @@ class PlotPhase:
         found = {one.instrument: one for one in stored}
         order = [*self._config.select.instruments, *found]
         spectrograms = {name: found[name] for name in order if name in found}
-        for kind, instrument in self._figures(spectrograms):
+        for kind, instrument in kinds_of(self._config.plot, spectrograms):
             report(instrument or kind)
             for scales, one in product(self._config.plot.scales, limits):
                 with boundary(failures, "plot", instrument or kind):
                     content = self._content(task, spectrograms, instrument, scales, one)
                     picture = self._painter.draw(content, self._style(scales))
                     take(self._name(content, instrument, scales), picture)
-
-    def _figures(self, spectrograms: Spectrograms) -> Iterator[tuple[str, str]]:
-        """(kind, instrument) of each figure; the grid has no instrument of its own."""
-        for kind in self._config.plot.kinds:
-            if kind == "pitch-angle":
-                yield from ((kind, instrument) for instrument in spectrograms)
-            else:
-                yield kind, ""
 
     def _content(
         self,
@@ -161,11 +155,10 @@ class PlotPhase:
         return (f"No data: {', '.join(missing)}",) if missing else ()
 
     def _name(self, content: FigureContent, instrument: str, scales: ScalePair) -> str:
-        cusp = "_cusp" if content.item in self._marks else ""
-        what = f"{cusp}_pitch-angle_ESA_{instrument}" if instrument else "_instrument-grid_ESA"
-        scale_names = f"y-{scales[0]}_z-{scales[1]}"
-        colormap = self._config.plot.colormap_of(scales)
-        return f"{content.item}{what}_{scale_names}_{content.limits}-{colormap}.png"
+        marked = content.item in self._marks
+        return figure_name(
+            self._config.plot, content.item, instrument, scales, content.limits, marked
+        )
 
     def _style(self, scales: ScalePair) -> Style:
         plot = self._config.plot
@@ -176,8 +169,3 @@ class PlotPhase:
             y_label=plot.y_label,
             zoom_minutes=plot.zoom_minutes,
         )
-
-
-def plots_dir(run_dir: Path, item: Item) -> Path:
-    """`plots/YYYY/MM/{item}`, by the start of the item's data."""
-    return run_dir / PLOTS / f"{item.start:%Y}" / f"{item.start:%m}" / item.id

@@ -1,0 +1,155 @@
+"""Put right, before a run starts, what a killed run or a torn disk left in its directory.
+
+What does not read is set aside under a name that says so, and what it held is done again. This
+looks at the state, at each shard's head and at what is half-written; `verify` reads everything.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from spectro_mpi.atomic import set_aside, sweep
+from spectro_mpi.config import Config
+from spectro_mpi.errors import RunError
+from spectro_mpi.figures import sweep_figures
+from spectro_mpi.inventory import Inventory, item_order
+from spectro_mpi.progress import Progress, ProgressKeeper, damaged_state
+from spectro_mpi.run import EXTREMA, read_extrema
+from spectro_mpi.store import (
+    DATA,
+    LINKS,
+    links_are,
+    problem_of_shard,
+    shards_of,
+    sources_of,
+    write_links,
+)
+
+log = logging.getLogger(__name__)
+
+Sources = Mapping[str, Mapping[str, tuple[str, int]]]
+"""Item → instrument → (name, bytes) of its file."""
+
+
+def mend(config: Config, inventory: Inventory) -> list[str]:
+    """Make the run directory whole; what was done, a sentence each. Its lock is held.
+
+    Raises `OSError` where it cannot be written.
+    """
+    told = []
+    for sentence in _mend(config, inventory):
+        log.warning(sentence)
+        told.append(sentence)
+    return told
+
+
+def _mend(config: Config, inventory: Inventory) -> Iterator[str]:
+    run_dir = config.run_dir
+    yield from set_damaged_state_aside(run_dir)
+    keeper = ProgressKeeper(run_dir, config.run_id, config.plot.scales)
+    for folder in (run_dir, run_dir / DATA):
+        sweep(folder)
+    for item in inventory.items:
+        if item.id not in keeper.state.settled["plot"]:
+            sweep_figures(run_dir, item)
+    yield from _lose_damaged_shards(run_dir, keeper)
+    yield from _take_in_orphans(run_dir, keeper, _sources(inventory))
+    keeper.close()
+    yield from set_damaged_extrema_aside(run_dir)
+    mend_links(run_dir, keeper.state.shards)
+
+
+def set_damaged_state_aside(run_dir: Path) -> Iterator[str]:
+    """Set aside progress.json or a journal that does not read; of a journal the good lines stay."""
+    for path, problem in list(damaged_state(run_dir)):
+        lines = path.read_bytes()
+        aside = set_aside(path)
+        if problem.startswith("line"):
+            # Read as far as it goes; what the rest told is found in the store, or done again.
+            path.write_bytes(lines)
+        yield f"{path}: {problem}; set aside as {aside.name}, rebuilt from the store"
+
+
+def set_damaged_extrema_aside(run_dir: Path) -> Iterator[str]:
+    """Set aside extrema.json if it does not read; the next run makes it again."""
+    try:
+        read_extrema(run_dir)
+    except RunError:
+        aside = set_aside(run_dir / EXTREMA)
+        yield f"{run_dir / EXTREMA}: does not read; set aside as {aside.name}, made again"
+
+
+def lose_shard(keeper: ProgressKeeper, shard: Path, problem: str) -> str:
+    """Set a shard aside, if it is there, and have its items done again; the sentence for it."""
+    items = [item for item, name in keeper.state.shards.items() if name == shard.name]
+    aside = f"set aside as {set_aside(shard).name}, " if shard.exists() else ""
+    if items:
+        keeper.lose(items)
+    return f"{shard}: {problem}; {aside}{len(items)} items are done again"
+
+
+def mend_links(run_dir: Path, shards: Mapping[str, str]) -> None:
+    """Make spectrograms.h5 again if it is not as the progress says."""
+    if not links_are(run_dir, shards):
+        if shards:
+            write_links(run_dir, shards)
+        else:
+            (run_dir / LINKS).unlink()
+
+
+def orphans_of(run_dir: Path, keeper_shards: Mapping[str, str]) -> list[Path]:
+    """Finished shards that the progress does not name, the latest first."""
+    named = set(keeper_shards.values())
+    return [path for path in reversed(shards_of(run_dir)) if path.name not in named]
+
+
+def unheld(progress: Progress) -> list[str]:
+    """Items that are called complete and that no shard holds."""
+    complete = {*progress.completed("reduce"), *progress.completed("plot")}
+    return sorted(complete - progress.shards.keys(), key=item_order)
+
+
+def _lose_damaged_shards(run_dir: Path, keeper: ProgressKeeper) -> Iterator[str]:
+    if items := unheld(keeper.state):
+        keeper.lose(items)
+        yield f"{run_dir / DATA}: holds no item {', '.join(items)}: done again"
+    found = {path.name for path in shards_of(run_dir)}
+    for name in sorted(set(keeper.state.shards.values())):
+        shard = run_dir / DATA / name
+        problem = problem_of_shard(shard) if name in found else "is missing"
+        if problem:
+            yield lose_shard(keeper, shard, problem)
+
+
+def _take_in_orphans(run_dir: Path, keeper: ProgressKeeper, expected: Sources) -> Iterator[str]:
+    """Adopt what shards hold that were finished when the journal was not; remove the others."""
+    state = keeper.state
+    for shard in orphans_of(run_dir, state.shards):
+        try:
+            held = sources_of(shard)
+        except OSError as error:
+            yield f"{shard}: does not read ({error}); set aside as {set_aside(shard).name}"
+            continue
+        # An item of which an instrument is missing may have failed: whether it did is lost.
+        whole = [
+            item
+            for item, sources in held.items()
+            if item not in state.settled["reduce"]
+            and sources == expected.get(item)
+            and not problem_of_shard(shard, [item])
+        ]
+        if whole:
+            keeper.adopt(shard.name, whole)
+            yield f"{shard}: was finished but not noted; its {len(whole)} items are taken in"
+        elif all(item in state.shards or item in expected for item in held):
+            shard.unlink()
+            yield f"{shard}: was finished but not noted; removed, its items are done again"
+
+
+def _sources(inventory: Inventory) -> Sources:
+    return {
+        item.id: {file.instrument: (Path(file.path).name, file.size) for file in item.files}
+        for item in inventory.items
+    }

@@ -1,0 +1,191 @@
+"""Kill a run with SIGKILL at a random instant, resume it, and so on until it is done.
+
+By command: python -m tests.faults.kill_rounds [--rounds 100] [--seed 0]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from spectro_mpi.demo import write_demo
+from spectro_mpi.progress import PHASES, load_progress
+from tests.faults.runs import Bench, Started, processes_of
+
+_RANKS = 3
+_FLUSH = 2
+_WORKERS = 1
+_IN_FLIGHT = _WORKERS
+"""Items computed at one instant."""
+
+
+@dataclass
+class Counts:
+    """What the rounds came to."""
+
+    kills: int = 0
+    runs: int = 0
+    completions: int = 0
+    killed: Counter[str] = field(default_factory=Counter)
+    """What was killed → how often."""
+    done_again: int = 0
+    """Items computed again after a kill although they had been computed before."""
+    beyond_promise: int = 0
+    """Of those, what is more than flush_batch_size − 1 and those in flight, a kill."""
+    lost_though_complete: int = 0
+    """Items that progress called complete and a later run computed again."""
+
+    def __str__(self) -> str:
+        killed = ", ".join(f"{what} {count}" for what, count in sorted(self.killed.items()))
+        return (
+            f"{self.kills} kills ({killed}) in {self.runs} runs, {self.completions} completed with "
+            f"the bytes of an undisturbed run; items done again {self.done_again}, beyond the "
+            f"promise {self.beyond_promise}, complete and done again {self.lost_though_complete}"
+        )
+
+
+def kill_rounds(bench: Bench, rounds: int, seed: int, tell: bool = False) -> Counts:
+    """Kill `rounds` runs; each goes on until it is done and is compared. Raises on a difference."""
+    chance, counts, number = random.Random(seed), Counts(), 0
+    longest = _seconds_of_work(bench, seed)
+    while counts.kills < rounds:
+        number += 1
+        name = f"rounds-{seed}-{number}"
+        while counts.kills < rounds:
+            settled = _settled(bench.run_dir(name))
+            ended = _round(bench, name, chance, counts, longest)
+            again = _computed(bench.run_dir(name), settled, counts)
+            if tell:
+                print(f"{name}: {'done' if ended else 'killed'}, {again} done again", flush=True)
+            if ended:
+                break
+        done = bench.run(name, ranks=chance.choice((1, 2, 3, 4)))
+        counts.runs += 1
+        assert done.code == 3, done
+        bench.same_as_whole(name)
+        counts.completions += 1
+    return counts
+
+
+def _round(bench: Bench, name: str, chance: random.Random, counts: Counts, longest: float) -> bool:
+    """One run, killed after a while; whether it was done before."""
+    run = bench.start(name, "-s", "run.log_flush_batch_size=1", "--no-progress")
+    counts.runs += 1
+    what = chance.choice(("launcher", "coordinator", "worker", "writer", "all"))
+    began = time.time()
+    # Once it has begun: nearly all instants lie in the work then, and not in the imports.
+    with contextlib.suppress(AssertionError):
+        run.wait_for(partial(_has_begun, run.run_dir, began))
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        run.launcher.wait(chance.uniform(0, longest))
+    if run.launcher.poll() is not None:
+        run.end()
+        return True
+    try:
+        victims = _victims(run, what)
+    except (IndexError, OSError):
+        victims = [run.launcher.pid]
+    for pid in victims:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    counts.kills += 1
+    counts.killed[what] += 1
+    run.end(20)
+    assert processes_of(run.run_dir) == []
+    return False
+
+
+def _seconds_of_work(bench: Bench, seed: int) -> float:
+    """How long an undisturbed run takes from its lock to its end, at the load of now."""
+    began = time.time()
+    run = bench.start(f"timed-{seed}", "-s", "run.log_flush_batch_size=1", "--no-progress")
+    run.wait_for(partial(_has_begun, run.run_dir, began))
+    work = time.time()
+    run.end()
+    return time.time() - work
+
+
+def _has_begun(run_dir: Path, since: float) -> bool:
+    try:
+        return (run_dir / "run.lock").stat().st_mtime >= since - 0.1
+    except FileNotFoundError:
+        return False
+
+
+def _victims(run: Started, what: str) -> list[int]:
+    if what == "launcher":
+        return [run.launcher.pid]
+    if what == "all":
+        return [run.launcher.pid, *run.ranks()]
+    return [run.pid_of(what)]
+
+
+def _settled(run_dir: Path) -> dict[str, set[str]]:
+    return load_progress(run_dir, run_dir.name).settled
+
+
+def _computed(run_dir: Path, settled: dict[str, set[str]], counts: Counts) -> int:
+    """Count what the last run computed that an earlier one had; the logs tell of each item."""
+    mark = run_dir / "counted.json"
+    seen: dict[str, Any] = {"lines": 0, "done": {}}
+    if mark.exists():
+        seen = json.loads(mark.read_text())
+    lines = [
+        line
+        for path in sorted((run_dir / "logs").glob("rank-*.log"))
+        for line in path.read_text(errors="replace").splitlines()
+        if " INFO " in line and " done in " in line
+    ]
+    lines.sort()  # by time
+    computed: dict[str, list[str]] = {phase: [] for phase in PHASES}
+    for line in lines[seen["lines"] :]:
+        words = line.split()
+        at = words.index("item")
+        computed[words[at + 2]].append(words[at + 1].rstrip(":"))
+    again = 0
+    for phase, items in computed.items():
+        before = set(seen["done"].get(phase, []))
+        again += len(before & set(items))
+        counts.lost_though_complete += len(settled[phase] & set(items))
+        seen["done"][phase] = sorted(before | set(items))
+    counts.done_again += again
+    counts.beyond_promise += max(0, again - (_FLUSH - 1 + _IN_FLIGHT))
+    seen["lines"] = len(lines)
+    mark.write_text(json.dumps(seen))
+    return again
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        demo = write_demo(Path(folder) / "demo", orbits=8, seed=1, damaged=True)
+        settings = Path(folder) / "spectro-mpi.toml"
+        settings.write_text(
+            f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 50\n'
+            f"[run]\nflush_batch_size = {_FLUSH}\n"
+        )
+        bench = Bench(settings, Path(folder) / "runs" / "whole")
+        assert bench.run("whole").code == 3
+        print(kill_rounds(bench, arguments.rounds, arguments.seed, tell=True))
+
+
+if __name__ == "__main__":
+    main()

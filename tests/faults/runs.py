@@ -1,0 +1,161 @@
+"""Real runs to damage: small input, a run to compare with, and what to look at afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import psutil
+
+from tests.conftest import BIN, Finished, spectro_mpi
+
+ROLES = {"coordinator": 0, "worker": 1, "writer": 2}
+"""Role → its rank in a run of three."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Settings whose run takes a few seconds, and the run nobody disturbed."""
+
+    settings: Path
+    whole: Path
+    """Its run directory."""
+
+    def run_dir(self, name: str) -> Path:
+        return self.whole.with_name(name)
+
+    def arguments(self, name: str, *more: str) -> list[str]:
+        return ["run", str(self.settings), "-s", f"run_id={name}", *more]
+
+    def run(
+        self, name: str, *more: str, ranks: int = 3, env: Mapping[str, str] | None = None
+    ) -> Finished:
+        """A run to its end."""
+        return spectro_mpi(*self.arguments(name, *more), ranks=ranks, env=dict(env or {}))
+
+    def start(
+        self, name: str, *more: str, ranks: int = 3, env: Mapping[str, str] | None = None
+    ) -> Started:
+        """A run that goes on while the test does things to it."""
+        command = [str(BIN / "mpirun"), "-n", str(ranks), str(BIN / "spectro-mpi")]
+        process = subprocess.Popen(
+            [*command, *self.arguments(name, *more)],
+            env={**os.environ, **(env or {}), "FAULTS_RUN": f"run_id={name}"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        return Started(process, self.run_dir(name))
+
+    def same_as_whole(self, name: str) -> None:
+        """Figures, extrema and store values are those of the undisturbed run, byte for byte."""
+        same_output(self.whole, self.run_dir(name))
+
+
+@dataclass
+class Started:
+    """A run that goes on."""
+
+    launcher: subprocess.Popen[str]
+    run_dir: Path
+
+    def wait_for(self, what: Callable[[], object], seconds: float = 60) -> None:
+        """Wait until something is so; the run must not end before."""
+        end = time.monotonic() + seconds
+        while not what():
+            assert self.launcher.poll() is None, self.launcher.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.005)
+
+    def wait_for_shard(self, number: int = 0) -> None:
+        self.wait_for((self.run_dir / "data" / f"shard-{number:05d}.h5").exists)
+
+    def pid_of(self, role: str) -> int:
+        """Process id of a role's rank, by its log or the launcher's children."""
+        return self.ranks()[ROLES[role]]
+
+    def ranks(self) -> list[int]:
+        """Process ids of the ranks, in order."""
+        found: dict[int, int] = {}
+        for process in psutil.Process(self.launcher.pid).children(recursive=True):
+            try:
+                rank = process.environ().get("PMI_RANK")
+                command = " ".join(process.cmdline())
+            except psutil.Error:
+                continue
+            if rank is not None and "spawn_main" not in command and "tracker" not in command:
+                found.setdefault(int(rank), process.pid)
+        return [found[rank] for rank in sorted(found)]
+
+    def child(self) -> int:
+        """Process id of the first worker's compute process."""
+        for process in psutil.Process(self.ranks()[ROLES["worker"]]).children():
+            if "spawn_main" in " ".join(process.cmdline()):
+                return int(process.pid)
+        raise AssertionError("there is no compute process")
+
+    def end(self, seconds: float = 60) -> Finished:
+        """Wait for the end."""
+        out, err = self.launcher.communicate(timeout=seconds)
+        return Finished(self.launcher.returncode, out, err)
+
+
+def same_output(one: Path, other: Path) -> None:
+    """Figures, extrema and store values are identical, byte for byte."""
+    assert pictures(one) == pictures(other) != {}
+    assert (one / "extrema.json").read_bytes() == (other / "extrema.json").read_bytes()
+    assert stored(one) == stored(other) != {}
+
+
+def pictures(run_dir: Path) -> dict[str, bytes]:
+    """Path below plots/ → content, of every file there."""
+    plots = run_dir / "plots"
+    return {str(p.relative_to(plots)): p.read_bytes() for p in plots.rglob("*") if p.is_file()}
+
+
+def stored(run_dir: Path) -> dict[str, bytes]:
+    """item/instrument/dataset → bytes, of everything the links lead to."""
+    content: dict[str, bytes] = {}
+    with h5py.File(run_dir / "spectrograms.h5") as file:
+        for item in file:
+            for instrument, group in file[item].items():
+                for name, dataset in group.items():
+                    value = dataset[()]
+                    plain = value.tobytes() if value.dtype.kind != "O" else repr(value).encode()
+                    content[f"{item}/{instrument}/{name}"] = plain
+    return content
+
+
+def progress_of(run_dir: Path) -> dict[str, dict[str, dict[str, str]]]:
+    """The content of progress.json."""
+    content: dict[str, dict[str, dict[str, str]]] = json.loads(
+        (run_dir / "progress.json").read_text()
+    )
+    return content
+
+
+def processes_of(run_dir: Path, seconds: float = 10) -> list[int]:
+    """Processes of runs in this directory that are still there after so long."""
+    end = time.monotonic() + seconds
+    while True:
+        found = [p.pid for p in psutil.process_iter() if f"run_id={run_dir.name}" in _words(p)]
+        if not found or time.monotonic() > end:
+            return found
+        time.sleep(0.05)
+
+
+def _words(process: psutil.Process) -> str:
+    """A process's command line and, as compute processes have another, its parent's settings."""
+    try:
+        if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+            return ""
+        return " ".join(process.cmdline()) + str(process.environ().get("FAULTS_RUN", ""))
+    except psutil.Error:
+        return ""

@@ -1,0 +1,228 @@
+"""Files of a run that are torn, lost or not noted: found, set aside, made again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import spectro_mpi
+from tests.faults.runs import Bench
+
+
+@pytest.fixture
+def copy(bench: Bench, request: pytest.FixtureRequest) -> Path:
+    """A finished run to damage."""
+    run_dir = bench.run_dir(re.sub(r"\W+", "-", request.node.name).strip("-"))
+    shutil.copytree(bench.whole, run_dir)
+    return run_dir
+
+
+def progress(run_dir: Path) -> dict[str, dict[str, str]]:
+    content: dict[str, dict[str, str]] = json.loads((run_dir / "progress.json").read_text())
+    return content
+
+
+def shard_of(run_dir: Path, item: str = "13312") -> Path:
+    return run_dir / "data" / progress(run_dir)["shards"][item]
+
+
+def figure_of(run_dir: Path, item: str = "13312") -> Path:
+    return sorted((run_dir / "plots").rglob(f"{item}_*.png"))[0]
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def blank(path: Path) -> None:
+    """What some disks leave of a file after a power failure: its length, of zeros."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def replace(path: Path, content: str) -> None:
+    path.write_text(content)
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "progress-truncated": lambda run: truncate(run / "progress.json"),
+    "progress-blank": lambda run: blank(run / "progress.json"),
+    "progress-other": lambda run: replace(run / "progress.json", '{"schema_version": 1}'),
+    "progress-missing": lambda run: (run / "progress.json").unlink(),
+    "extrema-truncated": lambda run: truncate(run / "extrema.json"),
+    "extrema-missing": lambda run: (run / "extrema.json").unlink(),
+    "extrema-empty": lambda run: replace(run / "extrema.json", "{}"),
+    "shard-truncated": lambda run: truncate(shard_of(run)),
+    "shard-blank": lambda run: blank(shard_of(run)),
+    "shard-missing": lambda run: shard_of(run).unlink(),
+    "links-truncated": lambda run: truncate(run / "spectrograms.h5"),
+    "links-missing": lambda run: (run / "spectrograms.h5").unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_torn_or_lost_file_is_told_by_verify_and_made_again_by_the_next_run(
+    bench: Bench, copy: Path, damage: str
+) -> None:
+    DAMAGES[damage](copy)
+    told = spectro_mpi("verify", copy)
+    assert told.code == 1
+    assert damage.partition("-")[0] in told.out.replace("spectrograms", "links")
+    assert "Traceback" not in told.err
+    assert "Traceback" not in spectro_mpi("status", copy).err
+    done = bench.run(copy.name)
+    assert done.code == 3, done.err
+    bench.same_as_whole(copy.name)
+    assert progress(copy)["completed"] == progress(bench.whole)["completed"]
+    assert progress(copy)["errors"] == progress(bench.whole)["errors"]
+    assert spectro_mpi("verify", copy).code == 0
+    if damage.endswith(("truncated", "blank")) and not damage.startswith("links"):
+        assert list(copy.rglob("*.damaged"))
+        assert ".damaged" in done.out
+        assert ".damaged" in (copy / "logs" / "rank-0000.log").read_text()
+
+
+def test_the_items_of_a_lost_progress_are_taken_from_the_store(bench: Bench, copy: Path) -> None:
+    (copy / "progress.json").unlink()
+    shards = sorted((copy / "data").iterdir())
+    done = bench.run(copy.name)
+    assert "are taken in" in done.out
+    bench.same_as_whole(copy.name)
+    # The whole items stay where they are; only those that had failed in part are reduced again.
+    whole = set(progress(copy)["completed"]["reduce"])
+    kept = {
+        item for item, shard in progress(copy)["shards"].items() if copy / "data" / shard in shards
+    }
+    assert whole <= kept
+
+
+def test_a_journal_damaged_in_the_middle_costs_no_more_than_its_lines(
+    bench: Bench, copy: Path
+) -> None:
+    state = progress(copy)
+    lines = [
+        {"note": {"items_total": 12}},
+        *(
+            {"phase": "reduce", "items": [item], "failures": {}, "shard": shard, "held": [item]}
+            for item, shard in state["shards"].items()
+            if item in state["completed"]["reduce"]
+        ),
+    ]
+    words = [json.dumps(line).encode() for line in lines]
+    words[2] = b'{"phase": "redu\x00\x00\x00'
+    (copy / "progress.json").unlink()
+    (copy / "progress.journal").write_bytes(b"\n".join(words) + b"\n")
+    assert "line 3 of" in spectro_mpi("verify", copy).out
+    assert bench.run(copy.name).code == 3
+    bench.same_as_whole(copy.name)
+    assert (copy / "progress.journal.damaged").exists()
+    assert spectro_mpi("verify", copy).code == 0
+
+
+def test_what_cannot_be_read_of_a_shard_while_figures_are_drawn_is_reduced_again(
+    bench: Bench, copy: Path
+) -> None:
+    import h5py
+
+    shard = shard_of(copy)
+    with h5py.File(shard, "r+") as file:
+        del file["13312/ees/time"]  # opens as if nothing were the matter
+    state = progress(copy)
+    state["completed"]["plot"].remove("13312")  # type: ignore[attr-defined]
+    (copy / "progress.json").write_text(json.dumps(state))
+    for path in (copy / "plots").rglob("13312_*.png"):
+        path.unlink()
+    assert "does not read" in spectro_mpi("verify", copy).out
+    assert bench.run(copy.name).code == 3
+    bench.same_as_whole(copy.name)
+    assert spectro_mpi("verify", copy).code == 0
+    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
+    bench.run(copy.name)
+    assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "flipped", "other item's", "no text"])
+def test_verify_finds_a_figure_that_is_not_right_and_repair_has_it_drawn_again(
+    bench: Bench, copy: Path, damage: str
+) -> None:
+    path = figure_of(copy)
+    content = bytearray(path.read_bytes())
+    if damage == "missing":
+        path.unlink()
+    elif damage == "truncated":
+        truncate(path)
+    elif damage == "flipped":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == "no text":
+        path.write_bytes(content.replace(b"tEXtspectro-mpi", b"tEXtspectro-mpo"))
+    else:
+        shutil.copy(figure_of(copy, "13313"), path)
+    told = spectro_mpi("verify", copy)
+    assert told.code == 1
+    assert str(path) in told.out
+    assert len(told.out.splitlines()) == 2
+    assert spectro_mpi("verify", copy, "--repair").code == 1
+    assert "13312" not in progress(copy)["completed"]["plot"]
+    assert bench.run(copy.name).code == 3
+    bench.same_as_whole(copy.name)
+    assert spectro_mpi("verify", copy).code == 0
+
+
+def test_verify_finds_what_was_left_half_written_and_repair_removes_it(copy: Path) -> None:
+    left = [copy / "data/shard-00099.h5.part", figure_of(copy).with_suffix(".png.part")]
+    for path in left:
+        path.touch()
+    told = spectro_mpi("verify", copy)
+    assert told.code == 1
+    assert all(f"{path}: was left half-written" in told.out for path in left)
+    spectro_mpi("verify", copy, "--repair")
+    assert spectro_mpi("verify", copy).code == 0
+
+
+def test_repair_of_a_shard_sets_it_aside_and_the_next_run_makes_its_items_again(
+    bench: Bench, copy: Path
+) -> None:
+    shard = shard_of(copy)
+    content = bytearray(shard.read_bytes())
+    content[2000:6000] = bytes(4000)  # opens, but what is in it is not all there
+    shard.write_bytes(content)
+    assert spectro_mpi("verify", copy).code == 1
+    spectro_mpi("verify", copy, "--repair")
+    assert shard.with_name(shard.name + ".damaged").exists()
+    assert "13312" not in progress(copy)["shards"]
+    assert bench.run(copy.name).code == 3
+    bench.same_as_whole(copy.name)
+    assert spectro_mpi("verify", copy).code == 0
+
+
+def test_a_shard_that_was_finished_but_not_noted_is_taken_in_or_removed(
+    bench: Bench, copy: Path
+) -> None:
+    # As a run leaves it that is killed between the shard's rename and the journal's line.
+    state = progress(copy)
+    shard = state["shards"]["13312"]
+    held = [item for item, name in state["shards"].items() if name == shard]
+    for item in held:
+        del state["shards"][item]
+        state["errors"].pop(item, None)
+        for listed in state["completed"].values():
+            if item in listed:
+                listed.remove(item)  # type: ignore[attr-defined]
+    (copy / "progress.json").write_text(json.dumps(state))
+    done = bench.run(copy.name)
+    assert f"{shard}: was finished but not noted" in done.out
+    assert progress(copy)["shards"]["13312"] == shard
+    bench.same_as_whole(copy.name)
+    # And one that holds nothing that is not elsewhere.
+    other = copy / "data/shard-00098.h5"
+    shutil.copy(copy / "data" / shard, other)
+    assert "is not named in the progress" in spectro_mpi("verify", copy).out
+    bench.run(copy.name)
+    assert not other.exists()
+    assert spectro_mpi("verify", copy).code == 0
