@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: makes .venv in the project's folder and installs into it.
 # Wants nothing but Python 3.10 or newer with pip; MPI comes from PyPI.
 

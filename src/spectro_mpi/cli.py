@@ -8,11 +8,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spectro_mpi.errors import UserError
 
+if TYPE_CHECKING:
+    from spectro_mpi.config import Config
+
+_WATCH_SECONDS = 5
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -49,6 +55,7 @@ def _run(arguments: argparse.Namespace) -> int:
             retry=arguments.retry,
             only=arguments.only or "",
             progress=arguments.progress,
+            walltime=arguments.walltime,
         )
     )
 
@@ -60,22 +67,43 @@ def _assets(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace) -> int:
     from spectro_mpi.config import load_config
+    from spectro_mpi.costs import jobs_of, load_constants
+    from spectro_mpi.instruments.cdf import has_fast_reader
     from spectro_mpi.inventory import take_inventory
-    from spectro_mpi.summary import print_inventory, print_stacks
+    from spectro_mpi.simulate import knee, simulate
+    from spectro_mpi.summary import print_inventory, print_knee, print_simulated, print_stacks
 
     config = load_config(arguments.config, tuple(arguments.set))
+    constants = load_constants(arguments.constants)
     inventory = take_inventory(config)
     print_inventory(config, inventory)
+    jobs = jobs_of(inventory.items, config, constants, has_fast_reader())
+    alone = simulate(jobs, config, constants, 3, arguments.cores)
     for ranks in arguments.ranks:
         print_stacks(inventory, ranks)
+        print_simulated(simulate(jobs, config, constants, ranks, arguments.cores), alone)
+    print_knee(knee(jobs, config, constants, alone, arguments.cores), constants)
     return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.verify import verify
+
+    return verify(arguments.run_dir, arguments.repair)
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from spectro_mpi.status import print_status, read_status
+    from spectro_mpi.status import as_json, as_text, read_status
 
-    print_status(read_status(arguments.run_dir), as_json=arguments.json)
-    return 0
+    while True:
+        status = read_status(arguments.run_dir)
+        if arguments.json:
+            print(as_json(status), flush=True)
+        else:
+            print(as_text(status, arguments.workers), flush=True)
+        if not arguments.watch or status.state in ("finished", "stopped", "dead"):
+            return 0
+        time.sleep(_WATCH_SECONDS)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -102,11 +130,99 @@ def _demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _submit(arguments: argparse.Namespace) -> int:
+    from spectro_mpi import slurm
+    from spectro_mpi.config import load_config
+    from spectro_mpi.run import claim_directory
+
+    config = load_config(arguments.config, tuple(arguments.set))
+    ranks = _ranks_wanted(arguments.ranks, config)
+    if arguments.dry_run:
+        for name, script in slurm.scripts_of(config, ranks).items():
+            print(f"# {name}\n{script}")
+        return 0
+    claim_directory(config)
+    if arguments.local:
+        started = slurm.start_locally(config, ranks)
+        print(f"mpirun with {ranks} ranks is started, process {started.local}")
+    else:
+        jobs = slurm.submit(config, ranks)
+        print(f"submitted with {ranks} ranks: job {jobs.pregenerate} (assets), then {jobs.run}")
+    print(f"watch:  spectro-mpi status {config.run_dir}")
+    print(f"stop:   spectro-mpi cancel {config.run_dir}")
+    return 0
+
+
+def _ranks_wanted(word: str, config: Config) -> int:
+    """The number of ranks to start: as told, as set, or as `plan` finds worth asking for."""
+    if word.isdecimal() and int(word):
+        return int(word)
+    if word != "auto":
+        raise UserError(f'--ranks {word}: a number of ranks, or "auto", is wanted')
+    if config.slurm.ntasks:
+        return config.slurm.ntasks
+    from spectro_mpi.costs import jobs_of, load_constants
+    from spectro_mpi.instruments.cdf import has_fast_reader
+    from spectro_mpi.inventory import take_inventory
+    from spectro_mpi.simulate import knee, simulate
+
+    constants = load_constants(None)
+    jobs = jobs_of(take_inventory(config).items, config, constants, has_fast_reader())
+    return knee(jobs, config, constants, simulate(jobs, config, constants, 3, None), None).ranks
+
+
+def _cancel(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.status import cancel
+
+    for line in cancel(arguments.run_dir, arguments.now):
+        print(line)
+    return 0
+
+
+def _join(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.config import load_config
+    from spectro_mpi.join import join
+
+    config = load_config(arguments.config, tuple(arguments.set))
+    items = join(config, arguments.parts)
+    print(f"{config.run_dir}: {items} items of {len(arguments.parts)} runs; draw them with")
+    print(f"  spectro-mpi run {arguments.config}")
+    return 0
+
+
+def _walltime(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--walltime",
+        type=_wall,
+        default="",
+        metavar="T",
+        help="stop in time before this is over (minutes, HH:MM:SS, D-HH); default: as Slurm says",
+    )
+
+
+def _wall(word: str) -> str:
+    from spectro_mpi.slurm import seconds_of
+
+    try:
+        if word:  # argparse asks about the default, too
+            seconds_of(word)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return word
+
+
 def _ranks(word: str) -> list[int]:
     ranks = [int(part) for part in word.split(",")]
     if min(ranks) < 1:
         raise argparse.ArgumentTypeError("numbers of ranks start at 1")
     return ranks
+
+
+def _cores(word: str) -> int:
+    cores = int(word)
+    if cores < 1:
+        raise argparse.ArgumentTypeError("at least one core is wanted")
+    return cores
 
 
 def _count(word: str) -> int:
@@ -144,6 +260,7 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
     run.add_argument("--fresh", action="store_true", help="start over: removes earlier output")
     run.add_argument("--retry", action="store_true", help="try failed items again")
     run.add_argument("--only", choices=("reduce", "plot"), help="just this phase")
+    _walltime(run)
     run.add_argument(
         "--no-progress", dest="progress", action="store_false", help="no progress display"
     )
@@ -157,6 +274,7 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
         "with or without mpirun; `run` uses what is there.",
     )
     _settings(assets, optional=False)
+    _walltime(assets)
     assets.add_argument(
         "--no-progress", dest="progress", action="store_false", help="no progress display"
     )
@@ -164,8 +282,9 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
 
     plan = commands.add_parser(
         "plan",
-        help="what a run would do, and how evenly so many ranks would share it",
-        description="Items, bytes, and the loads of the workers' stacks. Needs no MPI.",
+        help="what a run would do, how long it would take, and how many ranks are worth it",
+        description="Items, bytes, the loads of the workers' stacks, and a simulation of the run "
+        "with measured costs. Needs no MPI.",
     )
     _settings(plan, optional=False)
     plan.add_argument(
@@ -174,6 +293,18 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
         default=[4, 16, 64],
         metavar="N,N,…",
         help="numbers of MPI ranks to plan for (default 4,16,64)",
+    )
+    plan.add_argument(
+        "--cores",
+        type=_cores,
+        metavar="C",
+        help="cores that all ranks share (default: one each)",
+    )
+    plan.add_argument(
+        "--constants",
+        type=Path,
+        metavar="FILE",
+        help="costs measured on your machine by benchmarks/constants.py",
     )
     plan.set_defaults(call=_plan)
 
@@ -184,7 +315,63 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
     )
     status.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     status.add_argument("--json", action="store_true", help="as JSON")
+    status.add_argument("--workers", action="store_true", help="a line for each worker, too")
+    status.add_argument(
+        "--watch", action="store_true", help="again every few seconds until it ends"
+    )
     status.set_defaults(call=_status)
+
+    verify = commands.add_parser(
+        "verify",
+        help="read all of a run's output and say what is wrong",
+        description="Hold progress against files; open every shard and every figure. Exit codes: "
+        "0 all is as it should be; 1 something was wrong.",
+    )
+    verify.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    verify.add_argument(
+        "--repair", action="store_true", help="have what is concerned done again by the next run"
+    )
+    verify.set_defaults(call=_verify)
+
+    submit = commands.add_parser(
+        "submit",
+        help="submit a run to Slurm, or start it here detached",
+        description="Write job scripts for the run into its directory and submit them: assets "
+        "first, then the run, which goes back into the queue until it is done.",
+    )
+    _settings(submit, optional=False)
+    submit.add_argument(
+        "--ranks",
+        default="auto",
+        metavar="N",
+        help="MPI ranks; auto (default): slurm.ntasks, or what `plan` finds worth asking for",
+    )
+    submit.add_argument("--dry-run", action="store_true", help="print the scripts, submit nothing")
+    submit.add_argument(
+        "--local", action="store_true", help="start mpirun on this machine instead, detached"
+    )
+    submit.set_defaults(call=_submit)
+
+    cancel = commands.add_parser(
+        "cancel",
+        help="stop a run: cleanly, or at once",
+        description="Ask a run, wherever it is, to finish what it has in hand and stop.",
+    )
+    cancel.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    cancel.add_argument(
+        "--now", action="store_true", help="end its jobs and processes, named first, at once"
+    )
+    cancel.set_defaults(call=_cancel)
+
+    join = commands.add_parser(
+        "join",
+        help="make one run directory of several with disjoint shares of the items",
+        description="Join run directories made with select.share (jobs/array.sbatch) into that "
+        "of CONFIG; `run` then draws the figures, on axes common to all.",
+    )
+    _settings(join, optional=False)
+    join.add_argument("parts", type=Path, nargs="+", metavar="RUN_DIR")
+    join.set_defaults(call=_join)
 
     demo = commands.add_parser(
         "demo",

@@ -14,6 +14,7 @@ from spectro_mpi.atomic import write_atomic
 from spectro_mpi.config import Config, Select
 from spectro_mpi.errors import UserError
 from spectro_mpi.instruments import fast_esa
+from spectro_mpi.schedule import snake
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,9 @@ def take_inventory(config: Config) -> Inventory:
         if key not in best or rank > (best[key][0].version, best[key][0].start):
             best[key] = (name, InputPath(name.instrument, path, size, name.version))
     items = _items(best.values(), config.select.instruments)
+    which, count = config.select.share_of
+    if count > 1:
+        items = tuple(sorted(snake(items, count)[which].items, key=lambda item: item.order))
     if not items:
         raise UserError(
             f'input = "{root}" holds no FAST ESA level-2 file that [select] lets through '

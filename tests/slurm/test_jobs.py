@@ -1,0 +1,72 @@
+"""The scripts of `jobs/` are sound, and the array's shares join to the single run."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import spectro_mpi
+from tests.slurm.cluster import Cluster
+from tests.slurm.test_submit import wait_for
+from tests.test_run import same_output
+
+SCRIPTS = sorted((Path(__file__).parents[2] / "jobs").glob("*.sbatch"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_parse_and_pass_shellcheck(script: Path) -> None:
+    subprocess.run(["bash", "-n", script], check=True)
+    if shutil.which("shellcheck") is None:
+        pytest.skip("shellcheck is not installed")
+    subprocess.run(["shellcheck", script], check=True)
+
+
+def test_four_shares_joined_equal_the_single_run(data: Path, alone: Path) -> None:
+    folder = alone.parent
+    parts = []
+    for share in range(1, 5):
+        run_id = f"part-{share}"
+        done = spectro_mpi(
+            "run",
+            data,
+            "--only",
+            "reduce",
+            "-s",
+            f"run_id={run_id}",
+            "-s",
+            f"select.share={share}/4",
+        )
+        assert done.code == 0, done.err
+        parts.append(folder / run_id)
+    assert spectro_mpi("join", data, *parts, "-s", "run_id=joined").code == 0
+    again = spectro_mpi("join", data, *parts, "-s", "run_id=joined")
+    assert again.code == 2
+    assert "the run directory itself has too" in again.err
+    assert spectro_mpi("run", data, "-s", "run_id=joined", ranks=3).code == 0
+    same_output(alone, folder / "joined")
+
+
+def test_the_array_script_makes_the_shares(
+    slurm: Cluster,
+    data: Path,
+    alone: Path,
+) -> None:
+    script = Path(__file__).parents[2] / "jobs" / "array.sbatch"
+    job = slurm(
+        "sbatch", "--parsable", "--array=1-4", "--ntasks=3", script, data, "arr", cwd=alone.parent
+    ).strip()
+    for share in range(1, 5):
+        wait_for(slurm, f"{job}_{share}", "COMPLETED")
+    parts = [alone.parent / f"arr-{share}" for share in range(1, 5)]
+    assert spectro_mpi("join", data, *parts, "-s", "run_id=arr").code == 0
+    assert spectro_mpi("run", data, "-s", "run_id=arr", ranks=3).code == 0
+    same_output(alone, alone.parent / "arr")
+
+
+def test_parts_of_other_settings_are_refused(data: Path, alone: Path) -> None:
+    other = spectro_mpi("join", data, alone, "-s", "run_id=other", "-s", "data.quantity=eflux")
+    assert other.code == 2
+    assert "other settings of data.quantity" in other.err
