@@ -297,7 +297,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         import tomli as tomllib
     try:
         with path.open("rb") as file:
-            return tomllib.load(file)
+            table: dict[str, Any] = tomllib.load(file)
+            return table
     except FileNotFoundError:
         raise SettingsError(
             f"{path}: there is no such settings file; "
