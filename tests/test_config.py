@@ -78,6 +78,8 @@ def test_overrides_are_toml_and_bare_words_are_strings(tmp_path: Path) -> None:
     assert config.select.orbit_ranges == ((13312, 13314),)
     single = load_config(tmp_path / "s.toml", ("select.orbits=13312",))
     assert single.select.orbit_ranges == ((13312, 13312),)
+    quoted = load_config(tmp_path / "s.toml", ('axes."ees.upgoing".z_max=7.5',))
+    assert quoted.axes["ees.upgoing"].z_max == 7.5
     for wrong in ("plot.dpi", "=3", "run_id.x=3"):
         with pytest.raises(SettingsError):
             load_config(tmp_path / "s.toml", (wrong,))

@@ -125,6 +125,16 @@ def test_limits_are_rounded_outward_and_overridden_by_settings() -> None:
     assert given_limits(flat, axes, "ees", "upgoing", scales, "own") == Limits(7.77, 820, 1, 11)
 
 
+def test_an_end_set_beyond_the_other_moves_the_other() -> None:
+    ends = {"y_min": 10.0, "y_max": 30000.0, "z_min": 1.0, "z_max": 100.0}
+    flat = {f"ees_log_log_{end}": value for end, value in ends.items()}
+    scales: ScalePair = ("log", "log")
+    axes = {"ees": Axes(y_min=50000.0, z_max=0.5)}
+    assert given_limits(flat, axes, "ees", "all", scales, "own") == Limits(50000, 5e5, 0.05, 0.5)
+    axes = {"ees.all": Axes(z_max=7.0)}
+    assert given_limits(flat, axes, "ees", "all", scales, "own") == Limits(10, 30000, 1, 7)
+
+
 def test_raw_limits_are_the_rows_own() -> None:
     one = spectrogram(3)
     low, high = np.percentile(pooled([one], 1), [1, 99])

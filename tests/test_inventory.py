@@ -72,6 +72,7 @@ def test_links_are_followed_and_circles_are_not(tmp_path: Path) -> None:
     (tmp_path / "input").mkdir()
     (tmp_path / "input" / "data").symlink_to(tmp_path / "archive")
     (tmp_path / "archive" / "circle").symlink_to(tmp_path / "input")
+    (tmp_path / "archive" / "itself.cdf").symlink_to(tmp_path / "archive" / "itself.cdf")
     assert len(take_inventory(Config(input=str(tmp_path / "input"))).items) == 1
 
 

@@ -221,6 +221,9 @@ def test_changed_settings_are_refused_by_name_and_fresh_starts_over(
     assert refused.code == 2
     assert "data.quantity, plot.dpi" in refused.err
     assert "flush_batch_size" not in refused.err
+    for mistake in ('select.instruments=["ees"]', "plot.events=none.csv"):
+        fresh = ("--fresh",) if "events" in mistake else ()
+        assert spectro_mpi("run", settings, *few, "-s", mistake, *fresh).code == 2
     assert "Traceback" not in refused.err
     assert snapshot(run_dir) == before
     assert spectro_mpi("run", settings, *few, *changed, "--fresh").code == 0
@@ -351,6 +354,9 @@ def test_progress_is_told_in_lines_where_there_is_no_terminal(settings: Path) ->
         (["run", "SETTINGS", "-s", "select.orbits=1-2"], "[select] lets through"),
         (["run", "SETTINGS", "-s", "plot.events=none.csv"], "cannot be read"),
         (["run", "SETTINGS", "-s", "plot.colormap=jett"], "jett"),
+        (["run", "SETTINGS", "--only", "plot"], "nothing is reduced yet"),
+        (["plan", "SETTINGS", "-s", "plot.colormap=jett"], "jett"),
+        (["plan", "SETTINGS", "-s", "plot.events=none.csv"], "cannot be read"),
         (["status", "."], "is not a run directory"),
         (["plan", "none.toml"], "there is no such settings file"),
     ],

@@ -68,12 +68,16 @@ def _assets(arguments: argparse.Namespace) -> int:
 def _plan(arguments: argparse.Namespace) -> int:
     from spectro_mpi.config import load_config
     from spectro_mpi.costs import jobs_of, load_constants
+    from spectro_mpi.draw import check_colormap
     from spectro_mpi.instruments.cdf import has_fast_reader
     from spectro_mpi.inventory import take_inventory
+    from spectro_mpi.run import marks_of
     from spectro_mpi.simulate import knee, simulate
     from spectro_mpi.summary import print_inventory, print_knee, print_simulated, print_stacks
 
     config = load_config(arguments.config, tuple(arguments.set))
+    check_colormap(config.plot.colormap)
+    marks_of(config)
     constants = load_constants(arguments.constants)
     inventory = take_inventory(config)
     print_inventory(config, inventory)

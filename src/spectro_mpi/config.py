@@ -318,9 +318,14 @@ def _apply_override(table: dict[str, Any], override: str) -> None:
     else:
         import tomli as tomllib
     key, equals, value = override.partition("=")
-    parts = [part.strip() for part in key.split(".")]
-    if not equals or not all(parts):
-        raise SettingsError(f"-s {override}: is not of the form key=value, as in plot.dpi=100")
+    try:
+        if not equals:
+            raise ValueError
+        parts = _path_of(tomllib.loads(f"{key} = 0"))
+    except ValueError:
+        raise SettingsError(
+            f"-s {override}: is not of the form key=value, as in plot.dpi=100"
+        ) from None
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -331,6 +336,16 @@ def _apply_override(table: dict[str, Any], override: str) -> None:
         if not isinstance(table, dict):
             raise SettingsError(f"-s {override}: {part} is a value, not a table")
     table[parts[-1]] = parsed
+
+
+def _path_of(table: dict[str, Any]) -> list[str]:
+    """The key of a table of tables of one value, part by part."""
+    path = []
+    value: Any = table
+    while isinstance(value, dict):
+        ((key, value),) = value.items()
+        path.append(key)
+    return path
 
 
 def _validate(table: dict[str, Any], mistakes: list[str]) -> Config | None:

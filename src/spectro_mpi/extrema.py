@@ -163,16 +163,26 @@ def given_limits(
     own = category_limits == "own" and category != WHOLE
     name = f"{instrument}-{category}" if own else instrument
     ends = ("y_min", "y_max", "z_min", "z_max")
-    values = {}
+    values: dict[str, float] = {}
+    fixed: set[str] = set()
     for end in ends:
         value = extrema.get(f"{name}_{scales[0]}_{scales[1]}_{end}")
         if value is not None:
             values[end] = _outward(value, end)
-        for override in [instrument] + ([f"{instrument}.{category}"] if own else []):
+        for override in (instrument, f"{instrument}.{category}"):
             configured = getattr(axes.get(override), end, None)
             if configured is not None:
                 values[end] = float(configured)
-    return Limits(**values) if len(values) == len(ends) else None
+                fixed.add(end)
+    if len(values) < len(ends):
+        return None
+    for low, high in (("y_min", "y_max"), ("z_min", "z_max")):
+        # One end set beyond the other, which was found: that one gives way, by a decade.
+        if values[low] >= values[high] and low in fixed and high not in fixed:
+            values[high] = 10 * values[low]
+        elif values[low] >= values[high] and high in fixed and low not in fixed:
+            values[low] = values[high] / 10
+    return Limits(**values)
 
 
 def raw_limits(

@@ -186,7 +186,11 @@ def _cdf_files(root: Path) -> Iterator[tuple[str, int]]:
         except OSError as error:
             raise UserError(f"{folder}: cannot be searched: {error.strerror}") from None
         for entry in entries:
-            if entry.is_dir():
+            try:
+                is_folder = entry.is_dir()
+            except OSError:
+                continue  # a link that leads round to itself
+            if is_folder:
                 pending.append(entry.path)
             elif entry.name.lower().endswith(".cdf"):
                 try:

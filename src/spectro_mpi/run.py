@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from spectro_mpi.atomic import DAMAGED, sync_directory, write_atomic
+from spectro_mpi.atomic import DAMAGED, SUFFIX, sync_directory, write_atomic
 from spectro_mpi.config import Config, differing_keys, load_config
 from spectro_mpi.errors import Failure, RunError, UserError
 from spectro_mpi.events import Marks, read_marks
@@ -47,7 +47,16 @@ _PRODUCED = (
 )
 """What a run makes in its directory, and `--fresh` takes away; the settings last."""
 
-_FREE_TO_CHANGE = ("run.", "select.", "slurm.", "output", "run_id")
+_FREE_TO_CHANGE = (
+    "run.",
+    "select.orbits",
+    "select.skip",
+    "select.share",
+    "data.chunk_records",
+    "slurm.",
+    "output",
+    "run_id",
+)
 """Settings that change nothing that was produced already."""
 
 
@@ -139,7 +148,8 @@ def claim_directory(config: Config) -> None:
         ) from None
     known = {*_PRODUCED, STOP, JOBS, LIVE}
     if CONFIG not in strangers and any(
-        name not in known and not name.startswith("run.lock") for name in strangers
+        name not in known and not name.startswith("run.lock") and not name.endswith(SUFFIX)
+        for name in strangers
     ):
         raise UserError(
             f"{run_dir} exists and is not a run directory; choose another run_id or output"
@@ -168,9 +178,15 @@ def plan_run(
     extrema_stale = not (config.run_dir / EXTREMA).exists() or progress.extrema_basis != basis
     if reduce or extrema_stale:
         reduce += [task for task in restore_tasks(items, progress) if task.item.id not in redone]
-    events = config.plot.events
-    marks = read_marks(Path(events)) if events else {}
+    if only == "plot" and not progress.shards:
+        raise UserError(f"{config.run_dir}: nothing is reduced yet; run without --only plot first")
+    marks = marks_of(config)
     return RunPlan(retried, reduce, "plot" in phases, only == "assets", progress, items, marks)
+
+
+def marks_of(config: Config) -> Marks:
+    """The marked events of a run. Raises `SettingsError`."""
+    return read_marks(Path(config.plot.events)) if config.plot.events else {}
 
 
 def restore_tasks(items: Mapping[str, Item], progress: Progress) -> list[Task]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from spectro_mpi.config import Config
 from spectro_mpi.costs import Constants
 from spectro_mpi.inventory import Inventory, item_order
@@ -24,11 +26,8 @@ def print_inventory(config: Config, inventory: Inventory) -> None:
     print(f"{config.input}: {len(inventory.items)} items, {files} files, {size / 1e6:.1f} MB")
     if inventory.superseded:
         print(f"  {inventory.superseded} files left out: a higher version is there")
-    if inventory.unknown:
-        more = "" if len(inventory.unknown) == 1 else f" and {len(inventory.unknown) - 1} more"
-        print(f"  ignored, name does not parse: {inventory.unknown[0]}{more}")
-    for path in inventory.empty_files[:_LISTED]:
-        print(f"  empty file: {path}")
+    _list("ignored, name does not parse", inventory.unknown)
+    _list("empty file", inventory.empty_files)
 
 
 def print_stacks(inventory: Inventory, ranks: int) -> None:
@@ -76,6 +75,13 @@ def duration(seconds: float) -> str:
     if minutes < 100:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _list(what: str, paths: Sequence[str]) -> None:
+    for path in paths[:_LISTED]:
+        print(f"  {what}: {path}")
+    if len(paths) > _LISTED:
+        print(f"  … and {len(paths) - _LISTED} more")
 
 
 def exit_code(progress: Progress, stopped_by: str) -> int:

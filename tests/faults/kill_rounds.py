@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import random
 import signal
@@ -17,19 +16,18 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from spectro_mpi.demo import write_demo
-from spectro_mpi.progress import PHASES, load_progress
+from spectro_mpi.progress import load_progress
 from tests.faults.runs import Bench, Started, processes_of
 
 _RANKS = 3
 _FLUSH = 2
-_WORKERS = 1
-_IN_FLIGHT = _WORKERS
-"""Items computed at one instant."""
+_ON_THE_WAY_SECONDS = 1.0
+"""A result that is not on disk so long after it was computed is not in flight any more."""
 
 
 @dataclass
@@ -44,9 +42,13 @@ class Counts:
     done_again: int = 0
     """Items computed again after a kill although they had been computed before."""
     beyond_promise: int = 0
-    """Of those, what is more than flush_batch_size − 1 and those in flight, a kill."""
+    """Of those, what is more than flush_batch_size − 1 a kill and was not in flight."""
     lost_though_complete: int = 0
     """Items that progress called complete and a later run computed again."""
+    instants: list[float] = field(default_factory=list)
+    """Of the kills, s since 1970."""
+    began: float = 0.0
+    """When the latest run did."""
 
     def __str__(self) -> str:
         killed = ", ".join(f"{what} {count}" for what, count in sorted(self.killed.items()))
@@ -84,11 +86,11 @@ def _round(bench: Bench, name: str, chance: random.Random, counts: Counts, longe
     """One run, killed after a while; whether it was done before."""
     run = bench.start(name, "-s", "run.log_flush_batch_size=1", "--no-progress")
     counts.runs += 1
+    counts.began = time.time()
     what = chance.choice(("launcher", "coordinator", "worker", "writer", "all"))
-    began = time.time()
     # Once it has begun: nearly all instants lie in the work then, and not in the imports.
     with contextlib.suppress(AssertionError):
-        run.wait_for(partial(_has_begun, run.run_dir, began))
+        run.wait_for(partial(_has_begun, run.run_dir, counts.began))
     with contextlib.suppress(subprocess.TimeoutExpired):
         run.launcher.wait(chance.uniform(0, longest))
     if run.launcher.poll() is not None:
@@ -103,6 +105,7 @@ def _round(bench: Bench, name: str, chance: random.Random, counts: Counts, longe
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
+    counts.instants.append(time.time())
     counts.kills += 1
     counts.killed[what] += 1
     run.end(20)
@@ -141,33 +144,32 @@ def _settled(run_dir: Path) -> dict[str, set[str]]:
 
 def _computed(run_dir: Path, settled: dict[str, set[str]], counts: Counts) -> int:
     """Count what the last run computed that an earlier one had; the logs tell of each item."""
-    mark = run_dir / "counted.json"
-    seen: dict[str, Any] = {"lines": 0, "done": {}}
-    if mark.exists():
-        seen = json.loads(mark.read_text())
-    lines = [
-        line
-        for path in sorted((run_dir / "logs").glob("rank-*.log"))
-        for line in path.read_text(errors="replace").splitlines()
-        if " INFO " in line and " done in " in line
-    ]
-    lines.sort()  # by time
-    computed: dict[str, list[str]] = {phase: [] for phase in PHASES}
-    for line in lines[seen["lines"] :]:
+    again: list[float] = []
+    done: dict[tuple[str, str], float] = {}
+    lines = [line for line in _lines(run_dir) if " INFO " in line and " done in " in line]
+    for line in lines:
         words = line.split()
         at = words.index("item")
-        computed[words[at + 2]].append(words[at + 1].rstrip(":"))
-    again = 0
-    for phase, items in computed.items():
-        before = set(seen["done"].get(phase, []))
-        again += len(before & set(items))
-        counts.lost_though_complete += len(settled[phase] & set(items))
-        seen["done"][phase] = sorted(before | set(items))
-    counts.done_again += again
-    counts.beyond_promise += max(0, again - (_FLUSH - 1 + _IN_FLIGHT))
-    seen["lines"] = len(lines)
-    mark.write_text(json.dumps(seen))
-    return again
+        task = (words[at + 2], words[at + 1].rstrip(":"))
+        finished = datetime.fromisoformat(line[:23].replace(",", ".")).timestamp()
+        if finished > counts.began:
+            if task in done:
+                again.append(done[task])
+            counts.lost_though_complete += task[1] in settled[task[0]]
+        done[task] = finished
+    by_kill: Counter[float] = Counter()
+    for finished in again:
+        killed = min(kill for kill in counts.instants if kill >= finished)
+        by_kill[killed] += killed - finished > _ON_THE_WAY_SECONDS
+    counts.done_again += len(again)
+    counts.beyond_promise += sum(max(0, waited - (_FLUSH - 1)) for waited in by_kill.values())
+    return len(again)
+
+
+def _lines(run_dir: Path) -> list[str]:
+    """Lines of all logs, by time."""
+    logs = sorted((run_dir / "logs").glob("rank-*.log"))
+    return sorted(line for log in logs for line in log.read_text(errors="replace").splitlines())
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -63,8 +63,9 @@ def stopped_cleanly(done: Finished, run_dir: Path, why: str) -> None:
     assert processes_of(run_dir, seconds=2) == []
 
 
-@pytest.mark.parametrize("kilobytes", [40, 700, 2100, 4200])
-@pytest.mark.parametrize("ranks", [1, 3])
+@pytest.mark.parametrize(
+    ("kilobytes", "ranks"), [(40, 3), (700, 3), (2100, 1), (2100, 3), (4200, 3)]
+)
 def test_a_full_disk_stops_the_run_and_it_goes_on_when_there_is_room(
     bench: Bench, disk: Disk, kilobytes: int, ranks: int
 ) -> None:

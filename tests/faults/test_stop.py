@@ -50,7 +50,7 @@ def test_before_a_known_end_of_the_job_the_items_in_hand_are_dropped(
     bench: Bench, tmp_path: Path
 ) -> None:
     environment = plant(tmp_path, {"13313": "sleeps"})
-    environment["SLURM_JOB_END_TIME"] = str(int(time.time()) + 25)
+    environment |= {"SLURM_JOB_ID": "1", "SLURM_JOB_END_TIME": str(int(time.time()) + 25)}
     run = bench.start("end-of-job", env=environment)
     began = time.monotonic()
     assert run.end(20).code == 75

@@ -42,12 +42,14 @@ class Found:
     def __str__(self) -> str:
         counts = ", ".join(f"{what} {count}" for what, count in self.outcomes.most_common())
         return (
-            f"{sum(self.outcomes.values())} files: {counts}; slowest {self.slowest:.1f} s "
+            f"{sum(self.outcomes.values())} readings: {counts}; slowest {self.slowest:.1f} s "
             f"({self.longest_file}); beyond their limits: {', '.join(self.late) or 'none'}"
         )
 
 
-def fuzz(originals: Sequence[Path], folder: Path, files: int, seed: int) -> Found:
+def fuzz(
+    originals: Sequence[Path], folder: Path, files: int, seed: int, tell: bool = False
+) -> Found:
     """Spoil and read `files` files, each by both readers; raises if one has no outcome."""
     found = Found()
     run = Run(instrument_timeout_seconds=LIMIT_SECONDS, memory_limit_mb=_MEMORY_MB)
@@ -62,6 +64,8 @@ def fuzz(originals: Sequence[Path], folder: Path, files: int, seed: int) -> Foun
             for careful in (False, True):
                 _read(child, path, careful, f"{seed}/{number}", found)
             path.unlink()
+            if tell and (number + 1) % 500 == 0:
+                print(found, flush=True)
     finally:
         child.close()
     return found
@@ -95,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         demo = write_demo(Path(folder) / "demo", orbits=2, seed=1)
         originals = sorted(demo.directory.rglob("fa_esa_l2_*.cdf"))
-        print(fuzz(originals, Path(folder), arguments.files, arguments.seed))
+        print(fuzz(originals, Path(folder), arguments.files, arguments.seed, tell=True))
 
 
 if __name__ == "__main__":

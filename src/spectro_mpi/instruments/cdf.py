@@ -95,7 +95,7 @@ class CdflibReader:
         if facts.Var_Type == "rVariable":
             return tuple(
                 int(n)
-                for n, vary in zip(facts.Dim_Sizes, facts.Dim_Vary, strict=True)
+                for n, vary in zip(facts.Dim_Sizes, facts.Dim_Vary, strict=False)
                 if vary and n > 1
             )
         return tuple(int(size) for size in facts.Dim_Sizes)

@@ -33,7 +33,15 @@ from spectro_mpi.mpi.messages import Message, StopRequest, Trouble
 from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
 from spectro_mpi.mpi.worker import Worker
 from spectro_mpi.mpi.writer import Writer
-from spectro_mpi.run import INVENTORY, LOGS, RunPlan, claim_directory, plan_run, prepare
+from spectro_mpi.run import (
+    INVENTORY,
+    LOGS,
+    RunPlan,
+    claim_directory,
+    marks_of,
+    plan_run,
+    prepare,
+)
 from spectro_mpi.slurm import end_of_job, seconds_of
 from spectro_mpi.summary import print_inventory, print_summary
 
@@ -181,6 +189,7 @@ def _run(request: Request, comm: Any, rank: int, size: int) -> int:
         try:
             loaded = load_config(request.config, request.overrides)
             check_colormap(loaded.plot.colormap)
+            marks_of(loaded)  # what cannot be read is told before anything is touched
             config = loaded
         except UserError as error:
             code = _told(error)
