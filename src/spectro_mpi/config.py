@@ -137,6 +137,8 @@ class Run:
     isolation: Literal["process", "none"] = "process"
     memory_limit_mb: Annotated[int, Ge(0)] = 0
     """Of a compute process; 0: the cgroup's limit where there is one."""
+    sample_interval_seconds: Annotated[float, Ge(0)] = 5.0
+    """Between samples of load and memory; 0: none are taken."""
     install_signal_handlers: bool = True
     """Whether USR1, TERM and INT stop a run cleanly; false: they are the caller's."""
     schedule: Literal["balanced", "snake"] = "balanced"

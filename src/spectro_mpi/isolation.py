@@ -24,13 +24,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
+from spectro_mpi import activity
 from spectro_mpi.config import Run
 from spectro_mpi.errors import Failure, Reason, RunError
 from spectro_mpi.figures import sweep_figures
 from spectro_mpi.phases import Outcome, Phase, Report, Task, Workspace, boundary, make_phase
+from spectro_mpi.resources.sampler import Sampling
 
 log = logging.getLogger(__name__)
 
+_SPAWN = multiprocessing.get_context("spawn")
 _MEMORY_CHECK_SECONDS = 0.1
 _START_SECONDS = 300.0
 """A child that has not imported what it needs by then is replaced: file servers can be slow."""
@@ -68,8 +71,9 @@ class Executor(Protocol):
 class InlineExecutor:
     """Computes in the calling process, within `poll`."""
 
-    def __init__(self) -> None:
+    def __init__(self, sampling: Sampling | None = None) -> None:
         self.step = ""
+        self._sampling = sampling or Sampling()
         self._phase: Phase | None = None
         self._task: Task | None = None
 
@@ -90,6 +94,7 @@ class InlineExecutor:
 
     def _report(self, step: str) -> None:
         self.step = step
+        self._sampling.step(step)
 
 
 @dataclass
@@ -142,9 +147,14 @@ class ChildExecutor:
     comes back as an outcome with the failure that says so. Figures it was at are swept away.
     """
 
-    def __init__(self, settings: Run, memory_share: int = 0) -> None:
+    def __init__(
+        self, settings: Run, memory_share: int = 0, sampling: Sampling | None = None
+    ) -> None:
         """`memory_share`: bytes for child and rank together if the settings do not say; 0: any."""
         self.step = ""
+        self._sampling = sampling or Sampling()
+        self._shown = ctypes.c_ubyte() if sampling is None else _SPAWN.RawValue(ctypes.c_ubyte)
+        """Where the child shows what it is at."""
         self._settings = settings
         self._memory_share = memory_share
         self._deaths_at_start = 0
@@ -191,11 +201,11 @@ class ChildExecutor:
 
     def _start(self) -> None:
         _living.add(self)
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_child, args=(theirs,), daemon=True)
+        self._pipe, theirs = _SPAWN.Pipe()
+        self._process = _SPAWN.Process(target=_child, args=(theirs, self._shown), daemon=True)
         self._process.start()
         theirs.close()
+        self._sampling.child(self.pid, self._shown)
         self._started = time.monotonic()
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -211,6 +221,7 @@ class ChildExecutor:
             self._deaths_at_start = 0
         elif isinstance(message, _Step):
             self.step, self._step_began = message.name, now
+            self._sampling.step(message.name)
         elif isinstance(message, _Log):
             logging.getLogger(message.name).log(message.level, message.message)
 
@@ -238,6 +249,7 @@ class ChildExecutor:
         """Says so if the child has more memory than it may."""
         limit = self._settings.memory_limit_mb
         resident = _resident_mb(self.pid)
+        self._sampling.memory(resident)
         if limit:
             return (
                 f"needed {resident:.0f} MB, memory_limit_mb = {limit}" if resident > limit else ""
@@ -272,6 +284,7 @@ class ChildExecutor:
         if self._task is not None and not self._task.careful:
             # Once more, and by the reader that does not crash: the reason is the file's, then.
             log.warning("item %s: the compute process ended %s; once more", self._task.item.id, how)
+            self._sampling.child_lost("killed", f"ended {how}; once more", self._limit_mb())
             self._task = replace(self._task, careful=True)
             self._start_again()
             return None
@@ -280,12 +293,18 @@ class ChildExecutor:
     def _replace(self, reason: Reason, told: str) -> Outcome | None:
         """Put a new child in place of the old one; the outcome of the task it had, if any."""
         task, self._task = self._task, None
-        self._start_again(task)
         if task is None:
+            self._start_again()
             return None
         message = f"{self.step or 'start'} of item {task.item.id} {told}"
         log.error("%s: %s", reason, message)
+        self._sampling.child_lost(reason, message, self._limit_mb())
+        self._start_again(task)
         return Outcome([Failure(self.step or "start", task.phase, reason, message)])
+
+    def _limit_mb(self) -> float:
+        """MB the child may have; 0: any."""
+        return self._settings.memory_limit_mb or self._memory_share / 2**20
 
     def _start_again(self, dropped: Task | None = None) -> None:
         """A new child, with the phase and any task of the old one; figures at hand are swept."""
@@ -342,8 +361,9 @@ def _receive(pipe: Connection, inbox: queue.SimpleQueue[Any]) -> None:
         inbox.put(_End())
 
 
-def _child(pipe: Connection) -> None:
+def _child(pipe: Connection, shown: Any) -> None:
     """The child's whole life: phases and tasks come in by the pipe, outcomes go out."""
+    activity.show_in(shown)
     _die_with_parent()
     _be_the_first_to_go()
     # Whether to stop, and when, is the parent's business.
@@ -379,9 +399,12 @@ def _compute(phase: Phase, task: Task, report: Report) -> Outcome:
         steps[:] = [step]
         report(step)
 
+    activity.start_counting()
     with boundary(failures, task.phase, "item"):
-        return phase.run(task, reported)
-    return Outcome([replace(failures[0], instrument=steps[0])])
+        outcome = phase.run(task, reported)
+        outcome.spent = activity.spent()
+        return outcome
+    return Outcome([replace(failures[0], instrument=steps[0])], spent=activity.spent())
 
 
 class _PipeHandler(logging.Handler):

@@ -19,6 +19,8 @@ from spectro_mpi.inventory import Inventory, Item, item_order
 from spectro_mpi.live import LIVE
 from spectro_mpi.phases import Task
 from spectro_mpi.progress import JOURNAL, PHASES, PROGRESS, Progress, load_progress
+from spectro_mpi.resources.archive import RESOURCES
+from spectro_mpi.resources.lines import FOLDER as RESOURCE_LINES
 from spectro_mpi.spectrogram import Spectrogram
 from spectro_mpi.store import DATA, LINKS, instruments_of, read_spectrogram, shards_of
 
@@ -42,7 +44,8 @@ _PRODUCED = (
     LOGS,
     ASSETS,
     "report",
-    "resources.h5",
+    RESOURCES,
+    RESOURCE_LINES,
     CONFIG,
 )
 """What a run makes in its directory, and `--fresh` takes away; the settings last."""

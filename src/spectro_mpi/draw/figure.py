@@ -15,6 +15,7 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
+from spectro_mpi.activity import doing
 from spectro_mpi.draw import layout as points
 from spectro_mpi.draw.assets import FrameFiles
 from spectro_mpi.draw.canvas import Canvas
@@ -77,7 +78,8 @@ class Painter:
             canvas, description = self.compose(content, style)
         text = json.dumps(description, allow_nan=False)
         rgb = palette_of(style.colormap).rgb
-        return encode_png(canvas.image, rgb, style.dpi, KEYWORD, text)
+        with doing("encode"):
+            return encode_png(canvas.image, rgb, style.dpi, KEYWORD, text)
 
     def compose(self, content: FigureContent, style: Style) -> tuple[Canvas, dict[str, Any]]:
         """The picture, in palette indices, valid until the next one; and its description."""

@@ -40,6 +40,7 @@ from spectro_mpi.mpi.messages import (
 from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.phases import Task, Workspace, is_of_store
 from spectro_mpi.progress import PHASES
+from spectro_mpi.resources.sampler import Sampling
 from spectro_mpi.run import STOP, RunPlan, extrema_basis, extrema_digest, read_extrema
 from spectro_mpi.schedule import Feeder, snake
 
@@ -77,6 +78,7 @@ class Coordinator:
         writer: int,
         display: Display,
         ends_at: float = math.inf,
+        sampling: Sampling | None = None,
     ) -> None:
         """`ends_at`: when everything must be done, by the monotonic clock."""
         self.finished = False
@@ -100,6 +102,7 @@ class Coordinator:
         self._writer = writer
         self._ends_at = ends_at
         self._display = display
+        self._sampling = sampling or Sampling()
         self._workspace = Workspace(
             config, config.run_dir, read_extrema(config.run_dir), plan.marks
         )
@@ -121,6 +124,11 @@ class Coordinator:
         self._then: Callable[[], None] = self._finish
         self._tallies: Tallies = {}
         self._partials = 0
+
+    @property
+    def ending(self) -> str:
+        """How the run has ended, in words."""
+        return self.trouble or (f"stopped: {self.stopped_by}" if self.stopped_by else "done")
 
     def start(self) -> None:
         """Send the first messages."""
@@ -193,6 +201,13 @@ class Coordinator:
             max(percents),
         )
         self._display.begin(phase, len(tasks))
+        self._sampling.plan(
+            phase,
+            [
+                (rank, len(stacks[place].items), stacks[place].size)
+                for rank, place in self._place.items()
+            ],
+        )
         self._phase_open = True
         for rank in self._place:
             self._tell_worker(rank, Begin(phase, self._workspace))

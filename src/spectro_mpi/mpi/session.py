@@ -13,7 +13,7 @@ import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +33,8 @@ from spectro_mpi.mpi.messages import Message, StopRequest, Trouble
 from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
 from spectro_mpi.mpi.worker import Worker
 from spectro_mpi.mpi.writer import Writer
+from spectro_mpi.resources import fold
+from spectro_mpi.resources.sampler import Sampler, Sampling, Station
 from spectro_mpi.run import (
     INVENTORY,
     LOGS,
@@ -118,6 +120,16 @@ def writer_of(size: int) -> int:
 def workers_of(size: int) -> range:
     """The workers' ranks among `size`."""
     return range(1, size - 1) if size > 2 else range(size - 1, size)
+
+
+def roles_of(rank: int, size: int) -> str:
+    """The names of a rank's roles, joined by +."""
+    held = {
+        "coordinator": rank == COORDINATOR,
+        "worker": rank in workers_of(size),
+        "writer": rank == writer_of(size),
+    }
+    return "+".join(name for name, is_held in held.items() if is_held)
 
 
 def run(request: Request) -> int:
@@ -220,8 +232,11 @@ def _run_config(
             wanted = comm.bcast(wanted, COORDINATOR)
         if wanted:
             transport: Transport = MpiTransport(comm) if size > 1 else QueueTransport()
-            share = share_of_limit(_ranks_on_node(comm, size))
-            code = _serve(transport, config, plan, lock, request, asked, share)
+            on_node, place = _ranks_on_node(comm, size)
+            station = Station(rank, size, roles_of(rank, size), place == 0)
+            share = share_of_limit(on_node)
+            code = _serve(transport, config, plan, lock, request, asked, station, share)
+            _keep_resources(comm, config, station)
     finally:
         if lock is not None:
             lock.release()
@@ -234,15 +249,29 @@ def _told(error: UserError) -> int:
     return error.exit_code
 
 
-def _ranks_on_node(comm: Any, size: int) -> int:
+def _ranks_on_node(comm: Any, size: int) -> tuple[int, int]:
+    """How many ranks are on this rank's node, and its place among them."""
     if size == 1:
-        return 1
+        return 1, 0
     from mpi4py import MPI
 
     node = comm.Split_type(MPI.COMM_TYPE_SHARED)
-    ranks: int = node.Get_size()
+    ranks, place = node.Get_size(), node.Get_rank()
     node.Free()
-    return ranks
+    return ranks, place
+
+
+def _keep_resources(comm: Any, config: Config, station: Station) -> None:
+    """When all ranks have written their last samples, take them into one file, under the lock."""
+    if station.size > 1:
+        comm.Barrier()
+    if station.rank == writer_of(station.size):
+        try:
+            fold(config.run_dir)
+        except OSError as error:
+            log.warning("the samples stay as they are: %s", error)
+    if station.size > 1:
+        comm.Barrier()
 
 
 def _prepare(request: Request, config: Config) -> tuple[RunPlan, RunLock]:
@@ -259,6 +288,7 @@ def _prepare(request: Request, config: Config) -> tuple[RunPlan, RunLock]:
             prepare(config, request.fresh)
             with closing(_rank_log(config, COORDINATOR)):
                 mended = mend(config, inventory)
+                fold(config.run_dir)  # what an execution that died has left
             if request.only == "assets":
                 save_inventory(kept, inventory, config)
         plan = plan_run(config, inventory, retry=request.retry, only=request.only)
@@ -280,6 +310,7 @@ def _serve(
     lock: RunLock | None,
     request: Request,
     asked: deque[int],
+    station: Station,
     memory_share: int,
 ) -> int:
     """Make this rank's roles and let them work until all are finished."""
@@ -289,28 +320,36 @@ def _serve(
     with writing(config.run_dir / LOGS):
         rank_log = _rank_log(config, rank)
     log.info("rank %d of %d, process %d", rank, size, os.getpid())
+    end = _time_to_drop(request.walltime) if plan is not None else math.inf
+    sampling = _sampling(config, station, end)
     if rank == writer_of(size):
-        roles.append(Writer(transport, config, config.run_dir, COORDINATOR))
+        roles.append(Writer(transport, config, config.run_dir, COORDINATOR, sampling))
     if rank in workers_of(size):
         isolated = config.run.isolation == "process"
-        executor = ChildExecutor(config.run, memory_share) if isolated else InlineExecutor()
-        roles.append(Worker(transport, executor, COORDINATOR, writer_of(size)))
-    end = math.inf
+        executor = (
+            ChildExecutor(config.run, memory_share, sampling)
+            if isolated
+            else InlineExecutor(sampling)
+        )
+        roles.append(Worker(transport, executor, COORDINATOR, writer_of(size), sampling))
     if plan is not None:
         display = Displays(
             make_display(request.progress, len(workers_of(size))), LiveFile(config.run_dir)
         )
-        end = _time_to_drop(request.walltime)
         coordinator = Coordinator(
-            transport, config, plan, workers_of(size), writer_of(size), display, end
+            transport, config, plan, workers_of(size), writer_of(size), display, end, sampling
         )
         roles.append(coordinator)
         coordinator.start()
+    ending = ""
     try:
         _loop(transport, roles, lock, Stops(asked, end), rank_log)
+        ending = coordinator.ending if coordinator is not None else "done"
     finally:
         for role in roles:
             role.close()
+        error = sys.exc_info()[1]
+        sampling.close(ending or f"{type(error).__name__}: {error}")
         rank_log.close()
     if coordinator is not None and coordinator.trouble:
         return _told(RunError(coordinator.trouble))
@@ -319,6 +358,16 @@ def _serve(
     if coordinator is None or plan is None:
         return 0
     return print_summary(config, plan.progress, coordinator.stopped_by)
+
+
+def _sampling(config: Config, station: Station, drop_at: float) -> Sampling:
+    interval = config.run.sample_interval_seconds
+    if not interval:
+        return Sampling()
+    if math.isfinite(drop_at):
+        ends = time.time() + drop_at + _DROP_BEFORE_END - time.monotonic()
+        station = replace(station, job_ends=round(ends))
+    return Sampler(config.run_dir, station, interval)
 
 
 def _rank_log(config: Config, rank: int) -> RankLog:

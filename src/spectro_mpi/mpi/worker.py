@@ -29,6 +29,7 @@ from spectro_mpi.mpi.messages import (
 )
 from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.phases import Outcome, Task, is_of_store
+from spectro_mpi.resources.sampler import Sampling
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +47,19 @@ class Worker:
     accepts = ToWorker
 
     def __init__(
-        self, transport: Transport, executor: Executor, coordinator: int, writer: int
+        self,
+        transport: Transport,
+        executor: Executor,
+        coordinator: int,
+        writer: int,
+        sampling: Sampling | None = None,
     ) -> None:
         self.finished = False
         self._transport = transport
         self._executor = executor
         self._coordinator = coordinator
         self._writer = writer
+        self._sampling = sampling or Sampling()
         self._waiting: deque[Task] = deque()
         self._task: Task | None = None
         self._began = 0.0
@@ -119,6 +126,7 @@ class Worker:
             return False
         self._task = self._waiting.popleft()
         self._began = time.monotonic()
+        self._sampling.begins(self._task)
         self._executor.submit(self._task)
         return True
 
@@ -136,6 +144,7 @@ class Worker:
                 failure.message,
             )
         seconds = time.monotonic() - self._began
+        self._sampling.done(task, seconds, outcome)
         done = "read back" if task.is_restore else f"{task.phase} done"
         log.info("item %s: %s in %.3f s", task.item.id, done, seconds)
         failures = tuple(outcome.failures)

@@ -30,6 +30,7 @@ from spectro_mpi.mpi.messages import (
 )
 from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.progress import Batch, ProgressKeeper
+from spectro_mpi.resources.sampler import Sampling
 from spectro_mpi.run import EXTREMA
 from spectro_mpi.store import ShardWriter, next_shard_number, shard_path, write_links
 
@@ -42,11 +43,17 @@ class Writer:
     accepts = ToWriter
 
     def __init__(
-        self, transport: Transport, config: Config, run_dir: Path, coordinator: int
+        self,
+        transport: Transport,
+        config: Config,
+        run_dir: Path,
+        coordinator: int,
+        sampling: Sampling | None = None,
     ) -> None:
         self.finished = False
         self._transport = transport
         self._settings = config.run
+        self._sampling = sampling or Sampling()
         self._run_dir = run_dir
         self._coordinator = coordinator
         with writing(run_dir):
@@ -137,6 +144,7 @@ class Writer:
         if not (self._run_dir / LOCK).exists():
             gone = errno.ENOENT  # and with the lock, it may be, all that was finished
             raise FileNotFoundError(gone, os.strerror(gone), str(self._run_dir / LOCK))
+        began = time.monotonic()
         shard = ""
         held: set[str] = set()
         if self._shard is not None:
@@ -147,6 +155,7 @@ class Writer:
         failures = {item: found for item, found in self._batch.items() if found}
         self._keeper.journal(Batch(self._phase, tuple(self._batch), failures, shard, tuple(held)))
         self._keeper.fold_if_due()
+        self._sampling.wrote(self._phase, len(self._batch), time.monotonic() - began)
         log.info("committed %d items of phase %s %s", len(self._batch), self._phase, shard)
         self._batch = {}
 

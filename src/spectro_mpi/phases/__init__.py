@@ -64,6 +64,8 @@ class Outcome:
     """For the writer."""
     tallies: Tallies = field(default_factory=dict)
     """For the coordinator, by way of the worker's own."""
+    spent: tuple[float, ...] = ()
+    """Seconds by activity (activity.py); empty: nobody has counted."""
 
 
 class Phase(Protocol):

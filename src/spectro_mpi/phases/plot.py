@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
+from spectro_mpi.activity import doing
 from spectro_mpi.atomic import commit, make_below, part_path
 from spectro_mpi.config import ScalePair
 from spectro_mpi.draw.assets import FrameFiles
@@ -45,13 +46,13 @@ class PlotPhase:
 
         def write(name: str, picture: bytes) -> None:
             path = folder / name
-            with writing(path):
+            with writing(path), doing("write"):
                 part_path(path).write_bytes(picture)
             written.append(path)
 
         with boundary(outcome.failures, "plot", "store"):
             self.draw_all(task, self._config.plot.limits, report, outcome.failures, write)
-            with writing(folder):
+            with writing(folder), doing("write"):
                 commit(*written)
         return outcome
 
@@ -65,16 +66,18 @@ class PlotPhase:
     ) -> None:
         """Draw the item's figures and hand each, by name, to `take`."""
         report("store")
-        stored = read_item(self._run_dir / DATA / task.shard, task.item.id)
-        found = {one.instrument: one for one in stored}
+        with doing("read"):
+            stored = read_item(self._run_dir / DATA / task.shard, task.item.id)
+            found = {one.instrument: one for one in stored}
         order = [*self._config.select.instruments, *found]
         spectrograms = {name: found[name] for name in order if name in found}
         for kind, instrument in kinds_of(self._config.plot, spectrograms):
             report(instrument or kind)
             for scales, one in product(self._config.plot.scales, limits):
                 with boundary(failures, "plot", instrument or kind):
-                    content = self._content(task, spectrograms, instrument, scales, one)
-                    picture = self._painter.draw(content, self._style(scales))
+                    with doing("draw"):
+                        content = self._content(task, spectrograms, instrument, scales, one)
+                        picture = self._painter.draw(content, self._style(scales))
                     take(self._name(content, instrument, scales), picture)
 
     def _content(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spectro_mpi.activity import doing
 from spectro_mpi.config import Config
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.extrema import WHOLE, tally
@@ -33,15 +34,17 @@ class ReducePhase:
         outcome = Outcome()
         if task.is_restore:
             report("store")
-            with boundary(outcome.failures, "reduce", "store"):
+            with boundary(outcome.failures, "reduce", "store"), doing("read"):
                 for spectrogram in read_item(self._data / task.shard, task.item.id):
-                    outcome.tallies |= tally(spectrogram)
+                    with doing("reduce"):
+                        outcome.tallies |= tally(spectrogram)
             return outcome
         for file in task.item.files:
             report(file.instrument)
             with boundary(outcome.failures, "reduce", file.instrument):
                 spectrogram = self._reduce(file, task.careful)
-                outcome.tallies |= tally(spectrogram)
+                with doing("reduce"):
+                    outcome.tallies |= tally(spectrogram)
                 outcome.spectrograms.append(spectrogram)
         return outcome
 
@@ -49,11 +52,14 @@ class ReducePhase:
         """By the fast reader where it may be used; what it cannot read, by cdflib."""
         if self._fast and not careful:
             with contextlib.suppress(InvalidCdfError):
-                reader = PycdfppReader(Path(file.path))
+                with doing("read"):
+                    reader = PycdfppReader(Path(file.path))
                 # It reads whole variables: long files go to cdflib, which reads chunks.
                 if reader.records("time_unix") <= self._config.data.chunk_records:
                     return reduce_file(file, reader, self._config)
-        return reduce_file(file, CdflibReader(Path(file.path)), self._config)
+        with doing("read"):
+            careful_reader = CdflibReader(Path(file.path))
+        return reduce_file(file, careful_reader, self._config)
 
 
 def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogram:
@@ -64,7 +70,8 @@ def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogr
     """
     quantity, categories = config.data.quantity, config.pitch_angles
     path = reader.path
-    source = FastEsaFile(reader, quantity)
+    with doing("read"):
+        source = FastEsaFile(reader, quantity)
     records, channels = source.records, source.energy.shape[1]
     spectrogram = Spectrogram(
         instrument=file.instrument,
@@ -81,12 +88,14 @@ def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogr
     )
     for first in range(0, records, config.data.chunk_records):
         rows = slice(first, min(first + config.data.chunk_records, records))
-        chunk = source.chunk(rows.start, rows.stop)
+        with doing("read"):
+            chunk = source.chunk(rows.start, rows.stop)
         spectrogram.time[rows] = chunk.time
         spectrogram.time_start[rows] = chunk.time_start
         spectrogram.time_end[rows] = chunk.time_end
         spectrogram.mode[rows] = chunk.mode
-        spectrogram.values[:, rows] = reduce_distribution(chunk, categories, quantity)
+        with doing("reduce"):
+            spectrogram.values[:, rows] = reduce_distribution(chunk, categories, quantity)
         del chunk  # before the next one is read: two would double the memory
     whole = spectrogram.values[spectrogram.category.index(WHOLE)]
     if not (np.isfinite(whole).any(axis=1) & np.isfinite(spectrogram.time)).any():

@@ -1,0 +1,388 @@
+"""Samples this rank and its compute process from a light thread, and writes down what roles tell.
+
+A thread, because a rank that computes itself (isolation "none") is in its task for seconds. It
+looks at memory five times a second, which costs some microseconds, and writes a row every few
+seconds, or at once when there is more memory than ever: whatever kills the rank then finds the
+curve on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spectro_mpi import activity
+from spectro_mpi.activity import ACTIVITIES
+from spectro_mpi.memory import cgroup_limit
+from spectro_mpi.phases import Outcome, Task
+from spectro_mpi.resources.archive import SAMPLES_KEPT
+from spectro_mpi.resources.lines import LineFile
+from spectro_mpi.resources.tables import Samples, rows_of, table_of, thin
+
+log = logging.getLogger(__name__)
+
+_TICK = 0.2
+"""Seconds between looks at memory."""
+_MORE, _MORE_MB = 1.1, 64.0
+"""A row is written out of turn for so much more memory than ever, as a factor and in MB."""
+_REMEMBERED = 0.9
+"""Of the highest memory so much is remembered after each row."""
+_LEAST_ROWS = 240
+_LATEST = 60
+"""Rows that are not thinned: the last minutes."""
+_FULL_LINES = 256
+"""Rows that wait for their turn to be written, at most."""
+_MB = 2**20
+
+
+@dataclass(frozen=True)
+class Station:
+    """Where a rank is and what it does there."""
+
+    rank: int
+    size: int
+    roles: str
+    leads_node: bool
+    """Whether it tells the totals of its node."""
+    job_ends: float = math.nan
+    """s since 1970 UTC."""
+
+
+class Sampling:
+    """What roles tell whoever samples. This one does not listen: nothing is sampled."""
+
+    def begins(self, task: Task) -> None:
+        """A task begins."""
+
+    def step(self, name: str) -> None:
+        """A step of it begins."""
+
+    def child(self, pid: int, shown: Any) -> None:
+        """There is a new compute process, which shows its activity in `shown`."""
+
+    def memory(self, megabytes: float) -> None:
+        """The compute process was seen to have so much memory."""
+
+    def child_lost(self, reason: str, message: str, limit: float = 0.0) -> None:
+        """The compute process is about to be ended, or has died; `limit`: MB it might have."""
+
+    def done(self, task: Task, seconds: float, outcome: Outcome) -> None:
+        """A task is done."""
+
+    def wrote(self, phase: str, size: int, seconds: float) -> None:
+        """A batch of results of a phase, `size` bytes, has been written."""
+
+    def plan(self, phase: str, stacks: Sequence[tuple[int, int, int]]) -> None:
+        """Stacks are dealt: (rank, items, bytes) of each worker."""
+
+    def close(self, ending: str) -> None:
+        """End; how the rank's work ended."""
+
+
+class Sampler(Sampling):
+    """Writes to the rank's file of lines. Output that cannot be written ends the sampling only."""
+
+    def __init__(self, run_dir: Path, station: Station, interval: float) -> None:
+        self._interval = interval
+        self._offset = time.time() - time.monotonic()
+        self._lock = threading.Lock()
+        """Of all that follows: the roles and the thread both write."""
+        self._task = _TaskAtHand()
+        self._own = _Process(os.getpid())
+        self._child: _Process | None = None
+        self._shown = activity.own()
+        self._node = _Node() if station.leads_node else None
+        self._highest = 0.0
+        self._oom_kills = oom_kills()
+        self._sampled = time.monotonic()
+        self._samples: list[list[Any]] = []
+        self._most = max(_LEAST_ROWS, SAMPLES_KEPT // station.size)
+        self._width = interval
+        self._waiting: list[tuple[str, Sequence[Any]]] = []
+        self._identity = _identity(station, interval, self._sampled + self._offset)
+        self._file: LineFile | None = None
+        with self._output():
+            self._file = LineFile(run_dir, station.rank)
+            self._file.append([("ranks", list(self._identity.values()))])
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="sampler", daemon=True)
+        self._thread.start()
+
+    def begins(self, task: Task) -> None:
+        with self._lock:
+            self._task = _TaskAtHand(task.phase, task.item.id, time.monotonic())
+
+    def step(self, name: str) -> None:
+        self._task.step = name
+
+    def child(self, pid: int, shown: Any) -> None:
+        with self._lock:
+            self._child, self._shown, self._highest = _Process(pid), shown, 0.0
+
+    def memory(self, megabytes: float) -> None:
+        with self._lock:
+            self._saw_child(megabytes)
+
+    def child_lost(self, reason: str, message: str, limit: float = 0.0) -> None:
+        with self._lock:
+            task, peak = self._task, self._child.highest if self._child else 0.0
+            kills = max(0, oom_kills() - self._oom_kills)
+            at = (task.phase, task.item, task.step, activity.name_of(self._shown))
+            row = (self._now(), *at, reason, message, round(peak, 1), round(limit, 1), kills)
+            self._sample()
+            self._waiting.append(("ends", row))
+            self._child = None
+            self._flush()
+
+    def done(self, task: Task, seconds: float, outcome: Outcome) -> None:
+        idle = (0.0,) * (len(ACTIVITIES) - 1)
+        with self._lock:
+            begin, peak = self._task.began, self._task.peak
+            spent = outcome.spent or (seconds, *idle)
+            self._add_step(
+                begin,
+                seconds,
+                task.phase,
+                task.item.id,
+                task.size,
+                len(outcome.failures),
+                peak,
+                spent,
+            )
+            self._task = _TaskAtHand()
+
+    def wrote(self, phase: str, size: int, seconds: float) -> None:
+        spent = (*(0.0 for _ in ACTIVITIES[1:]), seconds)
+        began = time.monotonic() - seconds
+        with self._lock:
+            self._add_step(began, seconds, f"write {phase}", "", size, 0, 0.0, spent)
+
+    def plan(self, phase: str, stacks: Sequence[tuple[int, int, int]]) -> None:
+        with self._lock:
+            now = self._now()
+            self._waiting += [("plans", (now, phase, *stack)) for stack in stacks]
+
+    def close(self, ending: str) -> None:
+        self._ended.set()
+        self._thread.join()
+        with self._lock:
+            self._sample()
+            self._identity |= {"ended": self._now(), "ending": ending}
+            self._waiting.append(("ranks", list(self._identity.values())))
+            self._flush()
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def _watch(self) -> None:
+        """The thread's whole life."""
+        while not self._ended.wait(min(_TICK, self._interval)):
+            with self._lock:
+                memory = self._look()
+                due = time.monotonic() - self._sampled >= self._interval
+                if due or memory > max(_MORE * self._highest, self._highest + _MORE_MB):
+                    self._highest = max(memory, _REMEMBERED * self._highest)
+                    self._sample()
+                    self._flush()
+
+    def _look(self) -> float:
+        """MB that rank and compute process have now."""
+        own = self._own.resident()
+        self._own.highest = max(self._own.highest, own)
+        if self._child is None:
+            self._task.peak = max(self._task.peak, own)
+            return own
+        child = self._child.resident()
+        self._saw_child(child)
+        return own + child
+
+    def _saw_child(self, megabytes: float) -> None:
+        if self._child is not None:
+            self._child.highest = max(self._child.highest, megabytes)
+        self._task.peak = max(self._task.peak, megabytes)
+
+    def _sample(self) -> None:
+        """A row of what was used since the row before, and of the node."""
+        now = time.monotonic()
+        seconds = max(now - self._sampled, 1e-6)
+        self._sampled = now
+        self._look()
+        own, child, task = self._own, self._child, self._task
+        loads = [one.cpu() / seconds if one is not None else 0.0 for one in (own, child)]
+        moved = (child or own).moved()
+        memory = (own.take_highest(), child.take_highest() if child is not None else 0.0)
+        numbers = [round(value, 4) for value in (seconds, *loads, *memory, *moved)]
+        words = [task.phase, task.item, task.step]
+        at = activity.name_of(self._shown) if task.phase else ""
+        row = [self._now(), *numbers, *words, at]
+        self._samples.append(row)
+        self._waiting.append(("samples", row))
+        if self._node is not None:
+            self._waiting.append(("nodes", (self._now(), *self._node.totals(seconds))))
+        self._oom_kills = oom_kills()
+
+    def _add_step(self, begin: float, *columns: Any) -> None:
+        *numbers, spent = columns
+        rounded = [round(one, 4) if isinstance(one, float) else one for one in numbers]
+        begin = round(begin + self._offset, 4)
+        self._waiting.append(("steps", (begin, *rounded, [round(one, 4) for one in spent])))
+        if len(self._waiting) > _FULL_LINES:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write what waits; the kernel has it then."""
+        waiting, self._waiting = self._waiting, []
+        if self._file is None:
+            return
+        with self._output():
+            self._file.append(waiting)
+            if len(self._samples) > self._most:
+                self._thin()
+                self._file.replace("samples", self._samples)
+
+    def _thin(self) -> None:
+        whole = table_of(Samples, ((0, 0, *row) for row in self._samples))
+        thinned = whole
+        while len(thinned) > self._most // 2:
+            self._width *= 2
+            thinned = thin(whole, self._width, _LATEST)
+        self._samples = [row[2:] for row in rows_of(thinned)]
+
+    def _now(self) -> float:
+        return round(time.monotonic() + self._offset, 3)
+
+    @contextlib.contextmanager
+    def _output(self) -> Iterator[None]:
+        """Round what writes. A full disk is told by those whose output is the run's purpose."""
+        try:
+            yield
+        except OSError as error:
+            log.warning("nothing more is sampled: %s", error)
+            self._file = None
+
+
+@dataclass
+class _TaskAtHand:
+    phase: str = ""
+    item: str = ""
+    began: float = 0.0
+    step: str = ""
+    peak: float = 0.0
+    """Highest memory of whoever computes it seen since it began, MB."""
+
+
+class _Process:
+    """A process by its id, and what it has used since it was last asked."""
+
+    def __init__(self, pid: int) -> None:
+        import psutil
+
+        self.highest = 0.0
+        """MB, since `take_highest`."""
+        self._gone: type[Exception] = psutil.Error
+        self._process: psutil.Process | None = None
+        with contextlib.suppress(psutil.Error):
+            self._process = psutil.Process(pid)
+        self._cpu = self._read = self._written = 0.0
+        if pid == os.getpid():
+            self.cpu()
+            self.moved()
+
+    def resident(self) -> float:
+        """MB it has in memory; 0 if it is gone."""
+        with contextlib.suppress(self._gone):
+            if self._process is not None:
+                return float(self._process.memory_info().rss) / _MB
+        return 0.0
+
+    def cpu(self) -> float:
+        """Seconds of a core since the call before."""
+        before = self._cpu
+        with contextlib.suppress(self._gone):
+            if self._process is not None:
+                times = self._process.cpu_times()
+                self._cpu = float(times.user + times.system)
+        return self._cpu - before
+
+    def moved(self) -> tuple[float, float]:
+        """MB read and written since the call before, by way of system calls (Linux)."""
+        read, written = self._read, self._written
+        with contextlib.suppress(self._gone, AttributeError):
+            if self._process is not None:
+                counters = self._process.io_counters()
+                self._read = counters.read_chars / _MB
+                self._written = counters.write_chars / _MB
+        return self._read - read, self._written - written
+
+    def take_highest(self) -> float:
+        """The highest memory since the call before, MB."""
+        highest, self.highest = self.highest, 0.0
+        return highest
+
+
+class _Node:
+    """Totals of the node."""
+
+    def __init__(self) -> None:
+        self._host = socket.gethostname()
+        self._busy = 0.0
+        self.totals(1.0)
+
+    def totals(self, seconds: float) -> tuple[str, float, float, float, int]:
+        """Host, load, cores busy, MB available, processes ended for memory."""
+        import psutil
+
+        times = psutil.cpu_times()
+        idle = times.idle + getattr(times, "iowait", 0.0)
+        # Guests' time is in user's already.
+        twice = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+        before, self._busy = self._busy, sum(times) - idle - twice
+        load = os.getloadavg()[0]
+        available = psutil.virtual_memory().available / _MB
+        busy = (self._busy - before) / seconds
+        return self._host, round(load, 2), round(busy, 3), round(available, 1), oom_kills()
+
+
+def oom_kills() -> int:
+    """Processes that the kernel of this machine has ended for memory since it started (Linux)."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_bytes().splitlines():
+            if line.startswith(b"oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
+def _identity(station: Station, interval: float, began: float) -> dict[str, Any]:
+    """The columns of table `ranks` for this rank."""
+    import psutil
+
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "roles": station.roles,
+        "began": began,
+        "ended": math.nan,
+        "ending": "",
+        "interval": interval,
+        "cores": cores_allowed(),
+        "memory": round(psutil.virtual_memory().total / _MB, 1),
+        "limit": round(cgroup_limit() / _MB, 1),
+        "job": os.environ.get("SLURM_JOB_ID", ""),
+        "job_ends": station.job_ends,
+    }
+
+
+def cores_allowed() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
