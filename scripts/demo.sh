@@ -18,6 +18,7 @@ mpirun -n 4 spectro-mpi run "$folder/spectro-mpi.toml" || code=$?
 cat <<END
 
 Done. Look at:
+  report        $folder/runs/fast/report/index.html
   figures       $folder/runs/fast/plots/
   reduced data  $folder/runs/fast/spectrograms.h5
   axis limits   $folder/runs/fast/extrema.json

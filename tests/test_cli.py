@@ -38,6 +38,7 @@ def test_commands_of_the_login_node_import_neither_mpi_nor_matplotlib(settings: 
         ["--help"],
         ["plan", settings],
         ["status", settings.parent / "runs" / "fast"],
+        ["report", settings.parent / "runs" / "fast"],
         ["demo", settings.parent / "demo", "--orbits", "1"],
     ):
         assert not modules_of(*arguments) & {"mpi4py", "mpi4py.MPI", "matplotlib"}, arguments

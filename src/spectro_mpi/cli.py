@@ -96,6 +96,15 @@ def _verify(arguments: argparse.Namespace) -> int:
     return verify(arguments.run_dir, arguments.repair)
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.report.pages import make_report
+
+    tell = None if arguments.quiet else print
+    page = make_report(arguments.run_dir, arguments.output, arguments.previews, tell)
+    print(f"report: {page}")
+    return 0
+
+
 def _status(arguments: argparse.Namespace) -> int:
     from spectro_mpi.status import as_json, as_text, read_status
 
@@ -324,6 +333,26 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
         "--watch", action="store_true", help="again every few seconds until it ends"
     )
     status.set_defaults(call=_status)
+
+    report = commands.add_parser(
+        "report",
+        help="make a page to browse a run's figures, errors and times with",
+        description="Write RUN_DIR/report/index.html, which any browser opens from a disk or a "
+        "web server: overview, gallery of all figures with values under the pointer, errors, "
+        "extrema. A run makes it when it is over; make it while one goes on to see how far it is.",
+    )
+    report.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    report.add_argument(
+        "--output", type=Path, metavar="DIR", help="write it there (default: RUN_DIR/report)"
+    )
+    report.add_argument(
+        "--no-previews",
+        dest="previews",
+        action="store_false",
+        help="do not make the thumbnails and values that are missing",
+    )
+    report.add_argument("--quiet", action="store_true", help="tell nothing but where the page is")
+    report.set_defaults(call=_report)
 
     verify = commands.add_parser(
         "verify",

@@ -152,6 +152,20 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Report:
+    """What the page that shows the run holds; changes none of the results."""
+
+    at_end: bool = True
+    """Whether a run that is over makes its report."""
+    thumbnails: bool = True
+    """Whether small pictures are made with the figures, to browse by: 10 kB each."""
+    values: bool = True
+    """Whether values are kept for the pointer over a figure: 0.2 kB a record and instrument."""
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True)
 class Axes:
     """Axis limits that override the extrema, in physical units (eV; counts or eflux)."""
 
@@ -210,6 +224,7 @@ class Config:
     extrema: Extrema = Extrema()
     plot: Plot = Plot()
     run: Run = Run()
+    report: Report = Report()
     slurm: Slurm = Slurm()
     axes: dict[str, Axes] = field(default_factory=dict)
     """Instrument, or "instrument.category" → overriding limits."""

@@ -56,6 +56,7 @@ _FREE_TO_CHANGE = (
     "select.skip",
     "select.share",
     "data.chunk_records",
+    "report.",
     "slurm.",
     "output",
     "run_id",

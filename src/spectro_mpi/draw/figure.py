@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import OrderedDict
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
@@ -28,6 +28,7 @@ from spectro_mpi.draw.raster import paint
 from spectro_mpi.draw.reuse import Reductions, has_values
 from spectro_mpi.draw.scale import usable_scale
 from spectro_mpi.draw.text import Lettering
+from spectro_mpi.draw.thumbnail import thumbnail
 from spectro_mpi.draw.times import (
     Header,
     Window,
@@ -37,7 +38,7 @@ from spectro_mpi.draw.times import (
     header_of,
 )
 
-__all__ = ["KEYWORD", "Event", "FigureContent", "Painter", "Panel", "Style"]
+__all__ = ["KEYWORD", "Event", "Figure", "FigureContent", "Painter", "Panel", "Style"]
 
 KEYWORD = "spectro-mpi"
 """Of the PNG text chunk that tells a program how to read values off the picture."""
@@ -54,6 +55,18 @@ _RC: Any = {
     "axes.unicode_minus": True,
 }
 """What a user's matplotlibrc could change in a figure."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure, and what a page needs to show it."""
+
+    png: bytes
+    """The file."""
+    description: dict[str, Any]
+    """The content of its text chunk."""
+    thumbnail: NDArray[np.uint8]
+    """(row, column, rgb) its data areas, small."""
 
 
 class Painter:
@@ -74,12 +87,14 @@ class Painter:
         Its text chunk `spectro-mpi` is JSON that tells where each panel's data area lies and
         what its axes are. Data that cannot be drawn give blank panels that say so.
         """
-        with mpl.rc_context(_RC):
-            canvas, description = self.compose(content, style)
-        text = json.dumps(description, allow_nan=False)
-        rgb = palette_of(style.colormap).rgb
-        with doing("encode"):
-            return encode_png(canvas.image, rgb, style.dpi, KEYWORD, text)
+        return _encoded(*self._composed(content, style), style)
+
+    def figure(self, content: FigureContent, style: Style) -> Figure:
+        """The figure with its description and thumbnail; see `draw`."""
+        canvas, description = self._composed(content, style)
+        boxes = [Box(*panel["box"]) for panel in description["panels"][: len(content.panels)]]
+        small = palette_of(style.colormap).rgb[thumbnail(canvas.image, boxes)]
+        return Figure(_encoded(canvas, description, style), description, small)
 
     def compose(self, content: FigureContent, style: Style) -> tuple[Canvas, dict[str, Any]]:
         """The picture, in palette indices, valid until the next one; and its description."""
@@ -96,11 +111,16 @@ class Painter:
                 content.panels, spec.rows, layout.boxes[column], strict=False
             ):
                 note = self._draw_panel(canvas, layout, box, panel, row, window, style.colormap)
-                panels.append(_panel_entry(row, box, window, style, note, zoom=column > 0))
+                entry = _panel_entry(row, box, window, style, note, zoom=column > 0)
+                panels.append(entry | _origin(panel))
             if window is not None:
                 draw_time_axis(canvas, layout, self._lettering, column, window)
                 draw_events(canvas, layout, self._lettering, column, window, events)
         return canvas, _description(content, style, events, panels)
+
+    def _composed(self, content: FigureContent, style: Style) -> tuple[Canvas, dict[str, Any]]:
+        with mpl.rc_context(_RC):
+            return self.compose(content, style)
 
     def _plan(
         self, content: FigureContent, style: Style, whole: Window | None, columns: int
@@ -198,6 +218,22 @@ def _zooms(whole: Window, events: tuple[Event, ...], style: Style) -> list[Windo
         middle = (event.start + event.end) / 2
         windows.append(Window(middle - half, middle + half))
     return windows
+
+
+def _encoded(canvas: Canvas, description: dict[str, Any], style: Style) -> bytes:
+    text = json.dumps(description, allow_nan=False)
+    rgb = palette_of(style.colormap).rgb
+    with doing("encode"):
+        return encode_png(canvas.image, rgb, style.dpi, KEYWORD, text)
+
+
+def _origin(panel: Panel) -> dict[str, str]:
+    """What of the store a panel shows."""
+    spectrogram = panel.spectrogram
+    return {
+        "instrument": spectrogram.instrument,
+        "category": spectrogram.category[panel.category],
+    }
 
 
 def _panel_entry(

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -33,6 +34,7 @@ from spectro_mpi.mpi.messages import Message, StopRequest, Trouble
 from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
 from spectro_mpi.mpi.worker import Worker
 from spectro_mpi.mpi.writer import Writer
+from spectro_mpi.report.places import PAGE
 from spectro_mpi.resources import fold
 from spectro_mpi.resources.sampler import Sampler, Sampling, Station
 from spectro_mpi.run import (
@@ -45,7 +47,7 @@ from spectro_mpi.run import (
     prepare,
 )
 from spectro_mpi.slurm import end_of_job, seconds_of
-from spectro_mpi.summary import print_inventory, print_summary
+from spectro_mpi.summary import SOME_FAILED, print_inventory, print_summary
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,8 @@ _SHORTEST_PAUSE = 20e-6
 _LONGEST_PAUSE = 1e-3
 _LAST_WORDS_SECONDS = 0.3
 _SAME_SIGNAL_SECONDS = 0.3
+_REPORT_SECONDS = 600.0
+"""Longer than this nobody waits for the report at the end of a run."""
 _DROP_BEFORE_END = 20.0
 """Seconds before a known end of the job at which what is still in hand is dropped."""
 
@@ -240,7 +244,35 @@ def _run_config(
     finally:
         if lock is not None:
             lock.release()
+    if plan is not None and config.report.at_end and code in (0, SOME_FAILED):
+        _make_report(config, request, wanted)
     return code
+
+
+def _make_report(config: Config, request: Request, anything_done: bool) -> None:
+    """Make the run's report, in a process of its own: whatever becomes of it, the run is done."""
+    if request.only == "assets" or not (anything_done or not (config.run_dir / PAGE).exists()):
+        return
+    command = [sys.executable, "-m", "spectro_mpi", "report", "--no-previews", "--quiet"]
+    trouble = ""
+    try:
+        made = subprocess.run(
+            [*command, str(config.run_dir)],
+            capture_output=True,
+            text=True,
+            timeout=_REPORT_SECONDS,
+            check=False,
+        )
+        if made.returncode:
+            trouble = made.stderr.strip().rpartition("\n")[2]
+    except subprocess.TimeoutExpired:
+        trouble = f"it took longer than {_REPORT_SECONDS:.0f} s"
+    except OSError as error:
+        trouble = str(error)
+    if trouble:
+        print(f"the report was not made ({trouble}); `spectro-mpi report {config.run_dir}` does it")
+    else:
+        print(f"report: {config.run_dir / PAGE}", flush=True)
 
 
 def _told(error: UserError) -> int:

@@ -10,13 +10,15 @@ from spectro_mpi.activity import doing
 from spectro_mpi.atomic import commit, make_below, part_path
 from spectro_mpi.config import ScalePair
 from spectro_mpi.draw.assets import FrameFiles
-from spectro_mpi.draw.figure import Event, FigureContent, Painter, Panel, Style
+from spectro_mpi.draw.figure import Event, Figure, FigureContent, Painter, Panel, Style
 from spectro_mpi.errors import Failure, writing
 from spectro_mpi.events import place
 from spectro_mpi.extrema import WHOLE, Limits, empty_limits, given_limits, raw_limits
-from spectro_mpi.figures import figure_name, kinds_of, plots_dir
+from spectro_mpi.figures import figure_name, figure_names, kinds_of, plots_dir
 from spectro_mpi.instruments.fast_esa import LONG_NAMES
 from spectro_mpi.phases import Outcome, Report, Task, Workspace, boundary
+from spectro_mpi.report.places import ITEMS, SHEET, month_of
+from spectro_mpi.report.preview import Preview, write_preview
 from spectro_mpi.spectrogram import Spectrogram
 from spectro_mpi.store import DATA, read_item
 
@@ -43,18 +45,38 @@ class PlotPhase:
         with writing(folder):
             make_below(self._run_dir, folder)
         written: list[Path] = []
+        preview = Preview()
 
-        def write(name: str, picture: bytes) -> None:
+        def write(name: str, figure: Figure) -> None:
             path = folder / name
             with writing(path), doing("write"):
-                part_path(path).write_bytes(picture)
+                part_path(path).write_bytes(figure.png)
             written.append(path)
+            preview.add(name, figure.description, figure.thumbnail)
 
         with boundary(outcome.failures, "plot", "store"):
-            self.draw_all(task, self._config.plot.limits, report, outcome.failures, write)
+            shown = self.draw_all(task, self._config.plot.limits, report, outcome.failures, write)
             with writing(folder), doing("write"):
                 commit(*written)
+            report("preview")
+            with writing(self._run_dir / ITEMS):
+                self._write_preview(task.item.id, folder, preview, shown)
         return outcome
+
+    def _write_preview(
+        self, item_id: str, folder: Path, preview: Preview, shown: Spectrograms
+    ) -> None:
+        wanted = self._config.report
+        marked = item_id in self._marks
+        files: dict[str, bytes] = {}
+        with doing("encode"):
+            if wanted.thumbnails:
+                names = figure_names(self._config.plot, item_id, shown, marked)
+                files[SHEET] = preview.sheet(names)
+            if wanted.thumbnails or wanted.values:
+                files |= preview.scripts(shown.values() if wanted.values else ())
+        with doing("write"):
+            write_preview(self._run_dir, month_of(folder), item_id, files)
 
     def draw_all(
         self,
@@ -62,9 +84,9 @@ class PlotPhase:
         limits: Sequence[str],
         report: Report,
         failures: list[Failure],
-        take: Callable[[str, bytes], None],
-    ) -> None:
-        """Draw the item's figures and hand each, by name, to `take`."""
+        take: Callable[[str, Figure], None],
+    ) -> Spectrograms:
+        """Draw the item's figures and hand each, by name, to `take`; returns what they show."""
         report("store")
         with doing("read"):
             stored = read_item(self._run_dir / DATA / task.shard, task.item.id)
@@ -77,8 +99,9 @@ class PlotPhase:
                 with boundary(failures, "plot", instrument or kind):
                     with doing("draw"):
                         content = self._content(task, spectrograms, instrument, scales, one)
-                        picture = self._painter.draw(content, self._style(scales))
-                    take(self._name(content, instrument, scales), picture)
+                        figure = self._painter.figure(content, self._style(scales))
+                    take(self._name(content, instrument, scales), figure)
+        return spectrograms
 
     def _content(
         self,

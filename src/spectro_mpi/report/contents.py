@@ -1,0 +1,169 @@
+"""What the report says of each item: its state, its figures, and where they lie."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from spectro_mpi.config import Plot
+from spectro_mpi.figures import PLOTS, figure_name, kinds_of
+from spectro_mpi.instruments.fast_esa import parse_name
+from spectro_mpi.inventory import item_order
+from spectro_mpi.report.places import ITEMS, SCRIPT, SHEET
+from spectro_mpi.run import Run, marks_of
+from spectro_mpi.store import DATA, sources_of
+
+_FILE_NAME = re.compile(r"[^/\\\s:\"']+\.cdf", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class FigureKind:
+    """One of the figures that items like this one have."""
+
+    tail: str
+    """Its file name after the item's id."""
+    kind: str
+    instrument: str
+    """Empty: the grid of all."""
+    scales: str
+    limits: str
+    cell: int
+    """Its place in the sheet of thumbnails, from 0."""
+    cells: int
+    """How many there are in it."""
+
+
+@dataclass(frozen=True)
+class ItemEntry:
+    """One item."""
+
+    id: str
+    start: datetime | None
+    """Of its data, by the names of its files, UTC."""
+    month: str
+    """"2000/01", the folder of its figures; empty: it has none."""
+    state: str
+    """done; failed (in part: what could be done is there); reduced (no figures yet)."""
+    reasons: tuple[str, ...]
+    instruments: tuple[str, ...]
+    marked: bool
+    figures: tuple[FigureKind, ...]
+    has_sheet: bool
+    has_script: bool
+
+
+def item_entries(run: Run) -> list[ItemEntry]:
+    """All items the run knows of, sorted. No figure and no input file is opened."""
+    progress = run.progress
+    sources = _sources(run)
+    months = _months(run.path / PLOTS)
+    previews = _names(run.path / ITEMS)
+    marks = marks_of(run.config)
+    done = set(progress.completed("plot"))
+    drawn = progress.settled["plot"]
+    known = progress.shards.keys() | progress.failures.keys() | done
+    entries = []
+    for item in sorted(known, key=item_order):
+        failures = progress.failures.get(item, ())
+        files = sources.get(item, {})
+        month = months.get(item, "")
+        figures: tuple[FigureKind, ...] = ()
+        if item in drawn and month:
+            figures = _figures(run.config.plot, item, tuple(files), item in marks)
+            if any(one.phase == "plot" for one in failures):
+                there = set(_listed(run.path / PLOTS / month / item))
+                figures = tuple(one for one in figures if item + one.tail in there)
+        state = "failed" if failures else "done" if item in done else "reduced"
+        starts = _starts([*files.values(), *_named_in(one.message for one in failures)])
+        entries.append(
+            ItemEntry(
+                item,
+                min(starts, default=None),
+                month,
+                state,
+                tuple(dict.fromkeys(one.reason for one in failures)),
+                tuple(files),
+                item in marks,
+                figures,
+                f"{month}/{item}{SHEET}" in previews,
+                f"{month}/{item}{SCRIPT}" in previews,
+            )
+        )
+    return entries
+
+
+def _sources(run: Run) -> dict[str, dict[str, str]]:
+    """Item → instrument → name of the input file, for what is in the store."""
+    order: dict[str, int] = {
+        name: place for place, name in enumerate(run.config.select.instruments)
+    }
+    sources: dict[str, dict[str, str]] = {}
+    for shard in sorted(set(run.progress.shards.values())):
+        try:
+            found = sources_of(run.path / DATA / shard)
+        except OSError:
+            continue  # `verify` tells of it
+        for item, files in found.items():
+            if run.progress.shards.get(item) == shard:
+                names = sorted(files, key=lambda name: order.get(name, len(order)))
+                sources[item] = {name: files[name][0] for name in names}
+    return sources
+
+
+def _figures(
+    plot: Plot, item: str, instruments: tuple[str, ...], marked: bool
+) -> tuple[FigureKind, ...]:
+    wanted = [
+        (kind, instrument, scales, limits)
+        for kind, instrument in kinds_of(plot, instruments)
+        for scales in plot.scales
+        for limits in plot.limits
+    ]
+    return tuple(
+        FigureKind(
+            figure_name(plot, item, instrument, scales, limits, marked)[len(item) :],
+            kind,
+            instrument,
+            f"{scales[0]}-{scales[1]}",
+            limits,
+            cell,
+            len(wanted),
+        )
+        for cell, (kind, instrument, scales, limits) in enumerate(wanted)
+    )
+
+
+def _starts(names: Iterable[str]) -> list[datetime]:
+    parsed = (parse_name(name) for name in names)
+    return [name.start for name in parsed if name is not None]
+
+
+def _named_in(messages: Iterable[str]) -> list[str]:
+    """Names of input files in messages: of what failed, the store has none."""
+    return [name for message in messages for name in _FILE_NAME.findall(message)]
+
+
+def _months(plots: Path) -> dict[str, str]:
+    """Item → month of its folder of figures."""
+    months = [f"{year}/{month}" for year in _listed(plots) for month in _listed(plots / year)]
+    return {item: month for month in months for item in _listed(plots / month)}
+
+
+def _names(folder: Path) -> set[str]:
+    """`YYYY/MM/name` of all previews."""
+    months = [f"{year}/{month}" for year in _listed(folder) for month in _listed(folder / year)]
+    with ThreadPoolExecutor(8) as pool:  # for file systems that answer slowly
+        found = pool.map(lambda month: _listed(folder / month), months)
+    return {f"{month}/{name}" for month, names in zip(months, found, strict=True) for name in names}
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208 - 50,000 of them
+    except OSError:
+        return []

@@ -1,0 +1,121 @@
+// The index of items, loaded chunk by chunk: scripts are the one kind of file that a page opened
+// from a file system may load. Names and messages come from files and are only ever set as text.
+"use strict";
+
+const spectroMpi = (() => {
+  const parsed = (id) => JSON.parse(document.getElementById(id).textContent);
+  const config = parsed("config");
+  const scripts = parsed("scripts");
+  const logs = parsed("logs");
+
+  const items = []; // In order; filled chunk by chunk.
+  const errors = []; // Chunk → {item: [[instrument, phase, reason, message, link], …]}
+  let tables = null;
+  const byId = new Map();
+  const listeners = [];
+  const loading = new Map(); // Address → promise
+  const arrived = new Map(); // Address → what its script handed over
+
+  function load(address) {
+    if (!loading.has(address)) {
+      loading.set(address, new Promise((resolve, reject) => {
+        const script = document.createElement("script");
+        script.src = address;
+        script.dataset.address = address;
+        script.onload = () => { script.remove(); resolve(arrived.get(address)); };
+        script.onerror = () => {
+          script.remove();
+          loading.delete(address);
+          reject(new Error(`${address} cannot be loaded`));
+        };
+        document.head.append(script);
+      }));
+    }
+    return loading.get(address);
+  }
+
+  // Of large values only the last few scripts are kept.
+  function forget(address) {
+    loading.delete(address);
+    arrived.delete(address);
+  }
+
+  function hand(value) {
+    arrived.set(document.currentScript.dataset.address, value);
+  }
+
+  function entry(row) {
+    const [id, start, month, state, instruments, figures, previews] = row;
+    const [name, ...words] = tables.states[state];
+    const date = start === null ? "" : new Date(start * 1000).toISOString().slice(0, 19);
+    const item = {
+      id, start, date,
+      place: items.length,
+      month: tables.months[month],
+      state: name,
+      words,
+      instruments: tables.instruments[instruments],
+      figures: tables.figures[figures],
+      sheet: (previews & 1) > 0,
+      script: (previews & 2) > 0,
+    };
+    item.text = [date.replace("T", " "), name, ...words, ...item.instruments].join(" ").toLowerCase();
+    return item;
+  }
+
+  async function loadIndex() {
+    await load(scripts.tables);
+    for (const [number, chunk] of scripts.chunks.entries()) {
+      for (const row of await load(chunk.items)) {
+        const item = entry(row);
+        items.push(item);
+        byId.set(item.id, item);
+      }
+      forget(chunk.items);
+      const last = number === scripts.chunks.length - 1;
+      for (const listener of listeners) listener(last);
+      // Let the page be drawn and used between two chunks.
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    if (!scripts.chunks.length) for (const listener of listeners) listener(true);
+  }
+
+  async function errorsOf(number) {
+    const { errors: address } = scripts.chunks[number];
+    if (address && !errors[number]) errors[number] = await load(address);
+    return errors[number] || {};
+  }
+
+  const path = (...parts) => parts.map(encodeURIComponent).join("/");
+  const under = (base, item, ...parts) => `${base}/${item.month}/${path(...parts)}`;
+
+  return {
+    config, scripts, logs, items, byId, load, forget, loadIndex, errorsOf,
+    onItems: (listener) => listeners.push(listener),
+    sheetOf: (item) => under(config.previews, item, `${item.id}.jpg`),
+    scriptOf: (item, number) => under(config.previews, item, `${item.id}${number ? `-${number}` : ""}.js`),
+    figureOf: (item, figure) => under(`${config.root}/plots`, item, item.id, item.id + figure.tail),
+    itemHash: (item) => `#item/${encodeURIComponent(item.id)}`,
+    logLink(link) {
+      const at = link.lastIndexOf("#");
+      const page = logs[link.slice(0, at)];
+      return page ? page + link.slice(at) : "";
+    },
+    // Called by the scripts that are loaded:
+    tables: (value) => { tables = value; },
+    handItems: (_, rows) => hand(rows),
+    handErrors: (_, table) => hand(table),
+    item: (head, parts) => hand({ head, parts }),
+    part: (parts) => hand({ head: null, parts }),
+  };
+})();
+
+// What creates an element: attributes are set, children appended as text; nothing is parsed.
+spectroMpi.make = (name, attributes = {}, ...children) => {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined && value !== false) element.setAttribute(key, value === true ? "" : value);
+  }
+  element.append(...children);
+  return element;
+};

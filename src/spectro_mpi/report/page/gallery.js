@@ -1,0 +1,151 @@
+// The gallery: what is searched for, and a page of it as thumbnails.
+"use strict";
+
+spectroMpi.gallery = (() => {
+  const { items, make, itemHash, sheetOf, figureOf, config } = spectroMpi;
+  const PER_PAGE = 24;
+  const LIMITS = { given_extrema: "common limits", raw: "own limits" };
+  const element = (id) => document.getElementById(id);
+  const wanted = { query: "", state: "", instrument: "", kind: "", limits: "", page: 0 };
+  let found = [];
+  let complete = false;
+
+  // 13312 · 13300-13400 · 2000-01 · 2000-01-03..2000-02 · words; all of them must hold.
+  function condition(word) {
+    const range = /^(\d+)-(\d+)$/.exec(word);
+    if (range && range[1].length > 4) {
+      const [low, high] = [Number(range[1]), Number(range[2])];
+      return (item) => Number(item.id) >= low && Number(item.id) <= high;
+    }
+    const dates = /^(\d{4}[\d-]*)\.\.(\d{4}[\d-]*)$/.exec(word);
+    if (dates) return ({ date }) => date >= dates[1] && date.slice(0, dates[2].length) <= dates[2];
+    if (/^\d{4}-/.test(word)) return (item) => item.date.startsWith(word.toUpperCase());
+    if (/^\d+$/.test(word)) return (item) => item.id.startsWith(word) || item.date.startsWith(`${word}-`);
+    return (item) => item.text.includes(word) || item.id.toLowerCase().includes(word);
+  }
+
+  function search() {
+    const conditions = wanted.query.toLowerCase().split(/\s+/).filter(Boolean).map(condition);
+    if (wanted.state) conditions.push(({ state, words }) => state === wanted.state || words.includes(wanted.state));
+    if (wanted.instrument) conditions.push(({ instruments }) => instruments.includes(wanted.instrument));
+    found = items.filter((item) => conditions.every((holds) => holds(item)));
+  }
+
+  const kindOf = ({ kind, instrument, scales }) => `${instrument || kind}${manyScales() ? ` ${scales}` : ""}`;
+  const manyScales = () => new Set(items.slice(0, 50).flatMap(({ figures }) => figures.map(({ scales }) => scales))).size > 1;
+  const titleOf = (item, figure) =>
+    `Orbit ${item.id}, ${figure.instrument ? `${figure.instrument}: pitch angles` : "instrument grid"}, ${LIMITS[figure.limits] || figure.limits}`;
+
+  // One cell of an item's sheet of thumbnails; or the figure itself, where there is no sheet.
+  function thumbnail(item, figure) {
+    const image = make("img", { loading: "lazy", decoding: "async", alt: "", src: item.sheet ? sheetOf(item) : figureOf(item, figure) });
+    if (item.sheet) image.style.objectPosition = `0 ${figure.cells > 1 ? (100 * figure.cell) / (figure.cells - 1) : 0}%`;
+    image.classList.toggle("whole", !item.sheet);
+    const label = figure.limits === "raw" && config.limits.length > 1 ? `${kindOf(figure)} · own` : kindOf(figure);
+    return make("a", { class: "thumbnail", href: `${itemHash(item)}/${figure.cell}`, "aria-label": titleOf(item, figure) },
+      image, make("span", { "aria-hidden": "true" }, label));
+  }
+
+  const shown = (figure) => (!wanted.limits || figure.limits === wanted.limits) && (!wanted.kind || kindOf(figure) === wanted.kind);
+
+  function card(item) {
+    const figures = item.figures.filter(shown);
+    const badges = [item.state === "done" ? "" : item.state, ...item.words].filter(Boolean)
+      .map((word) => make("span", { class: `badge ${word}` }, word));
+    return make("article", { class: "card" },
+      make("h2", {}, make("a", { href: itemHash(item) }, item.id)),
+      make("p", { class: "when" }, item.date ? `${item.date.replace("T", " ")} UTC` : "no date", " ", ...badges),
+      figures.length ? make("div", { class: "thumbnails" }, ...figures.map((figure) => thumbnail(item, figure)))
+        : make("p", { class: "note" }, item.figures.length ? "No such figure." : item.state === "reduced" ? "Reduced; not drawn yet." : "No figures."));
+  }
+
+  const pages = () => Math.max(1, Math.ceil(found.length / PER_PAGE));
+
+  function show() {
+    wanted.page = Math.min(Math.max(0, wanted.page), pages() - 1);
+    const first = wanted.page * PER_PAGE;
+    const here = found.slice(first, first + PER_PAGE);
+    element("cards").replaceChildren(...here.map(card));
+    const number = (n) => n.toLocaleString("en").replaceAll(",", "\u202f");
+    const some = here.length < found.length ? `, ${number(first + 1)} to ${number(first + here.length)} shown` : "";
+    element("found").textContent = `${number(found.length)} of ${number(items.length)} orbits${some}${complete ? "" : " (loading the index …)"}`;
+    element("page").textContent = `page ${number(wanted.page + 1)} of ${number(pages())}`;
+    element("earlier").disabled = wanted.page === 0;
+    element("later").disabled = wanted.page >= pages() - 1;
+  }
+
+  function hash() {
+    const parameters = new URLSearchParams();
+    for (const [key, value] of Object.entries(wanted)) if (value) parameters.set(key, key === "page" ? value + 1 : value);
+    const text = parameters.toString();
+    return text ? `#gallery?${text}` : "#gallery";
+  }
+
+  // Take over what an address asks for.
+  function adopt(text) {
+    const parameters = new URLSearchParams(text);
+    for (const key of ["query", "state", "instrument", "kind", "limits"]) wanted[key] = parameters.get(key) || "";
+    if (!parameters.has("limits") && !text) wanted.limits = config.limits.length > 1 ? config.limits[0] : "";
+    if (parameters.get("limits") === "all") wanted.limits = "";
+    wanted.page = Math.max(0, (Number.parseInt(parameters.get("page"), 10) || 1) - 1);
+    for (const key of ["query", "state", "instrument", "kind"]) element(key).value = wanted[key];
+    element("limits").value = wanted.limits;
+    search();
+    show();
+  }
+
+  function changed() {
+    for (const key of ["query", "state", "instrument", "kind", "limits"]) wanted[key] = element(key).value;
+    wanted.page = 0;
+    search();
+    show();
+    history.replaceState(null, "", address());
+  }
+
+  const address = () => (hash() === "#gallery" && config.limits.length > 1 ? "#gallery?limits=all" : hash());
+
+  function turn(by) {
+    const page = Math.min(Math.max(0, wanted.page + by), pages() - 1);
+    if (page !== wanted.page) {
+      wanted.page = page;
+      show();
+      history.replaceState(null, "", address());
+      window.scrollTo(0, 0);
+    }
+  }
+
+  function fill(id, values, names = {}) {
+    const known = new Set([...element(id).options].map(({ value }) => value));
+    for (const value of values) if (!known.has(value)) element(id).append(make("option", { value }, names[value] || value));
+    element(id).value = wanted[id];
+  }
+
+  // The index has grown.
+  function grown(last) {
+    complete = last;
+    fill("state", [...new Set(items.flatMap(({ state, words }) => [state, ...words]))].sort());
+    fill("instrument", [...new Set(items.flatMap(({ instruments }) => instruments))]);
+    fill("kind", [...new Set(items.flatMap(({ figures }) => figures.map(kindOf)))]);
+    search();
+    if (last || items.length <= config.chunkItems) show();
+  }
+
+  function start() {
+    element("limits").append(make("option", { value: "" }, "all"), ...config.limits.map((value) => make("option", { value }, LIMITS[value] || value)));
+    wanted.limits = config.limits.length > 1 ? config.limits[0] : "";
+    element("limits").value = wanted.limits;
+    element("query").addEventListener("input", changed);
+    for (const id of ["state", "instrument", "kind", "limits"]) element(id).addEventListener("change", changed);
+    document.querySelector("form.search").addEventListener("submit", (event) => event.preventDefault());
+    element("earlier").addEventListener("click", () => turn(-1));
+    element("later").addEventListener("click", () => turn(1));
+  }
+
+  // The item so many places on among what was searched for.
+  function neighbour(item, by) {
+    const among = found.includes(item) ? found : items;
+    return among[among.indexOf(item) + by] || null;
+  }
+
+  return { start, grown, adopt, turn, neighbour, thumbnail, titleOf, kindOf, LIMITS, address };
+})();

@@ -1,0 +1,119 @@
+// Which part of the page is shown, keys, and what is loaded when.
+"use strict";
+
+(() => {
+  const { gallery, viewer, items, scripts, make, onItems, loadIndex, errorsOf } = spectroMpi;
+  const element = (id) => document.getElementById(id);
+  const sections = [...document.querySelectorAll("main > section")];
+  let current = "";
+
+  function route(initial) {
+    const hash = location.hash.slice(1) || "overview";
+    const [name, ...rest] = hash.split(/[/?]/);
+    const known = sections.some(({ id }) => id === name) ? name : "overview";
+    for (const section of sections) section.hidden = section.id !== known;
+    for (const link of document.querySelectorAll("header nav a")) {
+      const here = link.getAttribute("href") === `#${known === "item" ? "gallery" : known}`;
+      if (here) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    if (known === "gallery") gallery.adopt(hash.includes("?") ? hash.slice(hash.indexOf("?") + 1) : "");
+    if (known === "item" && items.length) viewer.open(decoded(rest[0] || ""), rest[1] || "");
+    else document.title = `${known[0].toUpperCase()}${known.slice(1)} · ${document.querySelector(".brand a").textContent}`;
+    if (known !== current && !initial) {
+      // So that keyboards and screen readers go on from here.
+      element(`${known}-title`).focus({ preventScroll: true });
+      window.scrollTo(0, 0);
+    }
+    current = known;
+  }
+
+  function decoded(text) {
+    try {
+      return decodeURIComponent(text);
+    } catch {
+      return text;
+    }
+  }
+
+  function keys(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
+    let done = false;
+    if (event.key === "/") {
+      if (current !== "gallery") location.hash = gallery.address();
+      setTimeout(() => element("query").focus());
+      done = true;
+    } else if (event.key === "g") {
+      location.hash = gallery.address();
+      done = true;
+    } else if (event.key === "?" && current === "item") {
+      element("help").click();
+      done = true;
+    } else if (current === "item") done = viewer.key(event.key);
+    else if (current === "gallery") {
+      const by = { ArrowLeft: -1, p: -1, ArrowRight: 1, n: 1 }[event.key];
+      if (by) gallery.turn(by);
+      done = Boolean(by);
+    }
+    if (done) event.preventDefault();
+  }
+
+  // A few thumbnails on the first page, from all over the run.
+  function taste() {
+    const drawn = items.filter(({ sheet, figures }) => sheet && figures.length);
+    const some = [0, 1, 2, 3, 4, 5].map((i) => drawn[Math.floor((i * drawn.length) / 6)]);
+    const shown = [...new Set(some.filter(Boolean))];
+    element("taste").replaceChildren(...shown.map((item) => {
+      const link = gallery.thumbnail(item, item.figures[0]);
+      link.lastChild.textContent = `${item.id} · ${link.lastChild.textContent}`;
+      return link;
+    }));
+    element("taste").hidden = !shown.length;
+  }
+
+  // Errors beyond those in the page, chunk by chunk, 200 at a time.
+  async function more(button) {
+    const group = button.closest("details");
+    const { reason } = group.dataset;
+    const shown = Number(button.dataset.shown);
+    const rows = [];
+    let passed = 0;
+    for (let chunk = 0; chunk < scripts.chunks.length && rows.length < 201; chunk += 1) {
+      for (const [id, failures] of Object.entries(await errorsOf(chunk))) {
+        for (const one of failures) {
+          if (one[2] === reason) {
+            passed += 1;
+            if (passed > shown && rows.length < 201) rows.push([id, ...one]);
+          }
+        }
+      }
+    }
+    group.querySelector("tbody").append(...rows.slice(0, 200).map((row) => viewer.failureRow(row, true)));
+    button.dataset.shown = String(shown + Math.min(rows.length, 200));
+    if (rows.length <= 200) button.parentElement.remove();
+    else button.nextElementSibling.textContent = `${button.dataset.shown} shown`;
+  }
+
+  gallery.start();
+  viewer.start();
+  let first = true;
+  onItems((last) => {
+    gallery.grown(last);
+    const waiting = current === "item" && (last || first);
+    if (first) taste();
+    first = false;
+    if (waiting) route(true);
+  });
+  addEventListener("hashchange", () => route(false));
+  addEventListener("keydown", keys);
+  for (const button of document.querySelectorAll("button.more")) button.addEventListener("click", () => more(button));
+  document.documentElement.classList.add("scripted");
+  route(true);
+  loadIndex().catch((error) => {
+    element("found").textContent = String(error.message);
+    document.getElementById("overview").prepend(make("p", { class: "callout" }, `The index of items cannot be loaded: ${error.message}`));
+  });
+})();

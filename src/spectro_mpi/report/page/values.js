@@ -1,0 +1,160 @@
+// Reads values of the store under a pixel of a figure, by the rules by which the figure was drawn:
+// a pixel column shows the records whose centres fall into it, or else the one that covers it; a
+// pixel row shows the channel at its energy; several records are averaged over the finite ones.
+"use strict";
+
+spectroMpi.values = (() => {
+  const { load, forget, scriptOf } = spectroMpi;
+  const KEPT = 24; // inflated parts
+  const ITEMS_KEPT = 12; // scripts as loaded
+  const MISSING = 0xffff;
+  const parts = new Map(); // "item instrument number" → promise of a part
+
+  async function inflated(base64) {
+    const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  }
+
+  // Numbers stand as all their first bytes, then all their second ones, and so on.
+  function whole(bytes, at, count, size) {
+    const numbers = new Uint8Array(count * size);
+    for (let byte = 0; byte < size; byte += 1) {
+      for (let i = 0, from = at + byte * count, to = byte; i < count; i += 1, to += size) numbers[to] = bytes[from + i];
+    }
+    return numbers.buffer;
+  }
+
+  async function readPart(item, spectrogram, instrument, number) {
+    const { script, records, times } = spectrogram.parts[number];
+    const address = scriptOf(item, script);
+    const bytes = await inflated((await load(address)).parts[`${instrument}/${number}`]);
+    if (script) forget(address);
+    const cells = spectrogram.category.length * spectrogram.channels * records;
+    const float = spectrogram.coding === "float";
+    const seconds = (at) => new Float64Array(whole(bytes, at, records, 8)).map((micros) => times[0] + micros / 1e6);
+    const codes = whole(bytes, 29 * records, cells, float ? 4 : 2);
+    return {
+      records,
+      order: new Uint32Array(whole(bytes, 0, records, 4)),
+      start: seconds(4 * records),
+      centre: seconds(12 * records),
+      end: seconds(20 * records),
+      table: bytes.subarray(28 * records, 29 * records),
+      codes: float ? new Float32Array(codes) : new Uint16Array(codes),
+    };
+  }
+
+  function partOf(item, spectrogram, instrument, number) {
+    const key = `${item.id} ${instrument} ${number}`;
+    if (!parts.has(key)) {
+      parts.set(key, readPart(item, spectrogram, instrument, number));
+      if (parts.size > KEPT) parts.delete(parts.keys().next().value);
+    }
+    return parts.get(key);
+  }
+
+  function decoded(spectrogram, code) {
+    if (spectrogram.coding === "float") return code;
+    if (code === MISSING) return NaN;
+    if (spectrogram.coding === "whole" || code === 0) return code;
+    const decade = Math.floor((code - 1) / 9000);
+    const digits = 1000 + ((code - 1) % 9000);
+    return Number(`${digits}e${spectrogram.low + decade - 3}`);
+  }
+
+  // The first place whose number is not below (or, with `after`, is above) `value`.
+  function place(numbers, value, after = false) {
+    let [low, high] = [0, numbers.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (numbers[middle] < value || (after && numbers[middle] === value)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  function panelAt(figure, x, y) {
+    return figure.panels.find(({ box: [left, top, right, bottom] }) => x >= left && x < right && y >= top && y < bottom);
+  }
+
+  // What a panel's axes say of a pixel.
+  function axesAt(panel, x, y) {
+    const [left, top, right, bottom] = panel.box;
+    const [t0, t1] = panel.time;
+    const [e0, e1] = panel.energy;
+    const column = Math.floor(x) - left;
+    const width = right - left;
+    const rows = bottom - top;
+    const height = (rows - 0.5 - (Math.floor(y) - top)) / rows;
+    const energy = panel.y_scale === "log"
+      ? 10 ** (Math.log10(e0) + height * (Math.log10(e1) - Math.log10(e0)))
+      : e0 + height * (e1 - e0);
+    if (t0 === null) return { energy, begin: NaN, end: NaN, time: NaN };
+    const [begin, end] = [t0 + (t1 - t0) * (column / width), t0 + (t1 - t0) * ((column + 1) / width)];
+    return { energy, begin, end, time: (begin + end) / 2 };
+  }
+
+  // [part, place in it] of the records that a pixel column shows.
+  async function recordsAt(item, spectrogram, instrument, { begin, end, time }) {
+    const inside = [];
+    let covering = null;
+    for (const [number, { times }] of spectrogram.parts.entries()) {
+      if (times[0] > end || times[1] < begin) continue;
+      const part = await partOf(item, spectrogram, instrument, number);
+      const stop = place(part.centre, end);
+      for (let at = place(part.centre, begin); at < stop; at += 1) inside.push([part, at]);
+      const last = place(part.start, time, true) - 1;
+      if (last >= 0) covering = time < part.end[last] ? [part, last] : null;
+    }
+    return inside.length || !covering ? inside : [covering];
+  }
+
+  function valueOf(spectrogram, row, [part, at], energy) {
+    const table = spectrogram.tables[part.table[at]];
+    if (!table) return null;
+    const channel = place(table.edges, energy, true) - 1;
+    if (channel < 0 || channel >= table.lead.length) return null;
+    const repeated = table.repeated.find(([one]) => one === channel);
+    const columns = repeated ? repeated[1] : [table.lead[channel]];
+    const found = columns
+      .map((column) => decoded(spectrogram, part.codes[(row * spectrogram.channels + column) * part.records + at]))
+      .filter(Number.isFinite);
+    const value = found.length ? found.reduce((sum, one) => sum + one, 0) / found.length : NaN;
+    return { value, record: part.order[at], channel: columns[0], time: part.centre[at], edges: table.edges.slice(channel, channel + 2) };
+  }
+
+  // What is under pixel (x, y) of a figure; null outside of its panels.
+  async function at(item, head, figure, x, y) {
+    const panel = panelAt(figure, x, y);
+    if (!panel) return null;
+    const axes = axesAt(panel, x, y);
+    const read = { panel, time: axes.time, energy: axes.energy, cells: [], value: NaN, spectrogram: null };
+    const spectrogram = head.spectrograms[panel.instrument];
+    const row = spectrogram ? spectrogram.category.indexOf(panel.category) : -1;
+    if (row < 0 || Number.isNaN(axes.time)) return read;
+    read.spectrogram = spectrogram;
+    for (const record of await recordsAt(item, spectrogram, panel.instrument, axes)) {
+      const cell = valueOf(spectrogram, row, record, axes.energy);
+      if (cell) read.cells.push(cell);
+    }
+    const finite = read.cells.filter(({ value }) => Number.isFinite(value));
+    read.value = finite.reduce((sum, { value }) => sum + value, 0) / finite.length; // NaN if none
+    read.averaged = finite.length;
+    return read;
+  }
+
+  const heads = []; // Addresses of the scripts that are kept, the latest last.
+
+  // What figures of an item show, and which values there are.
+  async function headOf(item) {
+    const address = scriptOf(item, 0);
+    const { head } = await load(address);
+    if (heads.includes(address)) heads.splice(heads.indexOf(address), 1);
+    heads.push(address);
+    if (heads.length > ITEMS_KEPT) forget(heads.shift());
+    return head;
+  }
+
+  return { at, headOf };
+})();

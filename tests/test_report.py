@@ -1,0 +1,200 @@
+"""The report as files: what is written, when, and what it is made from."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import shutil
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spectro_mpi import open_run
+from spectro_mpi.draw.thumbnail import HEIGHT, WIDTH
+from spectro_mpi.report.scripts import call
+from spectro_mpi.report.values import values_of
+from spectro_mpi.spectrogram import Spectrogram
+from tests.conftest import spectro_mpi
+
+
+@pytest.fixture
+def run_dir(settings: Path) -> Path:
+    """A finished run, some of its items failed in part."""
+    assert spectro_mpi("run", settings).code == 3
+    return settings.parent / "runs" / "fast"
+
+
+def script(path: Path) -> tuple[str, list[Any]]:
+    """The function a script calls, and its arguments."""
+    found = re.fullmatch(r"spectroMpi\.(\w+)\((.*)\);\n", path.read_text("ascii"), re.DOTALL)
+    assert found
+    return found[1], json.loads(f"[{found[2]}]")
+
+
+def test_a_run_that_is_over_leaves_its_report(run_dir: Path) -> None:
+    page = (run_dir / "report" / "index.html").read_text()
+    assert "Run fast" in page
+    assert "invalid-cdf" in page
+    failed = open_run(run_dir).errors
+    assert failed
+    for item in failed:
+        assert f"#item/{item}" in page
+
+
+def test_a_run_leaves_no_report_if_none_is_wanted(settings: Path) -> None:
+    wanted = ["-s", "report.at_end=false", "-s", "report.thumbnails=false"]
+    done = spectro_mpi("run", settings, *wanted, "-s", "report.values=false")
+    assert done.code == 3
+    assert not (settings.parent / "runs" / "fast" / "report").exists()
+
+
+def test_a_report_that_cannot_be_made_does_not_change_how_a_run_ends(settings: Path) -> None:
+    run_dir = settings.parent / "runs" / "fast"
+    assert spectro_mpi("run", settings, "--only", "reduce", "-s", "report.at_end=false").code == 3
+    (run_dir / "report" / "index.html").mkdir(parents=True)
+    done = spectro_mpi("run", settings)
+    assert done.code == 3
+    assert "the report was not made" in done.out
+
+
+def test_what_is_no_run_directory_gets_one_sentence(tmp_path: Path) -> None:
+    done = spectro_mpi("report", tmp_path)
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "is not a run directory" in done.err
+
+
+def test_a_report_can_be_made_of_a_run_that_has_only_begun(settings: Path) -> None:
+    assert spectro_mpi("run", settings, "--only", "reduce", "-s", "report.at_end=false").code == 3
+    run_dir = settings.parent / "runs" / "fast"
+    assert spectro_mpi("report", run_dir).code == 0
+    assert "Not known yet" not in (run_dir / "report" / "index.html").read_text()
+
+
+def test_made_again_the_report_is_the_same_and_leaves_nothing_behind(run_dir: Path) -> None:
+    def files() -> dict[Path, bytes]:
+        found = (path for path in (run_dir / "report").rglob("*") if path.is_file())
+        return {path: path.read_bytes() for path in found if path.name != "index.html"}
+
+    before = files()
+    stray = run_dir / "report" / "parts" / "items-007.0123456789.js"
+    stray.write_text("of an earlier report")
+    assert spectro_mpi("report", run_dir).code == 0
+    assert files() == before
+
+
+def test_a_report_elsewhere_removes_and_overwrites_nothing_of_others(
+    run_dir: Path, tmp_path: Path
+) -> None:
+    there = {path for path in run_dir.rglob("*") if path.is_file()}
+    assert spectro_mpi("report", run_dir, "--output", run_dir).code == 0
+    assert there <= {path for path in run_dir.rglob("*") if path.is_file()}
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "index.html").write_text("my own page")
+    done = spectro_mpi("report", run_dir, "--output", mine)
+    assert done.code == 2
+    assert "no report" in done.err
+    assert (mine / "index.html").read_text() == "my own page"
+
+
+def test_thumbnails_stand_in_the_order_of_the_figures(run_dir: Path) -> None:
+    month = run_dir / "report" / "items" / "2000" / "01"
+    with Image.open(month / "13312.jpg") as picture:
+        figures = list((run_dir / "plots" / "2000" / "01" / "13312").glob("*.png"))
+        assert picture.size == (WIDTH, HEIGHT * len(figures))
+        cells = np.asarray(picture).reshape(len(figures), -1)
+    assert (cells.std(axis=1) > 20).all()  # none is blank
+    assert len(np.unique(cells, axis=0)) == len(figures)
+
+
+def test_previews_that_are_missing_are_made_by_the_report(run_dir: Path) -> None:
+    items = run_dir / "report" / "items"
+    before = {path: path.read_bytes() for path in items.rglob("*.*")}
+    shutil.rmtree(items)
+    assert spectro_mpi("report", run_dir, "--no-previews").code == 0
+    assert not items.exists()
+    done = spectro_mpi("report", run_dir)
+    assert "making them" in done.out
+    after = {path: path.read_bytes() for path in items.rglob("*.*")}
+    assert after.keys() == before.keys()
+    for path, content in after.items():
+        if path.suffix == ".js":
+            assert content == before[path]
+        else:
+            made, drawn = (
+                np.asarray(Image.open(io.BytesIO(one))) for one in (content, before[path])
+            )
+            np.testing.assert_array_equal(made, drawn)
+
+
+def test_scripts_hold_nothing_that_ends_a_script_or_begins_a_tag() -> None:
+    words = "</script><script>alert('1')</script>\"\\\u2028&"
+    content = call("item", {words: words})
+    assert not re.search(rb"[<>&\x80-\xff]", content)
+    assert json.loads(content.decode()[len("spectroMpi.item(") : -3]) == {words: words}
+
+
+def spectrogram(values: np.ndarray[Any, Any]) -> Spectrogram:
+    """A spectrogram of one category; `values` is (record, channel)."""
+    records, channels = values.shape
+    return Spectrogram(
+        "ees",
+        "eflux",
+        ("all",),
+        np.arange(records) * 2.5 + 1e9,
+        np.full(records, np.nan),
+        np.full(records, np.nan),
+        np.zeros(records, np.uint8),
+        np.geomspace(4, 30000, channels, dtype=np.float32)[None],
+        values.astype(np.float32)[None],
+        "a.cdf",
+        1,
+    )
+
+
+def codes_of(one: Spectrogram) -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
+    """What describes the values of a page, and their codes (channel, record)."""
+    found = values_of(one)
+    (part,) = found.parts
+    block = zlib.decompress(base64.b64decode(part.data))
+    records = part.head["records"]
+    size = 4 if found.head["coding"] == "float" else 2
+    planes = np.frombuffer(block[29 * records :], np.uint8).reshape(size, -1)
+    dtype = "<f4" if size == 4 else "<u2"
+    return found.head, planes.T.copy().view(dtype).reshape(-1, records)
+
+
+def test_whole_numbers_are_kept_as_they_are() -> None:
+    values = np.array([[0, 1, 65534], [np.nan, 7, 300]])
+    head, codes = codes_of(spectrogram(values))
+    assert head["coding"] == "whole"
+    np.testing.assert_array_equal(codes.T, np.where(np.isnan(values), 65535, values))
+
+
+def test_other_values_are_kept_with_four_digits() -> None:
+    random = np.random.default_rng(0)
+    values = 10 ** random.uniform(2.0, 7.9, (50, 40))
+    values[0, :6] = [0, np.nan, 100, 999.96, 9.9999e6, 12345]
+    head, codes = codes_of(spectrogram(values))
+    assert head["coding"] == "digits"
+    decade, digits = np.divmod(codes.T.astype(np.int64) - 1, 9000)
+    decoded = (digits + 1000) * 10.0 ** (decade + head["low"] - 3)
+    decoded[codes.T == 0] = 0
+    decoded[codes.T == 65535] = np.nan
+    stored = values.astype(np.float32)
+    np.testing.assert_allclose(decoded, [[float(f"{v:.4g}") for v in row] for row in stored], 1e-12)
+
+
+@pytest.mark.parametrize("values", ([[-1.5, 2]], [[1e-3, 1e9]], [[np.nan, np.nan]], [[1e30, 2e30]]))
+def test_values_of_any_kind_come_back(values: list[list[float]]) -> None:
+    head, codes = codes_of(spectrogram(np.array(values)))
+    assert codes.shape == (2, 1)
+    if head["coding"] == "float":
+        np.testing.assert_array_equal(codes.T, np.array(values, np.float32))
