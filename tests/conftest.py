@@ -65,6 +65,19 @@ def settings(demo: DemoSummary, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def sampled(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run directory of a run on four ranks, sampled often. Not to be changed by a test."""
+    folder = tmp_path_factory.mktemp("sampled")
+    settings = folder / "spectro-mpi.toml"
+    settings.write_text(
+        f'input = "{demo.directory / "FAST_data"}"\n'
+        "[plot]\ndpi = 50\n[run]\nsample_interval_seconds = 0.1\n"
+    )
+    assert spectro_mpi("run", settings, "--no-progress", ranks=4).code == 3
+    return folder / "runs" / "fast"
+
+
 def real_file(name: str) -> Path:
     """A real CDF file beside the project; skips the test where it is not there."""
     path = SHARED_DATA / name

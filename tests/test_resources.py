@@ -11,10 +11,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import pytest
 
 from spectro_mpi.activity import ACTIVITIES, doing, spent, start_counting
-from spectro_mpi.demo import DemoSummary
 from spectro_mpi.inventory import Item
 from spectro_mpi.phases import Outcome, Task
 from spectro_mpi.resources import RESOURCES, Record, fold, read_record, read_samples, read_steps
@@ -24,22 +22,11 @@ from spectro_mpi.resources.sampler import Sampler, Station
 from spectro_mpi.resources.tables import Samples, rows_of, table_of, thin
 from tests.conftest import spectro_mpi
 
-OFTEN = ("-s", "run.sample_interval_seconds=0.1")
 HERE = Station(rank=0, size=1, roles="worker", leads_node=True)
 
 
-@pytest.fixture(scope="module")
-def run_dir(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on four ranks, sampled often. Not to be changed by a test."""
-    folder = tmp_path_factory.mktemp("sampled")
-    settings = folder / "spectro-mpi.toml"
-    settings.write_text(f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 50\n')
-    assert spectro_mpi("run", settings, *OFTEN, "--no-progress", ranks=4).code == 3
-    return folder / "runs" / "fast"
-
-
-def test_every_rank_tells_what_it_used_and_what_it_was_at(run_dir: Path) -> None:
-    samples = read_samples(run_dir)
+def test_every_rank_tells_what_it_used_and_what_it_was_at(sampled: Path) -> None:
+    samples = read_samples(sampled)
     assert samples is not None
     assert set(samples.rank) == {0, 1, 2, 3}
     assert (np.diff(samples.time) >= 0).all()
@@ -54,8 +41,8 @@ def test_every_rank_tells_what_it_used_and_what_it_was_at(run_dir: Path) -> None
     assert busy.read.sum() > 1
 
 
-def test_nodes_stacks_and_ranks_are_told(run_dir: Path) -> None:
-    record = _record(run_dir)
+def test_nodes_stacks_and_ranks_are_told(sampled: Path) -> None:
+    record = _record(sampled)
     assert (record.nodes.available > 0).all()
     assert (record.nodes.available < record.ranks.memory[0]).all()
     assert set(record.plans.phase) == {"reduce", "plot"}
@@ -66,8 +53,8 @@ def test_nodes_stacks_and_ranks_are_told(run_dir: Path) -> None:
     assert (record.ranks.ended > record.ranks.began).all()
 
 
-def test_every_task_has_its_step_with_what_it_was_spent_on(run_dir: Path) -> None:
-    steps = read_steps(run_dir)
+def test_every_task_has_its_step_with_what_it_was_spent_on(sampled: Path) -> None:
+    steps = read_steps(sampled)
     assert steps is not None
     done = steps.at(steps.item != "")
     tasks = list(zip(done.phase.tolist(), done.item.tolist(), strict=True))
@@ -84,17 +71,17 @@ def test_every_task_has_its_step_with_what_it_was_spent_on(run_dir: Path) -> Non
         assert (own.begin[1:] > (own.begin + own.seconds)[:-1] - 0.01).all()
 
 
-def test_columns_are_plain_hdf5_with_units(run_dir: Path) -> None:
-    with h5py.File(run_dir / RESOURCES) as file:
+def test_columns_are_plain_hdf5_with_units(sampled: Path) -> None:
+    with h5py.File(sampled / RESOURCES) as file:
         assert file["samples/child_resident"].attrs["units"] == "MB"
         assert file["samples/item"].dtype.kind == "S"
-    assert (run_dir / RESOURCES).stat().st_size < 200_000
-    assert not (run_dir / "resources").exists()
+    assert (sampled / RESOURCES).stat().st_size < 200_000
+    assert not (sampled / "resources").exists()
 
 
-def test_a_second_execution_is_told_beside_the_first(run_dir: Path, tmp_path: Path) -> None:
+def test_a_second_execution_is_told_beside_the_first(sampled: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
-    shutil.copytree(run_dir, again)
+    shutil.copytree(sampled, again)
     _ranks_file(again, began=1e9)
     fold(again)
     assert set(_record(again).ranks.execution) == {0, 1}

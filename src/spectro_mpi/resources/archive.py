@@ -104,7 +104,7 @@ def fold(run_dir: Path) -> None:
     except _UNREADABLE as error:
         log.warning("%s: does not read (%s), set aside as %s", path, error, set_aside(path))
         kept = Record()
-    _write_archive(path, _bounded(_with_lines(run_dir, kept)))
+    write_archive(path, _bounded(_with_lines(run_dir, kept)))
     drop_lines(run_dir, files)
 
 
@@ -153,7 +153,8 @@ def _every_nth(nodes: Nodes, kept: int) -> Nodes:
     return nodes.at(np.arange(0, len(nodes), max(1, -(-len(nodes) // kept))))
 
 
-def _write_archive(path: Path, record: Record) -> None:
+def write_archive(path: Path, record: Record) -> None:
+    """Write a record as a whole file. Raises `OSError`."""
     import h5py
 
     with h5py.File(part_path(path), "w", libver="latest") as file:

@@ -1,0 +1,480 @@
+"""Figures of a run: its time line, its load and memory, its stacks planned against done.
+
+Drawn from the record of resources alone (`spectro_mpi.resources`), also while the run goes on and
+after it was killed. Each function takes the run directory and, where it makes sense, `between`, two
+times in seconds of the run; it returns None where nothing was sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from spectro_mpi.atomic import write_atomic
+from spectro_mpi.report.look import (
+    ALARM,
+    COLORS,
+    INK,
+    LINE,
+    SERIES,
+    SOFT,
+    as_png,
+    as_svg,
+    legend,
+    new_figure,
+    new_grid,
+    quiet_grid,
+    time_axis,
+    title,
+)
+from spectro_mpi.report.run_time import DONE_WITH, RunTime, Span, clock, read_run_time
+from spectro_mpi.resources import Ends, Samples
+from spectro_mpi.resources.tables import Array
+
+_COLUMNS = 1500
+"""Moments across a time line."""
+_FEW = 8
+"""So many ranks or nodes have lines of their own; more are told by their spread."""
+_LISTED = 5
+_BARS = 48
+
+
+@dataclass(frozen=True)
+class RunFigure:
+    """A figure of a run."""
+
+    name: str
+    """For its file."""
+    title: str
+    text: str
+    """What it shows, for those who cannot see it."""
+    figure: Figure
+
+    def png(self, dpi: int = 140) -> bytes:
+        """On white."""
+        return as_png(self.figure, dpi)
+
+    def svg(self) -> str:
+        """In the ink of the reader's colour scheme, without a background."""
+        return as_svg(self.figure, self.text)
+
+
+def run_figures(run_dir: Path, between: Span | None = None) -> list[RunFigure]:
+    """All figures there can be of a run."""
+    time = read_run_time(run_dir)
+    if time is None:
+        return []
+    drawn = [_timeline(time, between), _load_and_memory(time, between), _stack_load(time)]
+    return [one for one in drawn if one is not None]
+
+
+def write_run_figures(figures: Iterable[RunFigure], folder: Path) -> list[Path]:
+    """Write NAME.svg and NAME.png of each; returns the paths of the SVG files."""
+    written = []
+    for one in figures:
+        path = folder / f"{one.name}.svg"
+        write_atomic(path, one.svg().encode())
+        write_atomic(path.with_suffix(".png"), one.png())
+        written.append(path)
+    return written
+
+
+def timeline(run_dir: Path, between: Span | None = None) -> RunFigure | None:
+    """Ranks × time, coloured by what each was at."""
+    return _of(run_dir, lambda time: _timeline(time, between))
+
+
+def load_and_memory(run_dir: Path, between: Span | None = None) -> RunFigure | None:
+    """What workers were at; load, memory and bytes of nodes and ranks."""
+    return _of(run_dir, lambda time: _load_and_memory(time, between))
+
+
+def stack_load(run_dir: Path) -> RunFigure | None:
+    """What each worker was dealt, what it did, and how long that took."""
+    return _of(run_dir, _stack_load)
+
+
+def _of(run_dir: Path, draw: Callable[[RunTime], RunFigure | None]) -> RunFigure | None:
+    time = read_run_time(run_dir)
+    return None if time is None else draw(time)
+
+
+def _timeline(time: RunTime, between: Span | None) -> RunFigure | None:
+    window, ranks = time.window(between), list(time.rank_roles)
+    edges = np.linspace(*window, _COLUMNS + 1)
+    shares = np.stack([time.shares(rank, edges) for rank in ranks])
+    ends = _ends_in(time, window)
+    height = min(8.0, 1.3 + 0.28 * len(ranks)) + 0.17 * min(len(ends), _LISTED + 1)
+    figure, (axes,) = new_figure(height, [1])
+    axes.imshow(
+        _mixed(shares),
+        aspect="auto",
+        interpolation="nearest",
+        extent=(*window, len(ranks) - 0.5, -0.5),
+    )
+    for place in range(1, len(ranks)) if len(ranks) <= 40 else ():
+        axes.axhline(place - 0.5, color=LINE, linewidth=0.6)
+    _restarts(axes, time, window)
+    time_axis(axes, window)
+    _rank_ticks(axes, ranks, time)
+    at = time.of(ends.time, ends.execution)
+    places = [ranks.index(rank) for rank in ends.rank]
+    axes.plot(at, places, linestyle="none", marker="X", color=ALARM, markersize=7,
+              markeredgecolor="white", markeredgewidth=0.7, clip_on=False)  # fmt: skip
+    present = [
+        kind for kind, share in zip(DONE_WITH, shares.sum(axis=(0, 2)), strict=True) if share
+    ]
+    handles: list[Any] = [Patch(color=COLORS[kind], label=kind) for kind in present]
+    title(axes, "What every rank was at")
+    if len(ends):
+        handles.append(_cross("compute process ended"))
+    legend(axes, handles)
+    if len(ends):
+        lines = [f"{clock(float(one))}  {line}" for one, line in zip(at, _told(ends), strict=False)]
+        if len(ends) > _LISTED:
+            lines.append(f"… and {len(ends) - _LISTED} more")
+        axes.annotate(
+            "\n".join(lines),
+            (0, 0),
+            (0, -34),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            va="top",
+            fontsize=8,
+            color=SOFT,
+            linespacing=1.5,
+        )
+    workers = [ranks.index(rank) for rank in time.workers]
+    busy = shares[workers].sum(axis=(1, 2)) / _COLUMNS
+    text = (
+        f"Time line of {_count(len(ranks), 'rank')} over {clock(window[1] - window[0])}: workers "
+        f"{100 * busy.mean():.0f} % of it at work, the least busy {100 * busy.min():.0f} %"
+    )
+    if len(ends):
+        text += f"; {_count(len(ends), 'compute process', 'es')} ended: {'; '.join(_told(ends))}"
+    return RunFigure("timeline", "What every rank was at", text + ".", figure)
+
+
+def _mixed(shares: Array) -> Array:
+    """(rank, column, RGBA): colours mixed by shares of time; idle time shows what is behind."""
+    colors = np.array([to_rgb(COLORS[kind]) for kind in DONE_WITH])
+    total = np.clip(shares.sum(axis=1), 0, 1)
+    mixed = np.einsum("rkt,kc->rtc", shares, colors)
+    mixed /= np.maximum(shares.sum(axis=1), 1e-9)[..., None]
+    return np.concatenate([np.clip(mixed, 0, 1), total[..., None]], axis=2)
+
+
+def _load_and_memory(time: RunTime, between: Span | None) -> RunFigure | None:
+    window, samples = time.window(between), time.record.samples
+    if not len(samples):
+        return None
+    figure, panels = new_figure(10.5, [1, 1.15, 1.15, 1.15, 1.15, 1])
+    at, nodes, cores, own, memory, moved = panels
+    _workers_at(at, time, window)
+    _nodes(nodes, cores_and_load=True, time=time)
+    _nodes(cores, cores_and_load=False, time=time)
+    workers = samples.at(np.isin(samples.rank, time.workers))
+    others = samples.at(~np.isin(samples.rank, time.workers))
+    _spread(own, time, workers, workers.cpu + workers.child_cpu)
+    _others(own, time, others, others.cpu)
+    title(own, "Load of each worker and its compute process (cores)")
+    total = workers.resident + workers.child_resident
+    _spread(memory, time, workers, total / 1024)
+    _others(memory, time, others, others.resident / 1024)
+    _limits(memory, time)
+    title(memory, "Memory of each worker and its compute process (GB)")
+    _moved(moved, time, window)
+    ends = _ends_in(time, window)
+    if len(ends):
+        memory.plot(time.of(ends.time, ends.execution), ends.resident / 1024, linestyle="none",
+                    marker="X", color=ALARM, markeredgecolor="white", markersize=7)  # fmt: skip
+    for axes in panels:
+        quiet_grid(axes)
+        axes.set_ylim(0, max(axes.get_ylim()[1], 1.1 * axes.dataLim.ymax))
+        _restarts(axes, time, window)
+        time_axis(axes, window, label=axes is panels[-1])
+    figure.align_ylabels(panels)
+    text = (
+        f"Load and memory over {clock(window[1] - window[0])}. Highest memory of a worker with its "
+        f"compute process: {total.max(initial=0):.0f} MB. "
+        f"Mean load of a worker: {_mean_load(workers):.2f} cores."
+    )
+    tasks = time.record.steps.at(time.record.steps.item != "")
+    if len(tasks):
+        most = int(np.argmax(tasks.peak))
+        text += (
+            f" The item that needed most: {tasks.item[most]}, phase {tasks.phase[most]}, "
+            f"{tasks.peak[most]:.0f} MB."
+        )
+    return RunFigure("load", "Load and memory", text, figure)
+
+
+def _workers_at(axes: Axes, time: RunTime, window: Span) -> None:
+    """How many workers are at what: the steps, as a strip over the other panels."""
+    edges = np.linspace(*window, 301)
+    counts = np.sum([time.shares(rank, edges) for rank in time.workers], axis=0)
+    present = [place for place in range(len(DONE_WITH)) if counts[place].any()]
+    middles = (edges[1:] + edges[:-1]) / 2
+    if present:
+        axes.stackplot(
+            middles,
+            counts[present],
+            colors=[COLORS[DONE_WITH[place]] for place in present],
+            linewidth=0,
+            step="mid",
+        )
+    title(axes, "Workers at work, by what they are at")
+    legend(axes, [Patch(color=COLORS[DONE_WITH[one]], label=DONE_WITH[one]) for one in present])
+
+
+def _nodes(axes: Axes, cores_and_load: bool, time: RunTime) -> None:
+    nodes, ranks = time.record.nodes, time.record.ranks
+    hosts = list(dict.fromkeys(ranks.host.tolist()))
+    capacity = dict(zip(ranks.host, ranks.cores if cores_and_load else ranks.memory, strict=True))
+    at = time.of(nodes.time, nodes.execution)
+    total = np.array([capacity[host] for host in nodes.host], float)
+    values = nodes.cpu if cores_and_load else (total - nodes.available) / 1024
+    named = _count(len(hosts), "node")
+    if len(hosts) <= _FEW:
+        for color, host in zip(SERIES, hosts, strict=False):
+            own = nodes.host == host
+            axes.plot(at[own], values[own], color=color, linewidth=1.3, label=host)
+            if cores_and_load:
+                axes.plot(at[own], nodes.load[own], color=color, linewidth=0.9, linestyle=":")
+    else:
+        _band(axes, at, values, nodes.host, time)
+    if cores_and_load:
+        _level(axes, max(capacity.values(), default=0), "cores")
+        title(axes, f"Load of {named}: cores busy" + (", dotted: load" if len(hosts) <= 8 else ""))
+    else:
+        _level(axes, max(capacity.values(), default=0) / 1024, "memory of the node")
+        title(axes, f"Memory in use of {named} (GB)")
+    if 1 < len(hosts) <= _FEW:
+        legend(axes, axes.get_legend_handles_labels()[0])
+
+
+def _spread(axes: Axes, time: RunTime, samples: Samples, values: Array) -> None:
+    """A line a worker, or of many the median, the most and the least."""
+    at = time.of(samples.time, samples.execution)
+    workers = time.workers
+    if len(workers) > _FEW:
+        _band(axes, at, values, samples.rank, time)
+        return
+    for color, rank in zip(SERIES, workers, strict=False):
+        own = samples.rank == rank
+        axes.plot(at[own], values[own], color=color, linewidth=1.2, label=f"rank {rank}")
+    legend(axes, axes.get_legend_handles_labels()[0])
+
+
+def _band(axes: Axes, at: Array, values: Array, whose: Array, time: RunTime) -> None:
+    """Median over many, and the range of all, in spans of time in which most have told."""
+    interval = float(time.record.ranks.interval.max(initial=1.0))
+    width = max(1.5 * interval, time.seconds / 250, 1e-3)
+    place = np.floor(at / width).astype(int)
+    order = np.lexsort((values, place))
+    place, values = place[order], values[order]
+    starts = np.flatnonzero(np.diff(place, prepend=-1)).tolist()
+    spans = [values[a:b] for a, b in zip(starts, [*starts[1:], len(values)], strict=True)]
+    middles = (np.array([place[a] for a in starts]) + 0.5) * width
+    low, middle, high = (np.array([np.percentile(one, q) for one in spans]) for q in (0, 50, 100))
+    axes.fill_between(middles, low, high, color=SERIES[0], alpha=0.25, linewidth=0)
+    axes.plot(middles, middle, color=SERIES[0], linewidth=1.4)
+    axes.plot(middles, high, color=SERIES[0], linewidth=0.7)
+    handles = [
+        Line2D([], [], color=SERIES[0], label="median"),
+        Patch(color=SERIES[0], alpha=0.25, label=f"least to most of {len(np.unique(whose))}"),
+    ]
+    legend(axes, handles)
+
+
+def _others(axes: Axes, time: RunTime, samples: Samples, values: Array) -> None:
+    """Coordinator and writer, where they are no workers."""
+    roles, handles = time.rank_roles, list(getattr(axes.get_legend(), "legend_handles", []))
+    for style, rank in zip(("--", ":"), np.unique(samples.rank).tolist(), strict=False):
+        own = samples.rank == rank
+        at = time.of(samples.time[own], samples.execution[own])
+        (line,) = axes.plot(at, values[own], color=SOFT, linestyle=style, linewidth=1.1)
+        line.set_label(roles[rank].replace("+", " and "))
+        handles.append(line)
+    if handles:
+        legend(axes, handles, columns=10)
+
+
+def _limits(axes: Axes, time: RunTime) -> None:
+    limits = time.record.ends.limit[time.record.ends.limit > 0]
+    if len(limits):
+        _level(axes, float(limits[-1]) / 1024, "limit of a compute process")
+
+
+def _level(axes: Axes, value: float, name: str) -> None:
+    if value > 0 and value < 4 * max(1e-9, axes.dataLim.ymax):
+        axes.axhline(value, color=SOFT, linewidth=0.9, linestyle=(0, (5, 3)))
+        axes.annotate(
+            name,
+            (1, value),
+            (0, 3),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            fontsize=8,
+            color=SOFT,
+        )
+        axes.set_ylim(top=1.15 * max(value, axes.dataLim.ymax))
+
+
+def _moved(axes: Axes, time: RunTime, window: Span) -> None:
+    """MB/s read and written by all ranks together."""
+    samples = time.record.samples
+    end = time.of(samples.time, samples.execution)
+    interval = float(time.record.ranks.interval.max(initial=1.0))
+    bins = int(np.clip((window[1] - window[0]) / (2 * interval), 8, 250))
+    edges = np.linspace(*window, bins + 1)
+    for name, color, values in (
+        ("read", SERIES[0], samples.read),
+        ("written", SERIES[5], samples.written),
+    ):
+        # Each sample's bytes are spread over its span.
+        whole = np.zeros(bins)
+        for low, high, amount in zip(end - samples.seconds, end, values, strict=True):
+            first, last = np.searchsorted(edges, [low, high])
+            a, b = max(first - 1, 0), min(last, bins)
+            covered = np.minimum(edges[a + 1 : b + 1], high) - np.maximum(edges[a:b], low)
+            whole[a:b] += amount * np.clip(covered, 0, None) / max(high - low, 1e-9)
+        axes.plot(
+            (edges[1:] + edges[:-1]) / 2,
+            whole / np.diff(edges),
+            color=color,
+            linewidth=1.2,
+            label=name,
+        )
+    title(axes, "Read and written by all ranks (MB/s, as system calls count)")
+    legend(axes, axes.get_legend_handles_labels()[0])
+
+
+def _stack_load(time: RunTime) -> RunFigure | None:
+    plans, steps, workers = time.record.plans, time.record.steps, time.workers
+    phases = [one for one in ("reduce", "plot") if (plans.phase == one).any()]
+    if not phases:
+        return None
+    figure, rows = new_grid(4.6, 2, len(phases))
+    told = []
+    for column, phase in enumerate(phases):
+        # Of several executions the one that had most to do.
+        dealt = plans.at(plans.phase == phase)
+        sums = {int(one): dealt.size[dealt.execution == one].sum() for one in dealt.execution}
+        execution = max(sums, key=lambda one: (sums[one], one))
+        dealt = dealt.at(dealt.execution == execution)
+        done = steps.at((steps.execution == execution) & (steps.phase == phase))
+        planned = np.array([dealt.size[dealt.worker == one].sum() for one in workers]) / 1e6
+        size = np.array([done.size[done.rank == one].sum() for one in workers]) / 1e6
+        seconds = np.array([done.seconds[done.rank == one].sum() for one in workers])
+        above, below = rows[0][column], rows[1][column]
+        _bars(above, workers, size, SERIES[0], planned)
+        title(above, f"{phase.capitalize()}: input of each worker (MB)")
+        _bars(below, workers, seconds, SERIES[2], None)
+        title(below, f"{phase.capitalize()}: time each worker was at it (s)")
+        below.set_xlabel("rank of the worker")
+        uneven = seconds.max() / max(seconds.mean(), 1e-9) - 1
+        told.append(f"{phase}: the busiest worker {100 * uneven:.0f} % above the mean")
+    handles = [Patch(color=SERIES[0], label="done"), Line2D([], [], color=INK, label="planned")]
+    legend(rows[0][-1], handles)
+    text = f"Stacks of {_count(len(workers), 'worker')}, planned and done; {'; '.join(told)}."
+    return RunFigure("stacks", "Stacks planned and done", text, figure)
+
+
+def _bars(
+    axes: Axes, workers: Sequence[int], values: Array, color: str, planned: Array | None
+) -> None:
+    many = len(workers) > _BARS
+    axes.bar(workers, values, width=1.0 if many else 0.5, color=color, linewidth=0)
+    if planned is not None:
+        edges = np.r_[np.array(workers) - 0.5, workers[-1] + 0.5]
+        if many:
+            axes.stairs(planned, edges, color=INK, linewidth=1.0)
+        else:
+            axes.hlines(planned, edges[:-1] + 0.15, edges[1:] - 0.15, color=INK, linewidth=1.6)
+    axes.set_ylim(
+        0,
+        1.12
+        * max(float(np.max(values)), float(np.max(planned)) if planned is not None else 0.0, 1e-9),
+    )
+    axes.set_xlim(workers[0] - 0.6, workers[-1] + 0.6)
+    axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
+    quiet_grid(axes)
+
+
+def _rank_ticks(axes: Axes, ranks: Sequence[int], time: RunTime) -> None:
+    roles = time.rank_roles
+    if len(ranks) <= 40:
+        names = [f"{roles[rank].replace('+', ', ')} {rank}" for rank in ranks]
+        axes.set_yticks(range(len(ranks)), names)
+    else:
+        step = next(
+            one for one in (8, 16, 32, 64, 128, 256, 512, 1024, 4096) if len(ranks) / one <= 20
+        )
+        axes.set_yticks([place for place in range(len(ranks)) if place % step == 0])
+        axes.set_ylabel("rank (first coordinates, last writes)")
+    axes.tick_params(axis="y", length=0)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+
+
+def _restarts(axes: Axes, time: RunTime, window: Span) -> None:
+    for at in time.offsets[1:]:
+        if window[0] < at < window[1]:
+            axes.axvline(at, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
+
+
+def _ends_in(time: RunTime, window: Span) -> Ends:
+    ends = time.record.ends
+    at = time.of(ends.time, ends.execution)
+    return ends.at((at >= window[0]) & (at <= window[1]) & (ends.item != ""))
+
+
+def _told(ends: Ends) -> list[str]:
+    """The first of them, a line each."""
+    shown = ends.at(np.arange(len(ends))[:_LISTED])
+    return [
+        f"rank {rank}, item {item}, {_at('', step, doing)}: {reason}, {resident:.0f} MB"
+        for rank, item, step, doing, reason, resident in zip(
+            shown.rank,
+            shown.item,
+            shown.step,
+            shown.activity,
+            shown.reason,
+            shown.resident,
+            strict=True,
+        )
+    ]
+
+
+def _at(item: str, step: str, activity: str) -> str:
+    where = f"item {item} " if item else ""
+    return (
+        f"{where}{step or 'start'} ({activity})" if activity else f"{where}{step}".strip() or "idle"
+    )
+
+
+def _cross(label: str) -> Line2D:
+    return Line2D([], [], linestyle="none", marker="X", color=ALARM, markeredgecolor="white",
+                  markersize=7, label=label)  # fmt: skip
+
+
+def _mean_load(samples: Samples) -> float:
+    whole = samples.seconds.sum()
+    return float(((samples.cpu + samples.child_cpu) * samples.seconds).sum() / max(whole, 1e-9))
+
+
+def _count(number: int, name: str, plural: str = "s") -> str:
+    return f"{number} {name}{plural if number != 1 else ''}"

@@ -1,0 +1,203 @@
+"""Figures of a run, drawn from what was sampled: right at a few ranks and at hundreds."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import fields
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+from PIL import Image
+
+from spectro_mpi.activity import ACTIVITIES
+from spectro_mpi.report.run_figures import (
+    RunFigure,
+    load_and_memory,
+    run_figures,
+    stack_load,
+    timeline,
+    write_run_figures,
+)
+from spectro_mpi.report.run_time import DONE_WITH, WAITING, RunTime, clock, read_run_time
+from spectro_mpi.resources import RESOURCES, Ends, Nodes, Plans, Ranks, Record, Samples, Steps
+from spectro_mpi.resources.archive import write_archive
+from spectro_mpi.resources.tables import joined, table_of
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_a_real_run_has_all_its_figures(sampled: Path, tmp_path: Path) -> None:
+    figures = run_figures(sampled)
+    assert [one.name for one in figures] == ["timeline", "load", "stacks"]
+    written = write_run_figures(figures, tmp_path)
+    assert [path.name for path in written] == ["timeline.svg", "load.svg", "stacks.svg"]
+    for path in written:
+        assert Image.open(path.with_suffix(".png")).size[0] == 1540
+        assert path.stat().st_size < 1_000_000
+    words = _words(figures[0])
+    assert {"coordinator 0", "worker 1", "worker 2", "writer 3", "read", "draw"} <= words
+    assert "workers" in figures[0].text
+
+
+def test_an_svg_takes_the_ink_of_the_readers_colour_scheme_and_leaves_nothing_running(
+    sampled: Path,
+) -> None:
+    figure = timeline(sampled)
+    assert figure is not None
+    svg = figure.svg()
+    root = ElementTree.fromstring(svg)
+    style = root.find(f"{SVG}style")
+    assert style is not None
+    assert "prefers-color-scheme: dark" in (style.text or "")
+    assert "var(--a" in svg
+    assert not list(root.iter(f"{SVG}script"))
+    assert all(
+        not value.startswith("http")
+        for element in root.iter()
+        for name, value in element.attrib.items()
+        if name.endswith("href")
+    )
+
+
+def test_a_part_of_the_run_can_be_looked_at(sampled: Path) -> None:
+    time = read_run_time(sampled)
+    assert time is not None
+    part = timeline(sampled, between=(0.2, 0.7))
+    assert part is not None
+    assert part.figure.axes[0].get_xlim() == (0.2, 0.7)
+    assert load_and_memory(sampled, between=(0.2, 0.7)) is not None
+    assert time.window((-5, 1e9)) == (0, time.seconds)
+
+
+def test_what_was_not_sampled_has_no_figures(tmp_path: Path) -> None:
+    assert run_figures(tmp_path) == []
+    assert timeline(tmp_path) is load_and_memory(tmp_path) is stack_load(tmp_path) is None
+
+
+def test_shares_of_time_are_those_of_the_steps() -> None:
+    time = RunTime(_record(ranks=3, items=2))
+    shares = time.shares(1, np.array([0.0, 1.0, 2.0, 3.0, 4.0]))
+    told = dict(zip(DONE_WITH, shares, strict=True))
+    # An item takes two seconds: half a second to wait, then one to read, half to reduce.
+    assert told[WAITING] == pytest.approx([0.5, 0, 0.5, 0])
+    assert told["read"] == pytest.approx([0.5, 0.5, 0.5, 0.5])
+    assert told["reduce"] == pytest.approx([0, 0.5, 0, 0.5])
+    assert time.shares(0, np.array([0.0, 4.0])).sum() == 0
+
+
+def test_executions_stand_end_to_end_without_the_pause_between_them() -> None:
+    first, second = _record(ranks=3, items=2), _record(ranks=3, items=2, execution=1, start=9e5)
+    time = RunTime(_both(first, second))
+    assert time.seconds == pytest.approx(8)
+    assert time.offsets == pytest.approx([0, 4])
+    assert time.shares(1, np.array([0.0, 4.0, 8.0])).sum(axis=0) == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 512])
+def test_no_two_words_of_a_figure_overlap(ranks: int, tmp_path: Path) -> None:
+    write_archive(tmp_path / RESOURCES, _record(ranks=ranks, items=4 * ranks, ends=7))
+    figures = run_figures(tmp_path)
+    assert len(figures) == 3
+    for one in figures:
+        assert Image.open(io.BytesIO(one.png(dpi=60))).size[0] == 660
+        boxes = _boxes(one)
+        for place, (word, box) in enumerate(boxes):
+            for other, another in boxes[place + 1 :]:
+                assert not box.overlaps(another), f"{one.name}: {word!r} lies on {other!r}"
+    assert any("item 3, ees (read): out-of-memory" in word for word in _words(figures[0]))
+
+
+def test_times_are_told_as_clocks() -> None:
+    assert [clock(one) for one in (0, 61, 3600 + 125)] == ["0:00", "1:01", "1:02:05"]
+
+
+def _words(figure: RunFigure) -> set[str]:
+    root = ElementTree.fromstring(figure.svg())
+    return {"".join(one.itertext()) for one in root.iter(f"{SVG}text")}
+
+
+def _boxes(figure: RunFigure) -> list[tuple[str, Bbox]]:
+    """What is written in a figure, and where."""
+    figure.figure.draw_without_rendering()
+    found = []
+    for axes in figure.figure.axes:
+        for text in axes.findobj(Text):
+            if text.get_text() and text.get_visible() and text.get_figure() is not None:
+                if not _is_shown(axes, text):
+                    continue
+                found.append((text.get_text(), text.get_window_extent().padded(-1)))
+    return found
+
+
+def _is_shown(axes: object, text: object) -> bool:
+    """Whether it is drawn: labels of ticks outside of the axes' limits are not."""
+    ticks = [*axes.xaxis.get_major_ticks(), *axes.yaxis.get_major_ticks()]  # type: ignore[attr-defined]
+    for tick in ticks:
+        if text in (tick.label1, tick.label2):
+            low, high = sorted(
+                axes.get_xlim() if tick in axes.xaxis.get_major_ticks() else axes.get_ylim()  # type: ignore[attr-defined]
+            )
+            return bool(low <= tick.get_loc() <= high and text.get_visible())  # type: ignore[attr-defined]
+    return True
+
+
+def _record(
+    ranks: int, items: int, execution: int = 0, start: float = 1e5, ends: int = 0
+) -> Record:
+    """A run whose every item takes two seconds of the worker that comes next."""
+    workers = list(range(1, ranks - 1)) or [ranks - 1]
+    rounds = math.ceil(items / len(workers))
+    spent = [1.0 if one == "read" else 0.5 if one == "reduce" else 0.0 for one in ACTIVITIES]
+    steps = [
+        (execution, workers[place % len(workers)], start + 2 * (place // len(workers)), 2.0,
+         "reduce", str(place), 10**6, 0, 100.0, spent)
+        for place in range(items)
+    ]  # fmt: skip
+    samples = [
+        (execution, rank, start + at, 1.0, 0.1, 0.8, 50.0, 100.0, 1.0, 1.0, "", "", "", "")
+        for rank in range(ranks)
+        for at in range(1, 2 * rounds + 1)
+    ]
+    lost = [
+        (execution, workers[0], start + 0.3 * place, "reduce", str(place), "ees", "read",
+         "out-of-memory", "", 900.0, 800.0, 0)
+        for place in range(ends)
+    ]  # fmt: skip
+    roles = {0: "coordinator", ranks - 1: "writer"}
+    told = [
+        (execution, rank, f"node{rank // 64}", 1, "worker" if rank in workers else roles[rank],
+         start, start + 2 * rounds, "done", 1.0, 64, 2e5, 0.0, "", math.nan)
+        for rank in range(ranks)
+    ]  # fmt: skip
+    hosts = sorted({str(row[2]) for row in told})
+    nodes = [
+        (execution, 0, start + at, host, 60.0, 61.0, 1e5, 0)
+        for at in range(1, 2 * rounds + 1)
+        for host in hosts
+    ]
+    plans = [(execution, 0, start, "reduce", worker, rounds, rounds * 10**6) for worker in workers]
+    return Record(
+        samples=table_of(Samples, samples),
+        nodes=table_of(Nodes, nodes),
+        steps=table_of(Steps, steps),
+        ends=table_of(Ends, lost),
+        plans=table_of(Plans, plans),
+        ranks=table_of(Ranks, told),
+    )
+
+
+def _both(one: Record, two: Record) -> Record:
+    return Record(
+        **{
+            field.name: joined(
+                type(getattr(one, field.name)),
+                [getattr(one, field.name), getattr(two, field.name)],
+            )
+            for field in fields(Record)
+        }
+    )
