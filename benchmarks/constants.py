@@ -16,6 +16,7 @@ import json
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -86,14 +87,17 @@ def children(config: Config, items: Sequence[Item], frame: float) -> Found:
     """(in a compute process, here)"""
     inline = InlineExecutor()
     inline.begin("reduce", workspace)
+    wake = threading.Event()
     for _ in range(PASSES):
-        executor = ChildExecutor(config.run)
+        executor = ChildExecutor(config.run, wake=wake)
         first = Task("reduce", smallest)
-        starts.append(_computed(executor, first, workspace) - _computed(executor, first))
+        starts.append(
+            _computed(executor, wake, first, workspace) - _computed(executor, wake, first)
+        )
         for task in (Task("reduce", item) for item in items):
-            took = _computed(executor, task), _computed(inline, task)
+            took = _computed(executor, wake, task), _computed(inline, wake, task)
             tasks.setdefault(task.item.id, []).append(took)
-        getting_ready = _computed(executor, plot, workspace) - _computed(executor, plot)
+        getting_ready = _computed(executor, wake, plot, workspace) - _computed(executor, wake, plot)
         plot_starts.append(getting_ready - (len(smallest.files) + 1) * frame)
         executor.close()
     least = [[min(took) for took in zip(*ones, strict=True)] for ones in tasks.values()]
@@ -104,9 +108,11 @@ def children(config: Config, items: Sequence[Item], frame: float) -> Found:
     }
 
 
-def _computed(executor: Executor, task: Task, begin: Workspace | None = None) -> float:
+def _computed(
+    executor: Executor, wake: threading.Event, task: Task, begin: Workspace | None = None
+) -> float:
     """Seconds until the outcome of a task is here; with `begin`, its phase begins before."""
-    began, backoff = time.perf_counter(), Backoff()
+    began, backoff = time.perf_counter(), Backoff(wake)
     if begin is not None:
         executor.begin(task.phase, begin)
     executor.submit(task)

@@ -214,7 +214,7 @@ def _loop(transport: Transport, roles: Sequence[Role]) -> None:
         if busy:
             backoff.reset()
         else:
-            backoff.pause()
+            backoff.pause(sending=not transport.is_flushed())
 
 
 def _rank(tasks: int, way: str) -> None:

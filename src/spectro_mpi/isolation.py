@@ -148,13 +148,21 @@ class ChildExecutor:
     """
 
     def __init__(
-        self, settings: Run, memory_share: int = 0, sampling: Sampling | None = None
+        self,
+        settings: Run,
+        memory_share: int = 0,
+        sampling: Sampling | None = None,
+        wake: threading.Event | None = None,
     ) -> None:
-        """`memory_share`: bytes for child and rank together if the settings do not say; 0: any."""
+        """`memory_share`: bytes for child and rank together if the settings do not say; 0: any.
+
+        `wake` is set whenever the child has sent something.
+        """
         self.step = ""
         self._sampling = sampling or Sampling()
         self._shown = ctypes.c_ubyte() if sampling is None else _SPAWN.RawValue(ctypes.c_ubyte)
         """Where the child shows what it is at."""
+        self._wake = wake or threading.Event()
         self._settings = settings
         self._memory_share = memory_share
         self._deaths_at_start = 0
@@ -210,8 +218,8 @@ class ChildExecutor:
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         # Threads, so that a child that stops in the middle of a message cannot stop the rank.
-        threading.Thread(target=_receive, args=(self._pipe, self._inbox), daemon=True).start()
-        threading.Thread(target=_transmit, args=(self._pipe, self._outbox), daemon=True).start()
+        for work, box in ((_receive, (self._inbox, self._wake)), (_transmit, (self._outbox,))):
+            threading.Thread(target=work, args=(self._pipe, *box), daemon=True).start()
 
     def _take_in(self, message: object) -> None:
         now = time.monotonic()
@@ -352,13 +360,15 @@ def _transmit(pipe: Connection, outbox: queue.SimpleQueue[Any]) -> None:
             _send(pipe, message)
 
 
-def _receive(pipe: Connection, inbox: queue.SimpleQueue[Any]) -> None:
+def _receive(pipe: Connection, inbox: queue.SimpleQueue[Any], wake: threading.Event) -> None:
     try:
         while True:
             count, content = pipe.recv()
             inbox.put(pickle.loads(content, buffers=[pipe.recv_bytes() for _ in range(count)]))
+            wake.set()
     except (EOFError, OSError):
         inbox.put(_End())
+        wake.set()
 
 
 def _child(pipe: Connection, shown: Any) -> None:
@@ -372,7 +382,8 @@ def _child(pipe: Connection, shown: Any) -> None:
     logging.captureWarnings(True)
     logging.getLogger().addHandler(_PipeHandler(pipe))
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(pipe, inbox), daemon=True).start()
+    arrived = threading.Event()  # nobody waits for it here: the queue is waited for
+    threading.Thread(target=_receive, args=(pipe, inbox, arrived), daemon=True).start()
     phase: Phase | None = None
     while not isinstance(message := inbox.get(), _End):
         if isinstance(message, _Begin):

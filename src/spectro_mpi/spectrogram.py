@@ -7,6 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+QUANTITIES = {
+    "counts": ("Raw Counts (telemetry codes), sum over the category's angle bins", "counts"),
+    "eflux": (
+        "Differential energy flux, mean over the category's angle bins weighted by solid angle",
+        "eV cm-2 s-1 sr-1 eV-1",
+    ),
+}
+"""Quantity → (long name, units)."""
+
 
 @dataclass(frozen=True)
 class Spectrogram:

@@ -11,11 +11,8 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from spectro_mpi.atomic import commit, part_path
 from spectro_mpi.spectrogram import Spectrogram
@@ -26,20 +23,9 @@ os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 DATA = "data"
 LINKS = "spectrograms.h5"
-QUANTITIES = {
-    "counts": ("Raw Counts (telemetry codes), sum over the category's angle bins", "counts"),
-    "eflux": (
-        "Differential energy flux, mean over the category's angle bins weighted by solid angle",
-        "eV cm-2 s-1 sr-1 eV-1",
-    ),
-}
-"""Quantity → (long name, units)."""
 
 _UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, StopIteration)
 """What HDF5 raises on a damaged file."""
-
-_EPOCH = "seconds since 1970-01-01 00:00:00"
-_NETCDF_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable. %10d"
 
 
 class _PartFile:
@@ -95,7 +81,10 @@ class ShardWriter:
     def __init__(self, path: Path) -> None:
         import h5py
 
+        from spectro_mpi.group import write_group
+
         self.path = path
+        self._write_group = write_group
         self.items: list[str] = []
         path.parent.mkdir(exist_ok=True)
         self._part = _PartFile(part_path(path))
@@ -104,7 +93,8 @@ class ShardWriter:
     def add(self, item_id: str, spectrograms: Sequence[Spectrogram]) -> None:
         """Write one item's spectrograms. Raises `OSError`."""
         for spectrogram in spectrograms:
-            _write(self._file.create_group(f"{item_id}/{spectrogram.instrument}"), spectrogram)
+            group = self._file.create_group(f"{item_id}/{spectrogram.instrument}")
+            self._write_group(group.id, spectrogram)
         self.items.append(item_id)
         if self._part.trouble is not None:
             raise self._part.trouble
@@ -149,13 +139,15 @@ def problem_of_shard(shard: Path, items: Sequence[str] = ()) -> str:
     """What is wrong with a shard; empty if it opens, is whole, and all of `items` read."""
     import h5py
 
+    from spectro_mpi.group import read_group
+
     try:
         with h5py.File(shard, "r") as file:
             for item_id in items:
                 if item_id not in file:
                     return f"does not hold item {item_id}"
                 for group in file[item_id].values():
-                    _read(group)
+                    read_group(group)
     except _UNREADABLE as error:
         return f"does not read ({type(error).__name__}: {_first_line(error)})"
     return ""
@@ -211,18 +203,22 @@ def read_item(shard: Path, item_id: str) -> Iterator[Spectrogram]:
     """All spectrograms of an item, one after the other. Raises `OSError`, `KeyError`."""
     import h5py
 
+    from spectro_mpi.group import read_group
+
     with h5py.File(shard, "r") as file:
         if item_id in file:
             for group in file[item_id].values():
-                yield _read(group)
+                yield read_group(group)
 
 
 def read_spectrogram(shard: Path, item_id: str, instrument: str) -> Spectrogram:
     """One spectrogram. Raises `OSError`, `KeyError`."""
     import h5py
 
+    from spectro_mpi.group import read_group
+
     with h5py.File(shard, "r") as file:
-        return _read(file[f"{item_id}/{instrument}"])
+        return read_group(file[f"{item_id}/{instrument}"])
 
 
 def instruments_of(shard: Path, item_id: str) -> list[str]:
@@ -233,96 +229,5 @@ def instruments_of(shard: Path, item_id: str) -> list[str]:
         return list(file[item_id]) if item_id in file else []
 
 
-def _write(group: Any, spectrogram: Spectrogram) -> None:
-    """Fill a group. By HDF5's own functions: h5py's comfort would cost twice the time."""
-    from h5py import h5ds, string_dtype
-
-    records, channels = spectrogram.values.shape[1:]
-    scales = {
-        name: _create(group, name, np.dtype("f4"), (size,))
-        for name, size in (
-            ("record", records),
-            ("channel", channels),
-            ("table", len(spectrogram.energy)),
-        )
-    }
-    for scale in scales.values():
-        h5ds.set_scale(scale, _NETCDF_NO_VARIABLE % scale.shape)
-    scales["category"] = _put(group, "category", np.array(spectrogram.category, string_dtype()))
-    h5ds.set_scale(scales["category"], b"category")
-
-    def put(name: str, dims: str, data: Any, long_name: str, units: str) -> Any:
-        dataset = _put(group, name, data)
-        for axis, dim in enumerate(dims.split()):
-            h5ds.set_label(dataset, axis, dim.encode())
-            h5ds.attach_scale(dataset, scales[dim], axis)
-        _describe(dataset, long_name=long_name, units=units)
-        return dataset
-
-    put("time", "record", spectrogram.time, "Centre of the record, UTC", _EPOCH)
-    put("time_start", "record", spectrogram.time_start, "Start of the record, UTC", _EPOCH)
-    put("time_end", "record", spectrogram.time_end, "End of the record, UTC", _EPOCH)
-    put("mode", "record", spectrogram.mode, "Row of the energy table in use", "1")
-    put("energy", "table channel", spectrogram.energy, "Centre of the channel by mode", "eV")
-    long_name, units = QUANTITIES[spectrogram.quantity]
-    dims = "category record channel"
-    values = put(spectrogram.quantity, dims, spectrogram.values, long_name, units)
-    _describe(values, coordinates="time mode")
-    _describe(scales["category"], long_name="Pitch-angle category")
-    _describe(
-        group.id,
-        coordinates="energy time_start time_end",
-        source=spectrogram.source,
-        source_size=spectrogram.source_size,
-    )
-
-
-def _put(group: Any, name: str, data: Any) -> Any:
-    from h5py import h5s
-
-    dataset = _create(group, name, data.dtype, data.shape)
-    dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(data))
-    return dataset
-
-
-def _create(group: Any, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:
-    from h5py import h5d, h5s
-
-    return h5d.create(group.id, name.encode(), _type_of(dtype), h5s.create_simple(shape))
-
-
-def _describe(where: Any, **attributes: str | int) -> None:
-    from h5py import h5a, h5s, string_dtype
-
-    for name, value in attributes.items():
-        data = np.array(value, string_dtype() if isinstance(value, str) else None)
-        scalar = h5s.create(h5s.SCALAR)
-        h5a.create(where, name.encode(), _type_of(data.dtype), scalar).write(data)
-
-
-@cache
-def _type_of(dtype: Any) -> Any:
-    from h5py import h5t
-
-    return h5t.py_create(dtype, logical=True)
-
-
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
-
-
-def _read(group: Any) -> Spectrogram:
-    quantity = next(name for name in QUANTITIES if name in group)
-    return Spectrogram(
-        instrument=group.name.rpartition("/")[2],
-        quantity=quantity,
-        category=tuple(group["category"].asstr()[:]),
-        time=group["time"][:],
-        time_start=group["time_start"][:],
-        time_end=group["time_end"][:],
-        mode=group["mode"][:],
-        energy=group["energy"][:],
-        values=group[quantity][:],
-        source=str(group.attrs["source"]),
-        source_size=int(group.attrs["source_size"]),
-    )

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from spectro_mpi.config import Config, load_config
 from spectro_mpi.display import Displays, make_display
@@ -53,8 +53,13 @@ log = logging.getLogger(__name__)
 
 COORDINATOR = 0
 
-_SHORTEST_PAUSE = 20e-6
-_LONGEST_PAUSE = 1e-3
+T = TypeVar("T")
+
+_SHORTEST_PAUSE = 1e-3
+_LONGEST_PAUSE = 10e-3
+_LONGEST_SENDING = 1e-3
+"""While messages leave, which they may do no faster than they are asked about."""
+
 _LAST_WORDS_SECONDS = 0.3
 _SAME_SIGNAL_SECONDS = 0.3
 _REPORT_SECONDS = 600.0
@@ -103,17 +108,24 @@ class Role(Protocol):
 class Backoff:
     """Pauses that grow while there is nothing to do: a spinning rank takes a worker's core."""
 
-    def __init__(self) -> None:
+    def __init__(self, wake: threading.Event | None = None) -> None:
+        """`wake` ends a pause: something has come that is not a message of MPI."""
+        self._wake = wake
         self._pause = 0.0
 
     def reset(self) -> None:
         """There was something to do: be quick."""
         self._pause = 0.0
 
-    def pause(self) -> None:
-        """There was nothing to do: wait, longer each time."""
-        time.sleep(self._pause)
-        self._pause = min(max(2 * self._pause, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+    def pause(self, sending: bool = False) -> None:
+        """There was nothing to do: wait, longer each time, but not long while `sending`."""
+        if self._wake is None:
+            time.sleep(self._pause)
+        else:
+            self._wake.wait(self._pause)
+            self._wake.clear()
+        longest = _LONGEST_SENDING if sending else _LONGEST_PAUSE
+        self._pause = min(max(2 * self._pause, _SHORTEST_PAUSE), longest)
 
 
 def writer_of(size: int) -> int:
@@ -210,7 +222,7 @@ def _run(request: Request, comm: Any, rank: int, size: int) -> int:
         except UserError as error:
             code = _told(error)
     if size > 1:
-        config = comm.bcast(config, COORDINATOR)
+        config = _broadcast(comm, config)
     if config is None:
         return code
     with _stop_signals(config.run.install_signal_handlers) as asked:
@@ -233,7 +245,7 @@ def _run_config(
     try:
         wanted = plan is not None and not plan.nothing_to_do
         if size > 1:
-            wanted = comm.bcast(wanted, COORDINATOR)
+            wanted = _broadcast(comm, wanted)
         if wanted:
             transport: Transport = MpiTransport(comm) if size > 1 else QueueTransport()
             on_node, place = _ranks_on_node(comm, size)
@@ -273,6 +285,15 @@ def _make_report(config: Config, request: Request, anything_done: bool) -> None:
         print(f"the report was not made ({trouble}); `spectro-mpi report {config.run_dir}` does it")
     else:
         print(f"report: {config.run_dir / PAGE}", flush=True)
+
+
+def _broadcast(comm: Any, value: T) -> T:
+    """The coordinator's value. The others wait for it without spinning: it may take minutes."""
+    backoff, everyone_is_here = Backoff(), comm.Ibarrier()
+    while not everyone_is_here.Test():
+        backoff.pause()
+    shared: T = comm.bcast(value, COORDINATOR)
+    return shared
 
 
 def _told(error: UserError) -> int:
@@ -356,10 +377,12 @@ def _serve(
     sampling = _sampling(config, station, end)
     if rank == writer_of(size):
         roles.append(Writer(transport, config, config.run_dir, COORDINATOR, sampling))
+    wake: threading.Event | None = None
     if rank in workers_of(size):
+        wake = threading.Event()
         isolated = config.run.isolation == "process"
         executor = (
-            ChildExecutor(config.run, memory_share, sampling)
+            ChildExecutor(config.run, memory_share, sampling, wake)
             if isolated
             else InlineExecutor(sampling)
         )
@@ -375,7 +398,7 @@ def _serve(
         coordinator.start()
     ending = ""
     try:
-        _loop(transport, roles, lock, Stops(asked, end), rank_log)
+        _loop(transport, roles, lock, Stops(asked, end), rank_log, Backoff(wake))
         ending = coordinator.ending if coordinator is not None else "done"
     finally:
         for role in roles:
@@ -412,10 +435,11 @@ def _loop(
     lock: RunLock | None,
     stops: Stops,
     rank_log: RankLog,
+    backoff: Backoff,
 ) -> None:
     """Take in messages and let the roles work, until all have finished."""
-    backoff, troubled = Backoff(), False
-    while not (all(role.finished for role in roles) and transport.is_flushed()):
+    troubled, flushed = False, True
+    while not (all(role.finished for role in roles) and flushed):
         busy = False
         for request in stops.requests(transport.rank):
             transport.send(COORDINATOR, request)
@@ -427,10 +451,11 @@ def _loop(
         if not troubled and (trouble := _trouble_of(lock, rank_log)):
             troubled = True
             transport.send(COORDINATOR, Trouble(str(trouble)))
+        flushed = transport.is_flushed()
         if busy:
             backoff.reset()
         else:
-            backoff.pause()
+            backoff.pause(sending=not flushed)
 
 
 def _trouble_of(lock: RunLock | None, rank_log: RankLog) -> RunError | None:

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.draw.columns import Records, records_of
 from spectro_mpi.draw.raster import Table, tables_of
-from spectro_mpi.spectrogram import Spectrogram
-from spectro_mpi.store import QUANTITIES
+from spectro_mpi.spectrogram import QUANTITIES, Spectrogram
 
 PART_RECORDS = 4096
 """Records of a part: what is loaded at a time."""

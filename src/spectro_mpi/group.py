@@ -1,0 +1,102 @@
+"""One spectrogram as an HDF5 group: how it is written and read.
+
+Written by HDF5's own functions, with all that is the same every time kept: the writer of a run has
+hundreds of groups a second to write, and h5py's comfort would cost it several times as much.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5a, h5d, h5ds, h5s, h5t
+
+from spectro_mpi.spectrogram import QUANTITIES, Spectrogram
+
+_EPOCH = "seconds since 1970-01-01 00:00:00"
+_NETCDF_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable. %10d"
+_TEXT = h5py.string_dtype()
+_SCALAR = h5s.create(h5s.SCALAR)
+
+
+def write_group(group: Any, spectrogram: Spectrogram) -> None:
+    """Fill a group (h5py's low-level identifier of it)."""
+    records, channels = spectrogram.values.shape[1:]
+    scales = {
+        name: _create(group, name, np.dtype("f4"), (size,))
+        for name, size in (
+            ("record", records),
+            ("channel", channels),
+            ("table", len(spectrogram.energy)),
+        )
+    }
+    for scale in scales.values():
+        h5ds.set_scale(scale, _NETCDF_NO_VARIABLE % scale.shape)
+    scales["category"] = _put(group, "category", np.array(spectrogram.category, _TEXT))
+    h5ds.set_scale(scales["category"], b"category")
+
+    def put(name: str, dims: str, data: Any, long_name: str, units: str) -> Any:
+        dataset = _put(group, name, data)
+        for axis, dim in enumerate(dims.split()):
+            h5ds.set_label(dataset, axis, dim.encode())
+            h5ds.attach_scale(dataset, scales[dim], axis)
+        _describe(dataset, long_name=long_name, units=units)
+        return dataset
+
+    put("time", "record", spectrogram.time, "Centre of the record, UTC", _EPOCH)
+    put("time_start", "record", spectrogram.time_start, "Start of the record, UTC", _EPOCH)
+    put("time_end", "record", spectrogram.time_end, "End of the record, UTC", _EPOCH)
+    put("mode", "record", spectrogram.mode, "Row of the energy table in use", "1")
+    put("energy", "table channel", spectrogram.energy, "Centre of the channel by mode", "eV")
+    long_name, units = QUANTITIES[spectrogram.quantity]
+    dims = "category record channel"
+    values = put(spectrogram.quantity, dims, spectrogram.values, long_name, units)
+    _describe(values, coordinates="time mode")
+    _describe(scales["category"], long_name="Pitch-angle category")
+    _describe(
+        group,
+        coordinates="energy time_start time_end",
+        source=spectrogram.source,
+        source_size=spectrogram.source_size,
+    )
+
+
+def read_group(group: h5py.Group) -> Spectrogram:
+    """What `write_group` wrote. Raises what HDF5 raises on a damaged file."""
+    quantity = next(name for name in QUANTITIES if name in group)
+    return Spectrogram(
+        instrument=group.name.rpartition("/")[2],
+        quantity=quantity,
+        category=tuple(group["category"].asstr()[:]),
+        time=group["time"][:],
+        time_start=group["time_start"][:],
+        time_end=group["time_end"][:],
+        mode=group["mode"][:],
+        energy=group["energy"][:],
+        values=group[quantity][:],
+        source=str(group.attrs["source"]),
+        source_size=int(group.attrs["source_size"]),
+    )
+
+
+def _put(group: Any, name: str, data: Any) -> Any:
+    dataset = _create(group, name, data.dtype, data.shape)
+    dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(data))
+    return dataset
+
+
+def _create(group: Any, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:
+    return h5d.create(group, name.encode(), _type_of(dtype), h5s.create_simple(shape))
+
+
+def _describe(where: Any, **attributes: str | int) -> None:
+    for name, value in attributes.items():
+        data = np.array(value, _TEXT if isinstance(value, str) else None)
+        h5a.create(where, name.encode(), _type_of(data.dtype), _SCALAR).write(data)
+
+
+@cache
+def _type_of(dtype: Any) -> Any:
+    return h5t.py_create(dtype, logical=True)
