@@ -15,7 +15,7 @@ from pathlib import Path
 import cdflib
 from common import Row, benchmark, in_turn, sample_data, sample_file
 
-from spectro_mpi.config import Data
+from spectro_mpi.config import Config, Data
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader
 from spectro_mpi.instruments.fast_esa import FastEsaFile
 
@@ -45,7 +45,7 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
 
 def needed(reader: CdfReader, quantity: str) -> None:
     """Read a file as the reduce phase does."""
-    file = FastEsaFile(reader, quantity)
+    file = FastEsaFile(reader, "ees", quantity, Config().pitch_angles)
     for first in range(0, file.records, Data.chunk_records):
         file.chunk(first, min(first + Data.chunk_records, file.records))
 

@@ -26,11 +26,11 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
     with sample_data(arguments.data) as folder:
         path = sample_file(folder)
         for quantity, variable in (("counts", "data"), ("eflux", "eflux")):
-            file = FastEsaFile(CdflibReader(path), quantity)
+            file = FastEsaFile(CdflibReader(path), "ees", quantity, categories)
             chunk, loaded = file.chunk(0, file.records), load(path, variable)
             taken = in_turn(
                 {
-                    "ours": lambda: reduce_distribution(chunk, categories, quantity),  # noqa: B023
+                    "ours": lambda: reduce_distribution(chunk, categories, file.combine),  # noqa: B023
                     "loop": lambda: reduce_by_record(loaded, variable),  # noqa: B023
                 },
                 arguments.runs,

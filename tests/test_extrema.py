@@ -16,6 +16,7 @@ from spectro_mpi.extrema import (
     raw_limits,
     tally,
 )
+from spectro_mpi.instruments.fast_esa import legend
 from spectro_mpi.spectrogram import Spectrogram
 
 ENERGY = np.array([[500, 40, 30, 20, 10], [55, 45, 35, 25, np.nan]], np.float32)
@@ -32,7 +33,18 @@ def spectrogram(seed: int, quantity: str = "counts", records: int = 40) -> Spect
     mode = rng.integers(0, 2, records).astype(np.uint8)
     values[:, mode == 1, 4] = np.nan
     return Spectrogram(
-        "ees", quantity, ("all", "upgoing"), time, time, time, mode, ENERGY, values, "x.cdf", 1
+        "ees",
+        quantity,
+        ("all", "upgoing"),
+        time,
+        time,
+        time,
+        mode,
+        ENERGY,
+        values,
+        "x.cdf",
+        1,
+        legend("ees", quantity),
     )
 
 

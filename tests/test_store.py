@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray
 
+from spectro_mpi.instruments.fast_esa import legend
 from spectro_mpi.spectrogram import Spectrogram
 from spectro_mpi.store import (
     ShardWriter,
@@ -41,12 +42,13 @@ def spectrogram() -> Spectrogram:
         values,
         "fa_esa_l2_ees.cdf",
         12345,
+        legend("ees", "counts"),
     )
 
 
 def test_a_spectrogram_comes_back_as_it_was(tmp_path: Path, spectrogram: Spectrogram) -> None:
     writer = ShardWriter(shard_path(tmp_path, 3))
-    ions = replace(spectrogram, instrument="ies", quantity="eflux")
+    ions = replace(spectrogram, instrument="ies", quantity="eflux", legend=legend("ies", "eflux"))
     writer.add("13312", [spectrogram, ions])
     assert not writer.path.exists()
     writer.commit()

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 from annotated_types import Ge, Gt, Interval, Le, MinLen
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.instrument_table import InstrumentTable, mistakes_of
 
 DEFAULT_FILE = "spectro-mpi.toml"
 SCALE_PAIR_COLORMAPS = MappingProxyType(
@@ -34,7 +35,7 @@ Scale = Literal["linear", "log"]
 ScalePair = tuple[Scale, Scale]
 Limits = Literal["given_extrema", "raw"]
 Kind = Literal["pitch-angle", "instrument-grid"]
-Instrument = Literal["ees", "eeb", "ies", "ieb"]
+FAST_INSTRUMENTS = ("ees", "eeb", "ies", "ieb")
 Degrees = Annotated[float, Interval(ge=0, le=360)]
 
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
@@ -49,10 +50,11 @@ class Select:
     """Which items of the input to take."""
 
     orbits: str = ""
-    """"13312-13400,13500"; empty: all."""
-    skip: tuple[Annotated[int, Ge(0)], ...] = ()
-    """Orbits to leave out."""
-    instruments: Annotated[tuple[Instrument, ...], MinLen(1)] = ("ees", "eeb", "ies", "ieb")
+    """"13312-13400,13500"; empty: all. Items that are no numbers, by name."""
+    skip: tuple[Annotated[int, Ge(0)] | str, ...] = ()
+    """Orbits, or items by name, to leave out."""
+    instruments: Annotated[tuple[str, ...], MinLen(1)] = FAST_INSTRUMENTS
+    """With `[[instrument]]` tables, empty or left out: all of these."""
     share: str = ""
     """"2/4": the second of four disjoint shares of the items, of about equal bytes."""
 
@@ -66,16 +68,30 @@ class Select:
 
     @property
     def orbit_ranges(self) -> tuple[tuple[int, int], ...]:
-        """`orbits` as inclusive (first, last) pairs."""
-        return tuple(_orbit_range(part) for part in self.orbits.split(",") if part.strip())
+        """The numbers and ranges among `orbits`, as inclusive (first, last) pairs.
+
+        Raises `ValueError` for a range that goes downward.
+        """
+        return tuple(_orbit_range(part) for part in self._parts if _RANGE.fullmatch(part))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The items named among `orbits`: what is neither a number nor a range of them."""
+        return frozenset(part for part in self._parts if not _RANGE.fullmatch(part))
+
+    @property
+    def _parts(self) -> list[str]:
+        return [part.strip() for part in self.orbits.split(",") if part.strip()]
 
 
 @dataclass(frozen=True)
 class Data:
     """What is read from a file."""
 
-    preset: Literal["fast-esa"] = "fast-esa"
+    preset: Literal["fast-esa", "istp"] = "fast-esa"
+    """"istp": any mission, by `[[instrument]]` tables."""
     quantity: Literal["counts", "eflux"] = "counts"
+    """Of FAST ESA."""
     chunk_records: Annotated[int, Ge(1)] = 4096
     """Records read at a time: bounds a process's memory."""
 
@@ -226,6 +242,8 @@ class Config:
     run: Run = Run()
     report: Report = Report()
     slurm: Slurm = Slurm()
+    instrument: tuple[InstrumentTable, ...] = ()
+    """Instruments of the preset "istp"."""
     axes: dict[str, Axes] = field(default_factory=dict)
     """Instrument, or "instrument.category" → overriding limits."""
 
@@ -237,11 +255,15 @@ class Config:
         return Path(self.output) / self.run_id
 
     @property
-    def quantity_label(self) -> str:
-        """Label of the colour bars."""
-        if self.data.quantity == "eflux" and self.plot.z_label == Plot.z_label:
-            return "Energy flux (eV / cm² s sr eV)"
-        return self.plot.z_label
+    def instruments(self) -> tuple[str, ...]:
+        """All instruments the input may have, whether selected or not."""
+        if self.data.preset == "fast-esa":
+            return FAST_INSTRUMENTS
+        return tuple(table.name for table in self.instrument)
+
+    def has_pitch_angles(self, instrument: str) -> bool:
+        """Whether an instrument's rows are categories of pitch angle, and not just "all"."""
+        return all(table.pitch_angle for table in self.instrument if table.name == instrument)
 
     def to_toml(self) -> str:
         """The settings as TOML, complete, so that loading it gives an equal `Config`."""
@@ -277,6 +299,7 @@ def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> C
         # An empty list takes a category away.
         merged = {**_PITCH_ANGLES, **given}
         table["pitch_angles"] = {k: v for k, v in merged.items() if v != []}
+    _select_all_instruments(table)
     for name, key in (("select", "orbits"), ("slurm", "time")):
         part = table.get(name)
         if isinstance(part, dict) and type(part.get(key)) is int:
@@ -395,7 +418,7 @@ def _sentence(error: Any) -> str:
 def _nearest(loc: tuple[str | int, ...]) -> str:
     """A hint at the known key nearest to the unknown one at `loc`."""
     known = _known_keys(Config)
-    unknown = ".".join(str(part) for part in loc)
+    unknown = ".".join(part for part in loc if isinstance(part, str))
     by_name = {key.rpartition(".")[2]: key for key in known}
     here = [key for key in known if key.rpartition(".")[0] == unknown.rpartition(".")[0]]
     match = difflib.get_close_matches(unknown, here, 1, 0.6)
@@ -410,8 +433,10 @@ def _known_keys(kind: Any, prefix: str = "") -> list[str]:
     hints = get_type_hints(kind)
     for one in fields(kind):
         keys.append(prefix + one.name)
-        if is_dataclass(hints[one.name]):
-            keys += _known_keys(hints[one.name], f"{prefix}{one.name}.")
+        # A table, or a list of tables.
+        for inner in (hints[one.name], *get_args(hints[one.name])):
+            if is_dataclass(inner):
+                keys += _known_keys(inner, f"{prefix}{one.name}.")
     return keys
 
 
@@ -427,6 +452,7 @@ def _check_meaning(config: Config) -> list[str]:
         _ = config.select.orbit_ranges
     except ValueError as error:
         mistakes.append(f'select.orbits = "{config.select.orbits}": {error}')
+    mistakes += _check_instruments(config)
     share = config.select.share
     if share and not re.fullmatch(r"[1-9]\d*/[1-9]\d*", share):
         mistakes.append(f'select.share = "{share}": should be such as "2/4"')
@@ -452,13 +478,45 @@ def _check_meaning(config: Config) -> list[str]:
     return mistakes
 
 
+def _select_all_instruments(table: dict[str, Any]) -> None:
+    """With tables of instruments and no selection, all of these are meant."""
+    tables, select = table.get("instrument"), table.get("select", {})
+    if isinstance(tables, list) and isinstance(select, dict) and not select.get("instruments"):
+        names = [one.get("name") for one in tables if isinstance(one, dict)]
+        if names:
+            table["select"] = select | {"instruments": list(dict.fromkeys(filter(None, names)))}
+
+
+def _check_instruments(config: Config) -> list[str]:
+    mistakes = list(mistakes_of(config.instrument))
+    if config.data.preset == "fast-esa":
+        if config.instrument:
+            mistakes.append('[[instrument]] tables are for data.preset = "istp"')
+        mistakes += [
+            f'select.orbits = "{config.select.orbits}": "{name}" is neither an orbit nor a range '
+            "such as 13312-13400"
+            for name in sorted(config.select.names)
+        ]
+    elif not config.instrument:
+        mistakes.append(
+            'data.preset = "istp" wants [[instrument]] tables; `spectro-mpi inspect FILE` '
+            "prints them for a file"
+        )
+    if len(set(config.select.instruments)) < len(config.select.instruments):
+        mistakes.append("select.instruments: names the same twice")
+    mistakes += [
+        f'select.instruments: no instrument is called "{name}"; {config.instruments}'
+        for name in config.select.instruments
+        if name not in config.instruments and config.instruments
+    ]
+    return mistakes
+
+
 def _check_axes(name: str, axes: Axes, config: Config) -> list[str]:
     mistakes = []
     instrument, _, category = name.partition(".")
-    if instrument not in get_args(Instrument):
-        mistakes.append(
-            f"axes.{name}: no instrument is called {instrument}; {get_args(Instrument)}"
-        )
+    if instrument not in config.instruments:
+        mistakes.append(f"axes.{name}: no instrument is called {instrument}; {config.instruments}")
     if category and category not in config.pitch_angles:
         mistakes.append(f"axes.{name}: no pitch-angle category is called {category}")
     for letter, index in (("y", 0), ("z", 1)):
@@ -493,8 +551,6 @@ def _flatten_axes(axes: dict[str, Any]) -> dict[str, Any]:
 
 def _orbit_range(part: str) -> tuple[int, int]:
     first, dash, last = (word.strip() for word in part.partition("-"))
-    if not first.isdecimal() or (dash and not last.isdecimal()):
-        raise ValueError(f'"{part.strip()}" is neither an orbit nor a range such as 13312-13400')
     low, high = int(first), int(last) if dash else int(first)
     if low > high:
         raise ValueError(f'"{part.strip()}" goes downward')
@@ -511,12 +567,13 @@ def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _without_none(table: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_none(value) if isinstance(value, dict) else value
-        for key, value in table.items()
-        if value is not None
-    }
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(one) for key, one in value.items() if one is not None}
+    if isinstance(value, tuple | list):
+        return [_without_none(one) for one in value]
+    return value
 
 
+_RANGE = re.compile(r"\d+(\s*-\s*\d+)?", re.ASCII)
 _RUN_ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

@@ -22,6 +22,9 @@ WHOLE = "all"
 _MANTISSA_BITS_DROPPED = 13
 """Of a float32's 23: ten bits stay, so a bin is at most 0.1 % wide and its middle 0.05 % off."""
 
+_FEW_TABLES = 32
+"""Energy tables of one file up to which their energies are counted one by one."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -222,11 +225,11 @@ def empty_limits(spectrogram: Spectrogram, scales: ScalePair) -> Limits:
 
 def _tally_of(spectrogram: Spectrogram, row: int) -> Tally:
     values = spectrogram.values[row]
-    exact = spectrogram.quantity == "counts"
+    exact = spectrogram.legend.is_whole
     counted = np.isfinite(values) & (values > 0)
     modes = spectrogram.mode.astype(np.intp)
     energy, energy_cells = [], []
-    for mode, centres in enumerate(spectrogram.energy):
+    for mode, centres in enumerate(_levels(spectrogram.energy)):
         cells = counted[modes == mode].sum(axis=0)
         held = (cells > 0) & np.isfinite(centres)
         energy.append(centres[held])
@@ -243,6 +246,18 @@ def _tally_of(spectrogram: Spectrogram, row: int) -> Tally:
     one.energy_cells = np.zeros(len(one.energy), np.int64)
     np.add.at(one.energy_cells, where, np.concatenate(energy_cells))
     return one
+
+
+def _levels(energy: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(mode, channel) energies to count cells by.
+
+    Where they drift from record to record, as with the spacecraft's potential, they would be
+    as many as there are records: they are then cut to 0.1 %, as values are.
+    """
+    if len(energy) <= _FEW_TABLES:
+        return energy
+    bits = np.ascontiguousarray(energy, np.float32).view(np.uint32)
+    return ((bits >> _MANTISSA_BITS_DROPPED) << _MANTISSA_BITS_DROPPED).view(np.float32)
 
 
 def _bin_of(values: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -7,15 +7,16 @@ from itertools import product
 from pathlib import Path
 
 from spectro_mpi.atomic import sweep
-from spectro_mpi.config import Plot, ScalePair
+from spectro_mpi.config import Config, Plot, ScalePair
 from spectro_mpi.inventory import Item
 
 PLOTS = "plots"
 
 
 def plots_dir(run_dir: Path, item: Item) -> Path:
-    """`plots/YYYY/MM/{item}`, by the start of the item's data."""
-    return run_dir / PLOTS / f"{item.start:%Y}" / f"{item.start:%m}" / item.id
+    """`plots/YYYY/MM/{item}`, by the start of the item's data; without one, `plots/undated/00`."""
+    year, month = (f"{item.start:%Y}", f"{item.start:%m}") if item.start else ("undated", "00")
+    return run_dir / PLOTS / year / month / item.id
 
 
 def kinds_of(plot: Plot, instruments: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -28,22 +29,27 @@ def kinds_of(plot: Plot, instruments: Iterable[str]) -> Iterator[tuple[str, str]
 
 
 def figure_name(
-    plot: Plot, item_id: str, instrument: str, scales: ScalePair, limits: str, marked: bool
+    config: Config, item_id: str, instrument: str, scales: ScalePair, limits: str, marked: bool
 ) -> str:
     """Name of a figure; `instrument` is empty for the grid, `marked` items have events."""
     cusp = "_cusp" if marked else ""
-    what = f"{cusp}_pitch-angle_ESA_{instrument}" if instrument else "_instrument-grid_ESA"
+    esa = "_ESA" if config.data.preset == "fast-esa" else ""
+    if instrument:
+        rows = "pitch-angle" if config.has_pitch_angles(instrument) else "spectrogram"
+        what = f"{cusp}_{rows}{esa}_{instrument}"
+    else:
+        what = f"_instrument-grid{esa}"
     scale_names = f"y-{scales[0]}_z-{scales[1]}"
-    return f"{item_id}{what}_{scale_names}_{limits}-{plot.colormap_of(scales)}.png"
+    return f"{item_id}{what}_{scale_names}_{limits}-{config.plot.colormap_of(scales)}.png"
 
 
 def figure_names(
-    plot: Plot, item_id: str, instruments: Iterable[str], marked: bool
+    config: Config, item_id: str, instruments: Iterable[str], marked: bool
 ) -> Iterator[str]:
     """Names of all figures of an item that has data of `instruments`."""
-    for _, instrument in kinds_of(plot, instruments):
-        for scales, limits in product(plot.scales, plot.limits):
-            yield figure_name(plot, item_id, instrument, scales, limits, marked)
+    for _, instrument in kinds_of(config.plot, instruments):
+        for scales, limits in product(config.plot.scales, config.plot.limits):
+            yield figure_name(config, item_id, instrument, scales, limits, marked)
 
 
 def sweep_figures(run_dir: Path, item: Item) -> list[Path]:

@@ -6,6 +6,8 @@ hundreds of groups a second to write, and h5py's comfort would cost it several t
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -13,7 +15,8 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5ds, h5s, h5t
 
-from spectro_mpi.spectrogram import QUANTITIES, Spectrogram
+from spectro_mpi.instruments import fast_esa
+from spectro_mpi.spectrogram import Legend, Spectrogram
 
 _EPOCH = "seconds since 1970-01-01 00:00:00"
 _NETCDF_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable. %10d"
@@ -49,15 +52,18 @@ def write_group(group: Any, spectrogram: Spectrogram) -> None:
     put("time_start", "record", spectrogram.time_start, "Start of the record, UTC", _EPOCH)
     put("time_end", "record", spectrogram.time_end, "End of the record, UTC", _EPOCH)
     put("mode", "record", spectrogram.mode, "Row of the energy table in use", "1")
-    put("energy", "table channel", spectrogram.energy, "Centre of the channel by mode", "eV")
-    long_name, units = QUANTITIES[spectrogram.quantity]
+    legend, quantity = spectrogram.legend, spectrogram.quantity
+    centres = "Centre of the channel by mode"
+    put(legend.axis, "table channel", spectrogram.energy, centres, legend.axis_units or "1")
     dims = "category record channel"
-    values = put(spectrogram.quantity, dims, spectrogram.values, long_name, units)
+    values = put(quantity, dims, spectrogram.values, legend.long_name, legend.units or "1")
     _describe(values, coordinates="time mode")
     _describe(scales["category"], long_name="Pitch-angle category")
     _describe(
         group,
-        coordinates="energy time_start time_end",
+        coordinates=f"{legend.axis} time_start time_end",
+        quantity=quantity,
+        legend=_as_json(legend),
         source=spectrogram.source,
         source_size=spectrogram.source_size,
     )
@@ -65,19 +71,26 @@ def write_group(group: Any, spectrogram: Spectrogram) -> None:
 
 def read_group(group: h5py.Group) -> Spectrogram:
     """What `write_group` wrote. Raises what HDF5 raises on a damaged file."""
-    quantity = next(name for name in QUANTITIES if name in group)
+    instrument = group.name.rpartition("/")[2]
+    if "legend" in group.attrs:
+        quantity = str(group.attrs["quantity"])
+        legend = Legend(**json.loads(group.attrs["legend"]))
+    else:  # of a version that knew FAST only
+        quantity = "counts" if "counts" in group else "eflux"
+        legend = fast_esa.legend(instrument, quantity)
     return Spectrogram(
-        instrument=group.name.rpartition("/")[2],
+        instrument=instrument,
         quantity=quantity,
         category=tuple(group["category"].asstr()[:]),
         time=group["time"][:],
         time_start=group["time_start"][:],
         time_end=group["time_end"][:],
         mode=group["mode"][:],
-        energy=group["energy"][:],
+        energy=group[legend.axis][:],
         values=group[quantity][:],
         source=str(group.attrs["source"]),
         source_size=int(group.attrs["source_size"]),
+        legend=legend,
     )
 
 
@@ -95,6 +108,11 @@ def _describe(where: Any, **attributes: str | int) -> None:
     for name, value in attributes.items():
         data = np.array(value, _TEXT if isinstance(value, str) else None)
         h5a.create(where, name.encode(), _type_of(data.dtype), _SCALAR).write(data)
+
+
+@cache
+def _as_json(legend: Legend) -> str:
+    return json.dumps(asdict(legend), ensure_ascii=False)
 
 
 @cache

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, astuple, dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from spectro_mpi.atomic import write_atomic
-from spectro_mpi.config import Config, Select
+from spectro_mpi.config import Config
 from spectro_mpi.errors import UserError
-from spectro_mpi.instruments import fast_esa
+from spectro_mpi.instruments.presets import NamedFile, described, name_reader
 from spectro_mpi.schedule import snake
 
 
@@ -26,6 +26,7 @@ class InputPath:
     size: int
     """Bytes."""
     version: int
+    """As the name has it; 0 if it names none, or one with dots."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Item:
     """The unit of work: for FAST one orbit with its up to four instrument files."""
 
     id: str
-    start: datetime
-    """Start of data by the earliest file name, UTC."""
+    start: datetime | None
+    """Start of data by the earliest file name, UTC; None if names do not tell."""
     files: tuple[InputPath, ...]
     """At most one an instrument, in the order of `select.instruments`."""
 
@@ -66,7 +67,8 @@ class Inventory:
         return [file.path for item in self.items for file in item.files if not file.size]
 
 
-_Found = tuple[fast_esa.FileName, InputPath]
+_Found = tuple[NamedFile, InputPath]
+_Rank = tuple[tuple[int, ...], datetime]
 
 
 def item_order(item_id: str) -> tuple[int, str]:
@@ -80,31 +82,28 @@ def take_inventory(config: Config) -> Inventory:
     if not root.is_dir():
         what = "is not a directory" if root.exists() else "does not exist"
         raise UserError(f'input = "{root}" {what}; set `input` to the directory of the CDF files')
-    best: dict[tuple[int, str], _Found] = {}
+    best: dict[tuple[str, str], _Found] = {}
     unknown, matching = [], 0
-    ranges = config.select.orbit_ranges
+    names_in, is_selected = name_reader(config), _selection(config)
     for path, size in sorted(_cdf_files(root)):
-        name = fast_esa.parse_name(os.path.basename(path))  # noqa: PTH119 - 200,000 of them
-        if name is None:
-            if not os.path.basename(path).startswith("fa_k0_"):  # noqa: PTH119
-                unknown.append(path)
-            continue
-        if not _is_selected(name, config.select, ranges):
-            continue
-        matching += 1
-        key = (name.orbit, name.instrument)
-        rank = (name.version, name.start)
-        # Of equals the first path stays, so that the choice does not depend on the search.
-        if key not in best or rank > (best[key][0].version, best[key][0].start):
-            best[key] = (name, InputPath(name.instrument, path, size, name.version))
+        file = os.path.basename(path)  # noqa: PTH119 - 200,000 of them
+        names = list(names_in(file))
+        if not names and not file.startswith("fa_k0_"):
+            unknown.append(path)
+        for name in filter(is_selected, names):
+            matching += 1
+            key = (name.item, name.instrument)
+            # Of equals the first path stays, so that the choice does not depend on the search.
+            if key not in best or _rank(name) > _rank(best[key][0]):
+                version = name.version[0] if len(name.version) == 1 else 0
+                best[key] = (name, InputPath(name.instrument, path, size, version))
     items = _items(best.values(), config.select.instruments)
     which, count = config.select.share_of
     if count > 1:
         items = tuple(sorted(snake(items, count)[which].items, key=lambda item: item.order))
     if not items:
         raise UserError(
-            f'input = "{root}" holds no FAST ESA level-2 file that [select] lets through '
-            f"(fa_esa_l2_ees_20000101001737_13312_v01.cdf is such a name; "
+            f'input = "{root}" holds no {described(config)}; '
             f"{len(unknown)} other CDF files are there)"
         )
     return Inventory(items, tuple(unknown), matching - len(best))
@@ -117,7 +116,11 @@ def save_inventory(path: Path, inventory: Inventory, config: Config) -> None:
         "unknown": inventory.unknown,
         "superseded": inventory.superseded,
         "items": [
-            [item.id, item.start.isoformat(), [astuple(file) for file in item.files]]
+            [
+                item.id,
+                item.start.isoformat() if item.start else "",
+                [astuple(file) for file in item.files],
+            ]
             for item in inventory.items
         ],
     }
@@ -132,7 +135,11 @@ def load_inventory(path: Path, config: Config) -> Inventory | None:
         if table["searched"] != _searched(config):
             return None
         items = tuple(
-            Item(item, datetime.fromisoformat(start), tuple(InputPath(*file) for file in files))
+            Item(
+                item,
+                datetime.fromisoformat(start) if start else None,
+                tuple(InputPath(*file) for file in files),
+            )
             for item, start, files in table["items"]
         )
         return Inventory(items, tuple(table["unknown"]), table["superseded"])
@@ -142,33 +149,44 @@ def load_inventory(path: Path, config: Config) -> Inventory | None:
 
 def _searched(config: Config) -> Any:
     """What an inventory depends on, as JSON gives it back."""
-    return json.loads(json.dumps([config.input, asdict(config.select)]))
+    patterns = [(table.name, table.file) for table in config.instrument]
+    searched = [config.input, config.data.preset, patterns, asdict(config.select)]
+    return json.loads(json.dumps(searched))
+
+
+def _rank(name: NamedFile) -> _Rank:
+    return name.version, name.start or datetime.min.replace(tzinfo=timezone.utc)
 
 
 def _items(found: Iterable[_Found], instruments: tuple[str, ...]) -> tuple[Item, ...]:
-    files: dict[int, list[InputPath]] = {}
-    starts: dict[int, datetime] = {}
+    files: dict[str, list[InputPath]] = {}
+    starts: dict[str, list[datetime]] = {}
     for name, file in found:
-        files.setdefault(name.orbit, []).append(file)
-        starts[name.orbit] = min(name.start, starts.get(name.orbit, name.start))
+        files.setdefault(name.item, []).append(file)
+        starts.setdefault(name.item, []).extend([name.start] if name.start else [])
     return tuple(
         Item(
-            str(orbit),
-            starts[orbit],
-            tuple(sorted(files[orbit], key=lambda file: instruments.index(file.instrument))),
+            item,
+            min(starts[item], default=None),
+            tuple(sorted(files[item], key=lambda file: instruments.index(file.instrument))),
         )
-        for orbit in sorted(files)
+        for item in sorted(files, key=item_order)
     )
 
 
-def _is_selected(
-    name: fast_esa.FileName, select: Select, ranges: tuple[tuple[int, int], ...]
-) -> bool:
-    return (
-        name.instrument in select.instruments
-        and name.orbit not in select.skip
-        and (not ranges or any(low <= name.orbit <= high for low, high in ranges))
-    )
+def _selection(config: Config) -> Callable[[NamedFile], bool]:
+    """Whether [select] lets a file through: by ranges of numbers, and by names of items."""
+    select = config.select
+    ranges, names, skip = select.orbit_ranges, select.names, {str(one) for one in select.skip}
+
+    def is_selected(name: NamedFile) -> bool:
+        if name.instrument not in select.instruments or name.item in skip:
+            return False
+        if (not ranges and not names) or name.item in names:
+            return True
+        return name.item.isdecimal() and any(low <= int(name.item) <= high for low, high in ranges)
+
+    return is_selected
 
 
 def _cdf_files(root: Path) -> Iterator[tuple[str, int]]:

@@ -5,25 +5,22 @@ Pure array science: no files, no MPI.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.instruments import Distribution, is_measured
-
-Categories = Mapping[str, Sequence[tuple[float, float]]]
-"""Name → intervals [lo, hi) of pitch angle, degrees within 0 to 360."""
+from spectro_mpi.instruments import Categories, Combine, Distribution, is_measured
 
 _SLAB_RECORDS = 128
 """Records worked on at a time, so that what is computed between stays in the cache."""
 
 
 def reduce_distribution(
-    distribution: Distribution, categories: Categories, quantity: str
+    distribution: Distribution, categories: Categories, combine: Combine
 ) -> NDArray[np.float32]:
-    """Sum ("counts") or average ("eflux", weighted by solid angle) over each category's bins.
+    """Sum or average (weighted by solid angle, where there is one) over each category's bins.
 
     A bin belongs to a category if its own pitch angle, mod 360, lies in one of its intervals.
     Returns (category, record, channel); a cell without a valid bin is NaN.
@@ -31,8 +28,9 @@ def reduce_distribution(
     records, _, channels = distribution.values.shape
     reduced = np.full((len(categories), records, channels), np.nan, np.float32)
     edges, members = _segments(categories)
-    # Sums of counts are whole numbers that float32 holds exactly; fluxes need more.
-    precision = np.float32 if quantity == "counts" else np.float64
+    # Sums of 8-bit counts are whole numbers that float32 holds exactly; others need more.
+    exact = combine == "sum" and distribution.values.dtype == np.uint8
+    precision = np.float32 if exact else np.float64
     for rows, bins, used in _blocks(distribution):
         values = distribution.values[rows, :bins, :used]
         angle = distribution.pitch_angle[rows, :bins, :used]
@@ -48,7 +46,7 @@ def reduce_distribution(
         segment = _segment_of(angle, edges)
         total, norm = _category_sums((weighted, weight), segment, members)
         with np.errstate(invalid="ignore", divide="ignore"):
-            cells = total if quantity == "counts" else total / norm
+            cells = total if combine == "sum" else total / norm
         reduced[:, rows, :used] = np.where(norm > 0, cells, np.nan).swapaxes(0, 1)
     return reduced
 

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-QUANTITIES = {
-    "counts": ("Raw Counts (telemetry codes), sum over the category's angle bins", "counts"),
-    "eflux": (
-        "Differential energy flux, mean over the category's angle bins weighted by solid angle",
-        "eV cm-2 s-1 sr-1 eV-1",
-    ),
-}
-"""Quantity → (long name, units)."""
+
+@dataclass(frozen=True)
+class Legend:
+    """What the numbers of a spectrogram are, in words: for the store and the figures."""
+
+    mission: str = ""
+    """As in the title of a figure of several instruments: "FAST ESA"."""
+    title: str = ""
+    """As in the title of a figure of its own: "FAST ESA electron survey (ees)"."""
+    name: str = ""
+    """As beside a panel among those of other instruments: "electron survey"."""
+    long_name: str = ""
+    """Of the quantity."""
+    units: str = ""
+    """Of the quantity; empty: it has none."""
+    z_label: str = ""
+    """Label of the colour bar."""
+    axis: str = "energy"
+    """Name of the channels' dataset: "energy", "frequency", or "y" for anything else."""
+    axis_units: str = "eV"
+    y_label: str = "Energy (eV)"
+    """Label of the channels' axis."""
+    rows: str = ""
+    """What the row shows where there are no pitch angles: "mean of 80 bins"."""
+    is_whole: bool = False
+    """Whether the values are whole numbers: their percentiles are then exact."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +45,7 @@ class Spectrogram:
 
     instrument: str
     quantity: str
-    """"counts" (sum over a category's bins) or "eflux" (mean, eV/(cm² s sr eV))."""
+    """Name of the values: of FAST "counts" (sum over a category's bins) or "eflux" (mean)."""
     category: tuple[str, ...]
     time: NDArray[np.float64]
     """(record,) centre, s since 1970 UTC."""
@@ -34,16 +53,17 @@ class Spectrogram:
     """(record,) s since 1970 UTC; NaN where the file does not tell."""
     time_end: NDArray[np.float64]
     """(record,) s since 1970 UTC; NaN where the file does not tell."""
-    mode: NDArray[np.uint8]
+    mode: NDArray[np.unsignedinteger[Any]]
     """(record,) row of `energy` that holds for the record; a value beyond its rows: none."""
     energy: NDArray[np.float32]
-    """(mode, channel) channel centres, eV; NaN where the mode has no such channel."""
+    """(mode, channel) channel centres, eV (or as `legend` says); NaN where there is no channel."""
     values: NDArray[np.float32]
     """(category, record, channel)"""
     source: str
     """Name of the file it was read from."""
     source_size: int
     """Bytes of that file."""
+    legend: Legend = Legend()
 
     @property
     def nbytes(self) -> int:

@@ -191,7 +191,7 @@ def _problems_of_item(
     except (OSError, RuntimeError, KeyError):
         return  # told of the shard already
     failed = any(one.phase == "plot" for one in progress.failures.get(item, ()))
-    for name in figure_names(config.plot, item, instruments, item in marks):
+    for name in figure_names(config, item, instruments, item in marks):
         problem = problem_of_figure(folder / name, item)
         # Of an item that failed in this phase, what is there is whole, and some is not there.
         if problem and not (failed and problem == "is missing"):

@@ -18,6 +18,8 @@ class Panel:
     """Index into the spectrogram's categories."""
     limits: Limits
     z_label: str
+    y_label: str = ""
+    """Empty: the style's."""
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,7 @@ class Painter:
                 usable_scale(content.scales[0], panel.limits.y_min, panel.limits.y_max),
                 usable_scale(content.scales[1], panel.limits.z_min, panel.limits.z_max),
                 panel.z_label,
+                panel.y_label or style.y_label,
             )
             for panel in content.panels
         )
@@ -142,7 +143,7 @@ class Painter:
         room = layout.bars[-1][0].right - layout.boxes[0][0].left
         header = header_of(self._lettering, content.title, whole, content.notes, room, layout.unit)
         grid = replace(grid, header_lines=len(header.lines))
-        return FrameSpec(grid, style.colormap, style.y_label, rows), header
+        return FrameSpec(grid, style.colormap, rows), header
 
     def _canvas(self, spec: FrameSpec, layout: Layout, keep: bool) -> Canvas:
         """A canvas with the frame on it; the frame is kept if others will use it."""
@@ -228,11 +229,12 @@ def _encoded(canvas: Canvas, description: dict[str, Any], style: Style) -> bytes
 
 
 def _origin(panel: Panel) -> dict[str, str]:
-    """What of the store a panel shows."""
+    """What of the store a panel shows, and what its vertical axis is in."""
     spectrogram = panel.spectrogram
     return {
         "instrument": spectrogram.instrument,
         "category": spectrogram.category[panel.category],
+        "y_units": spectrogram.legend.axis_units,
     }
 
 
@@ -246,8 +248,10 @@ def _panel_entry(
         "time": [window.begin, window.end] if window else [None, None],
         "energy": [row.y_scale.low, row.y_scale.high],
         "y_scale": row.y_scale.kind,
+        "y_label": row.y_label,
         "z": [row.z_scale.low, row.z_scale.high],
         "z_scale": row.z_scale.kind,
+        "z_label": row.z_label,
         "colormap": style.colormap,
     }
     return {**entry, "note": note} if note else entry

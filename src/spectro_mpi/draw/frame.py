@@ -36,6 +36,7 @@ class Row:
     y_scale: Scale
     z_scale: Scale
     z_label: str
+    y_label: str
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,6 @@ class FrameSpec:
 
     grid: Grid
     colormap: str
-    y_label: str
     rows: tuple[Row, ...]
 
 
@@ -77,7 +77,7 @@ def draw_frame(spec: FrameSpec, canvas: Canvas, lettering: Lettering) -> Frame:
         # Beside the widest tick label of all rows, so that the labels of rows stand in line.
         left, right = (x + gap * layout.unit for x, gap in ((left, -_GAP), (right, _GAP)))
         for row, box, bar in zip(spec.rows, boxes, bars, strict=False):
-            _beside(canvas, lettering.fit(spec.y_label, size, box.height), left, box, 1.0)
+            _beside(canvas, lettering.fit(row.y_label, size, box.height), left, box, 1.0)
             _beside(canvas, lettering.fit(row.z_label, size, bar.height), right, bar, 0.0)
     return Frame(canvas.image, layout.boxes)
 

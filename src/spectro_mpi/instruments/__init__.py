@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from spectro_mpi.spectrogram import Legend
+
+Categories = Mapping[str, Sequence[tuple[float, float]]]
+"""Name → intervals [lo, hi) of pitch angle, degrees within 0 to 360."""
+Combine = Literal["sum", "mean"]
+"""How the bins of a category become one."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +34,14 @@ class Distribution:
     """(record,) s since 1970 UTC."""
     valid: NDArray[np.bool_]
     """(record,)"""
-    mode: NDArray[np.uint8]
+    mode: NDArray[np.unsignedinteger[Any]]
     """(record,) row of the file's energy table that holds for the record."""
     nbins: NDArray[np.integer[Any]]
     """(record,) number of angle bins in use."""
     nenergy: NDArray[np.integer[Any]]
     """(record,) number of energy channels in use."""
-    values: NDArray[np.uint8] | NDArray[np.float32]
-    """(record, bin, channel) telemetry codes, or eV/(cm² s sr eV)."""
+    values: NDArray[np.uint8] | NDArray[np.floating[Any]]
+    """(record, bin, channel) telemetry codes, or a quantity such as eV/(cm² s sr eV)."""
     value_fill: float
     """The FILLVAL of `values`."""
     pitch_angle: NDArray[np.float32]
@@ -46,11 +54,25 @@ class InputFile(Protocol):
     """An open input file of one instrument, checked to hold what its kind promises."""
 
     records: int
-    energy: NDArray[np.float32]
-    """(mode, channel) channel centres, eV; NaN where a mode has no such channel."""
+    channels: int
+    most_records: int
+    """Records that may be read at once: a bound on memory."""
+    quantity: str
+    categories: Categories
+    """The rows it can be reduced to."""
+    combine: Combine
+    legend: Legend
 
     def chunk(self, first: int, last: int) -> Distribution:
         """Records `first` (inclusive) to `last` (exclusive). Raises `InvalidCdfError`."""
+        ...
+
+    @property
+    def energy(self) -> NDArray[np.float32]:
+        """(mode, channel) channel centres, eV or as `legend` says; NaN where there is no channel.
+
+        Complete once all chunks have been read.
+        """
         ...
 
 

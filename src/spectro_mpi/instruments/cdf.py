@@ -8,7 +8,7 @@ die, and for files small enough to hold.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from spectro_mpi.errors import InvalidCdfError
 
 T = TypeVar("T")
+Attribute = str | int | float
 
 _MAGIC_V3_UNCOMPRESSED = bytes.fromhex("CDF300010000FFFF")
 _GDR_OFFSET_AT = 20
@@ -37,6 +38,18 @@ class CdfReader(Protocol):
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of one record of a variable."""
+        ...
+
+    def kind(self, name: str) -> str:
+        """The CDF type of a variable, such as "CDF_TIME_TT2000"."""
+        ...
+
+    def attributes(self, name: str) -> dict[str, Attribute]:
+        """The attributes of a variable; of several entries the first, epochs left out."""
+        ...
+
+    def global_attributes(self) -> dict[str, str]:
+        """The file's own attributes that are text; of several entries the first."""
         ...
 
     def static(self, name: str) -> NDArray[Any]:
@@ -83,6 +96,7 @@ class CdflibReader:
 
         self.path = path
         self._cdf: Any = _guarded(path, "its header", lambda: cdflib.CDF(path))
+        self._cdf.vdr_info = _consistent(self._cdf.vdr_info)
         info = _guarded(path, "its header", self._cdf.cdf_info)
         self.names = frozenset([*info.zVariables, *info.rVariables])
         self._inquiries: dict[str, Any] = {}
@@ -99,6 +113,23 @@ class CdflibReader:
                 if vary and n > 1
             )
         return tuple(int(size) for size in facts.Dim_Sizes)
+
+    def kind(self, name: str) -> str:
+        return str(self._inquire(name).Data_Type_Description)
+
+    def attributes(self, name: str) -> dict[str, Attribute]:
+        return _guarded(
+            self.path,
+            f"the attributes of {name}",
+            lambda: _simple(self._cdf.varattsget(name).items()),
+        )
+
+    def global_attributes(self) -> dict[str, str]:
+        return _guarded(
+            self.path,
+            "its global attributes",
+            lambda: _texts((key, one[:1]) for key, one in self._cdf.globalattsget().items()),
+        )
 
     def static(self, name: str) -> NDArray[Any]:
         value = _guarded(self.path, name, lambda: np.asarray(self._cdf.varget(name)))
@@ -141,6 +172,25 @@ class PycdfppReader:
         # All r-variables have the file's dimensions; those that do not vary have size 1.
         return sizes if variable.is_zvariable else tuple(size for size in sizes if size > 1)
 
+    def kind(self, name: str) -> str:
+        return str(self._cdf[name].type.name)
+
+    def attributes(self, name: str) -> dict[str, Attribute]:
+        return _guarded(
+            self.path,
+            f"the attributes of {name}",
+            lambda: _simple((key, one.value) for key, one in self._cdf[name].attributes.items()),
+        )
+
+    def global_attributes(self) -> dict[str, str]:
+        return _guarded(
+            self.path,
+            "its global attributes",
+            lambda: _texts(
+                (key, [one[0]]) for key, one in self._cdf.attributes.items() if len(one)
+            ),
+        )
+
     def static(self, name: str) -> NDArray[Any]:
         return _reshaped(self.path, name, self._values(name), self.shape(name))
 
@@ -150,8 +200,11 @@ class PycdfppReader:
 
     def _values(self, name: str) -> NDArray[Any]:
         values = _guarded(self.path, name, lambda: np.asarray(self._cdf[name].values))
-        # Epochs come as structures of one field.
-        return values.view(values.dtype[0]) if values.dtype.names else values
+        if not values.dtype.names:
+            return values
+        # Epochs come as structures of one field; EPOCH16 of two, which cdflib makes complex.
+        one_field = len(values.dtype.names) == 1
+        return values.view(values.dtype[0] if one_field else np.complex128)
 
 
 def _guarded(path: Path, what: str, read: Callable[[], T]) -> T:
@@ -163,6 +216,47 @@ def _guarded(path: Path, what: str, read: Callable[[], T]) -> T:
         raise InvalidCdfError(
             f"{path}: {what} cannot be read: {type(error).__name__}: {error}"
         ) from error
+
+
+def _consistent(vdr_info: Callable[[str], Any]) -> Callable[[str], Any]:
+    """What cdflib knows of a variable, put right for r-variables.
+
+    Of CDF 3 r-variables it (1.3) leaves dimensions that do not vary out of the sizes, but not
+    out of the list that tells which vary, and then takes the one for the other.
+    """
+
+    def of(variable: str) -> Any:
+        known = vdr_info(variable)
+        if len(known.dim_vary) != len(known.dim_sizes):
+            known.dim_vary = [vary for vary in known.dim_vary if vary]
+        return known
+
+    return of
+
+
+def _texts(attributes: Iterable[tuple[str, Any]]) -> dict[str, str]:
+    simple = _simple((name, entries[0]) for name, entries in attributes if len(entries))
+    return {name: text for name, text in simple.items() if isinstance(text, str)}
+
+
+def _simple(attributes: Iterable[tuple[str, Any]]) -> dict[str, Attribute]:
+    """Attributes as text or numbers, whichever library they come from."""
+    simple: dict[str, Attribute] = {}
+    for name, value in attributes:
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        if isinstance(value, list | tuple):
+            value = value[0] if value else ""
+        if not isinstance(value, str):
+            entries = np.asarray(value).ravel()
+            if not len(entries) or entries.dtype.kind not in "iufUSO":
+                continue
+            value = entries[0].item() if hasattr(entries[0], "item") else entries[0]
+        if isinstance(value, str):
+            value = value.strip(" \0\n\t")
+        if isinstance(value, str | int | float):
+            simple[name] = value
+    return simple
 
 
 def _reshaped(path: Path, name: str, value: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -14,15 +14,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.errors import InvalidCdfError
-from spectro_mpi.instruments import FILL_FLOAT, Distribution, is_measured
+from spectro_mpi.instruments import (
+    FILL_FLOAT,
+    Categories,
+    Combine,
+    Distribution,
+    is_measured,
+)
 from spectro_mpi.instruments.cdf import CdfReader
+from spectro_mpi.spectrogram import Legend
 
+MISSION = "FAST ESA"
 LONG_NAMES = {
     "ees": "electron survey",
     "eeb": "electron burst",
     "ies": "ion survey",
     "ieb": "ion burst",
 }
+QUANTITIES = {
+    "counts": (
+        "Raw Counts (telemetry codes), sum over the category's angle bins",
+        "counts",
+        "Counts",
+    ),
+    "eflux": (
+        "Differential energy flux, mean over the category's angle bins weighted by solid angle",
+        "eV cm-2 s-1 sr-1 eV-1",
+        "Energy flux (eV / cm² s sr eV)",
+    ),
+}
+"""Quantity → (long name, units, label of the colour bar)."""
 FILL_U1 = 255
 
 _NAME = re.compile(
@@ -55,18 +76,40 @@ def parse_name(name: str) -> FileName | None:
     return FileName(match["instrument"].lower(), int(match["orbit"]), int(match["version"]), start)
 
 
+def legend(instrument: str, quantity: str) -> Legend:
+    """What the numbers of an instrument are."""
+    long_name, units, z_label = QUANTITIES[quantity]
+    name = LONG_NAMES.get(instrument, instrument)
+    return Legend(
+        mission=MISSION,
+        title=f"{MISSION} {name} ({instrument})",
+        name=name,
+        long_name=long_name,
+        units=units,
+        z_label=z_label,
+        is_whole=quantity == "counts",
+    )
+
+
 class FastEsaFile:
     """One file, checked; `quantity` is "counts" (variable `data`) or "eflux".
 
     Raises `InvalidCdfError` where it lacks what is needed.
     """
 
-    def __init__(self, reader: CdfReader, quantity: str) -> None:
+    def __init__(
+        self, reader: CdfReader, instrument: str, quantity: str, categories: Categories
+    ) -> None:
+        self.quantity = quantity
+        self.categories = categories
+        self.combine: Combine = "sum" if quantity == "counts" else "mean"
+        self.legend = legend(instrument, quantity)
         self._reader = reader
         self._variable = "data" if quantity == "counts" else "eflux"
         self._weighted = quantity == "eflux" and "domega" in reader.names
-        self.records = self._check()
+        self.records = self.most_records = self._check()
         self.energy = self._energy_tables()
+        self.channels = self.energy.shape[1]
 
     def chunk(self, first: int, last: int) -> Distribution:
         """Records `first` (inclusive) to `last` (exclusive). Raises `InvalidCdfError`."""

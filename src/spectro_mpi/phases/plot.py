@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
 from spectro_mpi.activity import doing
 from spectro_mpi.atomic import commit, make_below, part_path
-from spectro_mpi.config import ScalePair
+from spectro_mpi.config import Plot, ScalePair
 from spectro_mpi.draw.assets import FrameFiles
 from spectro_mpi.draw.figure import Event, Figure, FigureContent, Painter, Panel, Style
 from spectro_mpi.errors import Failure, writing
 from spectro_mpi.events import place
 from spectro_mpi.extrema import WHOLE, Limits, empty_limits, given_limits, raw_limits
 from spectro_mpi.figures import figure_name, figure_names, kinds_of, plots_dir
-from spectro_mpi.instruments.fast_esa import LONG_NAMES
 from spectro_mpi.phases import Outcome, Report, Task, Workspace, boundary
 from spectro_mpi.report.places import ITEMS, SHEET, month_of
 from spectro_mpi.report.preview import Preview, write_preview
@@ -71,7 +70,7 @@ class PlotPhase:
         files: dict[str, bytes] = {}
         with doing("encode"):
             if wanted.thumbnails:
-                names = figure_names(self._config.plot, item_id, shown, marked)
+                names = figure_names(self._config, item_id, shown, marked)
                 files[SHEET] = preview.sheet(names)
             if wanted.thumbnails or wanted.values:
                 files |= preview.scripts(shown.values() if wanted.values else ())
@@ -114,21 +113,20 @@ class PlotPhase:
         """One figure: the categories of `instrument`, or all instruments if it is empty."""
         if instrument:
             kind = "pitch-angle"
-            whose = f"{LONG_NAMES[instrument]} ({instrument})"
-            title = f"FAST ESA {whose}, orbit {task.item.id}: pitch angles"
             shown = [spectrograms[instrument]]
+            angles = self._angles([instrument], ": pitch angles")
+            title = f"{shown[0].legend.title}, {self._item_name(task)}{angles}"
             rows = [
-                (self._category_label(category), shown[0], row)
+                (self._category_label(category, shown[0]), shown[0], row)
                 for row, category in enumerate(shown[0].category)
             ]
         else:
             kind = "instrument-grid"
-            title = f"FAST ESA, orbit {task.item.id}: instruments, {WHOLE} pitch angles"
             shown = list(spectrograms.values())
-            rows = [
-                (f"{one.instrument}: {LONG_NAMES[one.instrument]}", one, one.category.index(WHOLE))
-                for one in shown
-            ]
+            missions = " and ".join(dict.fromkeys(one.legend.mission for one in shown))
+            angles = self._angles(spectrograms, f", {WHOLE} pitch angles")
+            title = f"{missions}, {self._item_name(task)}: instruments{angles}"
+            rows = [(self._instrument_label(one), one, one.category.index(WHOLE)) for one in shown]
         events = place(self._marks.get(task.item.id, ()), spectrograms, prefer=instrument)
         return FigureContent(
             item=task.item.id,
@@ -141,7 +139,12 @@ class PlotPhase:
                     spectrogram=spectrogram,
                     category=row,
                     limits=self._limits(spectrogram, row, scales, limits),
-                    z_label=self._config.quantity_label,
+                    z_label=_set_or(
+                        self._config.plot.z_label, Plot.z_label, spectrogram.legend.z_label
+                    ),
+                    y_label=_set_or(
+                        self._config.plot.y_label, Plot.y_label, spectrogram.legend.y_label
+                    ),
                 )
                 for label, spectrogram, row in rows
             ),
@@ -166,7 +169,21 @@ class PlotPhase:
             )
         return found or empty_limits(spectrogram, scales)
 
-    def _category_label(self, category: str) -> str:
+    def _item_name(self, task: Task) -> str:
+        orbits = not self._config.instrument or "{orbit}" in self._config.instrument[0].file
+        return f"orbit {task.item.id}" if orbits else task.item.id
+
+    def _angles(self, instruments: Iterable[str], words: str) -> str:
+        """What the title says of pitch angles: nothing where there are none."""
+        return words if any(map(self._config.has_pitch_angles, instruments)) else ""
+
+    def _instrument_label(self, one: Spectrogram) -> str:
+        rows = f" ({one.legend.rows})" if one.legend.rows else ""
+        return f"{one.instrument}: {one.legend.name}{rows}"
+
+    def _category_label(self, category: str, spectrogram: Spectrogram) -> str:
+        if not self._config.has_pitch_angles(spectrogram.instrument):
+            return spectrogram.legend.rows or spectrogram.legend.name
         intervals = self._config.pitch_angles.get(category, ())
         return f"{category} ({', '.join(f'{low:g}°–{high:g}°' for low, high in intervals)})"
 
@@ -182,9 +199,7 @@ class PlotPhase:
 
     def _name(self, content: FigureContent, instrument: str, scales: ScalePair) -> str:
         marked = content.item in self._marks
-        return figure_name(
-            self._config.plot, content.item, instrument, scales, content.limits, marked
-        )
+        return figure_name(self._config, content.item, instrument, scales, content.limits, marked)
 
     def _style(self, scales: ScalePair) -> Style:
         plot = self._config.plot
@@ -195,3 +210,8 @@ class PlotPhase:
             y_label=plot.y_label,
             zoom_minutes=plot.zoom_minutes,
         )
+
+
+def _set_or(label: str, default: str, own: str) -> str:
+    """A label as it is set, or the data's own."""
+    return own if label == default and own else label

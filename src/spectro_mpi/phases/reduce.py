@@ -11,8 +11,10 @@ from spectro_mpi.activity import doing
 from spectro_mpi.config import Config
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.extrema import WHOLE, tally
+from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader, has_fast_reader
-from spectro_mpi.instruments.fast_esa import FastEsaFile
+from spectro_mpi.instruments.energy_tables import narrowest
+from spectro_mpi.instruments.presets import open_input
 from spectro_mpi.inventory import InputPath
 from spectro_mpi.phases import Outcome, Report, Task, Workspace, boundary
 from spectro_mpi.reduce import reduce_distribution
@@ -54,9 +56,10 @@ class ReducePhase:
             with contextlib.suppress(InvalidCdfError):
                 with doing("read"):
                     reader = PycdfppReader(Path(file.path))
+                    source = open_input(file.instrument, reader, self._config)
                 # It reads whole variables: long files go to cdflib, which reads chunks.
-                if reader.records("time_unix") <= self._config.data.chunk_records:
-                    return reduce_file(file, reader, self._config)
+                if source.records <= _chunk_records(source, self._config):
+                    return _reduce_source(file, source, self._config)
         with doing("read"):
             careful_reader = CdflibReader(Path(file.path))
         return reduce_file(file, careful_reader, self._config)
@@ -68,38 +71,46 @@ def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogr
     Raises `InvalidCdfError` where it cannot be read or holds no valid record, `OSError` where it
     cannot be opened.
     """
-    quantity, categories = config.data.quantity, config.pitch_angles
-    path = reader.path
     with doing("read"):
-        source = FastEsaFile(reader, quantity)
-    records, channels = source.records, source.energy.shape[1]
-    spectrogram = Spectrogram(
-        instrument=file.instrument,
-        quantity=quantity,
-        category=tuple(categories),
-        time=np.empty(records),
-        time_start=np.empty(records),
-        time_end=np.empty(records),
-        mode=np.empty(records, np.uint8),
-        energy=source.energy,
-        values=np.empty((len(categories), records, channels), np.float32),
-        source=path.name,
-        source_size=file.size,
-    )
-    for first in range(0, records, config.data.chunk_records):
-        rows = slice(first, min(first + config.data.chunk_records, records))
+        source = open_input(file.instrument, reader, config)
+    return _reduce_source(file, source, config)
+
+
+def _reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectrogram:
+    categories, records = source.categories, source.records
+    time, time_start, time_end = np.empty(records), np.empty(records), np.empty(records)
+    mode = np.empty(records, np.uint32)
+    values = np.empty((len(categories), records, source.channels), np.float32)
+    step = _chunk_records(source, config)
+    for first in range(0, records, step):
+        rows = slice(first, min(first + step, records))
         with doing("read"):
             chunk = source.chunk(rows.start, rows.stop)
-        spectrogram.time[rows] = chunk.time
-        spectrogram.time_start[rows] = chunk.time_start
-        spectrogram.time_end[rows] = chunk.time_end
-        spectrogram.mode[rows] = chunk.mode
+        time[rows], time_start[rows], time_end[rows] = chunk.time, chunk.time_start, chunk.time_end
+        mode[rows] = chunk.mode
         with doing("reduce"):
-            spectrogram.values[:, rows] = reduce_distribution(chunk, categories, quantity)
+            values[:, rows] = reduce_distribution(chunk, categories, source.combine)
         del chunk  # before the next one is read: two would double the memory
-    whole = spectrogram.values[spectrogram.category.index(WHOLE)]
-    if not (np.isfinite(whole).any(axis=1) & np.isfinite(spectrogram.time)).any():
+    whole = values[list(categories).index(WHOLE)]
+    if not (np.isfinite(whole).any(axis=1) & np.isfinite(time)).any():
         raise InvalidCdfError(
-            f"{path}: none of its {records} records is valid (fill values, or valid = 0)"
+            f"{file.path}: none of its {records} records is valid (fill values, or valid = 0)"
         )
-    return spectrogram
+    return Spectrogram(
+        instrument=file.instrument,
+        quantity=source.quantity,
+        category=tuple(categories),
+        time=time,
+        time_start=time_start,
+        time_end=time_end,
+        mode=narrowest(mode),
+        energy=source.energy,
+        values=values,
+        source=Path(file.path).name,
+        source_size=file.size,
+        legend=source.legend,
+    )
+
+
+def _chunk_records(source: InputFile, config: Config) -> int:
+    return min(config.data.chunk_records, source.most_records)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from spectro_mpi.config import Plot
+from spectro_mpi.config import Config
 from spectro_mpi.figures import PLOTS, figure_name, kinds_of
-from spectro_mpi.instruments.fast_esa import parse_name
+from spectro_mpi.instruments.presets import NameReader, name_reader
 from spectro_mpi.inventory import item_order
 from spectro_mpi.report.places import ITEMS, SCRIPT, SHEET
 from spectro_mpi.run import Run, marks_of
@@ -63,7 +63,7 @@ def item_entries(run: Run) -> list[ItemEntry]:
     sources = _sources(run)
     months = _months(run.path / PLOTS)
     previews = _names(run.path / ITEMS)
-    marks = marks_of(run.config)
+    marks, names_in = marks_of(run.config), name_reader(run.config)
     done = set(progress.completed("plot"))
     drawn = progress.settled["plot"]
     known = progress.shards.keys() | progress.failures.keys() | done
@@ -74,12 +74,12 @@ def item_entries(run: Run) -> list[ItemEntry]:
         month = months.get(item, "")
         figures: tuple[FigureKind, ...] = ()
         if item in drawn and month:
-            figures = _figures(run.config.plot, item, tuple(files), item in marks)
+            figures = _figures(run.config, item, tuple(files), item in marks)
             if any(one.phase == "plot" for one in failures):
                 there = set(_listed(run.path / PLOTS / month / item))
                 figures = tuple(one for one in figures if item + one.tail in there)
         state = "failed" if failures else "done" if item in done else "reduced"
-        starts = _starts([*files.values(), *_named_in(one.message for one in failures)])
+        starts = _starts(names_in, [*files.values(), *_named_in(one.message for one in failures)])
         entries.append(
             ItemEntry(
                 item,
@@ -116,17 +116,17 @@ def _sources(run: Run) -> dict[str, dict[str, str]]:
 
 
 def _figures(
-    plot: Plot, item: str, instruments: tuple[str, ...], marked: bool
+    config: Config, item: str, instruments: tuple[str, ...], marked: bool
 ) -> tuple[FigureKind, ...]:
     wanted = [
         (kind, instrument, scales, limits)
-        for kind, instrument in kinds_of(plot, instruments)
-        for scales in plot.scales
-        for limits in plot.limits
+        for kind, instrument in kinds_of(config.plot, instruments)
+        for scales in config.plot.scales
+        for limits in config.plot.limits
     ]
     return tuple(
         FigureKind(
-            figure_name(plot, item, instrument, scales, limits, marked)[len(item) :],
+            figure_name(config, item, instrument, scales, limits, marked)[len(item) :],
             kind,
             instrument,
             f"{scales[0]}-{scales[1]}",
@@ -138,9 +138,8 @@ def _figures(
     )
 
 
-def _starts(names: Iterable[str]) -> list[datetime]:
-    parsed = (parse_name(name) for name in names)
-    return [name.start for name in parsed if name is not None]
+def _starts(names_in: NameReader, files: Iterable[str]) -> list[datetime]:
+    return [name.start for file in files for name in names_in(file) if name.start is not None]
 
 
 def _named_in(messages: Iterable[str]) -> list[str]:

@@ -15,7 +15,9 @@ from typing import Any
 from urllib.parse import quote
 
 from spectro_mpi.atomic import write_atomic
+from spectro_mpi.config import Config, Plot
 from spectro_mpi.errors import REASONS, Failure, UserError, writing
+from spectro_mpi.instruments.fast_esa import QUANTITIES
 from spectro_mpi.inventory import item_order
 from spectro_mpi.report.contents import FigureKind, ItemEntry, item_entries
 from spectro_mpi.report.logbook import Logbook, PhaseTime, read_logbook
@@ -281,7 +283,7 @@ def _facts(
         "listed": LISTED,
         "logs": logs,
         "extrema": _extrema_rows(run),
-        "quantity": run.config.quantity_label,
+        "quantity": _quantity(run.config),
         "percentile": run.config.extrema.max_percentile,
         "coverage": 100 * run.config.extrema.energy_coverage,
         "first": next((one.start for one in entries if one.start), None),
@@ -290,6 +292,15 @@ def _facts(
         "advice": [],
         "run_figures": [],
     }
+
+
+def _quantity(config: Config) -> str:
+    """What the extrema of the colour scale are of."""
+    if config.plot.z_label != Plot.z_label:
+        return config.plot.z_label
+    if config.data.preset == "fast-esa":
+        return QUANTITIES[config.data.quantity][2]
+    return "value"
 
 
 def _latest(phases: Iterable[PhaseTime]) -> dict[str, PhaseTime]:

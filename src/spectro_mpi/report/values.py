@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.draw.columns import Records, records_of
 from spectro_mpi.draw.raster import Table, tables_of
-from spectro_mpi.spectrogram import QUANTITIES, Spectrogram
+from spectro_mpi.spectrogram import Spectrogram
 
 PART_RECORDS = 4096
 """Records of a part: what is loaded at a time."""
@@ -65,10 +65,9 @@ def values_of(spectrogram: Spectrogram) -> Values:
         table_of[table.here] = number
     values = spectrogram.values[:, records.order]
     coding, low, codes = _coded(values)
-    long_name, units = QUANTITIES[spectrogram.quantity]
     head = {
-        "quantity": long_name,
-        "units": units,
+        "quantity": spectrogram.legend.long_name,
+        "units": spectrogram.legend.units,
         "category": list(spectrogram.category),
         "channels": spectrogram.values.shape[2],
         "coding": coding,

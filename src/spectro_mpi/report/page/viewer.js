@@ -156,7 +156,7 @@ spectroMpi.viewer = (() => {
     if (!found) return ["Not over a panel."];
     const { panel, cells, spectrogram } = found;
     const exact = cells.length === 1 ? cells[0].time : found.time;
-    const text = [make("span", {}, panel.label), make("span", {}, `${clock(exact)} UTC`), make("span", {}, `${number(found.energy)} eV`)];
+    const text = [make("span", {}, panel.label), make("span", {}, `${clock(exact)} UTC`), make("span", {}, `${number(found.energy)} ${panel.y_units || "eV"}`)];
     if (!spectrogram) text.push(make("span", {}, config.values ? "no values" : "values are not kept with this run (report.values)"));
     else if (!cells.length) text.push(make("span", {}, "no data here"));
     else {
@@ -167,7 +167,7 @@ spectroMpi.viewer = (() => {
       const edges = cells[0].edges.map(number).join(" to ");
       text.push(make("small", {}, cells.length > 1
         ? `mean of ${found.averaged} values of records ${first} to ${last}`
-        : `record ${first}, channel ${cells[0].channel}: ${edges} eV`));
+        : `record ${first}, channel ${cells[0].channel}: ${edges} ${panel.y_units || "eV"}`));
     }
     return text;
   }
@@ -201,11 +201,11 @@ spectroMpi.viewer = (() => {
         ...(described.events || []).map((event) => fact(event.label || "event", `${clock(event.start)} to ${clock(event.end)} UTC`))),
       make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Panels" },
         make("table", {},
-          make("thead", {}, make("tr", {}, ...["panel", "time (UTC)", "energy (eV)", "scale", "colours", "scale"].map((name) => make("th", { scope: "col" }, name)))),
+          make("thead", {}, make("tr", {}, ...["panel", "time (UTC)", "y axis", "scale", "colours", "scale"].map((name) => make("th", { scope: "col" }, name)))),
           make("tbody", {}, ...described.panels.map((panel) => make("tr", {},
             make("th", { scope: "row" }, panel.label),
             make("td", {}, panel.time[0] === null ? "–" : panel.time.map(clock).join(" to ")),
-            make("td", {}, spans(panel.energy)), make("td", {}, panel.y_scale),
+            make("td", {}, `${spans(panel.energy)} ${panel.y_units || "eV"}`), make("td", {}, panel.y_scale),
             make("td", {}, spans(panel.z)), make("td", {}, panel.z_scale)))))));
   }
 

@@ -1,0 +1,109 @@
+"""Names of input files with places in them: `psp_l2-ic_{date}_v{version}.cdf`.
+
+`{orbit}` is a number, `{date}` a date of eight digits, or fourteen with the time of day, or as its
+format says (`{date:%Y-%m-%d}`), `{version}` numbers with dots; any other `{name}` is letters,
+digits, "-", "+" and ".". `*` and `?` stand for what does not matter.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+_PLACE = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
+_DATE_PARTS = {
+    "Y": r"\d{4}",
+    "y": r"\d{2}",
+    "j": r"\d{3}",
+    "b": r"[A-Za-z]{3}",
+    **dict.fromkeys("mdHMS", r"\d{2}"),
+}
+_DATE_FORMATS = {8: "%Y%m%d", 14: "%Y%m%d%H%M%S", 15: "%Y%m%dT%H%M%S"}
+_REGEX = {
+    "orbit": r"\d+",
+    "version": r"\d+(?:[._]\d+)*",
+    "date": r"\d{8}(?:T?\d{6})?",
+}
+_ANY_NAME = r"[A-Za-z0-9][A-Za-z0-9.+-]*"
+
+
+@dataclass(frozen=True)
+class Match:
+    """What the name of a file says."""
+
+    item: str
+    """The orbit's number; without one, all other places but the version, joined by "_"."""
+    version: tuple[int, ...]
+    """Empty if the pattern has no place for it."""
+    start: datetime | None
+    """The date, UTC; None if the pattern has no place for it."""
+
+
+class FilePattern:
+    """A pattern, ready to be held against names. Raises `ValueError` if it makes no sense."""
+
+    def __init__(self, pattern: str) -> None:
+        self.places: list[str] = []
+        self._date_format: str | None = None
+        if not pattern.lower().endswith(".cdf") or "/" in pattern:
+            raise ValueError("should be a file name that ends in .cdf")
+        regex, at = "", 0
+        for place in _PLACE.finditer(pattern):
+            regex += _plain(pattern[at : place.start()]) + self._place(place[1], place[2])
+            at = place.end()
+        self._regex = re.compile(regex + _plain(pattern[at:]), re.IGNORECASE)
+        if not set(self.places) - {"version"}:
+            raise ValueError("names no item: put {orbit}, {date} or another {name} in it")
+
+    def match(self, name: str) -> Match | None:
+        """Read a file name; None if it is not of this pattern."""
+        found = self._regex.fullmatch(name)
+        if found is None:
+            return None
+        words = found.groupdict()
+        start = None
+        if "date" in words:
+            date = words["date"]
+            try:
+                start = datetime.strptime(
+                    date.upper() if self._date_format is None else date,
+                    self._date_format or _DATE_FORMATS[len(date)],
+                ).replace(tzinfo=timezone.utc)
+            except ValueError:
+                return None
+            words["date"] = f"{start:%Y%m%d%H%M%S}" if self._has_time(date) else f"{start:%Y%m%d}"
+        version = tuple(int(part) for part in re.findall(r"\d+", words.pop("version", "")))
+        if "orbit" in words:
+            return Match(str(int(words["orbit"])), version, start)
+        return Match(
+            "_".join(words[place] for place in self.places if place in words), version, start
+        )
+
+    def _place(self, name: str, date_format: str | None) -> str:
+        """The regular expression of one place."""
+        if name in self.places:
+            raise ValueError(f"{{{name}}} stands in it twice")
+        self.places.append(name)
+        if date_format is None:
+            return f"(?P<{name}>{_REGEX.get(name, _ANY_NAME)})"
+        if name != "date":
+            raise ValueError(f"{{{name}:…}}: only a date has a format")
+        regex, at = "", 0
+        for part in re.finditer("%(.)", date_format):
+            if part[1] not in _DATE_PARTS:
+                raise ValueError(f"%{part[1]} in the date's format is none of %Y %m %d %H %M %S %j")
+            regex += re.escape(date_format[at : part.start()]) + _DATE_PARTS[part[1]]
+            at = part.end()
+        self._date_format = date_format
+        return f"(?P<date>{regex}{re.escape(date_format[at:])})"
+
+    def _has_time(self, date: str) -> bool:
+        return "%H" in self._date_format if self._date_format is not None else len(date) > 8
+
+
+def _plain(text: str) -> str:
+    """Text that stands for itself, but for wildcards."""
+    if "{" in text or "}" in text:
+        raise ValueError("has a brace that does not belong to a {name}")
+    return re.escape(text).replace(r"\*", ".*?").replace(r"\?", ".")

@@ -1,0 +1,263 @@
+"""Any ISTP CDF: one variable of it, by its `[[instrument]]` table and its own attributes.
+
+Whatever the order of its axes, a chunk is (record, bin, channel): all axes but that of energy
+are bins. Energies may vary with time and with the bin, or not.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectro_mpi.errors import InvalidCdfError
+from spectro_mpi.instrument_table import InstrumentTable
+from spectro_mpi.instruments import Categories, Combine, Distribution, is_measured
+from spectro_mpi.instruments.cdf import CdfReader
+from spectro_mpi.instruments.energy_tables import EnergyTables
+from spectro_mpi.instruments.istp_axes import NUMBERS, axes_along, axes_of, check_records
+from spectro_mpi.instruments.times import unix_seconds
+from spectro_mpi.instruments.units import is_unit, readable, titled
+from spectro_mpi.spectrogram import Legend
+
+EVERYTHING: Categories = {"all": ((0.0, 360.0),)}
+"""The only category where there are no pitch angles."""
+
+_MOST_CELLS = 1 << 24
+"""Values read at a time: 128 MB in double precision."""
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "hr": 3600.0}
+_AXIS_NAMES = {"energy": "Energy", "frequency": "Frequency"}
+
+
+class IstpFile:
+    """One variable of one file, checked. Raises `InvalidCdfError` where something is missing."""
+
+    def __init__(self, reader: CdfReader, table: InstrumentTable, categories: Categories) -> None:
+        self._reader, self._table = reader, table
+        self._axes = axes = axes_of(reader, table)
+        self._attributes = reader.attributes(table.value)
+        self.records, self.channels = axes.records, axes.shape[axes.energy_axis]
+        self.most_records = max(1, _MOST_CELLS // int(np.prod(axes.shape)))
+        self.quantity = table.dataset
+        self.categories = categories if table.pitch_angle else EVERYTHING
+        self.combine: Combine = self._combination()
+        self._picked = self._picked_bins()
+        self._tables = EnergyTables(self.channels)
+        self._static: dict[str, NDArray[np.float64]] = {}
+        for name in (axes.energy, table.pitch_angle, table.weight):
+            self._check_along(name)
+        self._time_kind = reader.kind(axes.time)
+        self.legend = self._legend()
+
+    @property
+    def energy(self) -> NDArray[np.float32]:
+        """(mode, channel) channel centres, eV, Hz, or as in the file; NaN: no such channel."""
+        return self._tables.energy
+
+    def chunk(self, first: int, last: int) -> Distribution:
+        """Records `first` (inclusive) to `last` (exclusive). Raises `InvalidCdfError`."""
+        axes, table = self._axes, self._table
+        values = self._in_order(self._reader.range(table.value, first, last))
+        values = self._measured(values, self._attributes, settings=True)
+        energy = self._along(axes.energy, first, last) * axes.unit.factor
+        values, mode = self._tables.take(values, energy)
+        angle = np.zeros(1, np.float32)
+        if table.pitch_angle:
+            degrees = self._along(table.pitch_angle, first, last)
+            angle = (degrees * self._degrees(table.pitch_angle)).astype(np.float32)
+        weight: NDArray[np.float32] | None = None
+        if table.weight and self.combine == "mean":
+            solid_angle = self._along(table.weight, first, last).astype(np.float32)
+            weight = np.broadcast_to(solid_angle, values.shape)
+        time, start, end = self._times(first, last)
+        count, bins, channels = values.shape
+        return Distribution(
+            time=time,
+            time_start=start,
+            time_end=end,
+            valid=np.ones(count, bool),
+            mode=mode,
+            nbins=np.full(count, bins),
+            nenergy=np.full(count, channels),
+            values=values,
+            value_fill=np.nan,
+            pitch_angle=np.broadcast_to(angle, values.shape),
+            weight=weight,
+        )
+
+    def _combination(self) -> Combine:
+        angles = self._table.angles
+        if angles == "sum" or angles == "mean":
+            return angles
+        units = str(self._table.units or self._attributes.get("UNITS", ""))
+        is_count = re.fullmatch(r"(raw )?counts?", units.strip().lower())
+        return "sum" if angles == "" and is_count else "mean"
+
+    def _picked_bins(self) -> tuple[int, ...] | None:
+        """The one bin that is wanted, as an index of each angle axis; None: all are."""
+        angles = self._table.angles
+        if isinstance(angles, str):
+            return None
+        picked = angles if isinstance(angles, tuple) else (angles,)
+        sizes = tuple(self._axes.shape[axis] for axis in self._axes.angle_axes)
+        if len(picked) != len(sizes) or any(one >= n for one, n in zip(picked, sizes, strict=True)):
+            raise InvalidCdfError(
+                f"{self._reader.path}: angles = {list(picked)} in [[instrument]] "
+                f'"{self._table.name}" is no bin of {self._table.value}, which has {sizes} of them'
+            )
+        return picked
+
+    def _check_along(self, name: str) -> None:
+        """That a variable is there, in a shape that fits."""
+        if not name:
+            return
+        if name not in self._reader.names:
+            raise InvalidCdfError(
+                f"{self._reader.path}: has no variable {name}, which [[instrument]] "
+                f'"{self._table.name}" names'
+            )
+        if self._reader.kind(name) not in NUMBERS:
+            raise InvalidCdfError(f"{self._reader.path}: {name} holds no numbers")
+        check_records(self._reader, name, self.records)
+        axes_along(self._reader, name, self._axes, self._preferred(name))
+
+    def _preferred(self, name: str) -> tuple[int, ...]:
+        """Where a variable belongs that may be along several axes of equal size."""
+        is_energy = name == self._axes.energy
+        return (self._axes.energy_axis,) if is_energy else self._axes.angle_axes
+
+    def _in_order(self, values: NDArray[Any]) -> NDArray[Any]:
+        """(record, axes …) as in the file → (record, bin, channel), or just the wanted bin."""
+        values = np.moveaxis(values, self._axes.energy_axis + 1, -1)
+        if self._picked is not None:
+            for index in self._picked:
+                values = values[:, index]
+            return values[:, None, :]
+        return values.reshape(len(values), -1, values.shape[-1])
+
+    def _along(self, name: str, first: int, last: int) -> NDArray[np.float64]:
+        """A variable along some axes → (record or 1, bin or 1, channel or 1); NaN: missing."""
+        if name in self._static:
+            return self._static[name]
+        axes = self._axes
+        varies = check_records(self._reader, name, self.records)
+        if varies:
+            values = self._reader.range(name, first, last)
+        else:
+            values = self._reader.static(name)[None]
+        values = self._measured(values, self._reader.attributes(name)).astype(np.float64)
+        order = axes_along(self._reader, name, axes, self._preferred(name))
+        values = np.moveaxis(values, range(1, values.ndim), np.argsort(np.argsort(order)) + 1)
+        shape = [axes.shape[axis] if axis in order else 1 for axis in range(len(axes.shape))]
+        values = values.reshape(len(values), *shape)
+        if any(axis in order for axis in axes.angle_axes):
+            wanted = list(axes.shape)
+            wanted[axes.energy_axis] = shape[axes.energy_axis]
+            values = self._in_order(np.broadcast_to(values, (len(values), *wanted)))
+        else:
+            values = values.reshape(len(values), 1, -1)
+        if not varies:
+            self._static[name] = values
+        return values
+
+    def _measured(
+        self, values: NDArray[Any], attributes: dict[str, Any], settings: bool = False
+    ) -> NDArray[np.floating[Any]]:
+        """Values as floats, NaN where they are fill values or beyond what is valid."""
+        limits = [attributes.get(name) for name in ("FILLVAL", "VALIDMIN", "VALIDMAX")]
+        if settings:
+            table = self._table
+            own = (table.fill, table.valid_min, table.valid_max)
+            limits = [limit if one is None else one for one, limit in zip(own, limits, strict=True)]
+        fill, low, high = (limit if isinstance(limit, int | float) else None for limit in limits)
+        missing = np.zeros(values.shape, bool)
+        if fill is not None:
+            # As the file's own type rounds it: −1e31 is not a float32.
+            missing |= values == _in_type(fill, values.dtype)
+        if low is not None and high is not None and low >= high:
+            low = high = None  # attributes that were never filled in
+        if low is not None:
+            missing |= values < _in_type(low, values.dtype)
+        if high is not None:
+            missing |= values > _in_type(high, values.dtype)
+        # Float32 holds what has at most 24 bits.
+        small = values.dtype.itemsize <= (4 if values.dtype.kind == "f" else 2)
+        floats = values.astype(np.float32 if small else np.float64)
+        return np.where(missing | ~is_measured(floats), floats.dtype.type(np.nan), floats)
+
+    def _degrees(self, name: str) -> float:
+        """What an angle in the file's unit is multiplied with."""
+        units = str(self._reader.attributes(name).get("UNITS", "")).strip().lower()
+        return 180 / np.pi if units.startswith("rad") else 1.0
+
+    def _times(
+        self, first: int, last: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Time, start and end of each record, by DELTA_MINUS_VAR and DELTA_PLUS_VAR."""
+        name = self._axes.time
+        time = unix_seconds(self._reader.range(name, first, last), self._time_kind)
+        edges = []
+        for attribute, sign in (("DELTA_MINUS_VAR", -1), ("DELTA_PLUS_VAR", 1)):
+            delta = self._delta(str(self._reader.attributes(name).get(attribute, "")), first, last)
+            edges.append(time + sign * delta)
+        return time, edges[0], edges[1]
+
+    def _delta(self, name: str, first: int, last: int) -> NDArray[np.float64]:
+        """(record or 1,) seconds; NaN where the file does not tell."""
+        reader, unknown = self._reader, np.full(1, np.nan)
+        if name not in reader.names or reader.kind(name) not in NUMBERS or reader.shape(name):
+            return unknown
+        if reader.records(name) not in (1, self.records):
+            return unknown
+        attributes = reader.attributes(name)
+        units = str(attributes.get("UNITS", "")).strip().lower()
+        own = {"CDF_TIME_TT2000": 1e-9, "CDF_EPOCH": 1e-3}.get(self._time_kind, 1.0)
+        factor = _SECONDS.get(re.sub(r"^(s|min|hr)\w*$", r"\1", units), own)
+        varies = reader.records(name) == self.records
+        raw = reader.range(name, first, last) if varies else reader.static(name)[None]
+        return self._measured(raw, attributes).astype(np.float64) * factor
+
+    def _legend(self) -> Legend:
+        table, axes, attributes = self._table, self._axes, self._attributes
+        units = readable(table.units or str(attributes.get("UNITS", "")))
+        named = (str(attributes.get(key, "")) for key in ("LABLAXIS", "FIELDNAM", "CATDESC"))
+        label = readable(table.label or next((one for one in named if one.strip()), table.value))
+        of_file = self._reader.global_attributes()
+        mission = of_file.get("Source_name", "").partition(">")[0].strip()
+        descriptor = of_file.get("Descriptor", "").partition(">")[0].strip()
+        title = table.title or " ".join(one for one in (mission, descriptor, label) if one)
+        name = readable(str(self._reader.attributes(axes.energy).get("LABLAXIS", "")))
+        y_name = _AXIS_NAMES.get(axes.unit.kind, name or axes.energy)
+        return Legend(
+            mission=mission or title,
+            title=title,
+            name=table.title or label,
+            long_name=readable(str(attributes.get("CATDESC", ""))) or label,
+            units=units if is_unit(units) else "",
+            z_label=titled(label, units),
+            axis=axes.unit.kind,
+            axis_units=axes.unit.units,
+            y_label=titled(y_name, axes.unit.units),
+            rows=self._rows(),
+        )
+
+    def _rows(self) -> str:
+        """What the one row shows, where there are no pitch angles."""
+        sizes = [self._axes.shape[axis] for axis in self._axes.angle_axes]
+        if self._picked is not None:
+            which = ", ".join(f"{i} of {n}" for i, n in zip(self._picked, sizes, strict=True))
+            return f"bin {which} (counted from 0)"
+        if not sizes:
+            return ""
+        return f"{self.combine} over {' × '.join(map(str, sizes))} bins"
+
+
+def _in_type(limit: float, dtype: np.dtype[Any]) -> Any:
+    """A limit as the values' own type has it; as it is where that type cannot hold it."""
+    try:
+        with np.errstate(over="ignore"):
+            return dtype.type(limit) if dtype.kind == "f" else limit
+    except (OverflowError, ValueError):
+        return limit

@@ -1,0 +1,122 @@
+"""Units and titles of ISTP files, as they should read; and which units an axis can be in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["energy", "frequency", "y"]
+"""Of an axis, and its name in the store; "y": neither energy nor frequency."""
+
+_SUPERSCRIPT = str.maketrans("0123456789+-−()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾")
+_SUBSCRIPT = str.maketrans("0123456789+-−()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₍₎")
+_GREEK = "αβγδεζηθικλμνξοπρστυφχψω"
+_IDL = re.compile(r"!(!|\d+|[A-Za-z])")
+_IDL_UP, _IDL_DOWN, _IDL_GREEK = "AEU", "BDIL", ("4", "7")
+_UNIT_POWER = re.compile(
+    r"(?<![A-Za-z])(k?m|cm|mm|R_?[Ees]|s|sec|ms|sr|ster|eV|[kMG]eV|[kMG]?Hz|n?T|m?V|nuc|amu|K)"
+    r"([-−+]?\d+)(?![\d.])"
+)
+_TEX = {r"\mu": "μ", r"\Omega": "Ω", r"\circ": "°", r"\cdot": "·", r"\times": "×", r"\deg": "°"}
+_ENERGY = re.compile(
+    r"([kmg]?)(?:ev|electron[ -]?volts?)(\s?/\s?(?:n|nuc|nucleon|u|amu|q|e|charge)\.?)?",
+    re.IGNORECASE,
+)
+_FREQUENCY = re.compile(r"([kKmMgG]?)(?:hz|hertz)\b", re.IGNORECASE)
+_FREQUENCY_FACTORS = {"k": 1e3, "K": 1e3, "m": 1e-3, "M": 1e6, "g": 1e9, "G": 1e9}
+_ENERGY_FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
+
+
+@dataclass(frozen=True)
+class AxisUnit:
+    """What an axis is in, and how it gets into eV or Hz."""
+
+    kind: Kind
+    factor: float
+    units: str
+    """After the factor: "eV", "eV/nuc", "Hz", or the file's own."""
+
+
+def axis_unit(units: str) -> AxisUnit:
+    """The unit of an axis: energies become eV, frequencies Hz, anything else stays."""
+    plain = readable(units).strip("[]() ")
+    if match := _ENERGY.fullmatch(plain):
+        # Nobody measures particles in milli-electronvolts: "mev" is a careless MeV.
+        return AxisUnit("energy", _ENERGY_FACTORS[match[1].lower()], f"eV{match[2] or ''}")
+    if match := _FREQUENCY.fullmatch(plain):
+        return AxisUnit("frequency", _FREQUENCY_FACTORS.get(match[1], 1.0), "Hz")
+    return AxisUnit("y", 1.0, plain)
+
+
+def readable(text: str) -> str:
+    """A title or unit in plain Unicode: `cm!U-2!N` and `cm^-2` become `cm⁻²`, `!C` a space.
+
+    The formatting is that of IDL's Hershey fonts, which ISTP files have in LABLAXIS and UNITS.
+    """
+    if "!" in text:
+        text = _without_idl(text)
+    text = _without_tex(text)
+    text = re.sub(
+        r"(?:\^|\*\*)\s?\(?([-−+]?\d+)\)?", lambda match: match[1].translate(_SUPERSCRIPT), text
+    )
+    text = _UNIT_POWER.sub(lambda match: match[1] + match[2].translate(_SUPERSCRIPT), text)
+    return re.sub(r"\s+", " ", text.replace("\0", "")).strip()
+
+
+def titled(title: str, units: str) -> str:
+    """`title (units)`; one of them may be empty or say nothing."""
+    return f"{title} ({units})" if title and is_unit(units) else title or units
+
+
+def is_unit(units: str) -> bool:
+    """Whether a UNITS attribute says anything."""
+    return units.lower() not in ("", "none", "unitless", "dimensionless", "n/a", "na", "1", "#")
+
+
+def _without_idl(text: str) -> str:
+    """Read IDL's embedded commands: `!U` up, `!D` down, `!N` normal, `!C` new line, `!4` Greek."""
+    parts, level, greek, at = [], "", False, 0
+    for command in _IDL.finditer(text):
+        parts.append(_set(text[at : command.start()], level, greek))
+        at, letter = command.end(), command[1].upper()
+        if letter == "!":
+            parts.append("!")
+        elif letter == "C":
+            parts.append(" ")
+        elif letter in _IDL_UP:
+            level = "up"
+        elif letter in _IDL_DOWN:
+            level = "down"
+        elif letter == "N":
+            level = ""
+        elif letter[0].isdigit() or letter == "X":
+            greek = letter in _IDL_GREEK
+            # A font's number is one digit, but for 10 to 20: what follows is text.
+            if len(letter) > 1 and not 10 <= int(letter) <= 20:
+                parts.append(_set(letter[1:], level, letter[0] in _IDL_GREEK))
+    return "".join([*parts, _set(text[at:], level, greek)])
+
+
+def _set(text: str, level: str, greek: bool) -> str:
+    if greek:
+        text = "".join(
+            _GREEK[place] if 0 <= (place := ord(letter) - ord("a")) < len(_GREEK) else letter
+            for letter in text
+        )
+    if not level or not text.strip():
+        return text
+    moved = text.translate(_SUPERSCRIPT if level == "up" else _SUBSCRIPT)
+    if any(letter.isalpha() for letter in moved):  # there are no such small letters
+        return ("^" if level == "up" else "_") + text.strip()
+    return moved
+
+
+def _without_tex(text: str) -> str:
+    if "\\" in text or "$" in text or "{" in text:
+        for name, letter in _TEX.items():
+            text = text.replace(name, letter)
+        text = re.sub(r"\\(?:rm|mathrm|text|mathdefault)\b\s*", "", text)
+        text = re.sub(r"\^\{\s*([-−+]?\d+)\s*\}", r"^\1", text)
+        text = re.sub(r"[${}]", "", text)
+    return text
