@@ -49,7 +49,7 @@ class Variable:
     """Of an epoch."""
 
 
-def epoch(cdf_type: str, time: NDArray[np.float64] = TIME) -> NDArray[Any]:
+def epoch(cdf_type: str, time: NDArray[np.floating[Any]] = TIME) -> NDArray[Any]:
     """Times as a CDF type has them; TT2000 counts the leap seconds of 2016-12-31 and before."""
     if cdf_type == "CDF_EPOCH":
         return (time + _YEAR_0) * 1e3

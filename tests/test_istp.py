@@ -127,7 +127,7 @@ def test_categories_by_pitch_angle_one_bin_and_sums(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         total.values[0], np.where(flux() < 0, 0, flux()).sum(axis=1), rtol=1e-6
     )
-    with pytest.raises(InvalidCdfError, match="angles = .6. .* is no bin of Flux"):
+    with pytest.raises(InvalidCdfError, match=r"angles = .6. .* is no bin of Flux"):
         reduced(path, replace(TABLE, angles=6))
 
 
@@ -335,7 +335,7 @@ def read_back(picture: Path, spectrogram: Spectrogram) -> tuple[int, int]:
     from PIL import Image
 
     with Image.open(picture) as image:
-        panel = json.loads(image.text["spectro-mpi"])["panels"][0]  # type: ignore[attr-defined]
+        panel = json.loads(image.text["spectro-mpi"])["panels"][0]
         rgb = np.asarray(image.convert("RGB")).astype(int)
     left, top, right, bottom = panel["box"]
     colours = (mpl.colormaps[panel["colormap"]](np.arange(256))[:, :3] * 255).round().astype(int)
