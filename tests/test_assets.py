@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from spectro_mpi.demo import DemoSummary
@@ -48,6 +49,17 @@ def test_frames_of_assets_are_what_figures_are_drawn_on(settings: Path) -> None:
     }
     assert {value for name, value in pixels.items() if "given" in name} == {0}
     assert {value for name, value in pixels.items() if "raw" in name} == {255}
+
+
+def test_a_spoilt_frame_is_drawn_anew(settings: Path) -> None:
+    few = ("-s", "select.orbits=13313")
+    run_dir = settings.parent / "runs" / "fast"
+    assert spectro_mpi("assets", settings, *few).code == 0
+    for path in (run_dir / "assets" / "frames").glob("*.npy"):
+        np.save(path, np.zeros((3, 3)))
+    assert spectro_mpi("run", settings, *few).code == 0
+    assert spectro_mpi("run", settings, *few, "-s", "run_id=plain").code == 0
+    same_output(run_dir, run_dir.with_name("plain"))
 
 
 def test_an_inventory_of_another_selection_is_not_used(settings: Path, demo: DemoSummary) -> None:

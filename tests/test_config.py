@@ -50,6 +50,13 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
         ("[axes.ees.sideways]\ny_min = 1", "no pitch-angle category is called sideways"),
         ("[axes.ees]\nz_min = 0", "axes.ees.z_min = 0: a value above 0 is wanted"),
         ("[axes.ees]\ny_min = 9\ny_max = 5", "y_min = 9 is not below y_max = 5"),
+        (
+            "[axes.ees]\nzmin = 1",
+            "axes.ees.zmin: there is no such setting; is axes.ees.z_min meant?",
+        ),
+        ("[plot]\npanel_size = [12, 3, 1]", "2 values are wanted, not 3"),
+        ("[plot]\ndpi = 1200\npanel_size = [50, 50]", "250 million are the most"),
+        ('[select]\ninstruments = ["ees", "ees"]', "select.instruments: names the same twice"),
         ("run_id = ", "is not valid TOML"),
     ],
 )
@@ -61,6 +68,12 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     told = mistakes(tmp_path, "colour = 1\n[plot]\ndpi = 1", "run.schedule=fair")
     assert len(told.splitlines()) == 3
     assert all("s.toml: " in line for line in told.splitlines())
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text('run_id = "marked"', encoding="utf-8-sig")
+    assert load_config(path).run_id == "marked"
 
 
 def test_a_missing_file_is_told_in_one_sentence(tmp_path: Path) -> None:

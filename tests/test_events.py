@@ -68,6 +68,13 @@ def test_overlapping_marks_become_one_and_an_instruments_own_come_first() -> Non
     assert place(marks, both, prefer="eeb") == place(marks, both)
 
 
+def test_marks_the_wrong_way_round_are_turned_and_those_beyond_the_records_left_out() -> None:
+    data = {"ees": spectrogram("ees")}
+    assert place([Mark("ees", 9, 3)], data) == [(NOON + 30, NOON + 90)]
+    assert place([Mark("ees", NOON + 20, NOON)], data) == [(NOON, NOON + 20)]
+    assert place([Mark("ees", 100, 200), Mark("ees", -9, -1)], data) == []
+
+
 @pytest.mark.parametrize(
     ("table", "told"),
     [

@@ -38,6 +38,9 @@ Kind = Literal["pitch-angle", "instrument-grid"]
 FAST_INSTRUMENTS = ("ees", "eeb", "ies", "ieb")
 Degrees = Annotated[float, Interval(ge=0, le=360)]
 
+_MOST_PIXELS = 250_000_000
+"""Of a figure: more, and readers of PNG take it for an attack."""
+
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
 
 
@@ -336,9 +339,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
     else:
         import tomli as tomllib
     try:
-        with path.open("rb") as file:
-            table: dict[str, Any] = tomllib.load(file)
-            return table
+        # Editors of some systems put a mark before the first letter.
+        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return table
     except FileNotFoundError:
         raise SettingsError(
             f"{path}: there is no such settings file; "
@@ -412,12 +415,18 @@ def _sentence(error: Any) -> str:
     value = json.dumps(error["input"])
     if error["type"] == "missing":
         return f"{key}: is missing"
+    if error["type"] in ("too_short", "too_long"):
+        bounds = error["ctx"]
+        wanted = bounds.get("min_length", bounds.get("max_length"))
+        return f"{key} = {value}: {wanted} values are wanted, not {bounds['actual_length']}"
     return f"{key} = {value}: {str(error['msg']).replace('Input should', 'should')}"
 
 
 def _nearest(loc: tuple[str | int, ...]) -> str:
     """A hint at the known key nearest to the unknown one at `loc`."""
     known = _known_keys(Config)
+    if loc[0] == "axes":
+        known += _known_keys(Axes, ".".join(str(part) for part in (*loc[:-1], "")))
     unknown = ".".join(part for part in loc if isinstance(part, str))
     by_name = {key.rpartition(".")[2]: key for key in known}
     here = [key for key in known if key.rpartition(".")[0] == unknown.rpartition(".")[0]]
@@ -469,10 +478,16 @@ def _check_meaning(config: Config) -> list[str]:
                     f"pitch_angles.{name} = [{lo:g}, {hi:g}]: an interval goes upward within 0 to "
                     f"360; across 0, write [{lo:g}, 360] and [0, {hi:g}]"
                 )
-    for name in ("scales", "limits", "kinds"):
-        listed = getattr(config.plot, name)
+    for name, listed in (
+        ("plot.scales", config.plot.scales),
+        ("plot.limits", config.plot.limits),
+        ("plot.kinds", config.plot.kinds),
+    ):
         if len(set(listed)) < len(listed):
-            mistakes.append(f"plot.{name}: names the same twice")
+            mistakes.append(f"{name}: names the same twice")
+    mistakes += _check_size(
+        config.plot, max(len(config.pitch_angles), len(config.select.instruments))
+    )
     for name, axes in config.axes.items():
         mistakes += _check_axes(name, axes, config)
     return mistakes
@@ -510,6 +525,17 @@ def _check_instruments(config: Config) -> list[str]:
         if name not in config.instruments and config.instruments
     ]
     return mistakes
+
+
+def _check_size(plot: Plot, rows: int) -> list[str]:
+    width, height = (plot.dpi * inches for inches in plot.panel_size)
+    if width * height * rows <= _MOST_PIXELS:
+        return []
+    return [
+        f"plot.dpi = {plot.dpi}, plot.panel_size = {list(plot.panel_size)}: with {rows} rows a "
+        f"figure would have {width:.0f} × {rows * height:.0f} pixels; "
+        f"{_MOST_PIXELS / 1e6:.0f} million are the most"
+    ]
 
 
 def _check_axes(name: str, axes: Axes, config: Config) -> list[str]:

@@ -78,7 +78,8 @@ def place(
     """(start, end) of each event, s since 1970 UTC, in order; overlapping ones become one.
 
     Indices count the records of the mark's own instrument; a mark of an instrument that has no
-    data is left out. Where `prefer` has marks of its own, only those are placed.
+    data, or beyond its records, is left out; one that ends beyond them ends with the last. Where
+    `prefer` has marks of its own, only those are placed.
     """
     marks = list(marks)
     own = [mark for mark in marks if mark.instrument == prefer]
@@ -98,11 +99,15 @@ def _place(mark: Mark, spectrograms: Mapping[str, Spectrogram]) -> tuple[float, 
         if spectrogram is None:
             return None
         last = len(spectrogram.time) - 1
+        if isinstance(start, int) and isinstance(end, int):
+            start, end = sorted((start, end))
+            if start > last or end < 0:
+                return None
         if isinstance(start, int):
             start = float(spectrogram.time[min(max(start, 0), last)])
         if isinstance(end, int):
             end = float(spectrogram.time[min(max(end, 0), last)])
-    return (start, end) if np.isfinite([start, end]).all() and start <= end else None
+    return (min(start, end), max(start, end)) if np.isfinite([start, end]).all() else None
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Inventory:
     unknown: tuple[str, ...]
     """Paths of CDF files whose names do not parse."""
     superseded: int
-    """Number of files left out because a higher version is there."""
+    """Number of files left out: a higher version is there, or the same once more."""
 
     @property
     def empty_files(self) -> list[str]:

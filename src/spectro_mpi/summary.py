@@ -25,7 +25,7 @@ def print_inventory(config: Config, inventory: Inventory) -> None:
     files = sum(len(item.files) for item in inventory.items)
     print(f"{config.input}: {len(inventory.items)} items, {files} files, {size / 1e6:.1f} MB")
     if inventory.superseded:
-        print(f"  {inventory.superseded} files left out: a higher version is there")
+        print(f"  {inventory.superseded} files left out: superseded by a version, or there twice")
     _list("ignored, name does not parse", inventory.unknown)
     _list("empty file", inventory.empty_files)
 

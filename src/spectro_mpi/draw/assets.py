@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.atomic import write_atomic
 from spectro_mpi.draw.frame import FrameSpec
+from spectro_mpi.draw.layout import layout_of
 
 
 class FrameFiles:
@@ -24,12 +25,14 @@ class FrameFiles:
         self._folder = folder
 
     def get(self, spec: FrameSpec) -> NDArray[np.uint8] | None:
-        """The picture of a frame (row, column), mapped from its file; None if there is none."""
+        """The picture of a frame (row, column), mapped from its file; None if none is good."""
         try:
             image: NDArray[np.uint8] = np.load(self._path(spec), mmap_mode="r")
         except (OSError, ValueError):
             return None
-        return image
+        layout = layout_of(spec.grid)
+        is_whole = image.dtype == np.uint8 and image.shape == (layout.height, layout.width)
+        return image if is_whole else None
 
     def put(self, spec: FrameSpec, image: NDArray[np.uint8]) -> None:
         """Keep a frame. Raises `OSError`."""

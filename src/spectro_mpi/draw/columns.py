@@ -14,6 +14,7 @@ GAP_CADENCES = 2.5
 """Neighbouring records farther apart than this many median cadences have a gap between them."""
 _LONGEST_RECORD = 3600.0  # s; a start or end farther away than this is a fill value or damage.
 _LATEST = 9e9  # s since 1970; times beyond (before 1684, after 2255) are fill values or damage.
+_LONGEST_ITEM = 31 * 86400.0  # s; a time farther than this from the median is damage.
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ def records_of(
     there is a gap between them: then each keeps its own edge.
     """
     order = np.flatnonzero(np.abs(time) < _LATEST)
+    if len(order):
+        order = order[np.abs(time[order] - np.median(time[order])) <= _LONGEST_ITEM]
     order = order[np.argsort(time[order], kind="stable")]
     centre = np.asarray(time[order], np.float64)
     steps = np.diff(centre)
