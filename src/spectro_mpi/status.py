@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spectro_mpi import slurm
+from spectro_mpi.diagnosis import Diagnosis, diagnose
 from spectro_mpi.display import duration
 from spectro_mpi.errors import UserError
 from spectro_mpi.live import Live, read_live
@@ -45,6 +46,8 @@ class Status:
     jobs: dict[str, str]
     """Slurm job id → its state there."""
     errors: dict[str, list[dict[str, str]]]
+    diagnosis: Diagnosis | None = None
+    """The likely cause of the run's end, or of items it lost to memory."""
 
 
 def read_status(run_dir: Path) -> Status:
@@ -68,7 +71,10 @@ def read_status(run_dir: Path) -> Status:
     else:
         state = "stopped"
     errors = {item: [asdict(one) for one in failures] for item, failures in run.errors.items()}
-    return Status(str(run_dir), state, str(owner or ""), phases, live, jobs, errors)
+    found = diagnose(run_dir, jobs)
+    if found is not None and found.cause == "stopped" and state == "finished":
+        found = None
+    return Status(str(run_dir), state, str(owner or ""), phases, live, jobs, errors, found)
 
 
 def as_json(status: Status) -> str:
@@ -95,6 +101,9 @@ def as_text(status: Status, workers: bool = False) -> str:
             lines.append(f"  stopping: {live.stopping}")
         if workers:
             lines += [f"  rank {rank:>4}  {text}" for rank, text in sorted(live.workers.items())]
+    if status.diagnosis is not None:
+        lines.append(f"  likely cause: {status.diagnosis.sentence}")
+        lines += [f"    {one}" for one in status.diagnosis.evidence]
     lines += [f"  job {job} is {state}" for job, state in status.jobs.items()]
     listed = [(item, one) for item, ones in status.errors.items() for one in ones]
     for item, error in listed[-_LISTED:]:

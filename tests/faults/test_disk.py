@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from spectro_mpi.demo import DemoSummary
+from spectro_mpi.diagnosis import diagnose
 from tests.conftest import BIN, Finished, spectro_mpi
 from tests.faults.plant import plant
 from tests.faults.runs import Bench, processes_of, progress_of, same_output
@@ -74,6 +75,9 @@ def test_a_full_disk_stops_the_run_and_it_goes_on_when_there_is_room(
     output = ("-s", f"output={disk.path}")
     done = bench.run(name, *output, ranks=ranks)
     stopped_cleanly(done, disk.path / name, "No space left on device")
+    found = diagnose(disk.path / name)
+    assert found is not None
+    assert found.cause == "disk-full"
     disk.remount("size=100m")
     assert bench.run(name, *output, ranks=ranks).code == 3
     same_output(bench.whole, disk.path / name)

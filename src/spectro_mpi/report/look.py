@@ -13,7 +13,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from spectro_mpi.report.run_time import DONE_WITH, Span, clock
 
@@ -34,6 +34,13 @@ COLORS: Mapping[str, str] = dict(
 """What a rank is at → colour."""
 
 SERIES = ("#4477aa", "#ee6677", "#228833", "#b8a12e", "#3f9fc6", "#aa3377", "#737f8b", "#c4622d")
+
+_STEPS = (
+    *(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),
+    *(60 * one for one in (1, 2, 5, 10, 15, 30)),
+    *(3600 * one for one in (1, 2, 3, 6, 12, 24, 48, 120, 240)),
+)
+"""Seconds between ticks of time."""
 
 WIDTH = 11.0
 """Inches of every figure."""
@@ -85,11 +92,11 @@ def title(axes: Axes, text: str) -> None:
 def time_axis(axes: Axes, window: Span, label: bool = True) -> None:
     """Give the x axis the time of the run, as h:mm:ss."""
     axes.set_xlim(*window)
-    steps = [1, 1.5, 2, 3, 6, 10] if window[1] - window[0] > 60 else [1, 2, 5, 10]
-    axes.xaxis.set_major_locator(MaxNLocator(10, steps=steps))
-    fine = window[1] - window[0] < 8
+    step = next((one for one in _STEPS if one * 10 >= window[1] - window[0]), 10 * _STEPS[-1])
+    axes.xaxis.set_major_locator(MultipleLocator(step))
+    fine = step < 1
     axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda at, _: f"{at:.1f} s" if fine else clock(at))
+        FuncFormatter(lambda at, _: f"{at:.2f} s" if fine else clock(at))
     )
     if label:
         axes.set_xlabel("time of the run" if fine else "time of the run (h:mm:ss)")

@@ -313,20 +313,21 @@ def _others(axes: Axes, time: RunTime, samples: Samples, values: Array) -> None:
 def _limits(axes: Axes, time: RunTime) -> None:
     limits = time.record.ends.limit[time.record.ends.limit > 0]
     if len(limits):
-        _level(axes, float(limits[-1]) / 1024, "limit of a compute process")
+        # Below: above it are the processes that were ended for it.
+        _level(axes, float(limits[-1]) / 1024, "limit of a compute process", below=True)
 
 
-def _level(axes: Axes, value: float, name: str) -> None:
+def _level(axes: Axes, value: float, name: str, below: bool = False) -> None:
     if value > 0 and value < 4 * max(1e-9, axes.dataLim.ymax):
         axes.axhline(value, color=SOFT, linewidth=0.9, linestyle=(0, (5, 3)))
         axes.annotate(
             name,
             (1, value),
-            (0, 3),
+            (0, -3 if below else 3),
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
             ha="right",
-            va="bottom",
+            va="top" if below else "bottom",
             fontsize=8,
             color=SOFT,
         )

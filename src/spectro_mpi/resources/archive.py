@@ -6,6 +6,7 @@ that is open for writing when its process is killed may be lost.
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from spectro_mpi.atomic import commit, part_path, set_aside
+from spectro_mpi.atomic import part_path, set_aside, write_atomic
 from spectro_mpi.resources.lines import TABLES, drop_lines, line_files, read_lines
 from spectro_mpi.resources.tables import (
     TEXT,
@@ -67,10 +68,13 @@ class Record:
         return Record(**{name: one.at(one.execution == last) for name, one in tables.items()})
 
 
-def read_record(run_dir: Path) -> Record | None:
-    """Everything, also of a run that goes on or died; None if nothing was sampled."""
+def read_record(run_dir: Path, tables: Iterable[str] = TABLES) -> Record | None:
+    """All tables, or some (of which `ranks` is one), also of a run that goes on or died.
+
+    None if nothing was sampled. Tables that are not asked for hold what is not in the file yet.
+    """
     try:
-        kept = _read_archive(run_dir / RESOURCES)
+        kept = _read_archive(run_dir / RESOURCES, tables)
     except _UNREADABLE as error:
         log.warning("%s: does not read (%s)", run_dir / RESOURCES, error)
         kept = Record()
@@ -100,7 +104,7 @@ def fold(run_dir: Path) -> None:
         return
     path = run_dir / RESOURCES
     try:
-        kept = _read_archive(path)
+        kept = _read_archive(path, TABLES)
     except _UNREADABLE as error:
         log.warning("%s: does not read (%s), set aside as %s", path, error, set_aside(path))
         kept = Record()
@@ -157,7 +161,9 @@ def write_archive(path: Path, record: Record) -> None:
     """Write a record as a whole file. Raises `OSError`."""
     import h5py
 
-    with h5py.File(part_path(path), "w", libver="latest") as file:
+    # In memory first: HDF5 does not get over a disk that is full.
+    image = io.BytesIO()
+    with h5py.File(image, "w", libver="latest") as file:
         file.attrs["description"] = "How a run used the machine; docs/formats.md"
         for name in TABLES:
             table = getattr(record, name)
@@ -173,19 +179,22 @@ def write_archive(path: Path, record: Record) -> None:
                     dataset.attrs["units"] = one.metadata["unit"]
                 if one.metadata["meaning"]:
                     dataset.attrs["long_name"] = one.metadata["meaning"]
-    commit(path)
+    try:
+        write_atomic(path, image.getvalue())
+    except OSError:
+        part_path(path).unlink(missing_ok=True)
+        raise
 
 
-def _read_archive(path: Path) -> Record:
+def _read_archive(path: Path, tables: Iterable[str]) -> Record:
     """What is in the file; nothing if there is none. Raises what is in `_UNREADABLE`."""
     if not path.exists():
         return Record()
     import h5py
 
     with h5py.File(path) as file:
-        return Record(
-            **{name: _read_table(file[name], kind) for name, kind in TABLES.items()}  # type: ignore[arg-type]
-        )
+        found: dict[str, Any] = {name: _read_table(file[name], TABLES[name]) for name in tables}
+    return Record(**found)
 
 
 def _read_table(group: Any, kind: type[Table]) -> Table:
@@ -195,4 +204,11 @@ def _read_table(group: Any, kind: type[Table]) -> Table:
 def _columns(group: Any, kind: type[Table]) -> Iterable[Array]:
     for one in fields(kind):
         values = group[one.name][()]
-        yield np.char.decode(values, "utf-8") if one.metadata["dtype"] == TEXT else values
+        yield _decoded(values) if one.metadata["dtype"] == TEXT else values
+
+
+def _decoded(values: Array) -> Array:
+    if values.size and values.view(np.uint8).max() < 128:
+        return values.astype(TEXT)  # many times faster
+    decoded: Array = np.char.decode(values, "utf-8")
+    return decoded

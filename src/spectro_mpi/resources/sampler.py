@@ -110,6 +110,8 @@ class Sampler(Sampling):
         self._waiting: list[tuple[str, Sequence[Any]]] = []
         self._identity = _identity(station, interval, self._sampled + self._offset)
         self._file: LineFile | None = None
+        self._full: LineFile | None = None
+        """The file, once it could not be written."""
         with self._output():
             self._file = LineFile(run_dir, station.rank)
             self._file.append([("ranks", list(self._identity.values()))])
@@ -178,10 +180,14 @@ class Sampler(Sampling):
             self._sample()
             self._identity |= {"ended": self._now(), "ending": ending}
             self._waiting.append(("ranks", list(self._identity.values())))
+            if self._full is not None:
+                # There may be room again: how it ended is worth a second try.
+                self._file, self._waiting = self._full, self._waiting[-1:]
             self._flush()
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+            for file in (self._file, self._full):
+                if file is not None:
+                    file.close()
+            self._file = None
 
     def _watch(self) -> None:
         """The thread's whole life."""
@@ -267,7 +273,7 @@ class Sampler(Sampling):
             yield
         except OSError as error:
             log.warning("nothing more is sampled: %s", error)
-            self._file = None
+            self._file, self._full = None, self._file
 
 
 @dataclass
