@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -48,4 +49,6 @@ def plant(
         once=once,
     )
     (folder / "sitecustomize.py").write_text(script)
-    return {"PYTHONPATH": str(folder)}
+    # Before, not in place of, what the tests themselves run with.
+    before = os.environ.get("PYTHONPATH", "")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(folder), before)))}
