@@ -1,8 +1,17 @@
-"""`python -m spectro_mpi` is `spectro-mpi`."""
+"""Where the command `spectro-mpi` (or `python -m spectro_mpi`) begins."""
 
+import signal
 import sys
 
-from spectro_mpi.cli import main
+
+def main() -> int:
+    """Run the command line; returns the exit code."""
+    # A Ctrl-C in the midst of imports ends the process without a traceback; a run listens soon.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from spectro_mpi import cli
+
+    return cli.main()
+
 
 if __name__ == "__main__":
     sys.exit(main())

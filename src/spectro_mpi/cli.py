@@ -6,9 +6,12 @@ Only `run` may import MPI: on many login nodes `MPI_Init` aborts the process.
 from __future__ import annotations
 
 import argparse
+import codecs
+import io
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,11 +22,15 @@ if TYPE_CHECKING:
     from spectro_mpi.config import Config
 
 _WATCH_SECONDS = 5
+_INTERRUPTED = 130
+_PLAIN = {"–": "-", "×": "x", "→": "->"}
+"""Signs of ours that Unicode does not take apart into plain ones."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit code."""
+    _speak_any_encoding()
     argv = list(sys.argv[1:] if argv is None else argv)
     parser, commands = _parser()
     if not argv or (argv[0] not in commands and argv[0] not in ("-h", "--help", "--version")):
@@ -38,17 +45,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output (head, less) has gone; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     return code
+
+
+def _speak_any_encoding() -> None:
+    """What a terminal's or a file's encoding does not have, is told in the nearest letters."""
+    codecs.register_error("nearest", _nearest_letters)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="nearest")
+
+
+def _nearest_letters(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    letters = (_PLAIN.get(one) or unicodedata.normalize("NFKD", one) for one in missing)
+    plain = "".join(word if word.isascii() else "?" for word in letters)
+    return plain, error.end
 
 
 def _run(arguments: argparse.Namespace) -> int:
     # One thread a rank, before numpy is imported: ranks are the parallelism.
     for name in _THREADS:
         os.environ.setdefault(name, "1")
-    from spectro_mpi.mpi.session import Request, run
+    from spectro_mpi.stops import StopSignals
 
-    return run(
-        Request(
+    # Before what takes its time to import: a signal must find somebody who listens.
+    with StopSignals() as signals:
+        from spectro_mpi.mpi.session import Request, run
+
+        request = Request(
             config=arguments.config,
             overrides=tuple(arguments.set),
             fresh=arguments.fresh,
@@ -57,7 +86,7 @@ def _run(arguments: argparse.Namespace) -> int:
             progress=arguments.progress,
             walltime=arguments.walltime,
         )
-    )
+        return run(request, signals)
 
 
 def _assets(arguments: argparse.Namespace) -> int:
@@ -144,30 +173,44 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _submit(arguments: argparse.Namespace) -> int:
-    from spectro_mpi import slurm
+    import shutil
+
+    from spectro_mpi import submit
     from spectro_mpi.config import load_config
     from spectro_mpi.run import claim_directory
 
     config = load_config(arguments.config, tuple(arguments.set))
-    ranks = _ranks_wanted(arguments.ranks, config)
+    here = arguments.local or not (arguments.dry_run or shutil.which("sbatch"))
+    ranks = _ranks_wanted(arguments.ranks, config, os.cpu_count() if here else None)
     if arguments.dry_run:
-        for name, script in slurm.scripts_of(config, ranks).items():
+        for name, script in submit.scripts_of(config, ranks).items():
             print(f"# {name}\n{script}")
         return 0
+    if here and not arguments.local:
+        raise UserError(
+            "there is no sbatch on this machine; submit on a login node of a Slurm cluster, or "
+            f"run here: mpirun -n {ranks} spectro-mpi run {arguments.config} (submit --local "
+            "starts that detached)"
+        )
     claim_directory(config)
     if arguments.local:
-        started = slurm.start_locally(config, ranks)
+        started = submit.start_locally(config, ranks)
         print(f"mpirun with {ranks} ranks is started, process {started.local}")
+        print(f"log:    {config.run_dir / submit.LOCAL_LOG}")
     else:
-        jobs = slurm.submit(config, ranks)
+        jobs = submit.submit(config, ranks)
         print(f"submitted with {ranks} ranks: job {jobs.pregenerate} (assets), then {jobs.run}")
-    print(f"watch:  spectro-mpi status {config.run_dir}")
+        print(f"logs:   {config.run_dir / 'jobs' / '*.log'}")
+    print(f"watch:  spectro-mpi status {config.run_dir} --watch")
     print(f"stop:   spectro-mpi cancel {config.run_dir}")
     return 0
 
 
-def _ranks_wanted(word: str, config: Config) -> int:
-    """The number of ranks to start: as told, as set, or as `plan` finds worth asking for."""
+def _ranks_wanted(word: str, config: Config, cores: int | None) -> int:
+    """The number of ranks to start: as told, as set, or as `plan` finds worth asking for.
+
+    `cores`: of this machine, if all ranks are to share them; None: one for each.
+    """
     if word.isdecimal() and int(word):
         return int(word)
     if word != "auto":
@@ -181,14 +224,15 @@ def _ranks_wanted(word: str, config: Config) -> int:
 
     constants = load_constants(None)
     jobs = jobs_of(take_inventory(config).items, config, constants, has_fast_reader())
-    return knee(jobs, config, constants, simulate(jobs, config, constants, 3, None), None).ranks
+    best = knee(jobs, config, constants, simulate(jobs, config, constants, 3, cores), cores).ranks
+    return min(best, cores + 2) if cores else best
 
 
 def _cancel(arguments: argparse.Namespace) -> int:
-    from spectro_mpi.status import cancel
+    from spectro_mpi.cancel import cancel
 
     for line in cancel(arguments.run_dir, arguments.now):
-        print(line)
+        print(line, flush=True)
     return 0
 
 

@@ -1,119 +1,57 @@
-"""The scheduler: job scripts for a run, submitting, watching and ending them.
-
-Scripts come from `jobs/`, which people also use by hand; what the settings say is put into them.
-"""
+"""What Slurm is asked and told: the states of jobs, when this one ends, an end to others."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from spectro_mpi.atomic import write_atomic
-from spectro_mpi.config import Config
 from spectro_mpi.errors import UserError
-from spectro_mpi.run import JOBS
 
-_RECORD = "jobs.json"
-_SETTINGS = "settings.toml"
-_LOCAL_LOG = "local.log"
+_WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
+_ON_NODES = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
+_SECONDS_TO_ANSWER = 30.0
 
 
 @dataclass(frozen=True)
-class Submitted:
-    """What was started for a run, as kept in its directory."""
+class Job:
+    """A job as Slurm has it."""
 
-    pregenerate: str = ""
-    """Slurm's job id."""
-    run: str = ""
-    """Slurm's job id."""
-    local: int = 0
-    """Process id of a local mpirun, which leads a process group."""
-    host: str = ""
-    """Where the local mpirun runs."""
+    state: str
+    """PENDING, RUNNING, COMPLETED, …"""
+    restarts: int = 0
+    """How often it went back into the queue."""
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is yet to start, for the first time or again."""
+        return self.state in _WAITING
 
-def scripts_of(config: Config, ranks: int) -> dict[str, str]:
-    """Job scripts of a run with the settings in them: name → content."""
-    return {
-        name: _filled(_template(name), config, ranks)
-        for name in ("pregenerate.sbatch", "run.sbatch")
-    }
+    @property
+    def is_on_nodes(self) -> bool:
+        """Whether processes of it may be there."""
+        return self.state in _ON_NODES
 
 
-def write_scripts(config: Config, ranks: int) -> Path:
-    """Write the job scripts and the settings they use into the run directory's `jobs/`."""
-    folder = config.run_dir / JOBS
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / _SETTINGS, config.to_toml().encode())
-    for name, script in scripts_of(config, ranks).items():
-        write_atomic(folder / name, script.encode())
-    return folder
-
-
-def submit(config: Config, ranks: int) -> Submitted:
-    """Submit pregeneration, and the run after it. Raises `UserError` where Slurm refuses."""
-    if shutil.which("sbatch") is None:
-        raise UserError(
-            "there is no sbatch on this machine; on a Slurm login node there is, here try: "
-            f"mpirun -n {ranks} spectro-mpi run SETTINGS, or submit --local"
-        )
-    folder = write_scripts(config, ranks)
-    first = _sbatch(folder / "pregenerate.sbatch")
-    then = _sbatch(
-        folder / "run.sbatch", f"--dependency=afterok:{first}", "--kill-on-invalid-dep=yes"
-    )
-    submitted = Submitted(pregenerate=first, run=then)
-    _record(config.run_dir, submitted)
-    return submitted
-
-
-def start_locally(config: Config, ranks: int) -> Submitted:
-    """Start the run on this machine, detached; its output goes to `logs/local.log`."""
-    folder = write_scripts(config, ranks)
-    logs = config.run_dir / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    here = Path(sys.executable).parent
-    mpirun = shutil.which("mpirun", path=f"{here}:{os.environ.get('PATH', '')}")
-    if mpirun is None:
-        raise UserError("there is no mpirun; pip install 'spectro-mpi[mpich]' brings one")
-    command = [mpirun, "-n", str(ranks), sys.executable, "-m", "spectro_mpi", "run"]
-    with (logs / _LOCAL_LOG).open("ab") as log:
-        process = subprocess.Popen(
-            [*command, str(folder / _SETTINGS)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    submitted = Submitted(local=process.pid, host=os.uname().nodename)
-    _record(config.run_dir, submitted)
-    return submitted
-
-
-def submitted_for(run_dir: Path) -> Submitted:
-    """What was started for a run; empty if nothing is known."""
-    try:
-        return Submitted(**json.loads((run_dir / JOBS / _RECORD).read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return Submitted()
-
-
-def job_states(jobs: Submitted) -> dict[str, str]:
-    """Slurm job id → state (PENDING, RUNNING, …); without those Slurm does not list any more."""
-    ids = [job for job in (jobs.pregenerate, jobs.run) if job]
+def jobs_of(ids: Iterable[str]) -> dict[str, Job]:
+    """Job id → job; without those Slurm does not list any more, none where there is no Slurm."""
+    ids = [one for one in ids if one]
     if not ids or shutil.which("squeue") is None:
         return {}
-    told = _told("squeue", "-h", "-t", "all", "-o", "%i %T", "-j", ",".join(ids))
-    return dict(line.split(maxsplit=1) for line in told.splitlines() if " " in line)
+    columns = "JobID:40,State:40,RestartCnt:40"
+    told = _told("squeue", "-h", "-t", "all", "-O", columns, "-j", ",".join(ids))
+    rows = [line.split() for line in told.splitlines()]
+    return {row[0]: Job(row[1], int(row[2])) for row in rows if len(row) == 3}
+
+
+def is_over(job: str) -> bool:
+    """Whether Slurm says that nothing of a job runs any more; False where it cannot tell."""
+    known = jobs_of([job]).get(job)
+    return known is not None and not known.is_on_nodes
 
 
 def end_of_job(environment: Mapping[str, str]) -> float | None:
@@ -149,87 +87,37 @@ def seconds_of(walltime: str) -> float:
     return int(days or 0) * 86400.0 + seconds
 
 
-def cancel_jobs(jobs: Submitted, now: bool) -> list[str]:
-    """End what was started for a run; says what it did.
-
-    Not yet started jobs are cancelled. Running ones are asked to stop, or, with `now`, ended.
-    """
-    done = []
-    for job, state in job_states(jobs).items():
-        if state == "PENDING" or (now and state in ("RUNNING", "COMPLETING", "REQUEUED")):
-            _told("scancel", job)
-            done.append(f"job {job} ({state.lower()}) is cancelled")
-        elif state == "RUNNING":
-            _told("scancel", "--batch", "--signal=USR1", job)
-            done.append(f"job {job} is asked to stop")
-    if jobs.local and jobs.host == os.uname().nodename:
-        number = signal.SIGKILL if now else signal.SIGUSR1
-        try:
-            if now:
-                os.killpg(jobs.local, number)
-            else:
-                os.kill(jobs.local, number)
-        except ProcessLookupError:
-            return done
-        told = "is ended" if now else "is asked to stop"
-        done.append(f"mpirun, process {jobs.local}, {told}")
-    return done
-
-
-def _template(name: str) -> str:
-    """A script of `jobs/`: beside the package where it is installed, in a clone at its top."""
-    package = Path(__file__).parent
-    for folder in (package / JOBS, package.parents[1] / JOBS):
-        if (folder / name).exists():
-            return (folder / name).read_text()
-    raise UserError(f"{name}: is missing from this installation of spectro-mpi")
-
-
-def _filled(script: str, config: Config, ranks: int) -> str:
-    slurm, folder = config.slurm, config.run_dir / JOBS
-    options = {
-        "ntasks": str(ranks),
-        "nodes": str(slurm.nodes or ""),
-        "time": slurm.time,
-        "partition": slurm.partition,
-        "account": slurm.account,
-        "output": f"{folder}/%x-%j.log",
-    }
-    lines = [f"#SBATCH --{name}={value}" for name, value in options.items() if value]
-    lines += [f"#SBATCH {option}" for option in slurm.extra]
-    for name, value in options.items():
-        # Without a time of the user's the partition's default holds, not the template's example.
-        if value or name == "time":
-            script = re.sub(rf"^#SBATCH --{name}=.*\n", "", script, flags=re.MULTILINE)
-    script = script.replace("#SBATCH --job-name", "\n".join([*lines, "#SBATCH --job-name"]), 1)
-    bin_folder = Path(sys.executable).parent
-    setup = [*slurm.setup, f'PATH="{bin_folder}:$PATH"']
-    script = re.sub(r"# module load.*\n# source.*\n", lambda _: "\n".join(setup) + "\n", script)
-    script = script.replace("${1:-spectro-mpi.toml}", f'"{folder / _SETTINGS}"')
-    if slurm.mpi:
-        script = re.sub(
-            r"^LAUNCH=.*$", f'LAUNCH="srun --mpi={slurm.mpi}"', script, flags=re.MULTILINE
-        )
-    return script
-
-
-def _sbatch(script: Path, *options: str) -> str:
+def sbatch(script: Path, *options: str) -> str:
+    """Submit a script; the job's id. Raises `UserError` in Slurm's words where it refuses."""
     command = ["sbatch", "--parsable", *options, str(script)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise UserError(f"sbatch refused {script}: {done.stderr.strip()}")
+        raise UserError(f"sbatch refused {script}: {' '.join(done.stderr.split())}")
     return done.stdout.strip().partition(";")[0]
+
+
+def scancel(job: str) -> None:
+    """End a job, whether it waits or runs."""
+    _told("scancel", job)
+
+
+def ask_to_stop(job: str) -> None:
+    """Have the script of a running job stop its run, and the job not go back into the queue."""
+    keep_from_requeue(job)
+    _told("scancel", "--batch", "--signal=USR1", job)
+
+
+def keep_from_requeue(job: str) -> None:
+    """Have Slurm refuse the `scontrol requeue` of a job's own script."""
+    _told("scontrol", "update", f"JobId={job}", "Requeue=0")
 
 
 def _told(*command: str) -> str:
     """Standard output of a command of Slurm's; empty if it fails."""
     try:
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=30
-        ).stdout
-    except subprocess.TimeoutExpired:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=_SECONDS_TO_ANSWER
+        )
+    except (OSError, subprocess.TimeoutExpired):
         return ""
-
-
-def _record(run_dir: Path, submitted: Submitted) -> None:
-    write_atomic(run_dir / JOBS / _RECORD, json.dumps(asdict(submitted)).encode())
+    return done.stdout

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,11 @@ from typing import Any
 from spectro_mpi import slurm
 from spectro_mpi.diagnosis import Diagnosis, diagnose
 from spectro_mpi.display import duration
-from spectro_mpi.errors import UserError
 from spectro_mpi.live import Live, read_live
-from spectro_mpi.lock import is_running, read_owner
+from spectro_mpi.lock import Owner, is_running, read_owner
 from spectro_mpi.progress import PHASES
-from spectro_mpi.run import CONFIG, STOP, Run, open_run
+from spectro_mpi.run import CONFIG, Run, open_run
+from spectro_mpi.submit import LOCAL_LOG, Submitted, submitted_for
 
 _LISTED = 20
 
@@ -43,8 +41,10 @@ class Status:
     """Of a running or dead run: host, process, job."""
     phases: tuple[PhaseStatus, ...]
     live: Live | None
-    jobs: dict[str, str]
-    """Slurm job id → its state there."""
+    jobs: dict[str, slurm.Job]
+    """Slurm job id → the job."""
+    logs: str
+    """Where what was submitted writes what it says; empty: nothing was."""
     errors: dict[str, list[dict[str, str]]]
     diagnosis: Diagnosis | None = None
     """The likely cause of the run's end, or of items it lost to memory."""
@@ -52,29 +52,52 @@ class Status:
 
 def read_status(run_dir: Path) -> Status:
     """Read the state of a run. Raises `UserError` if `run_dir` is no run directory."""
-    jobs = slurm.job_states(slurm.submitted_for(run_dir))
-    if not (run_dir / CONFIG).is_file() and jobs:
-        # Submitted, and nothing has run yet.
-        return Status(str(run_dir), "queued", "", (), None, jobs, {})
+    submitted, owner = submitted_for(run_dir), read_owner(run_dir)
+    jobs = slurm.jobs_of(job_ids(submitted, owner))
+    logs = str(run_dir / LOCAL_LOG) if submitted.local else ""
+    if submitted.run:
+        logs = str(run_dir / "jobs" / "*.log")
+    if not (run_dir / CONFIG).is_file() and submitted != Submitted():
+        # Started, and nothing has been done yet.
+        state = _state_of_jobs(submitted, jobs) or "stopped"
+        return Status(str(run_dir), state, "", (), None, jobs, logs, {})
     run = open_run(run_dir)
-    owner = read_owner(run_dir)
-    live = read_live(run_dir) if is_running(run_dir) else None
     phases = _phases(run)
-    if is_running(run_dir):
+    live = None
+    if is_running(run_dir) and not _is_over(owner, jobs):
+        live = read_live(run_dir)
         state = "draining" if live is not None and live.stopping else "running"
-    elif owner is not None:
-        state = "dead"
-    elif all(one.done + one.failed >= one.total for one in phases) and run.progress.items_total:
+    elif begun := _state_of_jobs(submitted, jobs):
+        state = begun
+    elif _is_finished(run):
         state = "finished"
-    elif any(one in ("PENDING", "CONFIGURING", "REQUEUED") for one in jobs.values()):
-        state = "queued"
     else:
-        state = "stopped"
+        state = "dead" if owner is not None else "stopped"
     errors = {item: [asdict(one) for one in failures] for item, failures in run.errors.items()}
-    found = diagnose(run_dir, jobs)
+    found = diagnose(run_dir, {name: job.state for name, job in jobs.items()})
     if found is not None and found.cause == "stopped" and state == "finished":
         found = None
-    return Status(str(run_dir), state, str(owner or ""), phases, live, jobs, errors, found)
+    told = str(owner) if owner is not None and state != "finished" else ""
+    return Status(str(run_dir), state, told, phases, live, jobs, logs, errors, found)
+
+
+def job_ids(submitted: Submitted, owner: Owner | None) -> list[str]:
+    """Slurm's ids of the jobs of a run: those that were submitted, and whose lock it is."""
+    ids = [submitted.pregenerate, submitted.run, owner.job if owner else ""]
+    return list(dict.fromkeys(one for one in ids if one))
+
+
+def _is_over(owner: Owner | None, jobs: dict[str, slurm.Job]) -> bool:
+    """Whether Slurm says that the owner's job does not run, or not any more."""
+    job = jobs.get(owner.job) if owner else None
+    return job is not None and not job.is_on_nodes
+
+
+def _state_of_jobs(submitted: Submitted, jobs: dict[str, slurm.Job]) -> str:
+    """What jobs and a local mpirun say of a run that holds no lock; empty: that there is none."""
+    if submitted.is_running_here or any(job.is_on_nodes for job in jobs.values()):
+        return "running"
+    return "queued" if any(job.is_waiting for job in jobs.values()) else ""
 
 
 def as_json(status: Status) -> str:
@@ -104,40 +127,32 @@ def as_text(status: Status, workers: bool = False) -> str:
     if status.diagnosis is not None:
         lines.append(f"  likely cause: {status.diagnosis.sentence}")
         lines += [f"    {one}" for one in status.diagnosis.evidence]
-    lines += [f"  job {job} is {state}" for job, state in status.jobs.items()]
+    for job, known in status.jobs.items():
+        times = f", requeued {known.restarts} times" if known.restarts else ""
+        lines.append(f"  job {job} is {known.state}{times}")
+    if status.logs and status.state in ("running", "dead", "stopped"):
+        lines.append(f"  it writes to {status.logs}")
     listed = [(item, one) for item, ones in status.errors.items() for one in ones]
     for item, error in listed[-_LISTED:]:
         lines.append("  {item} {instrument} {phase} {reason}: {message}".format(item=item, **error))
     return "\n".join(lines)
 
 
-def cancel(run_dir: Path, now: bool) -> list[str]:
-    """Stop a run cleanly, or end its jobs and processes at once; says what was done.
-
-    Raises `UserError` if nothing is known of a run there.
-    """
-    jobs = slurm.submitted_for(run_dir)
-    if not (run_dir / CONFIG).is_file() and jobs == slurm.Submitted():
-        raise UserError(f"{run_dir}: is not a run directory")
-    running = is_running(run_dir)
-    done = slurm.cancel_jobs(jobs, now)
-    owner = read_owner(run_dir)
-    if running and owner is not None:
-        if now and owner.host == os.uname().nodename and not done:
-            os.kill(owner.pid, signal.SIGKILL)
-            done.append(f"{owner} is ended, and its ranks with it")
-        elif not now:
-            (run_dir / STOP).touch()
-            done.append(f"{owner} is asked to stop by a file {STOP}")
-    return done or [f"{run_dir}: nothing is running or waiting"]
-
-
 def _phases(run: Run) -> tuple[PhaseStatus, ...]:
     progress = run.progress
+    reduced = len(progress.settled["reduce"])
+    # What is not reduced yet will most likely have data to draw.
+    to_draw = len(progress.shards) + max(0, progress.items_total - reduced)
+    totals = {"reduce": max(progress.items_total, reduced), "plot": to_draw}
     phases = []
     for phase in PHASES:
         done, settled = len(progress.completed(phase)), len(progress.settled[phase])
-        with_data = len(progress.shards) or progress.items_total
-        total = progress.items_total if phase == "reduce" else with_data
-        phases.append(PhaseStatus(phase, done, settled - done, total))
+        phases.append(PhaseStatus(phase, done, settled - done, totals[phase]))
     return tuple(phases)
+
+
+def _is_finished(run: Run) -> bool:
+    """Whether every item of the input is done or recorded as failed, its figures too."""
+    settled = run.progress.settled
+    all_reduced = 0 < run.progress.items_total <= len(settled["reduce"])
+    return all_reduced and run.progress.shards.keys() <= settled["plot"]

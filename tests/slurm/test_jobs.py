@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import spectro_mpi
 from tests.slurm.cluster import Cluster
-from tests.slurm.test_submit import wait_for
+from tests.slurm.jobs import wait_for
 from tests.test_run import same_output
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "jobs").glob("*.sbatch"))

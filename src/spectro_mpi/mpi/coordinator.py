@@ -84,6 +84,8 @@ class Coordinator:
         self.finished = False
         self.stopped_by = ""
         """What asked for a stop; empty: nothing did."""
+        self.stopped_for_good = False
+        """Whether somebody wants it not even to be requeued."""
         self.trouble = ""
         """Why the run cannot go on, a sentence; empty: it can."""
         self._ending = self._dropping = False
@@ -178,6 +180,7 @@ class Coordinator:
             if stop.exists():
                 # Taken away, so that the next run does not stop at once.
                 stop.unlink(missing_ok=True)
+                self.stopped_for_good = True
                 self._stop(f"{stop} was there", at_once=False)
         return False
 

@@ -11,9 +11,8 @@ import sys
 import threading
 import time
 import traceback
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -40,13 +39,15 @@ from spectro_mpi.resources.sampler import Sampler, Sampling, Station
 from spectro_mpi.run import (
     INVENTORY,
     LOGS,
+    STOP,
     RunPlan,
     claim_directory,
     marks_of,
     plan_run,
     prepare,
 )
-from spectro_mpi.slurm import end_of_job, seconds_of
+from spectro_mpi.slurm import end_of_job, keep_from_requeue, seconds_of
+from spectro_mpi.stops import SAME_SIGNAL_SECONDS, StopSignals
 from spectro_mpi.summary import SOME_FAILED, print_inventory, print_summary
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,6 @@ _LONGEST_SENDING = 1e-3
 """While messages leave, which they may do no faster than they are asked about."""
 
 _LAST_WORDS_SECONDS = 0.3
-_SAME_SIGNAL_SECONDS = 0.3
 _REPORT_SECONDS = 600.0
 """Longer than this nobody waits for the report at the end of a run."""
 _DROP_BEFORE_END = 20.0
@@ -148,15 +148,17 @@ def roles_of(rank: int, size: int) -> str:
     return "+".join(name for name, is_held in held.items() if is_held)
 
 
-def run(request: Request) -> int:
+def run(request: Request, signals: StopSignals | None = None) -> int:
     """Run on the ranks of MPI's world; the exit code of this rank's process.
 
-    Every rank calls this. An exception on any of them ends the whole job at once.
+    Every rank calls this. An exception on any of them ends the whole job at once. `signals`: a
+    caller's who has collected them from earlier on.
     """
     comm = _world()
     rank, size = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
     try:
-        return _run(request, comm, rank, size)
+        with nullcontext(signals) if signals else StopSignals() as collected:
+            return _run(request, comm, rank, size, collected)
     except BaseException as error:  # noqa: BLE001 - no rank may be left waiting
         if isinstance(error, UserError):
             code, words = error.exit_code, f"spectro-mpi: {error}\n"
@@ -209,7 +211,7 @@ def _launched_ranks() -> int:
     return 1
 
 
-def _run(request: Request, comm: Any, rank: int, size: int) -> int:
+def _run(request: Request, comm: Any, rank: int, size: int, signals: StopSignals) -> int:
     config: Config | None = None
     code = 0
     if rank == COORDINATOR:
@@ -225,12 +227,13 @@ def _run(request: Request, comm: Any, rank: int, size: int) -> int:
         config = _broadcast(comm, config)
     if config is None:
         return code
-    with _stop_signals(config.run.install_signal_handlers) as asked:
-        return _run_config(request, config, comm, rank, size, asked)
+    if not config.run.install_signal_handlers:
+        signals.give_back()
+    return _run_config(request, config, comm, rank, size, signals)
 
 
 def _run_config(
-    request: Request, config: Config, comm: Any, rank: int, size: int, asked: deque[int]
+    request: Request, config: Config, comm: Any, rank: int, size: int, signals: StopSignals
 ) -> int:
     lock: RunLock | None = None
     plan: RunPlan | None = None
@@ -251,10 +254,13 @@ def _run_config(
             on_node, place = _ranks_on_node(comm, size)
             station = Station(rank, size, roles_of(rank, size), place == 0)
             share = share_of_limit(on_node)
-            code = _serve(transport, config, plan, lock, request, asked, station, share)
+            code = _serve(transport, config, plan, lock, request, signals, station, share)
             _keep_resources(comm, config, station)
     finally:
         if lock is not None:
+            # Meant for this execution, and come too late: the next one must not stop of it.
+            with suppress(OSError):
+                (config.run_dir / STOP).unlink()
             lock.release()
     if plan is not None and config.report.at_end and code in (0, SOME_FAILED):
         _make_report(config, request, wanted)
@@ -362,7 +368,7 @@ def _serve(
     plan: RunPlan | None,
     lock: RunLock | None,
     request: Request,
-    asked: deque[int],
+    signals: StopSignals,
     station: Station,
     memory_share: int,
 ) -> int:
@@ -395,10 +401,15 @@ def _serve(
             transport, config, plan, workers_of(size), writer_of(size), display, end, sampling
         )
         roles.append(coordinator)
+    stops = Stops(signals, end)
+    signals.is_preparing = False
+    if coordinator is not None:
+        for asked in stops.requests(rank):
+            coordinator.handle(asked)  # so that it hands out nothing
         coordinator.start()
     ending = ""
     try:
-        _loop(transport, roles, lock, Stops(asked, end), rank_log, Backoff(wake))
+        _loop(transport, roles, lock, stops, rank_log, Backoff(wake))
         ending = coordinator.ending if coordinator is not None else "done"
     finally:
         for role in roles:
@@ -412,6 +423,9 @@ def _serve(
         return _told(rank_log.trouble)
     if coordinator is None or plan is None:
         return 0
+    job = os.environ.get("SLURM_JOB_ID")
+    if job and coordinator.stopped_for_good:
+        keep_from_requeue(job)
     return print_summary(config, plan.progress, coordinator.stopped_by)
 
 
@@ -474,8 +488,8 @@ class Stops:
     A second signal, or an end that is near, wants the items in hand dropped.
     """
 
-    def __init__(self, asked: deque[int], end: float) -> None:
-        self._asked = asked
+    def __init__(self, signals: StopSignals, end: float) -> None:
+        self._asked = signals.asked
         self._first = math.inf
         self._end = end
 
@@ -486,7 +500,7 @@ class Stops:
         while self._asked:
             name = signal.Signals(self._asked.popleft()).name
             # One Ctrl-C may come twice: from the terminal and by way of the launcher.
-            if now - self._first > _SAME_SIGNAL_SECONDS:
+            if now - self._first > SAME_SIGNAL_SECONDS:
                 found.append(StopRequest(f"rank {rank} got {name} again", at_once=True))
             elif self._first == math.inf:
                 self._first = now
@@ -503,20 +517,3 @@ def _time_to_drop(walltime: str) -> float:
         return time.monotonic() + seconds_of(walltime) - _DROP_BEFORE_END
     end = end_of_job(os.environ)
     return math.inf if end is None else time.monotonic() + end - time.time() - _DROP_BEFORE_END
-
-
-@contextmanager
-def _stop_signals(wanted: bool) -> Iterator[deque[int]]:
-    """While inside, the signals that ask for a stop are collected instead of obeyed, if wanted."""
-    asked: deque[int] = deque()
-    before = {}
-    # Python lets the main thread alone have handlers.
-    if wanted and threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT):
-            before[number] = signal.signal(number, lambda n, _: asked.append(n))
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            # None: it was set by something that is not Python, and cannot be given back.
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
