@@ -79,9 +79,9 @@ def measure(folder: Path, output: str) -> Constants:
 def children(config: Config, items: Sequence[Item], frame: float) -> Found:
     """What a compute process costs: to start, to get ready to draw, and a task."""
     run = open_run(config.run_dir)
-    workspace = Workspace(config, config.run_dir, run.extrema)
+    workspace = Workspace(config, config.run_dir, {"extrema": run.extrema})
     smallest = min(items, key=lambda item: item.size)
-    plot = Task("plot", smallest, run.progress.shards[smallest.id])
+    plot = Task("plot", smallest, {"reduce": run.progress.shards[smallest.id]})
     starts, plot_starts = [], []
     tasks: dict[str, list[tuple[float, float]]] = {}
     """(in a compute process, here)"""

@@ -28,6 +28,7 @@ from spectro_mpi.costs import jobs_of, load_constants
 from spectro_mpi.display import NoDisplay
 from spectro_mpi.instruments.cdf import has_fast_reader
 from spectro_mpi.inventory import InputPath, Item, take_inventory
+from spectro_mpi.line import make_line
 from spectro_mpi.mpi.coordinator import Coordinator
 from spectro_mpi.mpi.messages import (
     Assign,
@@ -47,8 +48,8 @@ from spectro_mpi.mpi.session import Backoff, Role, workers_of, writer_of
 from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
 from spectro_mpi.mpi.worker import Worker
 from spectro_mpi.phases import Outcome, Task, Workspace
+from spectro_mpi.plan import RunPlan
 from spectro_mpi.progress import Progress
-from spectro_mpi.run import RunPlan
 
 RANKS = 4
 _UNBATCHED_SECONDS = 0.2
@@ -179,17 +180,15 @@ def play(transport: Transport, tasks: int, way: str) -> dict[str, float]:
                 Item(str(one), start, (InputPath("ees", f"/data/ees_{one}.cdf", 1 << 21, 1),))
                 for one in range(tasks)
             ]
+            config = Config(output=folder)
             plan = RunPlan(
-                retried={},
-                reduce=[Task("reduce", item) for item in items],
-                plots=False,
-                assets=False,
+                line=make_line(config, ["reduce"]),
                 progress=Progress("fast"),
                 items={item.id: item for item in items},
             )
             coordinator = Coordinator(
                 transport,
-                Config(output=folder),
+                config,
                 plan,
                 workers_of(size),
                 writer_of(size),

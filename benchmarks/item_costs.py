@@ -19,8 +19,10 @@ from spectro_mpi.inventory import Item
 from spectro_mpi.mpi.messages import EndPhase, Result, WriterFinish
 from spectro_mpi.mpi.transport import QueueTransport
 from spectro_mpi.mpi.writer import Writer
-from spectro_mpi.phases import Outcome, Phase, Task, Workspace, make_phase
+from spectro_mpi.phases import Outcome, Task, Workspace
+from spectro_mpi.phases.compute import ReadyPhase, make_ready
 from spectro_mpi.run import open_run
+from spectro_mpi.spectrogram import Spectrogram
 
 PASSES = 3
 
@@ -36,18 +38,20 @@ def reducing(config: Config, items: Sequence[Item]) -> tuple[Found, list[Outcome
     outcomes: list[Outcome] = []
     for quantity in ("eflux", "counts"):
         settings = replace(config, data=replace(config.data, quantity=quantity))
-        phase = make_phase("reduce", Workspace(settings, config.run_dir))
+        station = make_ready("reduce", Workspace(settings, config.run_dir))
         for reader in ("cdflib", "pycdfpp"):
             tasks = [Task("reduce", item, careful=reader == "cdflib") for item in items]
-            seconds, outcomes = _passes(phase, tasks)
+            seconds, outcomes = _passes(station, tasks)
             found["reduce_item"], slope = fitted(seconds, np.ones(len(items)), megabytes)
             found["reduce_mb"][f"{reader} {quantity}"] = slope
-    spectrograms = [one for outcome in outcomes for one in outcome.spectrograms]
+    spectrograms = [
+        one for outcome in outcomes for one in outcome.groups if isinstance(one, Spectrogram)
+    ]
     found["record_bytes"] = 1e6 * megabytes.sum() / sum(len(one.time) for one in spectrograms)
     found["result_mb"] = sum(one.nbytes for one in spectrograms) / 1e6 / megabytes.sum()
     whole: Tallies = {}
     for outcome in outcomes:
-        merge_tallies(whole, outcome.tallies)
+        merge_tallies(whole, outcome.partial)
     sent = pickle.dumps(whole, protocol=5)
     found["merge"] = statistics.median(
         timed(lambda: merge_tallies(whole, pickle.loads(sent))) for _ in range(PASSES)
@@ -59,7 +63,7 @@ def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) 
     """What results cost the writer: in one batch, and in one each."""
     count = len(items)
     results = [
-        Result(0, "reduce", item.id, (), tuple(outcome.spectrograms))
+        Result(0, "reduce", item.id, (), tuple(outcome.groups))
         for item, outcome in zip(items, outcomes, strict=True)
     ]
     reduce: dict[int, Floats] = {}
@@ -71,7 +75,7 @@ def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) 
         writer = Writer(QueueTransport(), settings, settings.run_dir, 0)
         reduce[batch] = np.array([timed(writer.handle, result) for result in results])
         ending = timed(writer.handle, EndPhase(count))
-        drawn = [replace(result, phase="plot", spectrograms=()) for result in results]
+        drawn = [replace(result, phase="plot", groups=()) for result in results]
         plot = [timed(writer.handle, result) for result in drawn]
         ending += timed(writer.handle, WriterFinish())
     whole = reduce[10 * count]
@@ -90,7 +94,7 @@ def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) 
 def drawing(config: Config, items: Sequence[Item]) -> Found:
     """What figures cost, by their limits and pixels. The run directory holds a whole run."""
     run = open_run(config.run_dir)
-    tasks = [Task("plot", item, run.progress.shards[item.id]) for item in items]
+    tasks = [Task("plot", item, {"reduce": run.progress.shards[item.id]}) for item in items]
     columns: list[Floats] = []
     seconds: list[Floats] = []
     frame = 0.0
@@ -98,9 +102,10 @@ def drawing(config: Config, items: Sequence[Item]) -> Found:
     for dpi in (config.plot.dpi, config.plot.dpi // 2):
         for limits in kinds:
             settings = replace(config, plot=replace(config.plot, dpi=dpi, limits=(limits,)))
-            phase = make_phase("plot", Workspace(settings, config.run_dir, run.extrema))
-            first, _ = _passes(phase, tasks, 1)
-            taken, _ = _passes(phase, tasks)
+            workspace = Workspace(settings, config.run_dir, {"extrema": run.extrema})
+            station = make_ready("plot", workspace)
+            first, _ = _passes(station, tasks, 1)
+            taken, _ = _passes(station, tasks)
             seconds.append(taken)
             given = limits == "given_extrema"
             figures = np.array([float(len(figures_of(item, settings))) for item in items])
@@ -152,14 +157,14 @@ def timed(call: Callable[..., object], *arguments: object) -> float:
 
 
 def _passes(
-    phase: Phase, tasks: Sequence[Task], passes: int = PASSES
+    station: ReadyPhase, tasks: Sequence[Task], passes: int = PASSES
 ) -> tuple[Floats, list[Outcome]]:
     """Median seconds of each task in so many passes, and the outcomes."""
     outcomes: list[Outcome] = []
     seconds: list[list[float]] = []
 
     def run(task: Task) -> None:
-        outcomes.append(phase.run(task, lambda _: None))
+        outcomes.append(station.compute(task, lambda _: None))
 
     for _ in range(passes):
         outcomes.clear()

@@ -82,7 +82,9 @@ def _run(arguments: argparse.Namespace) -> int:
             overrides=tuple(arguments.set),
             fresh=arguments.fresh,
             retry=arguments.retry,
-            only=arguments.only or "",
+            redo=arguments.redo,
+            active=frozenset([arguments.only]) if arguments.only else None,
+            preparing=arguments.preparing,
             progress=arguments.progress,
             walltime=arguments.walltime,
         )
@@ -90,7 +92,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _assets(arguments: argparse.Namespace) -> int:
-    arguments.only, arguments.fresh, arguments.retry = "assets", False, False
+    arguments.only, arguments.redo, arguments.fresh, arguments.retry = None, "", False, False
     return _run(arguments)
 
 
@@ -100,16 +102,25 @@ def _plan(arguments: argparse.Namespace) -> int:
     from spectro_mpi.draw import check_colormap
     from spectro_mpi.instruments.cdf import has_fast_reader
     from spectro_mpi.inventory import take_inventory
+    from spectro_mpi.line import make_line
     from spectro_mpi.run import marks_of
     from spectro_mpi.simulate import knee, simulate
-    from spectro_mpi.summary import print_inventory, print_knee, print_simulated, print_stacks
+    from spectro_mpi.summary import (
+        print_inventory,
+        print_knee,
+        print_phases,
+        print_simulated,
+        print_stacks,
+    )
 
     config = load_config(arguments.config, tuple(arguments.set))
     check_colormap(config.plot.colormap)
     marks_of(config)
+    line = make_line(config)
     constants = load_constants(arguments.constants)
     inventory = take_inventory(config)
     print_inventory(config, inventory)
+    print_phases(line)
     jobs = jobs_of(inventory.items, config, constants, has_fast_reader())
     alone = simulate(jobs, config, constants, 3, arguments.cores)
     for ranks in arguments.ranks:
@@ -316,12 +327,18 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
     _settings(run, optional=True)
     run.add_argument("--fresh", action="store_true", help="start over: removes earlier output")
     run.add_argument("--retry", action="store_true", help="try failed items again")
-    run.add_argument("--only", choices=("reduce", "plot"), help="just this phase")
+    run.add_argument("--only", metavar="PHASE", help="just this phase: reduce, plot, or your own")
+    run.add_argument(
+        "--redo",
+        default="",
+        metavar="PHASE",
+        help="do all items of this phase again, and of those that build on it",
+    )
     _walltime(run)
     run.add_argument(
         "--no-progress", dest="progress", action="store_false", help="no progress display"
     )
-    run.set_defaults(call=_run)
+    run.set_defaults(call=_run, preparing=False)
 
     assets = commands.add_parser(
         "assets",
@@ -335,7 +352,7 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
     assets.add_argument(
         "--no-progress", dest="progress", action="store_false", help="no progress display"
     )
-    assets.set_defaults(call=_assets)
+    assets.set_defaults(call=_assets, preparing=True)
 
     plan = commands.add_parser(
         "plan",

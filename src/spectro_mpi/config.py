@@ -234,6 +234,10 @@ class Config:
     """Directory searched for CDF files; absolute once loaded."""
     output: str = "runs"
     """Directory of run directories; absolute once loaded."""
+    phases: Annotated[tuple[str, ...], MinLen(1)] = ("reduce", "plot")
+    """"reduce", "plot"; of one's own "module:Class", "file.py:Class", or an entry point's name."""
+    seed: Annotated[int, Ge(0)] = 0
+    """Of the random numbers phases draw."""
     select: Select = Select()
     data: Data = Data()
     pitch_angles: dict[str, tuple[tuple[Degrees, Degrees], ...]] = field(
@@ -249,6 +253,8 @@ class Config:
     """Instruments of the preset "istp"."""
     axes: dict[str, Axes] = field(default_factory=dict)
     """Instrument, or "instrument.category" → overriding limits."""
+    phase: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Name of a phase → settings of its own."""
 
     __pydantic_config__ = _STRICT
 
@@ -323,6 +329,7 @@ def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> C
         config,
         input=str((base / config.input).resolve()),
         output=str((base / config.output).resolve()),
+        phases=tuple(_with_path(entry, base) for entry in config.phases),
         plot=plot,
     )
 
@@ -479,6 +486,7 @@ def _check_meaning(config: Config) -> list[str]:
                     f"360; across 0, write [{lo:g}, 360] and [0, {hi:g}]"
                 )
     for name, listed in (
+        ("phases", config.phases),
         ("plot.scales", config.plot.scales),
         ("plot.limits", config.plot.limits),
         ("plot.kinds", config.plot.kinds),
@@ -573,6 +581,12 @@ def _flatten_axes(axes: dict[str, Any]) -> dict[str, Any]:
             flat[name] = own
         flat |= {f"{name}.{k}": v for k, v in table.items() if k not in own}
     return flat
+
+
+def _with_path(entry: str, base: Path) -> str:
+    """An entry of `phases` that names a file, with its whole path."""
+    path, colon, name = entry.rpartition(":")
+    return f"{(base / path).resolve()}:{name}" if colon and path.endswith(".py") else entry
 
 
 def _orbit_range(part: str) -> tuple[int, int]:

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import product
-from pathlib import Path
 
-from spectro_mpi.atomic import sweep
 from spectro_mpi.config import Config, Plot, ScalePair
-from spectro_mpi.inventory import Item
-
-PLOTS = "plots"
-
-
-def plots_dir(run_dir: Path, item: Item) -> Path:
-    """`plots/YYYY/MM/{item}`, by the start of the item's data; without one, `plots/undated/00`."""
-    year, month = (f"{item.start:%Y}", f"{item.start:%m}") if item.start else ("undated", "00")
-    return run_dir / PLOTS / year / month / item.id
 
 
 def kinds_of(plot: Plot, instruments: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -50,8 +39,3 @@ def figure_names(
     for _, instrument in kinds_of(config.plot, instruments):
         for scales, limits in product(config.plot.scales, config.plot.limits):
             yield figure_name(config, item_id, instrument, scales, limits, marked)
-
-
-def sweep_figures(run_dir: Path, item: Item) -> list[Path]:
-    """Remove half-written figures of an item; returns what they were. Raises `OSError`."""
-    return sweep(plots_dir(run_dir, item))

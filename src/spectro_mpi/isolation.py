@@ -27,8 +27,9 @@ from typing import Any, Protocol
 from spectro_mpi import activity
 from spectro_mpi.config import Run
 from spectro_mpi.errors import Failure, Reason, RunError
-from spectro_mpi.figures import sweep_figures
-from spectro_mpi.phases import Outcome, Phase, Report, Task, Workspace, boundary, make_phase
+from spectro_mpi.files import sweep_files
+from spectro_mpi.phases import Outcome, Task, Workspace
+from spectro_mpi.phases.compute import ReadyPhase, make_ready
 from spectro_mpi.resources.sampler import Sampling
 
 log = logging.getLogger(__name__)
@@ -74,11 +75,11 @@ class InlineExecutor:
     def __init__(self, sampling: Sampling | None = None) -> None:
         self.step = ""
         self._sampling = sampling or Sampling()
-        self._phase: Phase | None = None
+        self._phase: ReadyPhase | None = None
         self._task: Task | None = None
 
     def begin(self, phase: str, workspace: Workspace) -> None:
-        self._phase = make_phase(phase, workspace)
+        self._phase = make_ready(phase, workspace)
 
     def submit(self, task: Task) -> None:
         self._task = task
@@ -87,7 +88,7 @@ class InlineExecutor:
         if self._task is None or self._phase is None:
             return None
         task, self._task = self._task, None
-        return _compute(self._phase, task, self._report)
+        return self._phase.compute(task, self._report)
 
     def close(self) -> None:
         self._task = None
@@ -144,7 +145,7 @@ class ChildExecutor:
     """Computes in a child process, which is killed and replaced when it must be.
 
     A task that takes longer than its limits, needs more memory than it may, or kills two children
-    comes back as an outcome with the failure that says so. Figures it was at are swept away.
+    comes back as an outcome with the failure that says so. Files it was at are swept away.
     """
 
     def __init__(
@@ -315,12 +316,12 @@ class ChildExecutor:
         return self._settings.memory_limit_mb or self._memory_share / 2**20
 
     def _start_again(self, dropped: Task | None = None) -> None:
-        """A new child, with the phase and any task of the old one; figures at hand are swept."""
+        """A new child, with the phase and any task of the old one; files at hand are swept."""
         self._kill()
         for task in (dropped, self._task):
-            if task is not None and task.phase == "plot" and self._begin is not None:
+            if task is not None and self._begin is not None:
                 with contextlib.suppress(OSError):
-                    sweep_figures(self._begin.workspace.run_dir, task.item)
+                    sweep_files(self._begin.workspace.run_dir, task.phase, task.item)
         self._start()
         if self._begin is not None:
             self.begin(self._begin.phase, self._begin.workspace)
@@ -384,38 +385,18 @@ def _child(pipe: Connection, shown: Any) -> None:
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     arrived = threading.Event()  # nobody waits for it here: the queue is waited for
     threading.Thread(target=_receive, args=(pipe, inbox, arrived), daemon=True).start()
-    phase: Phase | None = None
+    phase: ReadyPhase | None = None
     while not isinstance(message := inbox.get(), _End):
         if isinstance(message, _Begin):
-            phase = make_phase(message.phase, message.workspace)
+            phase = make_ready(message.phase, message.workspace)
             _send(pipe, _Ready())
         elif isinstance(message, Task) and phase is not None:
             try:
-                outcome = _compute(phase, message, lambda step: _send(pipe, _Step(step)))
+                outcome = phase.compute(message, lambda step: _send(pipe, _Step(step)))
             except RunError as error:
                 _send(pipe, _Trouble(str(error)))
             else:
                 _send(pipe, outcome)
-
-
-def _compute(phase: Phase, task: Task, report: Report) -> Outcome:
-    """Run a task; what it raises beside what it foresees is a failure of the whole item.
-
-    Raises `RunError` where the output cannot be written.
-    """
-    failures: list[Failure] = []
-    steps = ["start"]
-
-    def reported(step: str) -> None:
-        steps[:] = [step]
-        report(step)
-
-    activity.start_counting()
-    with boundary(failures, task.phase, "item"):
-        outcome = phase.run(task, reported)
-        outcome.spent = activity.spent()
-        return outcome
-    return Outcome([replace(failures[0], instrument=steps[0])], spent=activity.spent())
 
 
 class _PipeHandler(logging.Handler):

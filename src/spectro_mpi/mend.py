@@ -13,14 +13,15 @@ from pathlib import Path
 from spectro_mpi.atomic import set_aside, sweep
 from spectro_mpi.config import Config
 from spectro_mpi.errors import RunError
-from spectro_mpi.figures import sweep_figures
+from spectro_mpi.files import sweep_files
 from spectro_mpi.inventory import Inventory, item_order
 from spectro_mpi.progress import Progress, ProgressKeeper, damaged_state
 from spectro_mpi.run import EXTREMA, read_extrema
 from spectro_mpi.store import (
     DATA,
-    LINKS,
     links_are,
+    links_path,
+    phase_of,
     problem_of_shard,
     shards_of,
     sources_of,
@@ -52,13 +53,14 @@ def _mend(config: Config, inventory: Inventory) -> Iterator[str]:
     for folder in (run_dir, run_dir / DATA):
         sweep(folder)
     for item in inventory.items:
-        if item.id not in keeper.state.settled["plot"]:
-            sweep_figures(run_dir, item)
+        for phase in keeper.state.phases:
+            if item.id not in keeper.state.settled[phase]:
+                sweep_files(run_dir, phase, item)
     yield from _lose_damaged_shards(run_dir, keeper)
     yield from _take_in_orphans(run_dir, keeper, _sources(inventory))
     keeper.close()
     yield from set_damaged_extrema_aside(run_dir)
-    mend_links(run_dir, keeper.state.shards)
+    mend_links(run_dir, keeper.state)
 
 
 def set_damaged_state_aside(run_dir: Path) -> Iterator[str]:
@@ -83,25 +85,37 @@ def set_damaged_extrema_aside(run_dir: Path) -> Iterator[str]:
 
 def lose_shard(keeper: ProgressKeeper, shard: Path, problem: str) -> str:
     """Set a shard aside, if it is there, and have its items done again; the sentence for it."""
-    items = [item for item, name in keeper.state.shards.items() if name == shard.name]
+    items = [
+        item
+        for held in keeper.state.stores.values()
+        for item, name in held.items()
+        if name == shard.name
+    ]
     aside = f"set aside as {set_aside(shard).name}, " if shard.exists() else ""
     if items:
         keeper.lose(items)
     return f"{shard}: {problem}; {aside}{len(items)} items are done again"
 
 
-def mend_links(run_dir: Path, shards: Mapping[str, str]) -> None:
-    """Make spectrograms.h5 again if it is not as the progress says."""
-    if not links_are(run_dir, shards):
+def mend_links(run_dir: Path, state: Progress) -> None:
+    """Make spectrograms.h5 and its like again where they are not as the progress says."""
+    for phase, shards in state.stores.items():
+        if links_are(run_dir, shards, phase):
+            continue
         if shards:
-            write_links(run_dir, shards)
+            write_links(run_dir, shards, phase)
         else:
-            (run_dir / LINKS).unlink()
+            links_path(run_dir, phase).unlink()
 
 
-def orphans_of(run_dir: Path, keeper_shards: Mapping[str, str]) -> list[Path]:
+def named_shards(state: Progress) -> set[str]:
+    """Names of the shards that hold anything."""
+    return {name for held in state.stores.values() for name in held.values()}
+
+
+def orphans_of(run_dir: Path, state: Progress) -> list[Path]:
     """Finished shards that the progress does not name, the latest first."""
-    named = set(keeper_shards.values())
+    named = named_shards(state)
     return [path for path in reversed(shards_of(run_dir)) if path.name not in named]
 
 
@@ -116,7 +130,7 @@ def _lose_damaged_shards(run_dir: Path, keeper: ProgressKeeper) -> Iterator[str]
         keeper.lose(items)
         yield f"{run_dir / DATA}: holds no item {', '.join(items)}: done again"
     found = {path.name for path in shards_of(run_dir)}
-    for name in sorted(set(keeper.state.shards.values())):
+    for name in sorted(named_shards(keeper.state)):
         shard = run_dir / DATA / name
         problem = problem_of_shard(shard) if name in found else "is missing"
         if problem:
@@ -126,8 +140,14 @@ def _lose_damaged_shards(run_dir: Path, keeper: ProgressKeeper) -> Iterator[str]
 def _take_in_orphans(run_dir: Path, keeper: ProgressKeeper, expected: Sources) -> Iterator[str]:
     """Adopt what shards hold that were finished when the journal was not; remove the others."""
     state = keeper.state
-    for shard in orphans_of(run_dir, state.shards):
+    for shard in orphans_of(run_dir, state):
         try:
+            phase = phase_of(shard)
+            if phase != "reduce":
+                # What of its items failed is lost, and what the phase needs may have changed.
+                shard.unlink()
+                yield f"{shard}: was finished but not noted; its items in {phase} are done again"
+                continue
             held = sources_of(shard)
         except OSError as error:
             yield f"{shard}: does not read ({error}); set aside as {set_aside(shard).name}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,14 +22,17 @@ from spectro_mpi.errors import Failure, RunError
 from spectro_mpi.inventory import item_order
 
 PHASES = ("reduce", "plot")
+"""Those of a run whose settings name no others."""
 SCHEMA_VERSION = 1
 PROGRESS = "progress.json"
 JOURNAL = "progress.journal"
 
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
 """What reading state that this program did not write raises."""
-_NOTED = ("items_total", "extrema_basis", "plotted_extrema", "fruitless_stops")
+_NOTED = ("items_total", "fruitless_stops", "phases", "totals", "made_from")
 """Plain fields of the progress that entries of the journal may set."""
+
+Fact = int | str | tuple[str, ...] | Mapping[str, int] | Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Batch:
     failures: Mapping[str, tuple[Failure, ...]]
     """Item → what of it could not be done in this phase; the rest of the item is on disk."""
     shard: str = ""
-    """Name of the shard written with the batch (phase reduce)."""
+    """Name of the shard written with the batch, if its phase gives datasets."""
     held: tuple[str, ...] = ()
     """Those of the items that the shard holds: the others have no data."""
 
@@ -51,21 +55,43 @@ class Progress:
 
     run_id: str
     items_total: int = 0
-    settled: dict[str, set[str]] = field(default_factory=lambda: {phase: set() for phase in PHASES})
+    phases: tuple[str, ...] = PHASES
+    """In their order."""
+    totals: dict[str, int] = field(default_factory=dict)
+    """Phase → items that can go through it, as far as that is known."""
+    settled: defaultdict[str, set[str]] = field(
+        default_factory=lambda: defaultdict(set, {phase: set() for phase in PHASES})
+    )
     failures: dict[str, tuple[Failure, ...]] = field(default_factory=dict)
     """Item → its failures, of all phases."""
-    shards: dict[str, str] = field(default_factory=dict)
-    """Item → name of the shard that holds it."""
+    stores: defaultdict[str, dict[str, str]] = field(
+        default_factory=lambda: defaultdict(dict, {"reduce": {}})
+    )
+    """Phase → item → name of the shard that holds what the phase gave of it."""
     fruitless_stops: int = 0
     """Executions in a row that were stopped before they finished an item."""
-    extrema_basis: str = ""
-    """Digest of what extrema.json was made from."""
-    plotted_extrema: str = ""
-    """Digest of the extrema the settled figures were drawn with."""
+    made_from: dict[str, str] = field(default_factory=dict)
+    """Digests: an artifact of the run ("extrema") → of what it was made from; a phase ("plot") →
+    of the artifacts of the run its settled items were done with."""
+
+    @property
+    def shards(self) -> dict[str, str]:
+        """Item → name of the shard that holds its spectrograms."""
+        return self.stores["reduce"]
+
+    def upto(self, phase: str) -> tuple[str, ...]:
+        """A phase and those before it."""
+        before = self.phases[: self.phases.index(phase)] if phase in self.phases else self.phases
+        return (*before, phase)
+
+    def onward(self, phase: str) -> tuple[str, ...]:
+        """A phase and those after it."""
+        after = self.phases[self.phases.index(phase) + 1 :] if phase in self.phases else ()
+        return (phase, *after)
 
     def completed(self, phase: str) -> list[str]:
         """Items whose output of `phase` and of those before it is whole, sorted."""
-        upto = PHASES[: PHASES.index(phase) + 1]
+        upto = self.upto(phase)
         return _sorted(
             item
             for item in self.settled[phase]
@@ -83,11 +109,11 @@ class Progress:
             else:
                 self.failures.pop(item, None)
             if item in batch.held:
-                self.shards[item] = batch.shard
+                self.stores[batch.phase][item] = batch.shard
 
-    def forget(self, items: Iterable[str], phases: Iterable[str] = PHASES) -> None:
-        """Have items done again, from the first of `phases` on; what is on disk stays for now."""
-        phases = tuple(phases)
+    def forget(self, items: Iterable[str], phases: Iterable[str] = ()) -> None:
+        """Have items done again in `phases` (none named: in all); what is on disk stays for now."""
+        phases = tuple(phases) or tuple(self.settled)
         for item in items:
             for phase in phases:
                 self.settled[phase].discard(item)
@@ -99,8 +125,16 @@ class Progress:
         """Have items done again whose data is not in the store any more."""
         items = tuple(items)
         self.forget(items)
-        for item in items:
-            self.shards.pop(item, None)
+        for held in self.stores.values():
+            for item in items:
+                held.pop(item, None)
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Set plain fields. Raises `ValueError` for what is none."""
+        for name, value in facts.items():
+            if name not in _NOTED:
+                raise ValueError(f"{name} is not noted here")
+            setattr(self, name, tuple(value) if name == "phases" else value)
 
     def to_json(self, scales: Iterable[ScalePair]) -> dict[str, Any]:
         """The content of progress.json (its contract is in docs/formats.md)."""
@@ -109,18 +143,23 @@ class Progress:
             first, *others = (asdict(failure) for failure in self.failures[item])
             errors[item] = first | {
                 "others": others,
-                "settled": [phase for phase in PHASES if item in self.settled[phase]],
+                "settled": [phase for phase in self.phases if item in self.settled[phase]],
             }
         return {
             "schema_version": SCHEMA_VERSION,
             "run_id": self.run_id,
             "items_total": self.items_total,
-            "completed": {phase: self.completed(phase) for phase in PHASES},
+            "completed": {phase: self.completed(phase) for phase in self.phases},
             "errors": errors,
             "shards": {item: self.shards[item] for item in _sorted(self.shards)},
+            "other_shards": {
+                phase: {item: held[item] for item in _sorted(held)}
+                for phase, held in self.stores.items()
+                if phase != "reduce"
+            },
+            "totals": self.totals,
             "fruitless_stops": self.fruitless_stops,
-            "extrema_basis": self.extrema_basis,
-            "plotted_extrema": self.plotted_extrema,
+            "made_from": self.made_from,
             **self._flat_lists(scales),
         }
 
@@ -205,7 +244,7 @@ class ProgressKeeper:
             }
         )
 
-    def forget(self, items: Iterable[str], phases: Iterable[str] = PHASES) -> None:
+    def forget(self, items: Iterable[str], phases: Iterable[str] = ()) -> None:
         """Have items done again; durable on return. Raises `OSError`."""
         items, phases = tuple(items), tuple(phases)
         self.state.forget(items, phases)
@@ -222,12 +261,15 @@ class ProgressKeeper:
         self.state.lose(items)
         self._append({"lose": items})
 
-    def note(self, **facts: int | str) -> None:
-        """Set plain fields (`items_total` and the digests); durable on return."""
+    def note(self, **facts: Fact) -> None:
+        """Set plain fields (`items_total` and the like); durable on return."""
         if any(getattr(self.state, name) != value for name, value in facts.items()):
-            for name, value in facts.items():
-                setattr(self.state, name, value)
+            self.state.note(facts)
             self._append({"note": facts})
+
+    def note_made_from(self, what: str, digest: str) -> None:
+        """Record what an artifact of the run, or a phase's items, were made from; durable."""
+        self.note(made_from={**self.state.made_from, what: digest})
 
     def fold(self) -> None:
         """Rewrite progress.json and drop the journal. Raises `OSError`."""
@@ -274,12 +316,15 @@ def _read_folded(path: Path, progress: Progress) -> None:
     if table["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema_version is {table['schema_version']}, not {SCHEMA_VERSION}")
     progress.items_total = table["items_total"]
-    progress.shards = dict(table["shards"])
+    progress.phases = tuple(table["completed"])
+    progress.totals = dict(table.get("totals", {}))
+    progress.stores["reduce"] = dict(table["shards"])
+    for phase, held in table.get("other_shards", {}).items():
+        progress.stores[phase] = dict(held)
     progress.fruitless_stops = table["fruitless_stops"]
-    progress.extrema_basis = table["extrema_basis"]
-    progress.plotted_extrema = table["plotted_extrema"]
-    for phase in PHASES:
-        progress.settled[phase] = set(table["completed"][phase])
+    progress.made_from = dict(table.get("made_from", {}))
+    for phase, completed in table["completed"].items():
+        progress.settled[phase] = set(completed)
     for item, error in table["errors"].items():
         progress.failures[item] = tuple(_failure(one) for one in (error, *error["others"]))
         for phase in error["settled"]:
@@ -289,10 +334,7 @@ def _read_folded(path: Path, progress: Progress) -> None:
 def _apply_entry(progress: Progress, entry: dict[str, Any]) -> None:
     """Take in one line of the journal. Raises what is in `_DAMAGE`."""
     if "note" in entry:
-        for name, value in entry["note"].items():
-            if name not in _NOTED:
-                raise ValueError(f"{name} is not noted here")
-            setattr(progress, name, value)
+        progress.note(entry["note"])
     elif "forget" in entry:
         progress.forget(entry["forget"], entry["phases"])
     elif "lose" in entry:

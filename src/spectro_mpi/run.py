@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
+from spectro_mpi.artifacts import Dataset
 from spectro_mpi.atomic import DAMAGED, SUFFIX, sync_directory, write_atomic
 from spectro_mpi.config import Config, differing_keys, load_config
 from spectro_mpi.errors import Failure, RunError, UserError
 from spectro_mpi.events import Marks, read_marks
 from spectro_mpi.extrema import Limits, given_limits, raw_limits
-from spectro_mpi.inventory import Inventory, Item, item_order
+from spectro_mpi.files import FILES, PLOTS
+from spectro_mpi.inventory import item_order
 from spectro_mpi.live import LIVE
-from spectro_mpi.phases import Task
-from spectro_mpi.progress import JOURNAL, PHASES, PROGRESS, Progress, load_progress
+from spectro_mpi.progress import JOURNAL, PROGRESS, Progress, load_progress
 from spectro_mpi.resources.archive import RESOURCES
 from spectro_mpi.resources.lines import FOLDER as RESOURCE_LINES
 from spectro_mpi.spectrogram import Spectrogram
-from spectro_mpi.store import DATA, LINKS, instruments_of, read_spectrogram, shards_of
+from spectro_mpi.store import (
+    DATA,
+    LINKS,
+    instruments_of,
+    read_datasets,
+    read_spectrogram,
+    shards_of,
+)
 
 CONFIG = "config.toml"
 EXTREMA = "extrema.json"
@@ -40,7 +45,8 @@ _PRODUCED = (
     EXTREMA,
     DATA,
     LINKS,
-    "plots",
+    PLOTS,
+    FILES,
     LOGS,
     ASSETS,
     "report",
@@ -60,67 +66,9 @@ _FREE_TO_CHANGE = (
     "slurm.",
     "output",
     "run_id",
+    "phases",
 )
 """Settings that change nothing that was produced already."""
-
-
-_UNKNOWN = datetime.min.replace(tzinfo=timezone.utc)
-"""Start of an item whose input is not there any more; what is in the store still counts."""
-
-
-@dataclass
-class RunPlan:
-    """What one execution has to do."""
-
-    retried: dict[str, tuple[str, ...]]
-    """Phase → failed items that are tried again from that phase on."""
-    reduce: list[Task]
-    """Items to reduce; where extrema must be made anew, finished ones to restore from the store."""
-    plots: bool
-    """Whether the plot phase is wanted."""
-    assets: bool
-    """Whether frames are wanted instead of figures."""
-    progress: Progress
-    """The state before."""
-    items: dict[str, Item] = field(default_factory=dict)
-    marks: Marks = field(default_factory=dict)
-
-    def tasks_of_store(self) -> list[Task]:
-        """A plot task for every item of the store that the inventory knows."""
-        return [
-            Task("plot", self.items[item], shard, self.progress.failures.get(item, ()))
-            for item, shard in self.progress.shards.items()
-            if item in self.items
-        ]
-
-    def plot_tasks(self) -> list[Task]:
-        """What is to be drawn by the state as it is now."""
-        drawn = self.progress.settled["plot"]
-        return [task for task in self.tasks_of_store() if task.item.id not in drawn]
-
-    def asset_tasks(self) -> list[Task]:
-        """Of the items whose figures have the same frames, one each.
-
-        A frame depends on the limits, which are common, and on what stands where: which
-        instruments there are, which failed, and how many events are marked.
-        """
-        first: dict[object, Task] = {}
-        for task in self.tasks_of_store():
-            files = frozenset(file.instrument for file in task.item.files)
-            failed = frozenset((one.instrument, one.reason) for one in task.failures)
-            key = (files, failed, len(self.marks.get(task.item.id, ())))
-            first.setdefault(key, replace(task, phase="assets"))
-        return list(first.values())
-
-    def restore_tasks(self) -> list[Task]:
-        """For the tallies of what is in the store, by the state as it is now."""
-        return restore_tasks(self.items, self.progress)
-
-    @property
-    def nothing_to_do(self) -> bool:
-        """Whether all wanted output is on disk."""
-        drawn = not self.plots or not self.plot_tasks()
-        return not self.retried and not self.reduce and drawn and not self.assets
 
 
 def prepare(config: Config, fresh: bool) -> None:
@@ -160,78 +108,34 @@ def claim_directory(config: Config) -> None:
         )
 
 
-def plan_run(
-    config: Config, inventory: Inventory, *, retry: bool = False, only: str = ""
-) -> RunPlan:
-    """Compare the inventory with what is on disk."""
-    progress = load_progress(config.run_dir, config.run_id)
-    phases = {"": PHASES, "assets": ("reduce",)}.get(only, (only,))
-    retried = _failed_by_phase(progress) if retry else {}
-    for first, failed in retried.items():
-        progress.forget(failed, PHASES[PHASES.index(first) :])
-    items = {item.id: item for item in inventory.items}
-    reduce: list[Task] = []
-    if "reduce" in phases:
-        reduce = [
-            Task("reduce", item)
-            for item in inventory.items
-            if item.id not in progress.settled["reduce"]
-        ]
-    redone = {task.item.id for task in reduce}
-    basis = extrema_basis(config, progress.shards, read_extrema(config.run_dir))
-    extrema_stale = not (config.run_dir / EXTREMA).exists() or progress.extrema_basis != basis
-    if reduce or extrema_stale:
-        reduce += [task for task in restore_tasks(items, progress) if task.item.id not in redone]
-    if only == "plot" and not progress.shards:
-        raise UserError(f"{config.run_dir}: nothing is reduced yet; run without --only plot first")
-    marks = marks_of(config)
-    return RunPlan(retried, reduce, "plot" in phases, only == "assets", progress, items, marks)
-
-
 def marks_of(config: Config) -> Marks:
     """The marked events of a run. Raises `SettingsError`."""
     return read_marks(Path(config.plot.events)) if config.plot.events else {}
 
 
-def restore_tasks(items: Mapping[str, Item], progress: Progress) -> list[Task]:
-    """For the tallies of what is in the store; of some of it the input may be gone."""
-    return [
-        Task("reduce", items.get(item, Item(item, _UNKNOWN, ())), shard)
-        for item, shard in progress.shards.items()
-    ]
-
-
-def extrema_basis(config: Config, shards: Mapping[str, str], extrema: Mapping[str, float]) -> str:
-    """Digest of what the extrema are made from, settings and items in the store; and of them."""
-    content = [
-        sorted(extrema.items()),
-        config.extrema.max_percentile,
-        config.extrema.energy_coverage,
-        config.plot.scales,
-        sorted(shards.items()),
-    ]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-
-
-def extrema_digest(config: Config, extrema: Mapping[str, float]) -> str:
-    """Digest of the extrema as far as figures depend on them."""
-    if "given_extrema" not in config.plot.limits:
-        return "none"
-    return hashlib.sha256(json.dumps(extrema, sort_keys=True).encode()).hexdigest()[:16]
+def read_run_wide(path: Path) -> dict[str, Any]:
+    """An artifact of the run; empty if there is none. Raises `RunError` if it is damaged."""
+    try:
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError("it is no table")
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise _damaged(path, error) from None
+    return content
 
 
 def read_extrema(run_dir: Path) -> dict[str, float]:
     """The content of extrema.json; empty if there is none. Raises `RunError` if it is damaged."""
-    path = run_dir / EXTREMA
-    try:
-        extrema: dict[str, float] = json.loads(path.read_bytes())
-        if not all(isinstance(value, int | float) for value in extrema.values()):
-            raise ValueError("a value is no number")
-    except FileNotFoundError:
-        return {}
-    except (ValueError, AttributeError) as error:
-        raise RunError(f"{path}: is damaged ({error}); run again to have it made again") from None
+    extrema = read_run_wide(run_dir / EXTREMA)
+    if not all(isinstance(value, int | float) for value in extrema.values()):
+        raise _damaged(run_dir / EXTREMA, "a value is no number")
     return extrema
+
+
+def _damaged(path: Path, why: object) -> RunError:
+    return RunError(f"{path}: is damaged ({why}); run again to have it made again")
 
 
 class Run:
@@ -269,6 +173,17 @@ class Run:
         """Arrays of one spectrogram. Raises `KeyError` if the run has none."""
         return read_spectrogram(self._shard(item), item, instrument)
 
+    def dataset(self, name: str, item: str, group: str) -> Dataset:
+        """A dataset that a phase of one's own gave. Raises `KeyError` if the run has none."""
+        for phase, held in self.progress.stores.items():
+            if phase != "reduce" and item in held:
+                shard = self.path / DATA / held[item]
+                if group in instruments_of(shard, item):
+                    found = read_datasets(shard, item, group).datasets
+                    if name in found:
+                        return found[name]
+        raise KeyError(f"{self.path}: no phase gave a dataset {name} of item {item}, {group}")
+
     def limits(
         self, item: str, instrument: str, category: str = "all", limits: str = "given_extrema"
     ) -> Limits | None:
@@ -302,15 +217,6 @@ def open_run(path: Path | str) -> Run:
     return Run(path)
 
 
-def _failed_by_phase(progress: Progress) -> dict[str, tuple[str, ...]]:
-    """The first phase an item failed in → items."""
-    failed: dict[str, list[str]] = {}
-    for item, failures in progress.failures.items():
-        first = min((one.phase for one in failures), key=PHASES.index)
-        failed.setdefault(first, []).append(item)
-    return {phase: tuple(items) for phase, items in failed.items()}
-
-
 def _refuse_changes(config: Config, frozen: Config) -> None:
     free: tuple[str, ...] = _FREE_TO_CHANGE
     try:
@@ -320,6 +226,9 @@ def _refuse_changes(config: Config, frozen: Config) -> None:
     else:
         if not progress.settled["plot"]:
             free += ("plot.", "axes.", "extrema.")
+        free += tuple(
+            f"phase.{name}." for name in {*frozen.phase, *config.phase} - _begun(progress)
+        )
         if not any(progress.settled.values()) and not shards_of(config.run_dir):
             return
     keys = [key for key in differing_keys(frozen, config) if not key.startswith(free)]
@@ -328,6 +237,11 @@ def _refuse_changes(config: Config, frozen: Config) -> None:
             f"{config.run_dir}: was made with other settings of {', '.join(keys)}; "
             "restore them, choose another run_id, or start over with --fresh"
         )
+
+
+def _begun(progress: Progress) -> set[str]:
+    """The phases that anything came of."""
+    return {phase for phase, items in progress.settled.items() if items}
 
 
 def _clear(run_dir: Path) -> None:

@@ -66,6 +66,11 @@ class Spectrogram:
     legend: Legend = Legend()
 
     @property
+    def name(self) -> str:
+        """Of its group in the store."""
+        return self.instrument
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the arrays: what sending or holding it costs."""
         return sum(

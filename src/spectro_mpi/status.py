@@ -145,14 +145,21 @@ def _phases(run: Run) -> tuple[PhaseStatus, ...]:
     to_draw = len(progress.shards) + max(0, progress.items_total - reduced)
     totals = {"reduce": max(progress.items_total, reduced), "plot": to_draw}
     phases = []
-    for phase in PHASES:
+    for phase in progress.phases:
         done, settled = len(progress.completed(phase)), len(progress.settled[phase])
-        phases.append(PhaseStatus(phase, done, settled - done, totals[phase]))
+        total = totals.get(phase, progress.totals.get(phase, to_draw))
+        phases.append(PhaseStatus(phase, done, settled - done, total))
     return tuple(phases)
 
 
 def _is_finished(run: Run) -> bool:
     """Whether every item of the input is done or recorded as failed, its figures too."""
-    settled = run.progress.settled
-    all_reduced = 0 < run.progress.items_total <= len(settled["reduce"])
-    return all_reduced and run.progress.shards.keys() <= settled["plot"]
+    progress = run.progress
+    own = [phase for phase in progress.phases if phase not in PHASES]
+    if not all(len(progress.settled[one]) >= progress.totals.get(one, 1) for one in own):
+        return False
+    if "reduce" not in progress.phases:
+        return bool(own)
+    all_reduced = 0 < progress.items_total <= len(progress.settled["reduce"])
+    drawn = progress.shards.keys() <= progress.settled["plot"]
+    return all_reduced and (drawn or "plot" not in progress.phases)

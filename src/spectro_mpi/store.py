@@ -1,8 +1,9 @@
 """The reduced data as HDF5: shards of items, each written once and renamed when whole.
 
-Group `/{item}/{instrument}` of a shard holds one spectrogram. Dimensions are HDF5 dimension
-scales (record, channel, category, and `table` for the rows of the energy tables), so that xarray
-opens a group in one line.
+Group `/{item}/{instrument}` of a shard holds one spectrogram, or what another phase gave.
+Dimensions are HDF5 dimension scales (record, channel, category, and `table` for the rows of the
+energy tables), so that xarray opens a group in one line. A shard holds what one phase gave; its
+attribute `phase` says which.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from spectro_mpi.artifacts import Group
 from spectro_mpi.atomic import commit, part_path
 from spectro_mpi.spectrogram import Spectrogram
 
@@ -24,7 +26,7 @@ os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 DATA = "data"
 LINKS = "spectrograms.h5"
 
-_UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, StopIteration)
+UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, StopIteration)
 """What HDF5 raises on a damaged file."""
 
 
@@ -78,23 +80,28 @@ class _PartFile:
 class ShardWriter:
     """One shard in the making; its items are on disk for good when `commit` returns."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, phase: str = "reduce") -> None:
         import h5py
 
         from spectro_mpi.group import write_group
+        from spectro_mpi.own_group import write_own_group
 
         self.path = path
-        self._write_group = write_group
+        self._write_group, self._write_own_group = write_group, write_own_group
         self.items: list[str] = []
         path.parent.mkdir(exist_ok=True)
         self._part = _PartFile(part_path(path))
         self._file = h5py.File(self._part, "w")
+        self._file.attrs["phase"] = phase
 
-    def add(self, item_id: str, spectrograms: Sequence[Spectrogram]) -> None:
-        """Write one item's spectrograms. Raises `OSError`."""
-        for spectrogram in spectrograms:
-            group = self._file.create_group(f"{item_id}/{spectrogram.instrument}")
-            self._write_group(group.id, spectrogram)
+    def add(self, item_id: str, groups: Sequence[Group | Spectrogram]) -> None:
+        """Write one item's spectrograms, or other groups. Raises `OSError`."""
+        for one in groups:
+            group = self._file.create_group(f"{item_id}/{one.name}")
+            if isinstance(one, Spectrogram):
+                self._write_group(group.id, one)
+            else:
+                self._write_own_group(group, one)
         self.items.append(item_id)
         if self._part.trouble is not None:
             raise self._part.trouble
@@ -139,18 +146,27 @@ def problem_of_shard(shard: Path, items: Sequence[str] = ()) -> str:
     """What is wrong with a shard; empty if it opens, is whole, and all of `items` read."""
     import h5py
 
-    from spectro_mpi.group import read_group
-
     try:
         with h5py.File(shard, "r") as file:
             for item_id in items:
                 if item_id not in file:
                     return f"does not hold item {item_id}"
                 for group in file[item_id].values():
-                    read_group(group)
-    except _UNREADABLE as error:
+                    _read(group)
+    except UNREADABLE as error:
         return f"does not read ({type(error).__name__}: {_first_line(error)})"
     return ""
+
+
+def phase_of(shard: Path) -> str:
+    """The phase that gave what a shard holds. Raises `OSError`."""
+    import h5py
+
+    try:
+        with h5py.File(shard, "r") as file:
+            return str(file.attrs.get("phase", "reduce"))
+    except UNREADABLE as error:
+        raise OSError(_first_line(error)) from error
 
 
 def sources_of(shard: Path) -> dict[str, dict[str, tuple[str, int]]]:
@@ -166,49 +182,59 @@ def sources_of(shard: Path) -> dict[str, dict[str, tuple[str, int]]]:
                 }
                 for item_id, item in file.items()
             }
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise OSError(_first_line(error)) from error
 
 
-def write_links(run_dir: Path, shards: Mapping[str, str]) -> None:
-    """Write `spectrograms.h5`: an external link to each item of `shards` (item → shard name)."""
+def links_path(run_dir: Path, phase: str) -> Path:
+    """`spectrograms.h5`, or `data/PHASE.h5` of another phase than reduce."""
+    return run_dir / LINKS if phase == "reduce" else run_dir / DATA / f"{phase}.h5"
+
+
+def write_links(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce") -> None:
+    """Write a phase's file of external links, one to each item of `shards` (item → shard name)."""
     import h5py
 
-    path = run_dir / LINKS
+    path = links_path(run_dir, phase)
+    folder = f"{DATA}/" if phase == "reduce" else ""
     with closing(_PartFile(part_path(path))) as part:
         with h5py.File(part, "w") as file:
             for item_id, shard in shards.items():
-                file[item_id] = h5py.ExternalLink(f"{DATA}/{shard}", f"/{item_id}")
+                file[item_id] = h5py.ExternalLink(f"{folder}{shard}", f"/{item_id}")
         if part.trouble is not None:
             raise part.trouble
     commit(path)
 
 
-def links_are(run_dir: Path, shards: Mapping[str, str]) -> bool:
-    """Whether `spectrograms.h5` links to each item of `shards` (item → shard name)."""
+def links_are(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce") -> bool:
+    """Whether a phase's file links to each item of `shards` (item → shard name)."""
     import h5py
 
-    path = run_dir / LINKS
+    path = links_path(run_dir, phase)
+    folder = f"{DATA}/" if phase == "reduce" else ""
     if not path.exists():
         return not shards
     try:
         with h5py.File(path, "r") as file:
             found = {item: file.get(item, getlink=True).filename for item in file}
-    except (*_UNREADABLE, AttributeError):
+    except (*UNREADABLE, AttributeError):
         return False
-    return found == {item: f"{DATA}/{shard}" for item, shard in shards.items()}
+    return found == {item: f"{folder}{shard}" for item, shard in shards.items()}
 
 
-def read_item(shard: Path, item_id: str) -> Iterator[Spectrogram]:
-    """All spectrograms of an item, one after the other. Raises `OSError`, `KeyError`."""
+def read_item(shard: Path, item_id: str) -> Iterator[Spectrogram | Group]:
+    """All groups of an item, one after the other. Raises what is in `UNREADABLE`."""
     import h5py
-
-    from spectro_mpi.group import read_group
 
     with h5py.File(shard, "r") as file:
         if item_id in file:
             for group in file[item_id].values():
-                yield read_group(group)
+                yield _read(group)
+
+
+def read_spectrograms(shard: Path, item_id: str) -> Iterator[Spectrogram]:
+    """All spectrograms of an item, one after the other. Raises what is in `UNREADABLE`."""
+    return (one for one in read_item(shard, item_id) if isinstance(one, Spectrogram))
 
 
 def read_spectrogram(shard: Path, item_id: str, instrument: str) -> Spectrogram:
@@ -221,12 +247,30 @@ def read_spectrogram(shard: Path, item_id: str, instrument: str) -> Spectrogram:
         return read_group(file[f"{item_id}/{instrument}"])
 
 
+def read_datasets(shard: Path, item_id: str, name: str) -> Group:
+    """One group of another phase than reduce. Raises `OSError`, `KeyError`."""
+    import h5py
+
+    from spectro_mpi.own_group import read_own_group
+
+    with h5py.File(shard, "r") as file:
+        return read_own_group(file[f"{item_id}/{name}"])
+
+
 def instruments_of(shard: Path, item_id: str) -> list[str]:
     """The instruments an item has data of. Raises `OSError`."""
     import h5py
 
     with h5py.File(shard, "r") as file:
         return list(file[item_id]) if item_id in file else []
+
+
+def _read(group: Any) -> Spectrogram | Group:
+    from spectro_mpi.group import read_group
+    from spectro_mpi.own_group import read_own_group
+
+    is_spectrogram = group.file.attrs.get("phase", "reduce") == "reduce"
+    return read_group(group) if is_spectrogram else read_own_group(group)
 
 
 def _first_line(error: Exception) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from spectro_mpi.config import Config
 from spectro_mpi.costs import Constants
 from spectro_mpi.inventory import Inventory, item_order
+from spectro_mpi.line import Line
 from spectro_mpi.progress import PHASES, PROGRESS, Progress
 from spectro_mpi.schedule import imbalance, snake, worker_count
 from spectro_mpi.simulate import WORTHWHILE, Simulated, efficiency
@@ -56,6 +57,14 @@ def print_simulated(simulated: Simulated, alone: Simulated) -> None:
     print(f"  makespan {duration(simulated.makespan)} ({phases}); {efficient}; {busy} busy")
 
 
+def print_phases(line: Line) -> None:
+    """Name the phases, where there are others than those whose costs are known."""
+    names = [phase.name for phase in line.phases]
+    own = [name for name in names if name not in PHASES]
+    if own:
+        print(f"phases: {' → '.join(names)}; what {' and '.join(own)} take is not simulated")
+
+
 def print_knee(best: Simulated, constants: Constants) -> None:
     """Tell how many ranks are worth asking for."""
     print(
@@ -93,9 +102,10 @@ def exit_code(progress: Progress, stopped_by: str) -> int:
 
 def print_summary(config: Config, progress: Progress, stopped_by: str) -> int:
     """Tell how the run ended; returns its exit code."""
-    for phase in PHASES:
+    for phase in progress.phases:
+        upto = progress.upto(phase)
         done = sum(
-            not any(one.phase in PHASES[: PHASES.index(phase) + 1] for one in failures)
+            not any(one.phase in upto for one in failures)
             for failures in (progress.failures.get(item, ()) for item in progress.settled[phase])
         )
         print(f"{phase}: {done} items done")

@@ -16,7 +16,8 @@ from spectro_mpi.atomic import SUFFIX
 from spectro_mpi.config import Config, load_config
 from spectro_mpi.errors import RunError, UserError, writing
 from spectro_mpi.events import Marks, read_marks
-from spectro_mpi.figures import PLOTS, figure_names
+from spectro_mpi.figures import figure_names
+from spectro_mpi.files import PLOTS, files_root
 from spectro_mpi.inventory import item_order
 from spectro_mpi.lock import RunLock, is_running, read_owner
 from spectro_mpi.mend import (
@@ -27,14 +28,15 @@ from spectro_mpi.mend import (
     set_damaged_state_aside,
     unheld,
 )
+from spectro_mpi.plan import digest
 from spectro_mpi.progress import Progress, ProgressKeeper, damaged_state, load_progress
-from spectro_mpi.run import CONFIG, EXTREMA, extrema_digest, read_extrema
-from spectro_mpi.store import DATA, LINKS, instruments_of, links_are, problem_of_shard
+from spectro_mpi.run import CONFIG, EXTREMA, read_extrema
+from spectro_mpi.store import DATA, instruments_of, links_are, links_path, problem_of_shard
 
 _KEYWORD = "spectro-mpi"
 _READERS = min(8, os.cpu_count() or 1)
 
-Repair = Literal["state", "extrema", "shard", "reduce", "plot", "remove", "links", "orphan"]
+Repair = Literal["state", "extrema", "shard", "reduce", "item", "remove", "links", "orphan"]
 """What `repair` does about a problem."""
 
 
@@ -47,6 +49,8 @@ class Problem:
     repair: Repair
     items: tuple[str, ...] = ()
     """To be done again."""
+    phase: str = "plot"
+    """In which, where that is what repairs it."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.what}"
@@ -99,6 +103,7 @@ def find_problems(run_dir: Path, config: Config) -> Iterator[Problem]:
     yield from _problems_of_store(run_dir, progress)
     yield from _problems_of_extrema(run_dir, config, progress)
     yield from _problems_of_figures(run_dir, config, progress)
+    yield from _problems_of_files(run_dir, progress)
 
 
 def problem_of_figure(path: Path, item: str) -> str:
@@ -139,24 +144,27 @@ def _half_written(run_dir: Path) -> Iterator[Problem]:
 
 def _problems_of_store(run_dir: Path, progress: Progress) -> Iterator[Problem]:
     items_of: dict[str, list[str]] = {}
-    for item, name in progress.shards.items():
-        items_of.setdefault(name, []).append(item)
+    for held in progress.stores.values():
+        for item, name in held.items():
+            items_of.setdefault(name, []).append(item)
     for name, items in sorted(items_of.items()):
         shard = run_dir / DATA / name
         problem = problem_of_shard(shard, items) if shard.exists() else "is missing"
         if problem:
             yield Problem(shard, problem, "shard", tuple(items))
-    for orphan in orphans_of(run_dir, progress.shards):
+    for orphan in orphans_of(run_dir, progress):
         yield Problem(orphan, "is not named in the progress", "orphan")
     for item in unheld(progress):
         yield Problem(run_dir / DATA, f"holds no item {item}, which is complete", "reduce", (item,))
-    if not links_are(run_dir, progress.shards):
-        yield Problem(run_dir / LINKS, "does not lead to what is in the shards", "links")
+    for phase, shards in progress.stores.items():
+        if not links_are(run_dir, shards, phase):
+            path = links_path(run_dir, phase)
+            yield Problem(path, "does not lead to what is in the shards", "links")
 
 
 def _problems_of_extrema(run_dir: Path, config: Config, progress: Progress) -> Iterator[Problem]:
     path = run_dir / EXTREMA
-    if not progress.extrema_basis:
+    if not progress.made_from.get("extrema"):
         return  # it is made when all items are reduced
     try:
         extrema = read_extrema(run_dir)
@@ -165,7 +173,11 @@ def _problems_of_extrema(run_dir: Path, config: Config, progress: Progress) -> I
         return
     if not path.exists():
         yield Problem(path, "is missing", "extrema")
-    elif progress.settled["plot"] and progress.plotted_extrema != extrema_digest(config, extrema):
+    elif (
+        progress.settled["plot"]
+        and "given_extrema" in config.plot.limits
+        and progress.made_from.get("plot") != digest(extrema)
+    ):
         yield Problem(path, "is not what the figures were drawn with", "extrema")
 
 
@@ -195,7 +207,23 @@ def _problems_of_item(
         problem = problem_of_figure(folder / name, item)
         # Of an item that failed in this phase, what is there is whole, and some is not there.
         if problem and not (failed and problem == "is missing"):
-            yield Problem(folder / name, problem, "plot", (item,))
+            yield Problem(folder / name, problem, "item", (item,))
+
+
+def _problems_of_files(run_dir: Path, progress: Progress) -> Iterator[Problem]:
+    """Of phases other than plot, whose figures are known by name: files of nothing."""
+    for phase in progress.phases:
+        root = files_root(run_dir, phase)
+        if phase == "plot" or not root.is_dir():
+            continue
+        for path in sorted(root.glob("*/*/*/*")):
+            if not path.stat().st_size and not path.name.endswith(SUFFIX):
+                yield Problem(path, "is empty", "item", (path.parent.name,), phase)
+        there = {path.name for path in root.glob("*/*/*") if any(path.iterdir())}
+        for item in progress.completed(phase):
+            # Some phases write no files of some items: those of all gone are missed.
+            if item not in there and not progress.stores[phase].get(item):
+                yield Problem(root, f"has no files of item {item}", "item", (item,), phase)
 
 
 def _repair(run_dir: Path, config: Config, problems: Iterable[Problem]) -> None:
@@ -206,20 +234,20 @@ def _repair(run_dir: Path, config: Config, problems: Iterable[Problem]) -> None:
         match problem.repair:
             case "extrema":
                 list(set_damaged_extrema_aside(run_dir))
-                keeper.note(extrema_basis="")
+                keeper.note_made_from("extrema", "")
             case "shard":
                 lose_shard(keeper, problem.path, problem.what)
             case "reduce":
                 keeper.lose(problem.items)
-            case "plot":
-                keeper.forget(problem.items, ("plot",))
-                if problem.what != "is missing":
-                    problem.path.unlink(missing_ok=True)
+            case "item":
+                keeper.forget(problem.items, (problem.phase,))
+                if problem.path.is_file():
+                    problem.path.unlink()
             case "remove":
                 problem.path.unlink(missing_ok=True)
             case _:
                 pass  # set aside above; or taken in or removed when the next run starts
-    mend_links(run_dir, keeper.state.shards)
+    mend_links(run_dir, keeper.state)
     keeper.close()
 
 

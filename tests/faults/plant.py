@@ -22,14 +22,14 @@ if "spawn_main" in " ".join(sys.orig_argv):
     import ctypes, os, signal, time
     from spectro_mpi.phases.{phase} import {name} as planted
     run, faults, mended = planted.run, {faults!r}, {mended!r}
-    def faulty(self, task, report):
-        fault = faults.get(task.item.id)
-        if fault and not os.path.exists(mended + task.item.id) and not os.path.exists(mended):
-            report("ees")
+    def faulty(self, item, inputs, context):
+        fault = faults.get(item.id)
+        if fault and not os.path.exists(mended + item.id) and not os.path.exists(mended):
+            context.status("ees")
             if {once}:
-                open(mended + task.item.id, "w").close()
+                open(mended + item.id, "w").close()
             exec(fault)
-        return run(self, task, report)
+        return run(self, item, inputs, context)
     planted.run = faulty
 """
 

@@ -1,17 +1,17 @@
-"""The coordinator: hands out tasks phase by phase, merges extrema, shows progress."""
+"""The coordinator: hands out tasks phase by phase, merges what is of the run, shows progress."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from spectro_mpi.config import Config
 from spectro_mpi.display import Display
 from spectro_mpi.errors import Failure
-from spectro_mpi.extrema import Tallies, flat_extrema, merge_tallies
 from spectro_mpi.mpi.messages import (
     Assign,
     Begin,
@@ -24,6 +24,7 @@ from spectro_mpi.mpi.messages import (
     EndPhase,
     Forget,
     Lose,
+    MadeFrom,
     Message,
     Note,
     Partial,
@@ -34,14 +35,15 @@ from spectro_mpi.mpi.messages import (
     ToCoordinator,
     Trouble,
     WorkerFinish,
-    WriteExtrema,
     WriterFinish,
+    WriteRunWide,
 )
 from spectro_mpi.mpi.transport import Transport
-from spectro_mpi.phases import Task, Workspace, is_of_store
-from spectro_mpi.progress import PHASES
+from spectro_mpi.phases import MergingPhase, Phase, Task, Workspace, is_of_store
+from spectro_mpi.plan import RunPlan, digest, run_wide_path
+from spectro_mpi.progress import Fact
 from spectro_mpi.resources.sampler import Sampling
-from spectro_mpi.run import STOP, RunPlan, extrema_basis, extrema_digest, read_extrema
+from spectro_mpi.run import STOP, read_run_wide
 from spectro_mpi.schedule import Feeder, snake
 
 log = logging.getLogger(__name__)
@@ -61,10 +63,11 @@ _STOP_FILE_SECONDS = 1.0
 
 
 class Coordinator:
-    """Goes through the phases: reduce, gather the extrema, plot.
+    """Goes through the phases of the line, one after the other.
 
     Within a phase: `_begin_phase` deals the stacks, each `Done` feeds a worker, the last one makes
-    the writer commit, and `PhaseCommitted` leads on.
+    the writer commit, and `PhaseCommitted` leads on: through a gathering of the workers' partials
+    if the phase gives an artifact of the run.
     """
 
     accepts = ToCoordinator
@@ -91,10 +94,10 @@ class Coordinator:
         self._ending = self._dropping = False
         self._late: list[Task] = []
         """Tasks that took too long, for the end of the phase."""
-        self._unreadable: dict[str, Task] = {}
-        """Plot tasks whose item the store does not give back."""
+        self._unreadable: set[str] = set()
+        """Items that the store does not give back to the phase at hand."""
         self._remade: set[str] = set()
-        """Items that were reduced again for that."""
+        """Items that are made again for that."""
         self._transport = transport
         self._config = config
         self._plan = plan
@@ -105,10 +108,14 @@ class Coordinator:
         self._ends_at = ends_at
         self._display = display
         self._sampling = sampling or Sampling()
-        self._workspace = Workspace(
-            config, config.run_dir, read_extrema(config.run_dir), plan.marks
-        )
-        self._phase = ""
+        run_wide = {
+            phase.run_wide.name: read_run_wide(run_wide_path(config.run_dir, phase))
+            for phase in plan.line.phases
+            if isinstance(phase, MergingPhase)
+        }
+        carried = plan.line.carried
+        self._workspace = Workspace(config, config.run_dir, run_wide, plan.marks, carried)
+        self._phase: Phase = plan.line.phases[0]
         self._feeder: Feeder[Task] = Feeder([])
         self._tasks: dict[str, Task] = {}
         self._assigned = dict.fromkeys(workers, 0)
@@ -123,8 +130,8 @@ class Coordinator:
         self._seconds = 0.0
         """Of all tasks done in the phase."""
         self._stop_looked_for = 0.0
-        self._then: Callable[[], None] = self._finish
-        self._tallies: Tallies = {}
+        self._whole: Any = None
+        """What has been gathered of the partials."""
         self._partials = 0
 
     @property
@@ -134,13 +141,14 @@ class Coordinator:
 
     def start(self) -> None:
         """Send the first messages."""
-        for first, items in self._plan.retried.items():
-            self._tell_writer(Forget(items, PHASES[PHASES.index(first) :]))
-        self._tell_writer(Note({"items_total": len(self._plan.items)}))
-        if self._plan.reduce:
-            self._begin_phase("reduce", self._plan.reduce, self._gather)
-        else:
-            self._begin_plot()
+        for again in self._plan.again:
+            self._tell_writer(Forget(again.items, again.phases))
+        facts: dict[str, Fact] = {
+            "items_total": len(self._plan.items),
+            "phases": self._progress.phases,
+        }
+        self._tell_writer(Note(facts))
+        self._go_on(0)
 
     def handle(self, message: Message) -> None:
         """Take in one message."""
@@ -151,13 +159,10 @@ class Coordinator:
                 self._count(message.worker, -message.tasks)
                 self._end_phase_if_complete()
             case PhaseCommitted():
-                self._progress.shards |= message.shards
-                self._then()
+                self._progress.stores[self._phase.name] |= message.shards
+                self._end_phase()
             case Partial():
-                merge_tallies(self._tallies, message.tallies)
-                self._partials += 1
-                if self._partials == len(self._place):
-                    self._write_extrema()
+                self._take_in_partial(message)
             case Status():
                 self._display.status(message.worker, message.text)
             case StopRequest():
@@ -188,24 +193,59 @@ class Coordinator:
         """End the display."""
         self._display.end()
 
-    def _begin_phase(self, phase: str, tasks: list[Task], then: Callable[[], None]) -> None:
+    def _go_on(self, place: int) -> None:
+        """Begin the phase at `place`, or the first after it that has anything to do."""
+        for phase in self._plan.line.phases[place:]:
+            if self.stopped_by:
+                break
+            if self._plan.line.is_active(phase) and not self._plan.preparing:
+                self._forget_outdated(phase)
+            tasks = self._plan.tasks(phase, self._remade)
+            if tasks:
+                self._begin_phase(phase, tasks)
+                return
+        self._finish()
+
+    def _forget_outdated(self, phase: Phase) -> None:
+        """Have a phase's items done again if what they depend on of the run has changed."""
+        content = phase.depends_on(self._workspace.run_wide)
+        made_from = digest(content)
+        if not content or made_from == self._progress.made_from.get(phase.name):
+            return
+        done = tuple(self._progress.settled[phase.name])
+        if done:
+            log.warning(
+                "what phase %s depends on has changed: %d items are done again",
+                phase.name,
+                len(done),
+            )
+            self._progress.forget(done, (phase.name,))
+            self._tell_writer(Forget(done, (phase.name,)))
+        self._progress.made_from[phase.name] = made_from
+        self._tell_writer(MadeFrom(phase.name, made_from))
+
+    def _begin_phase(self, phase: Phase, tasks: list[Task]) -> None:
         stacks = snake(tasks, len(self._place))
-        self._phase, self._then, self._results = phase, then, 0
+        self._phase, self._results = phase, 0
+        if not self._plan.preparing:
+            totals = {**self._progress.totals, phase.name: self._plan.count(phase)}
+            self._progress.totals = totals
+            self._tell_writer(Note({"totals": totals}))
         self._ahead, self._done, self._seconds = AHEAD, 0, 0.0
         self._tasks = {task.item.id: task for task in tasks}
         self._feeder = Feeder(stacks, self._config.run.schedule == "balanced")
         percents = [stack.percent for stack in stacks]
         log.info(
             "phase %s: %d items on %d workers, loads %.1f to %.1f %%",
-            phase,
+            phase.name,
             len(tasks),
             len(stacks),
             min(percents),
             max(percents),
         )
-        self._display.begin(phase, len(tasks))
+        self._display.begin(phase.name, len(tasks))
         self._sampling.plan(
-            phase,
+            phase.name,
             [
                 (rank, len(stacks[place].items), stacks[place].size)
                 for rank, place in self._place.items()
@@ -213,7 +253,7 @@ class Coordinator:
         )
         self._phase_open = True
         for rank in self._place:
-            self._tell_worker(rank, Begin(phase, self._workspace))
+            self._tell_worker(rank, Begin(phase.name, self._workspace))
             self._feed(rank)
         self._end_phase_if_complete()
 
@@ -252,13 +292,12 @@ class Coordinator:
     def _take_in_task(self, rank: int, done: TaskDone) -> None:
         task = self._tasks[done.item]
         self._count(rank, -1)
-        if task.is_restore and done.failures:
+        if task.mode == "restore" and done.failures:
             # What the store was to give back must be made again.
-            log.warning("item %s cannot be read from %s: reduced again", done.item, task.shard)
-            self._redo(rank, replace(task, shard=""))
+            self._redo(rank, task)
             return
         if done.again and any(map(is_of_store, done.failures)):
-            self._unreadable[done.item] = task
+            self._unreadable.add(done.item)
             return
         if done.again:
             log.warning("item %s took too long: once more at the end of the phase", done.item)
@@ -274,16 +313,21 @@ class Coordinator:
         self._display.advance(rank, len(done.failures))
 
     def _redo(self, rank: int, task: Task) -> None:
-        self._tasks[task.item.id] = task
-        self._progress.shards.pop(task.item.id)
+        """Have an item run through the phase at hand again that could not be restored."""
+        own = task.shards.get(task.phase)
+        log.warning("item %s cannot be read from %s: done again", task.item.id, own)
+        shards = {phase: shard for phase, shard in task.shards.items() if phase != task.phase}
+        again = replace(task, mode="run", shards=shards)
+        self._tasks[task.item.id] = again
+        self._progress.stores[task.phase].pop(task.item.id, None)
         self._count(rank, 1)
-        self._tell_worker(rank, Assign((task,)))
+        self._tell_worker(rank, Assign((again,)))
 
     def _note_failures(self, task: Task, failures: tuple[Failure, ...]) -> None:
         before = tuple(
-            one for one in self._progress.failures.get(task.item.id, ()) if one.phase != self._phase
+            one for one in self._progress.failures.get(task.item.id, ()) if one.phase != task.phase
         )
-        self._progress.settled[self._phase].add(task.item.id)
+        self._progress.settled[task.phase].add(task.item.id)
         if before or failures:
             self._progress.failures[task.item.id] = before + failures
 
@@ -307,70 +351,45 @@ class Coordinator:
                 self._feed(rank)
         return bool(late)
 
-    def _gather(self) -> None:
+    def _end_phase(self) -> None:
+        """What comes after a phase, all of which is on disk."""
         if self.stopped_by:
             self._finish()
-            return
-        self._tallies, self._partials = {}, 0
-        for rank in self._place:
-            self._tell_worker(rank, Collect())
-
-    def _write_extrema(self) -> None:
-        settings = self._config.extrema
-        extrema = flat_extrema(
-            self._tallies,
-            self._config.plot.scales,
-            settings.max_percentile,
-            settings.energy_coverage,
-        )
-        basis = extrema_basis(self._config, self._progress.shards, extrema)
-        self._tell_writer(WriteExtrema(extrema, basis))
-        self._workspace = replace(self._workspace, extrema=extrema)
-        log.info("extrema of %d items", len(self._progress.shards))
-        self._begin_plot()
-
-    def _begin_assets(self) -> None:
-        tasks = self._plan.asset_tasks()
-        if tasks and "given_extrema" in self._config.plot.limits:
-            self._begin_phase("assets", tasks, self._finish)
+        elif self._unreadable:
+            self._make_again()
+        elif isinstance(self._phase, MergingPhase):
+            self._whole, self._partials = self._phase.empty(), 0
+            for rank in self._place:
+                self._tell_worker(rank, Collect())
         else:
-            self._finish()
+            self._go_on(self._plan.line.place(self._phase.name) + 1)
 
-    def _begin_plot(self) -> None:
-        if self._plan.assets and not self.stopped_by:
-            self._begin_assets()
-            return
-        if not self._plan.plots or self.stopped_by:
-            self._finish()
-            return
-        digest = extrema_digest(self._config, self._workspace.extrema)
-        drawn = tuple(self._progress.settled["plot"])
-        if digest != self._progress.plotted_extrema:
-            if drawn:
-                log.warning("the common axes have changed: %d items are drawn again", len(drawn))
-                self._progress.forget(drawn, ("plot",))
-                self._tell_writer(Forget(drawn, ("plot",)))
-            self._tell_writer(Note({"plotted_extrema": digest}))
-        tasks = self._plan.plot_tasks()
-        if tasks:
-            # What was made anew for this is not made anew once more.
-            tasks = [replace(one, again=one.item.id in self._remade) for one in tasks]
-            self._begin_phase("plot", tasks, self._end_plot)
-        else:
-            self._finish()
-
-    def _end_plot(self) -> None:
-        """Reduce again what the store did not give back, and draw it; or finish."""
-        lost, self._unreadable = self._unreadable, {}
-        if not lost or self.stopped_by:
-            self._finish()
-            return
-        log.warning("the store does not give back %s: reduced again", ", ".join(lost))
-        self._remade |= lost.keys()
-        self._tell_writer(Lose(tuple(lost)))
+    def _make_again(self) -> None:
+        """Have what the store did not give back made again, from the first phase on."""
+        lost, self._unreadable = tuple(self._unreadable), set()
+        log.warning("the store does not give back %s: made again", ", ".join(lost))
+        self._remade |= set(lost)
+        self._tell_writer(Lose(lost))
         self._progress.lose(lost)
-        tasks = [Task("reduce", task.item) for task in lost.values()]
-        self._begin_phase("reduce", tasks + self._plan.restore_tasks(), self._gather)
+        self._go_on(0)
+
+    def _take_in_partial(self, message: Partial) -> None:
+        phase = self._phase
+        assert isinstance(phase, MergingPhase)
+        if message.partial is not None:
+            self._whole = phase.merge(self._whole, message.partial)
+        self._partials += 1
+        if self._partials < len(self._place):
+            return
+        name, content = phase.run_wide.name, phase.conclude(self._whole)
+        basis = self._plan.basis(phase, content)
+        self._progress.made_from[name] = basis
+        self._tell_writer(WriteRunWide(name, content, basis))
+        self._workspace = replace(
+            self._workspace, run_wide={**self._workspace.run_wide, name: content}
+        )
+        log.info("%s of phase %s is made", name, phase.name)
+        self._go_on(self._plan.line.place(phase.name) + 1)
 
     def _stop(self, why: str, at_once: bool) -> None:
         if self._ending:

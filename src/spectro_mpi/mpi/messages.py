@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from spectro_mpi.artifacts import Group
 from spectro_mpi.errors import Failure
-from spectro_mpi.extrema import Tallies
 from spectro_mpi.phases import Task, Workspace
+from spectro_mpi.progress import Fact
 from spectro_mpi.spectrogram import Spectrogram
 
 
@@ -61,7 +63,7 @@ class Drop(ToWorker):
 
 @dataclass(frozen=True)
 class Collect(ToWorker):
-    """Coordinator: send what you have tallied."""
+    """Coordinator: send what your items contribute to the phase's artifact of the run."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +109,11 @@ class Drained(ToCoordinator):
 
 @dataclass(frozen=True)
 class Partial(ToCoordinator):
-    """Worker: what it has tallied in this phase."""
+    """Worker: what its items contribute to the phase's artifact of the run, merged."""
 
     worker: int
-    tallies: Tallies
+    partial: Any
+    """None: nothing."""
 
 
 @dataclass(frozen=True)
@@ -150,17 +153,18 @@ class Result(ToWriter):
     phase: str
     item: str
     failures: tuple[Failure, ...]
-    spectrograms: tuple[Spectrogram, ...] = ()
+    groups: tuple[Group | Spectrogram, ...] = ()
+    """For the store."""
 
     @property
     def nbytes(self) -> int:
         """What it weighs against the worker's credit."""
-        return sum(spectrogram.nbytes for spectrogram in self.spectrograms)
+        return sum(group.nbytes for group in self.groups)
 
 
 @dataclass(frozen=True)
 class Forget(ToWriter):
-    """Coordinator: these items will be done again, from the first of `phases` on."""
+    """Coordinator: these items will be done again in `phases`."""
 
     items: tuple[str, ...]
     phases: tuple[str, ...]
@@ -177,14 +181,23 @@ class Lose(ToWriter):
 class Note(ToWriter):
     """Coordinator: fields of the progress to set."""
 
-    facts: Mapping[str, int | str]
+    facts: Mapping[str, Fact]
 
 
 @dataclass(frozen=True)
-class WriteExtrema(ToWriter):
-    """Coordinator: the content of extrema.json."""
+class MadeFrom(ToWriter):
+    """Coordinator: what a phase's items are done with."""
 
-    extrema: Mapping[str, float]
+    phase: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class WriteRunWide(ToWriter):
+    """Coordinator: the content of an artifact of the run, as in extrema.json."""
+
+    name: str
+    content: Mapping[str, Any]
     basis: str
     """Digest of what they were made from."""
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from spectro_mpi.draw import check_colormap
 from spectro_mpi.errors import RunError, UserError, writing
 from spectro_mpi.inventory import load_inventory, save_inventory, take_inventory
 from spectro_mpi.isolation import ChildExecutor, InlineExecutor
+from spectro_mpi.line import Line, make_line
 from spectro_mpi.live import LiveFile
 from spectro_mpi.lock import RunLock
 from spectro_mpi.logs import RankLog
@@ -33,19 +34,13 @@ from spectro_mpi.mpi.messages import Message, StopRequest, Trouble
 from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
 from spectro_mpi.mpi.worker import Worker
 from spectro_mpi.mpi.writer import Writer
+from spectro_mpi.phases import Phase
+from spectro_mpi.phases.assets import make_assets
+from spectro_mpi.plan import RunPlan, plan_run
 from spectro_mpi.report.places import PAGE
 from spectro_mpi.resources import fold
 from spectro_mpi.resources.sampler import Sampler, Sampling, Station
-from spectro_mpi.run import (
-    INVENTORY,
-    LOGS,
-    STOP,
-    RunPlan,
-    claim_directory,
-    marks_of,
-    plan_run,
-    prepare,
-)
+from spectro_mpi.run import INVENTORY, LOGS, STOP, claim_directory, marks_of, prepare
 from spectro_mpi.slurm import end_of_job, keep_from_requeue, seconds_of
 from spectro_mpi.stops import SAME_SIGNAL_SECONDS, StopSignals
 from spectro_mpi.summary import SOME_FAILED, print_inventory, print_summary
@@ -70,13 +65,21 @@ _DROP_BEFORE_END = 20.0
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asks of a run."""
+    """What the command line, or a script, asks of a run."""
 
-    config: Path | None = None
+    config: Path | Callable[[], Config] | None = None
+    """A settings file (None: that of this directory), or what tells the settings."""
     overrides: tuple[str, ...] = ()
     fresh: bool = False
     retry: bool = False
-    only: str = ""
+    redo: str = ""
+    """A phase all of whose items are done again."""
+    active: frozenset[str] | None = None
+    """Phases that run; what the others give is expected to be there. None: all run."""
+    preparing: bool = False
+    """Whether only what items share is to be made ahead of their figures."""
+    phases: tuple[Phase | str, ...] | None = None
+    """In place of those of the settings."""
     walltime: str = ""
     """As Slurm writes it; empty: what Slurm says of the job, if there is one."""
     progress: bool = True
@@ -213,13 +216,19 @@ def _launched_ranks() -> int:
 
 def _run(request: Request, comm: Any, rank: int, size: int, signals: StopSignals) -> int:
     config: Config | None = None
+    line: Line | None = None
     code = 0
     if rank == COORDINATOR:
         # A mistake found before anything started: one sentence, and no rank is killed.
         try:
-            loaded = load_config(request.config, request.overrides)
+            if callable(request.config):
+                loaded = request.config()
+            else:
+                loaded = load_config(request.config, request.overrides)
             check_colormap(loaded.plot.colormap)
             marks_of(loaded)  # what cannot be read is told before anything is touched
+            line = make_line(loaded, request.phases, request.active)
+            line.check_name(request.redo)
             config = loaded
         except UserError as error:
             code = _told(error)
@@ -229,18 +238,24 @@ def _run(request: Request, comm: Any, rank: int, size: int, signals: StopSignals
         return code
     if not config.run.install_signal_handlers:
         signals.give_back()
-    return _run_config(request, config, comm, rank, size, signals)
+    return _run_config(request, config, line, comm, rank, size, signals)
 
 
 def _run_config(
-    request: Request, config: Config, comm: Any, rank: int, size: int, signals: StopSignals
+    request: Request,
+    config: Config,
+    line: Line | None,
+    comm: Any,
+    rank: int,
+    size: int,
+    signals: StopSignals,
 ) -> int:
     lock: RunLock | None = None
     plan: RunPlan | None = None
     code = 0
-    if rank == COORDINATOR:
+    if line is not None:
         try:
-            plan, lock = _prepare(request, config)
+            plan, lock = _prepare(request, line)
         except UserError as error:
             code = _told(error)
         if plan is not None and plan.nothing_to_do:
@@ -269,7 +284,7 @@ def _run_config(
 
 def _make_report(config: Config, request: Request, anything_done: bool) -> None:
     """Make the run's report, in a process of its own: whatever becomes of it, the run is done."""
-    if request.only == "assets" or not (anything_done or not (config.run_dir / PAGE).exists()):
+    if request.preparing or not (anything_done or not (config.run_dir / PAGE).exists()):
         return
     command = [sys.executable, "-m", "spectro_mpi", "report", "--no-previews", "--quiet"]
     trouble = ""
@@ -333,9 +348,10 @@ def _keep_resources(comm: Any, config: Config, station: Station) -> None:
         comm.Barrier()
 
 
-def _prepare(request: Request, config: Config) -> tuple[RunPlan, RunLock]:
+def _prepare(request: Request, line: Line) -> tuple[RunPlan, RunLock]:
+    config = line.config
     kept = config.run_dir / INVENTORY
-    anew = request.fresh or request.only == "assets"
+    anew = request.fresh or request.preparing
     known = None if anew else load_inventory(kept, config)
     inventory = known or take_inventory(config)
     claim_directory(config)
@@ -348,9 +364,16 @@ def _prepare(request: Request, config: Config) -> tuple[RunPlan, RunLock]:
             with closing(_rank_log(config, COORDINATOR)):
                 mended = mend(config, inventory)
                 fold(config.run_dir)  # what an execution that died has left
-            if request.only == "assets":
+            if request.preparing:
                 save_inventory(kept, inventory, config)
-        plan = plan_run(config, inventory, retry=request.retry, only=request.only)
+        plan = plan_run(
+            line,
+            inventory,
+            retry=request.retry,
+            redo=request.redo,
+            preparing=request.preparing,
+        )
+        make_assets(line, inventory.items, anew=anew)
     except BaseException:
         lock.release()
         raise

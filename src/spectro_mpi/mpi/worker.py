@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from typing import Any
 
 from spectro_mpi.errors import RunError
-from spectro_mpi.extrema import Tallies, merge_tallies
 from spectro_mpi.isolation import Executor
 from spectro_mpi.mpi.messages import (
     Assign,
@@ -28,7 +28,8 @@ from spectro_mpi.mpi.messages import (
     WorkerFinish,
 )
 from spectro_mpi.mpi.transport import Transport
-from spectro_mpi.phases import Outcome, Task, is_of_store
+from spectro_mpi.phases import MergingPhase, Outcome, Task, is_of_store
+from spectro_mpi.phases.registry import make_phase
 from spectro_mpi.resources.sampler import Sampling
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ _DONE_SECONDS = 0.1
 
 
 class Worker:
-    """Runs tasks in its executor; results go to the writer, tallies stay until collected."""
+    """Runs tasks in its executor; results go to the writer, partials stay until collected."""
 
     accepts = ToWorker
 
@@ -66,7 +67,10 @@ class Worker:
         self._held: Result | None = None
         """A result there is no credit for yet."""
         self._in_flight = 0
-        self._tallies: Tallies = {}
+        self._begun: Begin | None = None
+        self._merging: MergingPhase[Any] | None = None
+        """The phase at hand, once there is something to merge."""
+        self._partial: Any = None
         self._retry_timeouts = False
         self._troubled = False
         self._done: list[TaskDone] = []
@@ -78,6 +82,7 @@ class Worker:
         """Take in one message."""
         match message:
             case Begin():
+                self._begun, self._merging, self._partial = message, None, None
                 self._retry_timeouts = message.workspace.config.run.retry_timeouts
                 self._executor.begin(message.phase, message.workspace)
             case Assign():
@@ -90,8 +95,8 @@ class Worker:
             case Drop():
                 self._drop()
             case Collect():
-                self._tell(Partial(self._transport.rank, self._tallies))
-                self._tallies = {}
+                self._tell(Partial(self._transport.rank, self._partial))
+                self._partial = None
             case WorkerFinish():
                 self.finished = True
             case _:
@@ -132,8 +137,8 @@ class Worker:
 
     def _take_in(self, task: Task, outcome: Outcome) -> None:
         again = self._may_do_better(task, outcome)
-        if not again:
-            merge_tallies(self._tallies, outcome.tallies)
+        if not again and outcome.partial is not None:
+            self._merge(outcome.partial)
         for failure in outcome.failures:
             log.error(
                 "item %s %s in phase %s: %s: %s",
@@ -145,14 +150,12 @@ class Worker:
             )
         seconds = time.monotonic() - self._began
         self._sampling.done(task, seconds, outcome)
-        done = "read back" if task.is_restore else f"{task.phase} done"
+        done = "read back" if task.mode == "restore" else f"{task.phase} done"
         log.info("item %s: %s in %.3f s", task.item.id, done, seconds)
         failures = tuple(outcome.failures)
         rank = self._transport.rank
         if task.has_result and not again:
-            self._held = Result(
-                rank, task.phase, task.item.id, failures, tuple(outcome.spectrograms)
-            )
+            self._held = Result(rank, task.phase, task.item.id, failures, tuple(outcome.groups))
             self._send_held()
         self._done.append(TaskDone(task.item.id, failures, seconds, again))
         self._task = None
@@ -168,8 +171,18 @@ class Worker:
             return False
         if any(failure.reason == "timeout" for failure in outcome.failures):
             return self._retry_timeouts
-        # What the store does not give back is reduced again.
-        return task.phase == "plot" and any(is_of_store(one) for one in outcome.failures)
+        # What the store does not give back is made again.
+        return bool(task.shards) and any(is_of_store(one) for one in outcome.failures)
+
+    def _merge(self, partial: Any) -> None:
+        if self._begun is None:
+            return
+        if self._merging is None:
+            phase = make_phase(self._begun.phase, self._begun.workspace)
+            if not isinstance(phase, MergingPhase):
+                return
+            self._merging, self._partial = phase, phase.empty()
+        self._partial = self._merging.merge(self._partial, partial)
 
     def _tell_done(self) -> None:
         self._tell(Done(self._transport.rank, tuple(self._done)))

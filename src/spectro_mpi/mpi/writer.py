@@ -19,19 +19,19 @@ from spectro_mpi.mpi.messages import (
     EndPhase,
     Forget,
     Lose,
+    MadeFrom,
     Message,
     Note,
     PhaseCommitted,
     Result,
     ToWriter,
     Trouble,
-    WriteExtrema,
     WriterFinish,
+    WriteRunWide,
 )
 from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.progress import Batch, ProgressKeeper
 from spectro_mpi.resources.sampler import Sampling
-from spectro_mpi.run import EXTREMA
 from spectro_mpi.store import ShardWriter, next_shard_number, shard_path, write_links
 
 log = logging.getLogger(__name__)
@@ -104,10 +104,12 @@ class Writer:
             case EndPhase():
                 self._expected = message.results
                 self._end_phase_if_complete()
-            case WriteExtrema():
-                content = json.dumps(message.extrema, indent=1, sort_keys=True) + "\n"
-                write_atomic(self._run_dir / EXTREMA, content.encode())
-                self._keeper.note(extrema_basis=message.basis)
+            case WriteRunWide():
+                content = json.dumps(message.content, indent=1, sort_keys=True) + "\n"
+                write_atomic(self._run_dir / f"{message.name}.json", content.encode())
+                self._keeper.note_made_from(message.name, message.basis)
+            case MadeFrom():
+                self._keeper.note_made_from(message.phase, message.digest)
             case Forget():
                 self._keeper.forget(message.items, message.phases)
             case Lose():
@@ -125,11 +127,12 @@ class Writer:
         self._phase = result.phase
         if not self._batch:
             self._batch_began = time.monotonic()
-        if result.spectrograms:
+        if result.groups:
             if self._shard is None:
-                self._shard = ShardWriter(shard_path(self._run_dir, self._next_shard))
+                path = shard_path(self._run_dir, self._next_shard)
+                self._shard = ShardWriter(path, result.phase)
                 self._next_shard += 1
-            self._shard.add(result.item, result.spectrograms)
+            self._shard.add(result.item, result.groups)
             self._transport.send(result.worker, Credit(result.nbytes))
         self._batch[result.item] = result.failures
         self._results += 1
@@ -164,7 +167,7 @@ class Writer:
             return
         self._commit()
         if self._committed:
-            write_links(self._run_dir, self._keeper.state.shards)
+            write_links(self._run_dir, self._keeper.state.stores[self._phase], self._phase)
         self._transport.send(self._coordinator, PhaseCommitted(self._committed))
         self._committed, self._results, self._expected = {}, 0, None
 

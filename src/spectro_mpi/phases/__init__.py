@@ -1,22 +1,35 @@
-"""Phases: the steps every item goes through, each a class that computes one task at a time."""
+"""Phases: the steps every item goes through, each a class that computes one item at a time.
+
+The built-in phases and anybody's own keep the same interface, `Phase`. What goes between ranks and
+compute processes about them is here too: a `Task`, and the `Outcome` that comes of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
+from spectro_mpi.artifacts import Artifact, Dataset, Group
 from spectro_mpi.config import Config
-from spectro_mpi.errors import Failure, RunError, reason_of
+from spectro_mpi.errors import Failure
 from spectro_mpi.events import Marks
-from spectro_mpi.extrema import Tallies
 from spectro_mpi.inventory import Item
 from spectro_mpi.spectrogram import Spectrogram
 
-Report = Callable[[str], None]
-"""Called with the name of each step (an instrument, a kind of figure) as it begins."""
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from spectro_mpi.phases.context import Context, Inputs
+
+ASSETS = "assets"
+
+Mode = Literal["run", "restore", "prepare"]
+"""Give what the phase gives; only what a finished item contributes to the run's artifact; or only
+make what items share."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -25,24 +38,20 @@ class Task:
 
     phase: str
     item: Item
-    shard: str = ""
-    """Name of the shard that holds the item; empty: it is not reduced yet."""
+    shards: Mapping[str, str] = field(default_factory=dict)
+    """Phase → name of the shard that holds what it gave of the item, as far as it is needed."""
     failures: tuple[Failure, ...] = ()
     """What could not be done in earlier phases."""
+    mode: Mode = "run"
     careful: bool = False
     """Whether a process has died of it: only readers that do not crash are to be used."""
     again: bool = False
     """Whether it has failed once for a reason that may pass: its time limits are doubled."""
 
     @property
-    def is_restore(self) -> bool:
-        """Whether only the tallies of an item that is in the store already are wanted."""
-        return self.phase == "reduce" and bool(self.shard)
-
-    @property
     def has_result(self) -> bool:
         """Whether the writer records that the task is done."""
-        return self.phase != "assets" and not self.is_restore
+        return self.mode == "run"
 
     @property
     def size(self) -> int:
@@ -56,70 +65,179 @@ class Task:
 
 
 @dataclass
+class Outputs:
+    """What a phase gives of an item, besides files."""
+
+    groups: list[Group | Spectrogram] = field(default_factory=list)
+    """For the store."""
+    partial: Any = None
+    """What the item contributes to the phase's artifact of the run (`MergingPhase`)."""
+
+    def put(
+        self,
+        kind: Artifact,
+        values: NDArray[Any],
+        group: str,
+        coordinates: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
+        """Give a dataset of a kind, in the item's group `group` (an instrument's name, say).
+
+        `coordinates`: dimension → where its points lie. Raises `ValueError` where shapes do not
+        fit the kind's dimensions.
+        """
+        dataset = Dataset(
+            kind.dataset, values, kind.dims, kind.units, kind.long_name, dict(coordinates or {})
+        )
+        for place, one in enumerate(self.groups):
+            if one.name == group and isinstance(one, Group):
+                self.groups[place] = Group(group, {**one.datasets, kind.dataset: dataset})
+                return
+        self.groups.append(Group(group, {kind.dataset: dataset}))
+
+
+@dataclass
 class Outcome:
     """What came of a task."""
 
     failures: list[Failure] = field(default_factory=list)
-    spectrograms: list[Spectrogram] = field(default_factory=list)
+    groups: list[Group | Spectrogram] = field(default_factory=list)
     """For the writer."""
-    tallies: Tallies = field(default_factory=dict)
+    partial: Any = None
     """For the coordinator, by way of the worker's own."""
     spent: tuple[float, ...] = ()
     """Seconds by activity (activity.py); empty: nobody has counted."""
 
 
-class Phase(Protocol):
-    """A step of the pipeline."""
+@dataclass(frozen=True)
+class Carried:
+    """A phase on its way to another process."""
 
-    def run(self, task: Task, report: Report) -> Outcome:
-        """Compute one task; what goes wrong with one instrument is in the outcome's failures."""
-        ...
+    name: str
+    entry: str
+    """Where to load it from, as settings have it; empty: it is in `pickled`."""
+    pickled: bytes = b""
+
+
+BUILT_IN = (Carried("reduce", "reduce"), Carried("plot", "plot"))
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """What every phase gets: the settings and the run directory."""
+    """What every phase gets: the settings, the run directory, and what is of the whole run."""
 
     config: Config
     run_dir: Path
-    extrema: dict[str, float] = field(default_factory=dict)
-    """The common extrema, once they are known."""
+    run_wide: Mapping[str, Any] = field(default_factory=dict)
+    """Artifacts of the run, as far as they are known: "extrema" and its like."""
     marks: Marks = field(default_factory=dict)
     """The marked events."""
+    phases: tuple[Carried, ...] = BUILT_IN
+    phase: str = ""
+    """Whose workspace it is, where assets are made."""
+    items: tuple[Item, ...] = ()
+    """The items of the run, where assets are made."""
+
+    def of(self, phase: str, items: tuple[Item, ...] = ()) -> Workspace:
+        """The same for one phase."""
+        return replace(self, phase=phase, items=items)
+
+    @property
+    def assets(self) -> Path:
+        """The folder of the phase's assets."""
+        return self.run_dir / ASSETS / self.phase
+
+    def save(self, name: str, values: NDArray[Any]) -> None:
+        """Keep an array for every process to map into memory (`Context.asset`)."""
+        from spectro_mpi.phases.assets import save_array
+
+        save_array(self.assets / f"{name}.npy", values)
 
 
-def make_phase(name: str, workspace: Workspace) -> Phase:
-    """The phase called `name`; imports what it needs, and only that."""
-    if name == "reduce":
-        from spectro_mpi.phases.reduce import ReducePhase
+class Phase:
+    """A step of the pipeline. Derive from it, name it, and say what it needs and gives."""
 
-        return ReducePhase(workspace)
-    if name == "assets":
-        from spectro_mpi.phases.assets import AssetsPhase
+    name: str = ""
+    """Letters, digits, "_" and "-"; as errors and progress have it."""
+    needs: Sequence[Artifact] = ()
+    """What earlier phases must give."""
+    gives: Sequence[Artifact] = ()
+    """What comes of it."""
+    config: Config = Config()
+    """The settings of the run; set before anything is asked of the phase."""
 
-        return AssetsPhase(workspace)
-    if name == "plot":
-        from spectro_mpi.phases.plot import PlotPhase
+    def create_assets(self, workspace: Workspace) -> None:
+        """Make, once and before any item, what every process needs (`workspace.save`)."""
 
-        return PlotPhase(workspace)
-    raise ValueError(f"no phase is called {name}")
+    def begin(self, workspace: Workspace) -> None:
+        """Get ready, once in each compute process: slow imports, tables to load."""
+
+    def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
+        """Compute one item.
+
+        What it raises is recorded as the item's failure; `context.boundary` makes it that of one
+        instrument only.
+        """
+        raise NotImplementedError
+
+    def depends_on(self, run_wide: Mapping[str, Any]) -> Any:
+        """Of the run's artifacts what its outputs depend on, as JSON has it.
+
+        When that changes its items are done again. Not said otherwise: all that it needs.
+        """
+        return {one.name: run_wide.get(one.name) for one in self.needs if one.name in run_wide}
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Its own table of the settings, `[phase.NAME]`."""
+        return self.config.phase.get(self.name, {})
+
+    @property
+    def in_store(self) -> bool:
+        """Whether it gives datasets."""
+        return any(one.dataset for one in self.gives)
+
+
+class MergingPhase(Phase, Generic[T]):
+    """A phase that also gives one artifact of the whole run, made of what items contribute."""
+
+    @property
+    def run_wide(self) -> Artifact:
+        """That artifact."""
+        return next(one for one in self.gives if one.of == "run")
+
+    def restore(self, item: Item, inputs: Inputs, context: Context) -> T:
+        """What an item contributes that is finished: by what the phase gave of it (`inputs`)."""
+        raise NotImplementedError
+
+    def empty(self) -> T:
+        """What no item contributes."""
+        raise NotImplementedError
+
+    def merge(self, into: T, other: T) -> T:
+        """Both together, which may be `into` itself; the order must make no difference."""
+        raise NotImplementedError
+
+    def conclude(self, whole: T) -> dict[str, Any]:
+        """The artifact, as JSON has it."""
+        raise NotImplementedError
+
+    def basis(self) -> Any:
+        """What of the settings `conclude` depends on, as JSON has it."""
+        return dict(self.settings)
+
+
+class PreparingPhase(Phase):
+    """A phase that can make ahead of a run what many items share (`spectro-mpi assets`)."""
+
+    def alike(self, task: Task, marks: Marks) -> Hashable:
+        """Items of which this is equal share all that `prepare` makes; None: nothing to make."""
+        raise NotImplementedError
+
+    def prepare(self, item: Item, inputs: Inputs, context: Context) -> None:
+        """Make what the item shares with others, and give nothing."""
+        raise NotImplementedError
 
 
 def is_of_store(failure: Failure) -> bool:
-    """Whether a figure failed because the store does not give back its item."""
+    """Whether a phase failed because the store does not give back its item."""
     return failure.instrument == "store" and failure.reason in ("generic", "plotting")
-
-
-@contextmanager
-def boundary(failures: list[Failure], phase: str, instrument: str) -> Iterator[None]:
-    """The boundary round one instrument of one item: its exceptions become failures.
-
-    But for a `RunError`, which is nothing of the item's: the output cannot be written.
-    """
-    try:
-        yield
-    except RunError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, the run goes on
-        message = str(error) or type(error).__name__
-        failures.append(Failure(instrument, phase, reason_of(error, phase), message))

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import product
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from spectro_mpi.activity import doing
-from spectro_mpi.atomic import commit, make_below, part_path
+from spectro_mpi.artifacts import Artifact
 from spectro_mpi.config import Plot, ScalePair
-from spectro_mpi.draw.assets import FrameFiles
-from spectro_mpi.draw.figure import Event, Figure, FigureContent, Painter, Panel, Style
-from spectro_mpi.errors import Failure, writing
-from spectro_mpi.events import place
+from spectro_mpi.draw.content import Event, FigureContent, Panel, Style
+from spectro_mpi.errors import writing
+from spectro_mpi.events import Marks, place
 from spectro_mpi.extrema import WHOLE, Limits, empty_limits, given_limits, raw_limits
-from spectro_mpi.figures import figure_name, figure_names, kinds_of, plots_dir
-from spectro_mpi.phases import Outcome, Report, Task, Workspace, boundary
+from spectro_mpi.figures import figure_name, figure_names, kinds_of
+from spectro_mpi.files import item_folder
+from spectro_mpi.inventory import Item
+from spectro_mpi.phases import Outputs, PreparingPhase, Task, Workspace
+from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.report.places import ITEMS, SHEET, month_of
-from spectro_mpi.report.preview import Preview, write_preview
 from spectro_mpi.spectrogram import Spectrogram
-from spectro_mpi.store import DATA, read_item
+
+if TYPE_CHECKING:
+    from spectro_mpi.draw.figure import Figure, Painter
+    from spectro_mpi.report.preview import Preview
 
 FRAMES = "assets/frames"
 
@@ -27,84 +31,115 @@ Spectrograms = Mapping[str, Spectrogram]
 """Instrument → its spectrogram of the item at hand."""
 
 
-class PlotPhase:
+class PlotPhase(PreparingPhase):
     """Draws what the settings ask for: kinds × scale pairs × limits."""
 
-    def __init__(self, workspace: Workspace, keep_frames: bool = False) -> None:
-        self._config = workspace.config
-        self._run_dir = workspace.run_dir
-        self._extrema = workspace.extrema
-        self._painter = Painter(FrameFiles(workspace.run_dir / FRAMES), keep_frames)
-        self._marks = workspace.marks
+    name = "plot"
+    needs = (
+        Artifact("spectrograms", dims=("category", "record", "channel")),
+        Artifact("extrema", of="run"),
+    )
+    gives = (Artifact("figures", extension=".png"),)
 
-    def run(self, task: Task, report: Report) -> Outcome:
-        """Draw all figures of the item; when this returns they are on disk under their names."""
-        outcome = Outcome()
-        folder = plots_dir(self._run_dir, task.item)
-        with writing(folder):
-            make_below(self._run_dir, folder)
-        written: list[Path] = []
+    def begin(self, workspace: Workspace) -> None:
+        """Import what draws: a rank that draws nothing loads no matplotlib."""
+        self._workspace = workspace
+        self._painter = self._make_painter(keep_frames=False)
+        self._preparer: Painter | None = None
+
+    def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
+        """Draw all figures of the item, and keep what the report shows of them."""
+        from spectro_mpi.report.preview import Preview
+
         preview = Preview()
 
-        def write(name: str, figure: Figure) -> None:
-            path = folder / name
-            with writing(path), doing("write"):
-                part_path(path).write_bytes(figure.png)
-            written.append(path)
+        def take(name: str, figure: Figure) -> None:
+            context.write(name, figure.png)
             preview.add(name, figure.description, figure.thumbnail)
 
-        with boundary(outcome.failures, "plot", "store"):
-            shown = self.draw_all(task, self._config.plot.limits, report, outcome.failures, write)
-            with writing(folder), doing("write"):
-                commit(*written)
-            report("preview")
-            with writing(self._run_dir / ITEMS):
-                self._write_preview(task.item.id, folder, preview, shown)
-        return outcome
+        limits = self.config.plot.limits
+        shown = self._draw_all(item, inputs, context, self._painter, limits, take)
+        context.status("preview")
+        with context.boundary("preview"), writing(context.run_dir / ITEMS):
+            self._write_preview(item, preview, shown)
+        return Outputs()
 
-    def _write_preview(
-        self, item_id: str, folder: Path, preview: Preview, shown: Spectrograms
-    ) -> None:
-        wanted = self._config.report
-        marked = item_id in self._marks
+    def _write_preview(self, item: Item, preview: Preview, shown: Spectrograms) -> None:
+        from spectro_mpi.report.preview import write_preview
+
+        wanted, run_dir = self.config.report, self._workspace.run_dir
+        marked = item.id in self._workspace.marks
         files: dict[str, bytes] = {}
         with doing("encode"):
             if wanted.thumbnails:
-                names = figure_names(self._config, item_id, shown, marked)
+                names = figure_names(self.config, item.id, shown, marked)
                 files[SHEET] = preview.sheet(names)
             if wanted.thumbnails or wanted.values:
                 files |= preview.scripts(shown.values() if wanted.values else ())
         with doing("write"):
-            write_preview(self._run_dir, month_of(folder), item_id, files)
+            write_preview(run_dir, month_of(item_folder(run_dir, self.name, item)), item.id, files)
 
-    def draw_all(
+    def depends_on(self, run_wide: Mapping[str, Any]) -> Any:
+        """The common limits, if any figure has them."""
+        given = "given_extrema" in self.config.plot.limits
+        return run_wide.get("extrema") if given else None
+
+    def alike(self, task: Task, marks: Marks) -> Hashable:
+        """What a figure's frame depends on.
+
+        On the limits, which are common, and on what stands where: which instruments there are,
+        which failed, and how many events are marked.
+        """
+        if "given_extrema" not in self.config.plot.limits:
+            return None
+        files = frozenset(file.instrument for file in task.item.files)
+        failed = frozenset((one.instrument, one.reason) for one in task.failures)
+        return files, failed, len(marks.get(task.item.id, ()))
+
+    def prepare(self, item: Item, inputs: Inputs, context: Context) -> None:
+        """Draw the item's figures with common limits; their frames stay, the figures do not."""
+        if self._preparer is None:
+            self._preparer = self._make_painter(keep_frames=True)
+        limits = ("given_extrema",)
+        self._draw_all(item, inputs, context, self._preparer, limits, lambda *_: None)
+
+    def _make_painter(self, keep_frames: bool) -> Painter:
+        from spectro_mpi.draw.assets import FrameFiles
+        from spectro_mpi.draw.figure import Painter
+
+        return Painter(FrameFiles(self._workspace.run_dir / FRAMES), keep_frames)
+
+    def _draw_all(
         self,
-        task: Task,
+        item: Item,
+        inputs: Inputs,
+        context: Context,
+        painter: Painter,
         limits: Sequence[str],
-        report: Report,
-        failures: list[Failure],
         take: Callable[[str, Figure], None],
     ) -> Spectrograms:
         """Draw the item's figures and hand each, by name, to `take`; returns what they show."""
-        report("store")
-        with doing("read"):
-            stored = read_item(self._run_dir / DATA / task.shard, task.item.id)
-            found = {one.instrument: one for one in stored}
-        order = [*self._config.select.instruments, *found]
+        context.status("store")
+        found: Spectrograms = inputs["spectrograms"]
+        order = [*self.config.select.instruments, *found]
         spectrograms = {name: found[name] for name in order if name in found}
-        for kind, instrument in kinds_of(self._config.plot, spectrograms):
-            report(instrument or kind)
-            for scales, one in product(self._config.plot.scales, limits):
-                with boundary(failures, "plot", instrument or kind):
+        for kind, instrument in kinds_of(self.config.plot, spectrograms):
+            context.status(instrument or kind)
+            for scales, one in product(self.config.plot.scales, limits):
+                with context.boundary(instrument or kind):
                     with doing("draw"):
-                        content = self._content(task, spectrograms, instrument, scales, one)
-                        figure = self._painter.figure(content, self._style(scales))
+                        content = self._content(
+                            item, inputs, context, spectrograms, instrument, scales, one
+                        )
+                        figure = painter.figure(content, self._style(scales))
                     take(self._name(content, instrument, scales), figure)
         return spectrograms
 
     def _content(
         self,
-        task: Task,
+        item: Item,
+        inputs: Inputs,
+        context: Context,
         spectrograms: Spectrograms,
         instrument: str,
         scales: ScalePair,
@@ -115,7 +150,7 @@ class PlotPhase:
             kind = "pitch-angle"
             shown = [spectrograms[instrument]]
             angles = self._angles([instrument], ": pitch angles")
-            title = f"{shown[0].legend.title}, {self._item_name(task)}{angles}"
+            title = f"{shown[0].legend.title}, {self._item_name(item)}{angles}"
             rows = [
                 (self._category_label(category, shown[0]), shown[0], row)
                 for row, category in enumerate(shown[0].category)
@@ -125,25 +160,25 @@ class PlotPhase:
             shown = list(spectrograms.values())
             missions = " and ".join(dict.fromkeys(one.legend.mission for one in shown))
             angles = self._angles(spectrograms, f", {WHOLE} pitch angles")
-            title = f"{missions}, {self._item_name(task)}: instruments{angles}"
+            title = f"{missions}, {self._item_name(item)}: instruments{angles}"
             rows = [(self._instrument_label(one), one, one.category.index(WHOLE)) for one in shown]
-        events = place(self._marks.get(task.item.id, ()), spectrograms, prefer=instrument)
+        events = place(context.marks, spectrograms, prefer=instrument)
         return FigureContent(
-            item=task.item.id,
+            item=item.id,
             kind=kind,
             title=title,
-            notes=() if instrument else self._missing(task, spectrograms),
+            notes=() if instrument else self._missing(context, spectrograms),
             panels=tuple(
                 Panel(
                     label=label,
                     spectrogram=spectrogram,
                     category=row,
-                    limits=self._limits(spectrogram, row, scales, limits),
+                    limits=self._limits(inputs, spectrogram, row, scales, limits),
                     z_label=_set_or(
-                        self._config.plot.z_label, Plot.z_label, spectrogram.legend.z_label
+                        self.config.plot.z_label, Plot.z_label, spectrogram.legend.z_label
                     ),
                     y_label=_set_or(
-                        self._config.plot.y_label, Plot.y_label, spectrogram.legend.y_label
+                        self.config.plot.y_label, Plot.y_label, spectrogram.legend.y_label
                     ),
                 )
                 for label, spectrogram, row in rows
@@ -154,55 +189,57 @@ class PlotPhase:
             events=tuple(Event(start, end, "cusp") for start, end in events),
         )
 
-    def _limits(self, spectrogram: Spectrogram, row: int, scales: ScalePair, limits: str) -> Limits:
+    def _limits(
+        self, inputs: Inputs, spectrogram: Spectrogram, row: int, scales: ScalePair, limits: str
+    ) -> Limits:
         if limits == "raw":
-            coverage = self._config.extrema.energy_coverage
+            coverage = self.config.extrema.energy_coverage
             found = raw_limits(spectrogram, row, scales, coverage)
         else:
             found = given_limits(
-                self._extrema,
-                self._config.axes,
+                inputs["extrema"],
+                self.config.axes,
                 spectrogram.instrument,
                 spectrogram.category[row],
                 scales,
-                self._config.plot.category_limits,
+                self.config.plot.category_limits,
             )
         return found or empty_limits(spectrogram, scales)
 
-    def _item_name(self, task: Task) -> str:
-        orbits = not self._config.instrument or "{orbit}" in self._config.instrument[0].file
-        return f"orbit {task.item.id}" if orbits else task.item.id
+    def _item_name(self, item: Item) -> str:
+        orbits = not self.config.instrument or "{orbit}" in self.config.instrument[0].file
+        return f"orbit {item.id}" if orbits else item.id
 
     def _angles(self, instruments: Iterable[str], words: str) -> str:
         """What the title says of pitch angles: nothing where there are none."""
-        return words if any(map(self._config.has_pitch_angles, instruments)) else ""
+        return words if any(map(self.config.has_pitch_angles, instruments)) else ""
 
     def _instrument_label(self, one: Spectrogram) -> str:
         rows = f" ({one.legend.rows})" if one.legend.rows else ""
         return f"{one.instrument}: {one.legend.name}{rows}"
 
     def _category_label(self, category: str, spectrogram: Spectrogram) -> str:
-        if not self._config.has_pitch_angles(spectrogram.instrument):
+        if not self.config.has_pitch_angles(spectrogram.instrument):
             return spectrogram.legend.rows or spectrogram.legend.name
-        intervals = self._config.pitch_angles.get(category, ())
+        intervals = self.config.pitch_angles.get(category, ())
         return f"{category} ({', '.join(f'{low:g}°–{high:g}°' for low, high in intervals)})"
 
-    def _missing(self, task: Task, spectrograms: Spectrograms) -> tuple[str, ...]:
+    def _missing(self, context: Context, spectrograms: Spectrograms) -> tuple[str, ...]:
         """Says which of the wanted instruments are not in the picture, and why."""
-        reasons = {one.instrument: one.reason for one in task.failures}
+        reasons = {one.instrument: one.reason for one in context.earlier_failures}
         missing = [
             f"{instrument} ({reasons.get(instrument, 'no file')})"
-            for instrument in self._config.select.instruments
+            for instrument in self.config.select.instruments
             if instrument not in spectrograms
         ]
         return (f"No data: {', '.join(missing)}",) if missing else ()
 
     def _name(self, content: FigureContent, instrument: str, scales: ScalePair) -> str:
-        marked = content.item in self._marks
-        return figure_name(self._config, content.item, instrument, scales, content.limits, marked)
+        marked = content.item in self._workspace.marks
+        return figure_name(self.config, content.item, instrument, scales, content.limits, marked)
 
     def _style(self, scales: ScalePair) -> Style:
-        plot = self._config.plot
+        plot = self.config.plot
         return Style(
             dpi=plot.dpi,
             panel_size=plot.panel_size,

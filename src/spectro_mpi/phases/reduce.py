@@ -8,61 +8,100 @@ from pathlib import Path
 import numpy as np
 
 from spectro_mpi.activity import doing
+from spectro_mpi.artifacts import Artifact
 from spectro_mpi.config import Config
 from spectro_mpi.errors import InvalidCdfError
-from spectro_mpi.extrema import WHOLE, tally
+from spectro_mpi.extrema import WHOLE, Tallies, flat_extrema, merge_tallies, tally
 from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader, has_fast_reader
 from spectro_mpi.instruments.energy_tables import narrowest
+from spectro_mpi.instruments.fast_esa import QUANTITIES
 from spectro_mpi.instruments.presets import open_input
-from spectro_mpi.inventory import InputPath
-from spectro_mpi.phases import Outcome, Report, Task, Workspace, boundary
+from spectro_mpi.inventory import InputPath, Item
+from spectro_mpi.phases import MergingPhase, Outputs
+from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.reduce import reduce_distribution
 from spectro_mpi.spectrogram import Spectrogram
-from spectro_mpi.store import DATA, read_item
+
+EXTREMA = Artifact("extrema", extension=".json", of="run", long_name="Common axis limits")
 
 
-class ReducePhase:
-    """Reads CDF files; for items that are in the store already, the store."""
+class ReducePhase(MergingPhase[Tallies]):
+    """Reads CDF files; of items that are finished, what it gave."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._config = workspace.config
-        self._data = workspace.run_dir / DATA
+    name = "reduce"
+
+    @property
+    def gives(self) -> tuple[Artifact, ...]:  # type: ignore[override]
+        """Spectrograms of the quantity the settings name, and the extrema of them all."""
+        dims = ("category", "record", "channel")
+        if self.config.instrument:
+            names = {one.dataset for one in self.config.instrument}
+            name = names.pop() if len(names) == 1 else ""
+            return Artifact("spectrograms", dataset=name, dims=dims), EXTREMA
+        quantity = self.config.data.quantity
+        long_name, units, _ = QUANTITIES[quantity]
+        return Artifact("spectrograms", "", quantity, dims, units, long_name), EXTREMA
+
+    def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
+        """Spectrograms and tallies of the item."""
+        tallies: Tallies = {}
+        outputs = Outputs(partial=tallies)
         # pycdfpp may take the process with it, so it is for a process that may go.
-        self._fast = workspace.config.run.isolation == "process" and has_fast_reader()
-
-    def run(self, task: Task, report: Report) -> Outcome:
-        """Spectrograms and tallies of the item; of a stored item only its tallies."""
-        outcome = Outcome()
-        if task.is_restore:
-            report("store")
-            with boundary(outcome.failures, "reduce", "store"), doing("read"):
-                for spectrogram in read_item(self._data / task.shard, task.item.id):
-                    with doing("reduce"):
-                        outcome.tallies |= tally(spectrogram)
-            return outcome
-        for file in task.item.files:
-            report(file.instrument)
-            with boundary(outcome.failures, "reduce", file.instrument):
-                spectrogram = self._reduce(file, task.careful)
+        isolated = self.config.run.isolation == "process"
+        fast = isolated and has_fast_reader() and not context.careful
+        for file in item.files:
+            context.status(file.instrument)
+            with context.boundary(file.instrument):
+                spectrogram = self._reduce(file, fast)
                 with doing("reduce"):
-                    outcome.tallies |= tally(spectrogram)
-                outcome.spectrograms.append(spectrogram)
-        return outcome
+                    tallies |= tally(spectrogram)
+                outputs.groups.append(spectrogram)
+        return outputs
 
-    def _reduce(self, file: InputPath, careful: bool) -> Spectrogram:
+    def restore(self, item: Item, inputs: Inputs, context: Context) -> Tallies:
+        """The tallies of its spectrograms in the store."""
+        context.status("store")
+        tallies: Tallies = {}
+        for spectrogram in inputs["spectrograms"].values():
+            with doing("reduce"):
+                tallies |= tally(spectrogram)
+        return tallies
+
+    def empty(self) -> Tallies:
+        """No tallies."""
+        return {}
+
+    def merge(self, into: Tallies, other: Tallies) -> Tallies:
+        """Tallies are whole numbers: the order makes no difference."""
+        merge_tallies(into, other)
+        return into
+
+    def conclude(self, whole: Tallies) -> dict[str, float]:
+        """The content of extrema.json."""
+        settings = self.config.extrema
+        return flat_extrema(
+            whole, self.config.plot.scales, settings.max_percentile, settings.energy_coverage
+        )
+
+    def basis(self) -> list[object]:
+        """What the extrema are made by."""
+        settings = self.config.extrema
+        return [settings.max_percentile, settings.energy_coverage, self.config.plot.scales]
+
+    def _reduce(self, file: InputPath, fast: bool) -> Spectrogram:
         """By the fast reader where it may be used; what it cannot read, by cdflib."""
-        if self._fast and not careful:
+        if fast:
             with contextlib.suppress(InvalidCdfError):
                 with doing("read"):
                     reader = PycdfppReader(Path(file.path))
-                    source = open_input(file.instrument, reader, self._config)
+                    source = open_input(file.instrument, reader, self.config)
                 # It reads whole variables: long files go to cdflib, which reads chunks.
-                if source.records <= _chunk_records(source, self._config):
-                    return _reduce_source(file, source, self._config)
+                if source.records <= _chunk_records(source, self.config):
+                    return _reduce_source(file, source, self.config)
         with doing("read"):
             careful_reader = CdflibReader(Path(file.path))
-        return reduce_file(file, careful_reader, self._config)
+        return reduce_file(file, careful_reader, self.config)
 
 
 def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogram:

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from spectro_mpi.config import Config
-from spectro_mpi.figures import PLOTS, figure_name, kinds_of
+from spectro_mpi.figures import figure_name, kinds_of
+from spectro_mpi.files import PLOTS
 from spectro_mpi.instruments.presets import NameReader, name_reader
 from spectro_mpi.inventory import item_order
 from spectro_mpi.report.places import ITEMS, SCRIPT, SHEET

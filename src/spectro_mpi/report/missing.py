@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spectro_mpi.figures import PLOTS
+from spectro_mpi.files import PLOTS
 from spectro_mpi.report.contents import ItemEntry
 from spectro_mpi.report.places import SHEET
 from spectro_mpi.run import Run
@@ -65,7 +65,7 @@ def make_previews(wanted: Sequence[Wanted]) -> Iterator[str]:
 def _make(wanted: Wanted) -> str:
     """Make one preview; returns its item, or nothing if its figures or data do not read."""
     from spectro_mpi.report.preview import Preview, write_preview
-    from spectro_mpi.store import read_item
+    from spectro_mpi.store import read_spectrograms
 
     entry = wanted.entry
     preview = Preview()
@@ -75,7 +75,7 @@ def _make(wanted: Wanted) -> str:
             name = entry.id + figure.tail
             preview.add(name, *_figure(wanted.run_dir / PLOTS / entry.month / entry.id / name))
         values = wanted.values
-        stored = read_item(wanted.run_dir / DATA / wanted.shard, entry.id) if values else ()
+        stored = read_spectrograms(wanted.run_dir / DATA / wanted.shard, entry.id) if values else ()
         files = preview.scripts(sorted(stored, key=lambda one: order.index(one.instrument)))
     except (OSError, ValueError, KeyError, TypeError, SyntaxError):
         return ""  # `verify` tells of it

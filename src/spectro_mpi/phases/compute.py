@@ -1,0 +1,75 @@
+"""One task computed: inputs found, the phase called, its files given their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spectro_mpi import activity
+from spectro_mpi.artifacts import Artifact
+from spectro_mpi.phases import (
+    MergingPhase,
+    Outcome,
+    Outputs,
+    Phase,
+    PreparingPhase,
+    Task,
+    Workspace,
+)
+from spectro_mpi.phases.context import Context, Inputs, Report
+from spectro_mpi.phases.registry import make_phase
+
+
+@dataclass(frozen=True)
+class ReadyPhase:
+    """A phase ready to compute, with what it may be asked to read."""
+
+    phase: Phase
+    workspace: Workspace
+    kinds: dict[str, tuple[str, Artifact]]
+    """What it needs and what it gives: kind → (phase that gives it, what it is)."""
+
+    def compute(self, task: Task, report: Report) -> Outcome:
+        """Run a task; what it raises beside what it foresees is a failure of the whole item.
+
+        Raises `RunError` where the output cannot be written.
+        """
+        activity.start_counting()
+        context = Context(self.phase, task, self.workspace, report)
+        inputs = Inputs(self.kinds, task, self.workspace)
+        outputs: Outputs | None = None
+        with context.boundary():
+            outputs = _call(self.phase, task, inputs, context)
+            context.commit()
+        if outputs is None:
+            context.discard()
+            outputs = Outputs()
+        return Outcome(context.failures, outputs.groups, outputs.partial, activity.spent())
+
+
+def make_ready(name: str, workspace: Workspace) -> ReadyPhase:
+    """The phase called `name`, got ready."""
+    phase = make_phase(name, workspace)
+    kinds: dict[str, tuple[str, Artifact]] = {}
+    for carried in workspace.phases:
+        if carried.name == name:
+            kinds |= {one.name: (name, one) for one in phase.gives}
+            break
+        wanted = {one.name for one in phase.needs} - kinds.keys()
+        if wanted:
+            given = make_phase(carried.name, workspace).gives
+            kinds |= {one.name: (carried.name, one) for one in given if one.name in wanted}
+    phase.begin(workspace)
+    return ReadyPhase(phase, workspace, kinds)
+
+
+def _call(phase: Phase, task: Task, inputs: Inputs, context: Context) -> Outputs | None:
+    match task.mode:
+        case "run":
+            return phase.run(task.item, inputs, context)
+        case "restore":
+            assert isinstance(phase, MergingPhase)
+            return Outputs(partial=phase.restore(task.item, inputs, context))
+        case "prepare":
+            assert isinstance(phase, PreparingPhase)
+            phase.prepare(task.item, inputs, context)
+    return Outputs()

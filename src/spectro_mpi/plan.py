@@ -1,0 +1,228 @@
+"""What one execution has to do: which items, in which phases, by what is on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from spectro_mpi.errors import UserError
+from spectro_mpi.events import Marks
+from spectro_mpi.files import item_folder
+from spectro_mpi.inventory import Inventory, Item
+from spectro_mpi.line import Line
+from spectro_mpi.phases import MergingPhase, Phase, PreparingPhase, Task
+from spectro_mpi.progress import Progress, load_progress
+from spectro_mpi.run import marks_of, read_run_wide
+
+_UNKNOWN = datetime.min.replace(tzinfo=timezone.utc)
+"""Start of an item whose input is not there any more; what is in the store still counts."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """Items that are done again in some phases."""
+
+    items: tuple[str, ...]
+    phases: tuple[str, ...]
+
+
+@dataclass
+class RunPlan:
+    """What one execution has to do, by the state as it is when it is asked."""
+
+    line: Line
+    progress: Progress
+    """The state; the coordinator keeps it up to date."""
+    items: dict[str, Item]
+    marks: Marks = field(default_factory=dict)
+    again: list[Again] = field(default_factory=list)
+    """Items that are done again although they are settled."""
+    preparing: bool = False
+    """Whether phases that can make ahead what items share do that, and nothing else."""
+
+    def tasks(self, phase: Phase, also: Collection[str] = ()) -> list[Task]:
+        """What there is to do in a phase; of one that is not active, items in `also` only."""
+        if self.preparing and isinstance(phase, PreparingPhase):
+            return self._preparing_tasks(phase)
+        settled = self.progress.settled[phase.name]
+        wanted = None if self.line.is_active(phase) else set(also)
+        found = [
+            task
+            for task in self._possible(phase)
+            if task.item.id not in settled and (wanted is None or task.item.id in wanted)
+        ]
+        # What was made anew because the store did not give it back is not made anew once more.
+        tasks = [replace(one, again=bool(one.shards) and one.item.id in also) for one in found]
+        if isinstance(phase, MergingPhase) and (tasks or self._is_stale(phase)):
+            tasks += self._restoring(phase, {task.item.id for task in tasks})
+        return tasks
+
+    def count(self, phase: Phase) -> int:
+        """Items that can go through a phase, or have."""
+        possible = {task.item.id for task in self._possible(phase)}
+        return len(possible | self.progress.settled[phase.name])
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether all wanted output is on disk."""
+        return not self.again and not any(self.tasks(phase) for phase in self.line.phases)
+
+    def basis(self, phase: MergingPhase[Any], content: Mapping[str, Any]) -> str:
+        """Digest of what an artifact of the run is made from, settings and items; and of it."""
+        items = sorted(self.progress.stores[phase.name].items())
+        if not phase.in_store:
+            items = [(item, "") for item in sorted(self.progress.settled[phase.name])]
+        return digest([sorted(content.items()), phase.basis(), items])
+
+    def _is_stale(self, phase: MergingPhase[Any]) -> bool:
+        """Whether the artifact of the run is not there, or made from something else."""
+        path = run_wide_path(self.line.config.run_dir, phase)
+        basis = self.basis(phase, read_run_wide(path))
+        return not path.exists() or self.progress.made_from.get(phase.run_wide.name) != basis
+
+    def _possible(self, phase: Phase) -> Iterable[Task]:
+        """A task for every item that has what the phase needs."""
+        givers = self.line.givers(phase)
+        stores = {one.name: self.progress.stores[one.name] for one in givers if one.in_store}
+        whole = [one for one in givers if not one.in_store]
+        ids: Iterable[str] = next(iter(stores.values())) if stores else self.items
+        names = {one.name for one in givers}
+        for item in ids:
+            if item not in self.items or not all(item in held for held in stores.values()):
+                continue
+            if not all(self._has_files(one, self.items[item]) for one in whole):
+                continue
+            failures = self.progress.failures.get(item, ())
+            yield Task(
+                phase.name,
+                self.items[item],
+                {name: held[item] for name, held in stores.items()},
+                tuple(one for one in failures if one.phase in names),
+            )
+
+    def _has_files(self, giver: Phase, item: Item) -> bool:
+        failures = self.progress.failures.get(item.id, ())
+        if item.id in self.progress.settled[giver.name]:
+            return not any(one.phase == giver.name for one in failures)
+        # Of a phase that is not active they may have been made elsewhere.
+        if self.line.is_active(giver):
+            return False
+        folder = item_folder(self.line.config.run_dir, giver.name, item)
+        return all(
+            any(folder.glob(f"*{one.extension}"))
+            for one in giver.gives
+            if one.extension and one.of == "item"
+        )
+
+    def _restoring(self, phase: MergingPhase[Any], redone: Collection[str]) -> list[Task]:
+        """For the contributions of what is finished; of some of it the input may be gone."""
+        if not phase.in_store:
+            settled = self.progress.settled[phase.name]
+            return [
+                replace(task, mode="restore")
+                for task in self._possible(phase)
+                if task.item.id in settled and task.item.id not in redone
+            ]
+        givers = [one.name for one in (*self.line.givers(phase), phase) if one.in_store]
+        return [
+            Task(
+                phase.name,
+                self.items.get(item, Item(item, _UNKNOWN, ())),
+                {
+                    name: self.progress.stores[name][item]
+                    for name in givers
+                    if item in self.progress.stores[name]
+                },
+                mode="restore",
+            )
+            for item in self.progress.stores[phase.name]
+            if item not in redone
+        ]
+
+    def _preparing_tasks(self, phase: PreparingPhase) -> list[Task]:
+        """Of the items that share all that is made, one each."""
+        first: dict[object, Task] = {}
+        for task in self._possible(phase):
+            key = phase.alike(task, self.marks)
+            if key is not None:
+                first.setdefault(key, replace(task, mode="prepare"))
+        return list(first.values())
+
+
+def plan_run(
+    line: Line,
+    inventory: Inventory,
+    *,
+    retry: bool = False,
+    redo: str = "",
+    preparing: bool = False,
+) -> RunPlan:
+    """Compare the inventory with what is on disk.
+
+    `retry`: failed items are done again, from the phase on in which they failed; `redo`: all items
+    are, in that phase and those that build on it.
+
+    Raises `UserError` where a phase that is not active has not given what others need of it.
+    """
+    config = line.config
+    progress = load_progress(config.run_dir, config.run_id)
+    names = tuple(phase.name for phase in line.phases)
+    others = tuple(one for one in progress.phases if one not in names and progress.settled[one])
+    progress.phases = names + others
+    again: list[Again] = []
+    if retry:
+        for first, failed in _failed_by_phase(progress, names).items():
+            again.append(Again(failed, progress.onward(first)))
+    if redo and progress.settled[redo]:
+        again.append(Again(tuple(progress.settled[redo]), tuple(line.dependents(redo))))
+    for one in again:
+        progress.forget(one.items, one.phases)
+    items = {item.id: item for item in inventory.items}
+    plan = RunPlan(line, progress, items, marks_of(config), again, preparing)
+    _check_inactive(plan)
+    return plan
+
+
+def _check_inactive(plan: RunPlan) -> None:
+    """Raise `UserError` naming what phases that are not active should have given."""
+    run_dir = plan.line.config.run_dir
+    for phase in plan.line.phases:
+        if not plan.line.is_active(phase) or any(plan._possible(phase)):
+            continue
+        missing = [
+            f"{kind} of phase {giver.name}"
+            for giver, kind in plan.line.sources(phase)
+            if kind.of == "item" and not plan.line.is_active(giver)
+        ]
+        if missing:
+            raise UserError(
+                f"{run_dir}: phase {phase.name} needs {' and '.join(missing)}, which is not active "
+                "and has given nothing yet; run without --only first"
+            )
+
+
+def run_wide_path(run_dir: Path, phase: MergingPhase[Any]) -> Path:
+    """The file of a phase's artifact of the run."""
+    return run_dir / f"{phase.run_wide.name}.json"
+
+
+def digest(content: Any) -> str:
+    """A short digest of what JSON can say."""
+    words = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(words.encode()).hexdigest()[:16]
+
+
+def _failed_by_phase(progress: Progress, names: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The first phase an item failed in → items."""
+    failed: dict[str, list[str]] = {}
+    for item, failures in progress.failures.items():
+        phases = {one.phase for one in failures}
+        first = next((name for name in names if name in phases), None)
+        if first is not None:
+            failed.setdefault(first, []).append(item)
+    return {phase: tuple(items) for phase, items in failed.items()}
