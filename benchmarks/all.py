@@ -20,7 +20,7 @@ from typing import Any
 from common import machine, number, sample_data
 from whole import HERE
 
-NAMES = ("figures", "reading", "reduce", "run", "coordinator", "memory")
+NAMES = ("figures", "reading", "reduce", "run", "coordinator", "memory", "sampling")
 PAGE = HERE.parent / "docs" / "performance.md"
 
 

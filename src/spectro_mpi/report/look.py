@@ -26,14 +26,14 @@ ALARM = "#d1495b"
 COLORS: Mapping[str, str] = dict(
     zip(
         DONE_WITH,
-        # P. Tol's bright scheme: told apart by people who see colours differently.
-        ("#a9b4bf", "#737f8b", "#4477aa", "#228833", "#ccbb44", "#ee6677", "#aa3377"),
+        # About P. Tol's bright scheme: told apart by people who see colours differently.
+        ("#a9b4bf", "#737f8b", "#4477aa", "#228833", "#ccbb44", "#ee6677", "#bb4c93"),
         strict=True,
     )
 )
 """What a rank is at → colour."""
 
-SERIES = ("#4477aa", "#ee6677", "#228833", "#b8a12e", "#3f9fc6", "#aa3377", "#737f8b", "#c4622d")
+SERIES = ("#4477aa", "#ee6677", "#228833", "#b8a12e", "#3f9fc6", "#bb4c93", "#737f8b", "#c4622d")
 
 _STEPS = (
     *(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),

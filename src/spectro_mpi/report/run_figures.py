@@ -47,6 +47,8 @@ _FEW = 8
 """So many ranks or nodes have lines of their own; more are told by their spread."""
 _LISTED = 5
 _BARS = 48
+_PHASES = 4
+"""Columns of phases, at most."""
 
 
 @dataclass(frozen=True)
@@ -365,7 +367,7 @@ def _moved(axes: Axes, time: RunTime, window: Span) -> None:
 
 def _stack_load(time: RunTime) -> RunFigure | None:
     plans, steps, workers = time.record.plans, time.record.steps, time.workers
-    phases = [one for one in ("reduce", "plot") if (plans.phase == one).any()]
+    phases = [one for one in dict.fromkeys(plans.phase.tolist()) if one != "assets"][:_PHASES]
     if not phases:
         return None
     figure, rows = new_grid(4.6, 2, len(phases))

@@ -1,0 +1,113 @@
+"""What it costs a rank to sample itself and its compute process.
+
+Usage: python benchmarks/sampling.py [--seconds 20] [--runs 3] [--json]
+
+Processor time of a process that waits, with a child that holds 200 MB, with and without sampling at
+the default interval, in turn; the rank that also tells its node's totals. A sample and what a task
+tells are timed by themselves as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+from common import Row, benchmark
+
+from spectro_mpi.activity import doing
+from spectro_mpi.config import Run
+from spectro_mpi.inventory import Item
+from spectro_mpi.phases import Outcome, Task
+from spectro_mpi.resources.sampler import Sampler, Station
+
+ALLOWED = 0.5
+"""Per cent of a core."""
+_CALLS = 2000
+_CHILD = "held = bytearray(200 << 20); print(flush=True); import sys; sys.stdin.read()"
+
+
+def measure(arguments: argparse.Namespace) -> list[Row]:
+    """Medians: per cent of a core, microseconds."""
+    with_it, without = [], []
+    with tempfile.TemporaryDirectory(prefix="spectro-mpi-sampling-") as name, _child() as pid:
+        for _ in range(arguments.runs):
+            without.append(_load(arguments.seconds))
+            sampler = _sampler(Path(name), Run().sample_interval_seconds)
+            sampler.child(pid, ctypes.c_ubyte())
+            with_it.append(_load(arguments.seconds))
+            sampler.close("done")
+        sampler = _sampler(Path(name), 1e9)
+        sampler.child(pid, ctypes.c_ubyte())
+        told = _microseconds(lambda: _tell(sampler))
+        sampler.close("done")
+    extra = statistics.median(with_it) - statistics.median(without)
+    return [
+        Row("sampling", "% core", max(extra, 1e-3), ALLOWED, "allowed", at_least=1),
+        Row(
+            "processor time of the waiting process",
+            "% core",
+            statistics.median(with_it),
+            statistics.median(without),
+            "without",
+        ),
+        Row("what a task tells", "µs", told, 1000.0, "a thousandth of a task of 1 s", at_least=1),
+        Row("`with doing(…)`", "µs", _microseconds(_do), 10.0, "of some 50 in a task", at_least=1),
+    ]
+
+
+def _load(seconds: float) -> float:
+    """Per cent of a core that this process uses while it waits."""
+    before = time.process_time()
+    time.sleep(seconds)
+    return 100 * (time.process_time() - before) / seconds
+
+
+def _tell(sampler: Sampler) -> None:
+    sampler.begins(_TASK)
+    sampler.step("ees")
+    sampler.memory(200.0)
+    sampler.done(_TASK, 1.0, Outcome(spent=(0.0, 0.2, 0.3, 0.3, 0.1, 0.1)))
+
+
+def _do() -> None:
+    with doing("read"):
+        pass
+
+
+def _microseconds(call: object) -> float:
+    assert callable(call)
+    began = time.perf_counter()
+    for _ in range(_CALLS):
+        call()
+    return 1e6 * (time.perf_counter() - began) / _CALLS
+
+
+def _sampler(run_dir: Path, interval: float) -> Sampler:
+    return Sampler(run_dir, Station(0, 512, "worker", leads_node=True), interval)
+
+
+@contextmanager
+def _child() -> Iterator[int]:
+    command = [sys.executable, "-c", _CHILD]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdout.readline()  # it holds its memory now
+        yield child.pid
+        child.stdin.close()
+
+
+_TASK = Task("plot", Item("13312", datetime(2000, 1, 1, tzinfo=timezone.utc), ()))
+
+
+if __name__ == "__main__":
+    benchmark(__doc__, measure, runs=3, seconds=20)
