@@ -183,6 +183,16 @@ def _demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _inspect(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.instruments.inspection import as_json, as_toml, inspect_file
+
+    found = inspect_file(arguments.file, arguments.variables)
+    print(as_json(found) if arguments.json else as_toml(found), end="")
+    if not found.drawable:
+        print(f"spectro-mpi: {arguments.file}: nothing in it can be drawn", file=sys.stderr)
+    return 0 if found.drawable else 1
+
+
 def _submit(arguments: argparse.Namespace) -> int:
     import shutil
 
@@ -426,6 +436,20 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
         "--repair", action="store_true", help="have what is concerned done again by the next run"
     )
     verify.set_defaults(call=_verify)
+
+    inspect = commands.add_parser(
+        "inspect",
+        help="what of a CDF file can be drawn, and the settings for it",
+        description="List the variables of a CDF file of any mission, with their axes, and print "
+        "settings that draw it: `spectro-mpi inspect FILE > spectro-mpi.toml`. What is no setting "
+        "stands in comments. Exit codes: 0; 1 nothing in it can be drawn; 2 it cannot be read.",
+    )
+    inspect.add_argument("file", type=Path, metavar="FILE")
+    inspect.add_argument(
+        "variables", nargs="*", metavar="VARIABLE", help="just these; default: all data variables"
+    )
+    inspect.add_argument("--json", action="store_true", help="as JSON")
+    inspect.set_defaults(call=_inspect)
 
     submit = commands.add_parser(
         "submit",

@@ -1,8 +1,9 @@
 """Names of input files with places in them: `psp_l2-ic_{date}_v{version}.cdf`.
 
 `{orbit}` is a number, `{date}` a date of eight digits, or fourteen with the time of day, or as its
-format says (`{date:%Y-%m-%d}`), `{version}` numbers with dots; any other `{name}` is letters,
-digits, "-", "+" and ".". `*` and `?` stand for what does not matter.
+format says (`{date:%Y-%m-%d}`), `{version}` numbers with dots (or "_", "_r"). Any other `{name}` is
+letters, digits, "-", "+" and ".", and `{item}` also "_". `*` and `?` stand for what does not
+matter.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ _DATE_PARTS = {
 _DATE_FORMATS = {8: "%Y%m%d", 14: "%Y%m%d%H%M%S", 15: "%Y%m%dT%H%M%S"}
 _REGEX = {
     "orbit": r"\d+",
-    "version": r"\d+(?:[._]\d+)*",
+    "version": r"\d+(?:[._]r?\d+)*",
     "date": r"\d{8}(?:T?\d{6})?",
+    "item": r"[A-Za-z0-9][\w.+-]*",
 }
 _ANY_NAME = r"[A-Za-z0-9][A-Za-z0-9.+-]*"
 
@@ -52,7 +54,7 @@ class FilePattern:
         for place in _PLACE.finditer(pattern):
             regex += _plain(pattern[at : place.start()]) + self._place(place[1], place[2])
             at = place.end()
-        self._regex = re.compile(regex + _plain(pattern[at:]), re.IGNORECASE)
+        self._regex = re.compile(regex + _plain(pattern[at:]), re.IGNORECASE | re.ASCII)
         if not set(self.places) - {"version"}:
             raise ValueError("names no item: put {orbit}, {date} or another {name} in it")
 

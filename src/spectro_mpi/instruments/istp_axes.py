@@ -128,13 +128,13 @@ def _energy_of(
     hinted = re.search(r"\by=(\w+)", str(reader.attributes(table.value).get("DISPLAY_TYPE", "")))
     candidates = [
         (name, axis, unit)
-        for axis, name in enumerate(depends)
+        for axis, name in enumerate(_stored(reader, depend) for depend in depends)
         if name in reader.names
         and reader.kind(name) in NUMBERS
         and table.energy_axis in (0, axis + 1)
         and ((unit := _unit_of(reader, table, name)).kind != "y" or table.energy_axis)
     ]
-    named = [one for one in candidates if hinted and one[0] == hinted[1]]
+    named = [one for one in candidates if hinted and one[0] == _stored(reader, hinted[1])]
     if len(named or candidates) == 1:
         return (named or candidates)[0]
     if candidates:
@@ -208,6 +208,14 @@ def _unit_of(reader: CdfReader, table: InstrumentTable, name: str) -> AxisUnit:
 def _depend(reader: CdfReader, name: str, axis: int) -> str:
     depend = str(reader.attributes(name).get(f"DEPEND_{axis + 1}", ""))
     return depend if depend in reader.names else ""
+
+
+def _stored(reader: CdfReader, name: str) -> str:
+    """A variable, or what it is made of where it is virtual and holds nothing itself."""
+    if name not in reader.names or reader.records(name):
+        return name
+    component = str(reader.attributes(name).get("COMPONENT_0", ""))
+    return component if _virtual(reader, name) and component in reader.names else name
 
 
 def _told(reader: CdfReader, depends: Sequence[str]) -> str:
