@@ -46,10 +46,12 @@ class Cells:
 
     edges: NDArray[np.float64]
     """(channel + 1,) eV, increasing."""
+    groups: NDArray[np.intp]
+    """(here,) the groups of columns that have records of this table, increasing."""
     sum: Floats
-    """(group, channel) sum of the finite values."""
+    """(here, channel) sum of the finite values."""
     count: Counts
-    """(group, channel) number of the finite values."""
+    """(here, channel) number of the finite values."""
 
 
 def tables_of(
@@ -89,12 +91,15 @@ def reduce_columns(
         rows = values if _is_whole(chosen, len(values)) else values[chosen]
         first = np.searchsorted(table.here, columns.first)
         stop = np.searchsorted(table.here, columns.stop)
+        # Where every record has a table of its own, each has few groups.
+        groups = np.flatnonzero(stop > first)
+        first, stop = first[groups], stop[groups]
         total, count = _group_sums(rows, table.lead, first, stop)
         for channel, members in table.repeated:
             mean = _finite_mean(rows[:, members])[:, None]
             lone = np.zeros(1, np.intp)
             total[:, [channel]], count[:, [channel]] = _group_sums(mean, lone, first, stop)
-        cells.append(Cells(table.edges, total, count))
+        cells.append(Cells(table.edges, groups, total, count))
     return tuple(cells)
 
 
@@ -121,14 +126,18 @@ def paint(
     groups = len(columns.first)
     # One column more, which stays blank: index −1 means it.
     bands = np.full((channel_of_band.shape[1], groups + 1), BLANK, np.uint8)
-    present = np.array([(one.count > 0).any(axis=1) for one in cells], bool)
-    present = present.reshape(len(cells), groups)
-    mixed = present.sum(axis=0) > 1
+    present = [(one.count > 0).any(axis=1) for one in cells]
+    tables = np.zeros(groups, np.intp)
+    for one, here in zip(cells, present, strict=True):
+        tables[one.groups[here]] += 1
+    mixed = tables > 1
     for one, channel, here in zip(cells, channel_of_band, present, strict=True):
-        pure = np.flatnonzero(here & ~mixed)
+        pure = np.flatnonzero(here & ~mixed[one.groups])
+        if not len(pure):
+            continue
         index = _indices(_means(one.sum[pure], one.count[pure]), z_scale, index_of_step)
         index = np.append(index, np.full((len(pure), 1), BLANK, np.uint8), axis=1)
-        bands[:, pure] = index[:, channel].T
+        bands[:, one.groups[pure]] = index[:, channel].T
     if mixed.any():
         means = _mixed_means(cells, channel_of_band, np.flatnonzero(mixed))
         bands[:, np.flatnonzero(mixed)] = _indices(means, z_scale, index_of_step).T
@@ -219,8 +228,9 @@ def _mixed_means(
     count = np.zeros(total.shape, np.int64)
     for one, channel in zip(cells, channel_of_band, strict=True):
         inside = channel >= 0
-        total += np.where(inside, one.sum[groups][:, channel], 0)
-        count += np.where(inside, one.count[groups][:, channel], 0)
+        _, rows, here = np.intersect1d(groups, one.groups, True, return_indices=True)
+        total[rows] += np.where(inside, one.sum[here][:, channel], 0)
+        count[rows] += np.where(inside, one.count[here][:, channel], 0)
     return _means(total, count)
 
 

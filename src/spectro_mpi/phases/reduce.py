@@ -37,7 +37,8 @@ class ReducePhase(MergingPhase[Tallies]):
         dims = ("category", "record", "channel")
         if self.config.instrument:
             names = {one.dataset for one in self.config.instrument}
-            name = names.pop() if len(names) == 1 else ""
+            # Each instrument may have a quantity of its own: they have no name in common then.
+            name = names.pop() if len(names) == 1 else "values"
             return Artifact("spectrograms", dataset=name, dims=dims), EXTREMA
         quantity = self.config.data.quantity
         long_name, units, _ = QUANTITIES[quantity]
