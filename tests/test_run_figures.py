@@ -23,10 +23,18 @@ from spectro_mpi.report.run_figures import (
     timeline,
     write_run_figures,
 )
-from spectro_mpi.report.run_time import DONE_WITH, WAITING, RunTime, clock, read_run_time
+from spectro_mpi.report.run_time import (
+    DONE_WITH,
+    WAITING,
+    RunTime,
+    clock,
+    read_run_time,
+    seconds_at,
+)
 from spectro_mpi.resources import RESOURCES, Ends, Nodes, Plans, Ranks, Record, Samples, Steps
 from spectro_mpi.resources.archive import write_archive
 from spectro_mpi.resources.tables import joined, table_of
+from tests.conftest import spectro_mpi
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -74,6 +82,20 @@ def test_a_part_of_the_run_can_be_looked_at(sampled: Path) -> None:
     assert time.window((-5, 1e9)) == (0, time.seconds)
 
 
+def test_a_part_is_drawn_by_command(sampled: Path, tmp_path: Path) -> None:
+    told = spectro_mpi("report", sampled, "--between", "0:00.2,0:00.7", "--output", tmp_path)
+    assert told.code == 0, told.err
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "timeline.svg",
+        "timeline.png",
+        "load.svg",
+        "load.png",
+    }
+    wrong = spectro_mpi("report", sampled, "--between", "5:00")
+    assert wrong.code == 2
+    assert "is not two times of the run" in wrong.err
+
+
 def test_what_was_not_sampled_has_no_figures(tmp_path: Path) -> None:
     assert run_figures(tmp_path) == []
     assert timeline(tmp_path) is load_and_memory(tmp_path) is stack_load(tmp_path) is None
@@ -113,6 +135,7 @@ def test_no_two_words_of_a_figure_overlap(ranks: int, tmp_path: Path) -> None:
 
 
 def test_times_are_told_as_clocks() -> None:
+    assert [seconds_at(one) for one in ("7.5", "1:01", "1:02:05")] == [7.5, 61, 3725]
     assert [clock(one) for one in (0, 61, 3600 + 125)] == ["0:00", "1:01", "1:02:05"]
 
 

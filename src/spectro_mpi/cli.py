@@ -137,12 +137,48 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
+    if arguments.between:
+        return _report_part(arguments)
     from spectro_mpi.report.pages import make_report
 
     tell = None if arguments.quiet else print
     page = make_report(arguments.run_dir, arguments.output, arguments.previews, tell)
     print(f"report: {page}")
     return 0
+
+
+def _report_part(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.report.run_figures import PARTS, load_and_memory, timeline, write_run_figures
+    from spectro_mpi.run import open_run
+
+    open_run(arguments.run_dir)
+    drawn = [draw(arguments.run_dir, arguments.between) for draw in (timeline, load_and_memory)]
+    figures = [one for one in drawn if one is not None]
+    if not figures:
+        raise UserError(f"{arguments.run_dir}: nothing was sampled (run.sample_interval_seconds)")
+    folder = arguments.output or arguments.run_dir / PARTS
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        written = write_run_figures(figures, folder)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    for path in written:
+        print(f"{path} and {path.with_suffix('.png').name}")
+    return 0
+
+
+def _between(word: str) -> tuple[float, float]:
+    from spectro_mpi.report.run_time import seconds_at
+
+    try:
+        first, last = map(seconds_at, word.split(","))
+    except ValueError:
+        first = last = 0.0
+    if not 0 <= first < last:
+        raise argparse.ArgumentTypeError(
+            f"{word} is not two times of the run, such as 10:00,12:30 or 1:02:00,1:04:00"
+        )
+    return first, last
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -421,6 +457,13 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
         dest="previews",
         action="store_false",
         help="do not make the thumbnails and values that are missing",
+    )
+    report.add_argument(
+        "--between",
+        type=_between,
+        metavar="T,T",
+        help="draw only the time line, load and memory between two times of the run, such as "
+        "10:00,12:30, into RUN_DIR/report/part",
     )
     report.add_argument("--quiet", action="store_true", help="tell nothing but where the page is")
     report.set_defaults(call=_report)

@@ -310,11 +310,16 @@ def _make_report(config: Config, request: Request, anything_done: bool) -> None:
 
 def _broadcast(comm: Any, value: T) -> T:
     """The coordinator's value. The others wait for it without spinning: it may take minutes."""
+    _meet(comm)
+    shared: T = comm.bcast(value, COORDINATOR)
+    return shared
+
+
+def _meet(comm: Any) -> None:
+    """Wait without spinning until all ranks are here."""
     backoff, everyone_is_here = Backoff(), comm.Ibarrier()
     while not everyone_is_here.Test():
         backoff.pause()
-    shared: T = comm.bcast(value, COORDINATOR)
-    return shared
 
 
 def _told(error: UserError) -> int:
@@ -338,14 +343,14 @@ def _ranks_on_node(comm: Any, size: int) -> tuple[int, int]:
 def _keep_resources(comm: Any, config: Config, station: Station) -> None:
     """When all ranks have written their last samples, take them into one file, under the lock."""
     if station.size > 1:
-        comm.Barrier()
+        _meet(comm)
     if station.rank == writer_of(station.size):
         try:
             fold(config.run_dir)
         except OSError as error:
             log.warning("the samples stay as they are: %s", error)
     if station.size > 1:
-        comm.Barrier()
+        _meet(comm)
 
 
 def _prepare(request: Request, line: Line) -> tuple[RunPlan, RunLock]:

@@ -41,6 +41,9 @@ from spectro_mpi.report.run_time import DONE_WITH, RunTime, Span, clock, read_ru
 from spectro_mpi.resources import Ends, Samples
 from spectro_mpi.resources.tables import Array
 
+PARTS = "report/part"
+"""Where figures of a part of a run go, in its directory."""
+
 _COLUMNS = 1500
 """Moments across a time line."""
 _FEW = 8

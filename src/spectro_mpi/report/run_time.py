@@ -132,6 +132,14 @@ def read_run_time(run_dir: Path) -> RunTime | None:
     return RunTime(record) if record is not None else None
 
 
+def seconds_at(word: str) -> float:
+    """A time of the run written as h:mm:ss, m:ss or seconds. Raises `ValueError`."""
+    seconds = 0.0
+    for part in word.split(":"):
+        seconds = 60 * seconds + float(part)
+    return seconds
+
+
 def clock(seconds: float) -> str:
     """A time of the run as h:mm:ss, or m:ss."""
     minutes, rest = divmod(round(seconds), 60)
