@@ -78,6 +78,21 @@ def sampled(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder / "runs" / "fast"
 
 
+def slow_figures_path(folder: Path, seconds: float) -> str:
+    """A `PYTHONPATH` with which every item's figures take so much longer: time to disturb a run."""
+    (folder / "sitecustomize.py").write_text(
+        "import sys, time\n"
+        "if 'multiprocessing.spawn' in str(sys.orig_argv):\n"
+        "    import spectro_mpi.phases.plot as plot\n"
+        "    run = plot.PlotPhase.run\n"
+        "    def slow(self, task, report):\n"
+        f"        time.sleep({seconds})\n"
+        "        return run(self, task, report)\n"
+        "    plot.PlotPhase.run = slow\n"
+    )
+    return os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+
+
 def real_file(name: str) -> Path:
     """A real CDF file beside the project; skips the test where it is not there."""
     path = SHARED_DATA / name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -11,6 +12,8 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel")
 NODES = ("n1", "n2")
@@ -107,8 +110,34 @@ class Cluster:
         self._spawn(node, "slurmd", "-D", "-N", node)
 
     def kill_node(self, node: str) -> None:
-        """Kill the daemon of a node, as a crash would."""
+        """Kill the daemon of a node and all it has started, as a loss of power would."""
         self._daemons.pop(node).kill()
+        for process in self.processes_on(node):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=killed")
+
+    def revive_node(self, node: str) -> None:
+        """Start the daemon of a killed node and wait until the node is idle."""
+        self.start_node(node)
+        self("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        self._await(lambda: self("sinfo", "-h", "-n", node, "-o", "%T").split() == ["idle"], node)
+
+    def processes_on(self, node: str) -> list[psutil.Process]:
+        """What jobs have running on a node, and the step daemons over it."""
+        found: dict[int, psutil.Process] = {}
+        for process in psutil.process_iter():
+            try:
+                environment = process.environ()
+                if (
+                    environment.get("SLURM_CONF") == self.environment["SLURM_CONF"]
+                    and environment.get("SLURMD_NODENAME") == node
+                ):
+                    over = (one for one in process.parents() if "slurmstepd" in one.name())
+                    found |= {one.pid: one for one in (process, *over)}
+            except psutil.Error:
+                continue
+        return list(found.values())
 
     def stop(self) -> None:
         """Cancel all jobs and end all daemons."""
@@ -143,7 +172,7 @@ class Cluster:
             command, env=self.environment, stdout=log, stderr=log, start_new_session=True
         )
 
-    def _await(self, condition: object, what: str, seconds: float = 30) -> None:
+    def _await(self, condition: object, what: str, seconds: float = 120) -> None:
         end = time.monotonic() + seconds
         while True:
             try:

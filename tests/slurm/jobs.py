@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.conftest import BIN
+from tests.conftest import BIN, slow_figures_path
 from tests.slurm.cluster import Cluster
 
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "DEADLINE", "OUT_OF_MEMORY")
@@ -55,17 +55,7 @@ def wait_until(what: Callable[[], object], seconds: float = 60) -> None:
 
 def slow_figures(folder: Path, seconds: float) -> str:
     """A setting of `submit` that makes every item's figures take so much longer."""
-    (folder / "sitecustomize.py").write_text(
-        "import sys, time\n"
-        "if 'multiprocessing.spawn' in str(sys.orig_argv):\n"
-        "    import spectro_mpi.phases.plot as plot\n"
-        "    run = plot.PlotPhase.run\n"
-        "    def slow(self, task, report):\n"
-        f"        time.sleep({seconds})\n"
-        "        return run(self, task, report)\n"
-        "    plot.PlotPhase.run = slow\n"
-    )
-    return f'slurm.setup=["export PYTHONPATH={folder}:${{PYTHONPATH:-}}"]'
+    return f'slurm.setup=["export PYTHONPATH={slow_figures_path(folder, seconds)}"]'
 
 
 def _shown(slurm: Cluster, job: str, key: str) -> str:

@@ -1,0 +1,142 @@
+"""Whatever ends a job: the next start, Slurm's own or the user's, resumes and completes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spectro_mpi.lock import read_owner
+from spectro_mpi.status import read_status
+from tests.conftest import BIN
+from tests.slurm.cluster import Cluster
+from tests.slurm.jobs import (
+    ENDED,
+    command,
+    jobs_of,
+    log_of,
+    restarts_of,
+    slow_figures,
+    state_of,
+    wait_for,
+    wait_until,
+)
+from tests.test_run import same_output
+
+
+def start(slurm: Cluster, data: Path, folder: Path, run_id: str, *more: str) -> str:
+    """Submit a run and wait until it has drawn an item; the run's job."""
+    settings = [f"run_id={run_id}", "slurm.nodes=1", "slurm.extra=[]", slow_figures(folder, 3)]
+    words = [word for setting in (*settings, *more) for word in ("-s", setting)]
+    command(slurm, "submit", data, "--ranks", "3", *words)
+    run_dir = data.parent / "runs" / run_id
+    job = jobs_of(run_dir)["run"]
+    wait_until(lambda: state_of(slurm, job) in ("RUNNING", *ENDED), seconds=120)
+    wait_until(lambda: any(run_dir.glob("plots/**/*.png")), seconds=60)
+    return job
+
+
+def assert_complete(slurm: Cluster, job: str, run_dir: Path, alone: Path) -> None:
+    assert wait_for(slurm, job, *ENDED) == "COMPLETED", log_of(run_dir)
+    same_output(alone, run_dir)
+    assert read_status(run_dir).state == "finished"
+
+
+def test_after_a_scancel_the_next_submit_resumes_and_completes(
+    slurm: Cluster, data: Path, alone: Path, tmp_path: Path
+) -> None:
+    run_dir = alone.with_name("scancel")
+    job = start(slurm, data, tmp_path, "scancel")
+    slurm("scancel", job)
+    wait_for(slurm, job, "CANCELLED")
+    # As far as the cluster's KillWait goes it finishes what it has in hand.
+    wait_until(lambda: read_status_of(slurm, run_dir).split()[1] in ("stopped", "dead"))
+    drawn = len(list(run_dir.glob("plots/**/*.png")))
+    assert 0 < drawn < len(list(alone.glob("plots/**/*.png")))
+    command(slurm, "submit", data, "--ranks", "3", "-s", "run_id=scancel")
+    assert_complete(slurm, jobs_of(run_dir)["run"], run_dir, alone)
+
+
+def test_a_preempted_run_resumes_and_completes_by_itself(
+    slurm: Cluster, data: Path, alone: Path, tmp_path: Path
+) -> None:
+    run_dir = alone.with_name("preempted")
+    job = start(slurm, data, tmp_path, "preempted")
+    slurm("scontrol", "requeue", job)
+    assert_complete(slurm, job, run_dir, alone)
+    assert restarts_of(slurm, job) == 1
+    assert "restarts so far: 1" in log_of(run_dir)
+
+
+def test_a_run_whose_node_is_lost_resumes_on_another_and_completes_by_itself(
+    slurm: Cluster, data: Path, alone: Path, tmp_path: Path
+) -> None:
+    run_dir = alone.with_name("lost-node")
+    job = start(slurm, data, tmp_path, "lost-node")
+    node = slurm("squeue", "-h", "-j", job, "-o", "%N").strip()
+    slurm.kill_node(node)
+    try:
+        wait_until(lambda: restarts_of(slurm, job) == 1)
+        assert read_owner(run_dir) is not None  # nobody has given the lock back
+        assert_complete(slurm, job, run_dir, alone)
+        assert f"JobId={job}" in slurm("scontrol", "show", "job", job)
+        assert "taken over from" in log_of(run_dir)
+    finally:
+        slurm.revive_node(node)
+
+
+def test_srun_without_a_matching_pmi_is_refused_and_nothing_is_written(
+    slurm: Cluster, data: Path
+) -> None:
+    run = [BIN / "spectro-mpi", "run", data, "-s", "run_id=no-pmi"]
+    script = f'srun --mpi=none {" ".join(map(str, run))}; echo "exit code $?"'
+    out = data.with_name("no-pmi.log")
+    slurm("sbatch", "--wait", "-n", "3", f"--output={out}", f"--wrap={script}", check=False)
+    told = out.read_text()
+    assert "exit code 2" in told
+    assert told.count("launcher and MPI library do not match") == 1
+    assert "srun --mpi=pmi2" in told
+    assert "Traceback" not in told
+    assert not (data.parent / "runs" / "no-pmi").exists()
+
+
+def test_cancel_lets_a_running_job_finish_what_it_has_and_slurm_not_requeue_it(
+    slurm: Cluster, data: Path, tmp_path: Path
+) -> None:
+    run_dir = data.parent / "runs" / "asked"
+    job = start(slurm, data, tmp_path, "asked")
+    assert read_status_of(slurm, run_dir).startswith(f"{run_dir}: running")
+    told = command(slurm, "cancel", run_dir)
+    assert f"job {job} (running) is asked to stop" in told
+    assert wait_for(slurm, job, *ENDED) == "FAILED"
+    assert "ExitCode=75:0" in slurm("scontrol", "show", "job", job)
+    assert "stopped early" in log_of(run_dir)
+    after = read_status_of(slurm, run_dir)
+    assert after.startswith(f"{run_dir}: stopped")
+    assert f"job {job} is FAILED" in after
+    assert not (run_dir / "STOP").exists()
+
+
+def test_cancel_takes_waiting_jobs_out_of_the_queue(slurm: Cluster, data: Path) -> None:
+    run_dir = data.parent / "runs" / "waiting"
+    words = ("-s", "run_id=waiting", "-s", 'slurm.extra=["--begin=now+1hour"]')
+    command(slurm, "submit", data, "--ranks", "3", *words)
+    assert read_status_of(slurm, run_dir).startswith(f"{run_dir}: queued")
+    told = command(slurm, "cancel", run_dir)
+    assert told.count("(pending) is cancelled") == 2
+    for job in (jobs_of(run_dir)["pregenerate"], jobs_of(run_dir)["run"]):
+        assert wait_for(slurm, job, *ENDED) == "CANCELLED"
+    assert read_status_of(slurm, run_dir).startswith(f"{run_dir}: stopped")
+    assert "nothing is running or waiting" in command(slurm, "cancel", run_dir)
+
+
+def test_cancel_now_ends_just_this_runs_job(slurm: Cluster, data: Path, tmp_path: Path) -> None:
+    run_dir = data.parent / "runs" / "at-once"
+    other = slurm("sbatch", "--parsable", "-n", "1", "--wrap=sleep 600").strip()
+    job = start(slurm, data, tmp_path, "at-once")
+    assert f"job {job} (running) is cancelled" in command(slurm, "cancel", run_dir, "--now")
+    assert wait_for(slurm, job, *ENDED) == "CANCELLED"
+    assert state_of(slurm, other) == "RUNNING"
+    slurm("scancel", other)
+
+
+def read_status_of(slurm: Cluster, run_dir: Path) -> str:
+    return command(slurm, "status", run_dir)
