@@ -38,7 +38,7 @@ class LineFile:
         """Raises `OSError`."""
         folder = run_dir / FOLDER
         folder.mkdir(exist_ok=True)
-        self._path = folder / f"rank-{rank:04d}.lines"
+        self.path = folder / f"rank-{rank:04d}.lines"
         self._file = self._opened("wb")
 
     def append(self, rows: Iterable[tuple[str, Sequence[Any]]]) -> None:
@@ -48,11 +48,11 @@ class LineFile:
     def replace(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
         """Put other rows in place of those of one table. Raises `OSError`."""
         mark = f'["{name}",'.encode()
-        with self._path.open("rb") as file, part_path(self._path).open("wb") as part:
+        with self.path.open("rb") as file, part_path(self.path).open("wb") as part:
             part.writelines(line for line in file if not line.startswith(mark))
             part.writelines(_line(name, row) for row in rows)
         self._file.close()
-        part_path(self._path).replace(self._path)
+        part_path(self.path).replace(self.path)
         self._file = self._opened("ab")
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class LineFile:
 
     def _opened(self, mode: str) -> BinaryIO:
         # Unbuffered: what is appended is the kernel's at once, and so survives this process.
-        file: BinaryIO = self._path.open(mode, buffering=0)  # type: ignore[assignment]
+        file: BinaryIO = self.path.open(mode, buffering=0)  # type: ignore[assignment]
         return file
 
 

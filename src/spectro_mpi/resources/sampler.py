@@ -25,7 +25,7 @@ from spectro_mpi.activity import ACTIVITIES
 from spectro_mpi.memory import cgroup_limit
 from spectro_mpi.phases import Outcome, Task
 from spectro_mpi.resources.archive import SAMPLES_KEPT
-from spectro_mpi.resources.lines import LineFile
+from spectro_mpi.resources.lines import LineFile, read_lines
 from spectro_mpi.resources.tables import Samples, rows_of, table_of, thin
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,8 @@ class Sampler(Sampling):
         self._highest = 0.0
         self._oom_kills = oom_kills()
         self._sampled = time.monotonic()
-        self._samples: list[list[Any]] = []
+        self._rows = 0
+        """Of samples in the file."""
         self._most = max(_LEAST_ROWS, SAMPLES_KEPT // station.size)
         self._width = interval
         self._waiting: list[tuple[str, Sequence[Any]]] = []
@@ -230,7 +231,7 @@ class Sampler(Sampling):
         words = [task.phase, task.item, task.step]
         at = activity.name_of(self._shown) if task.phase else ""
         row = [self._now(), *numbers, *words, at]
-        self._samples.append(row)
+        self._rows += 1
         self._waiting.append(("samples", row))
         if self._node is not None:
             self._waiting.append(("nodes", (self._now(), *self._node.totals(seconds))))
@@ -251,17 +252,18 @@ class Sampler(Sampling):
             return
         with self._output():
             self._file.append(waiting)
-            if len(self._samples) > self._most:
-                self._thin()
-                self._file.replace("samples", self._samples)
+            if self._rows > self._most:
+                self._thin(self._file)
 
-    def _thin(self) -> None:
-        whole = table_of(Samples, ((0, 0, *row) for row in self._samples))
+    def _thin(self, file: LineFile) -> None:
+        # From the file: a rank does not keep in memory what it has written.
+        whole = table_of(Samples, ((0, 0, *row) for row in read_lines(file.path)["samples"]))
         thinned = whole
         while len(thinned) > self._most // 2:
             self._width *= 2
             thinned = thin(whole, self._width, _LATEST)
-        self._samples = [row[2:] for row in rows_of(thinned)]
+        self._rows = len(thinned)
+        file.replace("samples", [row[2:] for row in rows_of(thinned)])
 
     def _now(self) -> float:
         return round(time.monotonic() + self._offset, 3)
