@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
-make_environment mpich,fast,test
+make_environment mpich,fast,test,docs
 
 ruff check .
 ruff format --check .

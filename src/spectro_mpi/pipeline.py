@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Pipeline:
     """Phases in their order, and the settings they run with.
 
+    Nothing is read or written before it is checked or started.
+
     Parameters
     ----------
     phases : sequence of Phase or str, optional
@@ -33,8 +35,6 @@ class Pipeline:
         directory, and are found there. None: all run.
     overrides : sequence of str
         As `-s` on the command line: "plot.dpi=100".
-
-    Nothing is read or written before the pipeline is checked or started.
     """
 
     def __init__(

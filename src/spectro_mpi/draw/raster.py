@@ -68,10 +68,16 @@ def tables_of(
     alike: dict[bytes, list[int]] = {}
     for number, row in enumerate(centres):
         alike.setdefault(row.tobytes(), []).append(number)
-    mode = mode[records.order]
+    # Table by mode; the last place is for modes without a row in `energy`.
+    table_of = np.full(len(centres) + 1, -1)
+    for number, modes in enumerate(alike.values()):
+        table_of[modes] = number
+    own = table_of[np.minimum(mode[records.order], len(centres))]
+    by_table = np.argsort(own, kind="stable")
+    ends = np.searchsorted(own[by_table], np.arange(len(alike) + 1))
     tables = []
-    for modes in alike.values():
-        here = np.flatnonzero(np.isin(mode, modes))
+    for number, modes in enumerate(alike.values()):
+        here = by_table[ends[number] : ends[number + 1]]
         if len(here) and centres[modes[0]].any():
             tables.append(_table(centres[modes[0]], here))
     return tuple(tables)

@@ -1,0 +1,72 @@
+"""The site builds without a warning, fetches nothing from elsewhere, and what it shows works."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import spectro_mpi as package
+from spectro_mpi.run import open_run
+from tests.conftest import BIN, spectro_mpi
+from tests.istp_files import variables, write
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+
+
+def blocks(page: str, *languages: str) -> list[tuple[str, str]]:
+    """(language, text) of the fenced blocks of a page, in order."""
+    found = re.findall(r"^```(\w+)\n(.*?)^```$", (DOCS / page).read_text(), re.M | re.S)
+    return [(language, text) for language, text in found if language in languages]
+
+
+def test_the_site_builds_strictly_and_fetches_nothing_from_elsewhere(tmp_path: Path) -> None:
+    for module in ("mkdocs", "material", "mkdocstrings"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed (pip install '.[docs]')")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) > 8
+    fetched = re.compile(r'<(?:script|img|link)\b[^>]*\b(?:src|href)="(https?:)?//[^"]*"')
+    for page in pages:
+        assert not fetched.search(page.read_text()), page
+    reference = (tmp_path / "reference" / "index.html").read_text()
+    assert "Open a run directory for reading" in reference
+
+
+def test_the_reference_names_all_that_the_package_offers() -> None:
+    shown = set(
+        re.findall(r"^::: spectro_mpi\.[\w.]*?(\w+)$", (DOCS / "reference.md").read_text(), re.M)
+    )
+    assert set(package.__all__) <= shown
+
+
+def test_the_tutorial_works_as_it_stands(tmp_path: Path) -> None:
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    for language, text in blocks("tutorial.md", "sh", "python"):
+        command = ["bash", "-ec", text] if language == "sh" else [sys.executable, "-c", text]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
+    assert len(list(tmp_path.glob("sample/runs/fast/plots/2000/01/*"))) == 3
+
+
+def test_the_settings_for_another_mission_work_as_they_stand(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data" / "tst_l2_20170101_v1.cdf", variables())
+    ((_, settings),) = blocks("another-mission.md", "toml")
+    (tmp_path / "spectro-mpi.toml").write_text(settings)
+    done = spectro_mpi("run", "--no-progress", "-s", "plot.dpi=40", cwd=tmp_path)
+    assert done.code == 0, done.err
+    run = open_run(tmp_path / "runs" / "tst_l2")
+    assert run.items == ["20170101"]
+    assert "downgoing" in run.spectrogram("20170101", "protons").category
