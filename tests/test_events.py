@@ -38,6 +38,7 @@ def spectrogram(instrument: str, records: int = 100) -> Spectrogram:
         "Orbit Number, notes, ees min Index, ees Max Index\n13312, good, 3, 9\n",
         "# marked by hand\norbit;instrument;start;end\n13312;ees;3;9\n",
         "orbit,instrument,start index,end index\n13312,EES,3,9\n",
+        "item,instrument,start,end\n13312,ees,3,9\n",
     ],
 )
 def test_record_indices_by_orbit_or_by_row(tmp_path: Path, table: str) -> None:

@@ -1,7 +1,7 @@
 """Marked events (cusp crossings and the like): read from a table, placed in time.
 
 The table has a header and is separated by tabs, commas or semicolons. Either each row is an event,
-with columns orbit, instrument, start, end; or each row is an orbit, with columns such as
+with columns orbit (or item), instrument, start, end; or each row is an orbit, with columns such as
 `Orbit Number`, `ees min Index`, `ees Max Index` (also start/end, and Time for Index). A whole
 number is a record index, counted from 0, both ends included; anything else an ISO 8601 time, UTC.
 """
@@ -49,9 +49,12 @@ def read_marks(path: Path) -> dict[str, tuple[Mark, ...]]:
     separator = max("\t,;", key=lines[0].count)
     rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
     header = [re.sub(r"\s+", " ", name).strip().lower() for name in rows[0]]
-    orbit_column = next((i for i, name in enumerate(header) if name.startswith("orbit")), None)
-    if orbit_column is None:
-        raise SettingsError(f'plot.events = "{path}": its header has no column Orbit: {lines[0]}')
+    whose = [i for i, name in enumerate(header) if name.startswith("orbit") or name == "item"]
+    if not whose:
+        raise SettingsError(
+            f'plot.events = "{path}": its header has no column Orbit or item: {lines[0]}'
+        )
+    orbit_column = whose[0]
     spans = _spans(header, orbit_column)
     if not spans:
         raise SettingsError(
@@ -62,7 +65,9 @@ def read_marks(path: Path) -> dict[str, tuple[Mark, ...]]:
     for number, row in enumerate(rows[1:], 2):
         row += [""] * (len(header) - len(row))
         try:
-            orbit = str(int(float(row[orbit_column])))
+            # An orbit is a number, however it is written; an item's name stands as it is.
+            word = row[orbit_column].strip()
+            orbit = word if header[orbit_column] == "item" else str(int(float(word)))
             found = tuple(mark for span in spans if (mark := _mark(row, span)) is not None)
         except (ValueError, OverflowError) as error:
             raise SettingsError(
@@ -82,7 +87,8 @@ def place(
     `prefer` has marks of its own, only those are placed.
     """
     marks = list(marks)
-    own = [mark for mark in marks if mark.instrument == prefer]
+    spectrograms = {name.lower(): one for name, one in spectrograms.items()}
+    own = [mark for mark in marks if mark.instrument == prefer.lower()]
     placed: list[tuple[float, float]] = []
     for start, end in sorted(filter(None, (_place(mark, spectrograms) for mark in own or marks))):
         if placed and start <= placed[-1][1]:

@@ -78,6 +78,10 @@ def inspect_file(path: Path, wanted: Sequence[str] = ()) -> Inspection:
         raise UserError(str(error)) from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except MemoryError:
+        raise UserError(
+            f"{path}: is damaged: a size in it asks for more memory than there is"
+        ) from None
 
 
 def as_toml(found: Inspection) -> str:
