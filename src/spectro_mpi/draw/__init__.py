@@ -1,8 +1,8 @@
 """Figures: spectrograms → pixels (raster), letters and axes (frame), a PNG file (figure).
 
 Nothing heavy is imported here, so that importing the package stays light; ask `draw.figure` for
-`Painter` and what it draws. But for the figures of a run (report), this is the only room to import
-matplotlib.
+`Painter` and what it draws. But for the figures of a run (report), this is the only room that
+imports matplotlib.
 """
 
 from __future__ import annotations

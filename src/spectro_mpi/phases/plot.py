@@ -51,7 +51,7 @@ class PlotPhase(PreparingPhase):
         """Draw all figures of the item, and keep what the report shows of them."""
         from spectro_mpi.report.preview import Preview
 
-        preview = Preview()
+        preview = Preview(item.id)
 
         def take(name: str, figure: Figure) -> None:
             context.write(name, figure.png)

@@ -68,7 +68,7 @@ def _make(wanted: Wanted) -> str:
     from spectro_mpi.store import read_spectrograms
 
     entry = wanted.entry
-    preview = Preview()
+    preview = Preview(entry.id)
     order = list(entry.instruments)
     try:
         for figure in entry.figures:

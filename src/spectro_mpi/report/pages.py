@@ -344,6 +344,7 @@ def _page_config(run: Run, folder: Path) -> dict[str, Any]:
         "previews": _relative(run.path / ITEMS, folder),
         "limits": list(run.config.plot.limits),
         "values": run.config.report.values,
+        "scales": len(run.config.plot.scales),
         "chunkItems": CHUNK_ITEMS,
     }
 

@@ -41,7 +41,8 @@ def write_preview(run_dir: Path, month: str, item_id: str, files: Mapping[str, b
 class Preview:
     """The preview of one item in the making."""
 
-    def __init__(self) -> None:
+    def __init__(self, item_id: str) -> None:
+        self._item_id = item_id
         self._thumbnails: dict[str, NDArray[np.uint8]] = {}
         self._descriptions: dict[str, dict[str, Any]] = {}
 
@@ -49,7 +50,7 @@ class Preview:
         self, name: str, description: dict[str, Any], thumbnail: NDArray[np.uint8] | None
     ) -> None:
         """Take in one figure; `thumbnail` is (row, column, rgb)."""
-        self._descriptions[name] = description
+        self._descriptions[name.removeprefix(self._item_id)] = description
         if thumbnail is not None:
             self._thumbnails[name] = thumbnail
 

@@ -103,6 +103,7 @@ const spectroMpi = (() => {
     },
     // Called by the scripts that are loaded:
     tables: (value) => { tables = value; },
+    known: () => tables,
     handItems: (_, rows) => hand(rows),
     handErrors: (_, table) => hand(table),
     item: (head, parts) => hand({ head, parts }),

@@ -31,8 +31,7 @@ spectroMpi.gallery = (() => {
     found = items.filter((item) => conditions.every((holds) => holds(item)));
   }
 
-  const kindOf = ({ kind, instrument, scales }) => `${instrument || kind}${manyScales() ? ` ${scales}` : ""}`;
-  const manyScales = () => new Set(items.slice(0, 50).flatMap(({ figures }) => figures.map(({ scales }) => scales))).size > 1;
+  const kindOf = ({ kind, instrument, scales }) => `${instrument || kind}${config.scales > 1 ? ` ${scales}` : ""}`;
   const titleOf = (item, figure) =>
     `Orbit ${item.id}, ${figure.instrument ? `${figure.instrument}: pitch angles` : "instrument grid"}, ${LIMITS[figure.limits] || figure.limits}`;
 
@@ -66,12 +65,20 @@ spectroMpi.gallery = (() => {
     const first = wanted.page * PER_PAGE;
     const here = found.slice(first, first + PER_PAGE);
     element("cards").replaceChildren(...here.map(card));
-    const number = (n) => n.toLocaleString("en").replaceAll(",", "\u202f");
-    const some = here.length < found.length ? `, ${number(first + 1)} to ${number(first + here.length)} shown` : "";
-    element("found").textContent = `${number(found.length)} of ${number(items.length)} orbits${some}${complete ? "" : " (loading the index …)"}`;
+    tell();
     element("page").textContent = `page ${number(wanted.page + 1)} of ${number(pages())}`;
     element("earlier").disabled = wanted.page === 0;
     element("later").disabled = wanted.page >= pages() - 1;
+  }
+
+  const number = (n) => n.toLocaleString("en").replaceAll(",", "\u202f");
+
+  // How much was found.
+  function tell() {
+    const first = wanted.page * PER_PAGE;
+    const here = Math.min(PER_PAGE, found.length - first);
+    const some = here < found.length ? `, ${number(first + 1)} to ${number(first + here)} shown` : "";
+    element("found").textContent = `${number(found.length)} of ${number(items.length)} orbits${some}${complete ? "" : " (loading the index …)"}`;
   }
 
   function hash() {
@@ -122,12 +129,16 @@ spectroMpi.gallery = (() => {
 
   // The index has grown.
   function grown(last) {
+    if (!found.length && !complete) {
+      const tables = spectroMpi.known();
+      fill("state", [...new Set(tables.states.flat())].sort());
+      fill("instrument", [...new Set(tables.instruments.flat())]);
+      fill("kind", [...new Set(tables.figures.flat().map(kindOf))]);
+    }
     complete = last;
-    fill("state", [...new Set(items.flatMap(({ state, words }) => [state, ...words]))].sort());
-    fill("instrument", [...new Set(items.flatMap(({ instruments }) => instruments))]);
-    fill("kind", [...new Set(items.flatMap(({ figures }) => figures.map(kindOf)))]);
     search();
     if (last || items.length <= config.chunkItems) show();
+    else tell();
   }
 
   function start() {

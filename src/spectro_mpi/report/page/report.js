@@ -6,6 +6,7 @@
   const element = (id) => document.getElementById(id);
   const sections = [...document.querySelectorAll("main > section")];
   let current = "";
+  let complete = false; // Whether all of the index is there
 
   function route(initial) {
     const hash = location.hash.slice(1) || "overview";
@@ -18,7 +19,7 @@
       else link.removeAttribute("aria-current");
     }
     if (known === "gallery") gallery.adopt(hash.includes("?") ? hash.slice(hash.indexOf("?") + 1) : "");
-    if (known === "item" && items.length) viewer.open(decoded(rest[0] || ""), rest[1] || "");
+    if (known === "item" && items.length) viewer.open(decoded(rest[0] || ""), rest[1] || "", complete);
     else document.title = `${known[0].toUpperCase()}${known.slice(1)} · ${document.querySelector(".brand a").textContent}`;
     if (known !== current && !initial) {
       // So that keyboards and screen readers go on from here.
@@ -101,6 +102,7 @@
   viewer.start();
   let first = true;
   onItems((last) => {
+    complete = last;
     gallery.grown(last);
     const waiting = current === "item" && (last || first);
     if (first) taste();

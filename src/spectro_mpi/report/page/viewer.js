@@ -17,14 +17,14 @@ spectroMpi.viewer = (() => {
     other.kind === one.kind && other.instrument === one.instrument && other.scales === one.scales && other.limits === limits);
 
   // Show an item; `wanted` is the cell of a figure, or empty: a figure like the one before.
-  async function open(id, wanted) {
+  async function open(id, wanted, complete) {
     const before = item && item.figures.length ? figure() : null;
     const next = byId.get(id);
     const another = next !== item;
     item = next || null;
     head = another ? null : head;
     document.title = `${id} · ${document.querySelector(".brand a").textContent}`;
-    element("item-title").textContent = next ? `Orbit ${id}` : `There is no orbit ${id}`;
+    element("item-title").textContent = next || !complete ? `Orbit ${id}` : `There is no orbit ${id}`;
     for (const name of ["figures", "failures", "metadata", "kinds", "limitsbar"]) if (another || !next) element(name).replaceChildren();
     element("previous").hidden = element("next").hidden = !next;
     element("back").href = gallery.address();
@@ -141,7 +141,7 @@ spectroMpi.viewer = (() => {
     const box = image.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * image.naturalWidth;
     const y = ((event.clientY - box.top) / box.height) * image.naturalHeight;
-    const described = head.figures[item.id + one.tail];
+    const described = head.figures[one.tail];
     if (!described) return;
     asked += 1;
     const mine = asked;
@@ -188,7 +188,7 @@ spectroMpi.viewer = (() => {
       return;
     }
     const one = figure();
-    const described = one && head.figures[item.id + one.tail];
+    const described = one && head.figures[one.tail];
     if (!described) return;
     const fact = (name, ...content) => make("div", {}, make("dt", {}, name), make("dd", {}, ...content));
     const spans = (pair) => pair.map(number).join(" to ");

@@ -1,0 +1,235 @@
+"""The report of a large run: time to make it, and to use it in a browser from the disk.
+
+Usage: python benchmarks/report.py [--items 50000] [--runs 3] [--json]
+
+The run directory is synthetic: figures and previews are those of one real orbit, linked under all
+names; store, progress and logs are made up, one item in twenty failed. Wants chromium and
+`pip install playwright`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from common import Row, benchmark
+from playwright.sync_api import Page, sync_playwright
+
+from spectro_mpi.config import Config
+from spectro_mpi.demo import write_demo
+from spectro_mpi.errors import REASONS, Failure
+from spectro_mpi.progress import ProgressKeeper
+from spectro_mpi.report.places import ITEMS, PAGE
+from spectro_mpi.run import CONFIG, open_run
+from spectro_mpi.spectrogram import Spectrogram
+from spectro_mpi.store import ShardWriter, shard_path
+
+FIRST_ITEM = 10_000
+ITEMS_A_SHARD = 10
+WORKERS = 16
+MAKE_SECONDS, CONTENT_SECONDS, SEARCH_SECONDS, PAGE_MB = 300.0, 1.0, 0.2, 3.0
+_LINKS = 30_000
+"""Of one file: file systems have limits."""
+_SEARCHES = ("13", "ees", "timeout", "2000-01", "12000-13000", "ies failed", "no such thing")
+
+
+def measure(arguments: argparse.Namespace) -> list[Row]:
+    """Medians in seconds; the size of the largest file of the page in MB."""
+    with tempfile.TemporaryDirectory(prefix="spectro-mpi-report-") as name:
+        folder = Path(name)
+        run_dir = synthetic_run(folder, arguments.items)
+        made = []
+        for _ in range(arguments.runs):
+            began = time.perf_counter()
+            command = [sys.executable, "-m", "spectro_mpi", "report", str(run_dir)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            made.append(time.perf_counter() - began)
+        content, index, search = _in_browser(run_dir / PAGE, arguments.runs)
+        report = (run_dir / PAGE).parent
+        largest = max(
+            path.stat().st_size for path in (*report.glob("*.*"), *report.glob("parts/*"))
+        )
+    limit = f"limit, {arguments.items} orbits"
+    return [
+        Row("report made", "s", statistics.median(made), MAKE_SECONDS, limit, at_least=1),
+        Row("first content from disk", "s", content, CONTENT_SECONDS, limit, at_least=1),
+        Row("all of the index loaded", "s", index, index, "itself"),
+        Row("slowest search", "s", search, SEARCH_SECONDS, limit, at_least=1),
+        Row("largest file", "MB", largest / 1e6, PAGE_MB, limit, at_least=1),
+    ]
+
+
+def synthetic_run(folder: Path, items: int) -> Path:
+    """A run directory that looks like that of a finished run of many items."""
+    template = _template(folder / "template")
+    run_dir = folder / "runs" / "many"
+    run_dir.mkdir(parents=True)
+    config = open_run(template).config
+    config = Config(**{**vars(config), "run_id": "many", "output": str(folder / "runs")})
+    (run_dir / CONFIG).write_text(config.to_toml())
+    shutil.copy(template / "extrema.json", run_dir)
+    names = [str(FIRST_ITEM + number) for number in range(items)]
+    shards = _store(run_dir, names)
+    _pictures(template, run_dir, names)
+    failures = _failures(names)
+    keeper = ProgressKeeper(run_dir, "many", config.plot.scales)
+    keeper.state.items_total = items
+    keeper.state.shards = shards
+    keeper.state.failures = {item: (failure,) for item, failure in failures.items()}
+    for settled in keeper.state.settled.values():
+        settled.update(names)
+    keeper.fold()
+    _logs(run_dir, names, failures)
+    return run_dir
+
+
+def _template(folder: Path) -> Path:
+    """A run of one real orbit, with figures of the usual size."""
+    write_demo(folder, orbits=1)
+    command = [sys.executable, "-m", "spectro_mpi", "run", str(folder / "spectro-mpi.toml")]
+    options = ("--no-progress", "-s", "report.at_end=false", "-s", 'plot.events=""')
+    subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
+    return folder / "runs" / "fast"
+
+
+def _store(run_dir: Path, names: list[str]) -> dict[str, str]:
+    shards = {}
+    for number, first in enumerate(range(0, len(names), ITEMS_A_SHARD)):
+        writer = ShardWriter(shard_path(run_dir, number))
+        for item in names[first : first + ITEMS_A_SHARD]:
+            writer.add(item, [_spectrogram(item, instrument) for instrument in ("ees", "ies")])
+            shards[item] = writer.path.name
+        writer._close()  # no fsync: it is only for now
+        writer.path.with_name(writer.path.name + ".part").replace(writer.path)
+    return shards
+
+
+def _spectrogram(item: str, instrument: str) -> Spectrogram:
+    start = time.gmtime(946_684_800 + 8_000 * (int(item) - FIRST_ITEM))
+    stamp = time.strftime("%Y%m%d%H%M%S", start)
+    nothing = np.zeros(1)
+    source = f"fa_esa_l2_{instrument}_{stamp}_{item}_v01.cdf"
+    energy = np.ones((1, 1), np.float32)
+    values = np.zeros((1, 1, 1), np.float32)
+    mode = np.zeros(1, np.uint8)
+    return Spectrogram(
+        instrument,
+        "counts",
+        ("all",),
+        nothing,
+        nothing,
+        nothing,
+        mode,
+        energy,
+        values,
+        source,
+        4_000_000,
+    )
+
+
+def _pictures(template: Path, run_dir: Path, names: list[str]) -> None:
+    """The template's figures and previews under the names of all items."""
+    (folder,) = (template / "plots").glob("*/*/*")
+    originals = [*folder.iterdir(), *(template / ITEMS).glob("*/*/*.*")]
+    for number, item in enumerate(names):
+        if number % _LINKS == 0:
+            copies = folder.parent / f"copies-{number}"
+            copies.mkdir()
+            sources = [Path(shutil.copy(path, copies)) for path in originals]
+        month = time.strftime("%Y/%m", time.gmtime(946_684_800 + 8_000 * number))
+        plots, previews = run_dir / "plots" / month / item, run_dir / ITEMS / month
+        plots.mkdir(parents=True)
+        previews.mkdir(parents=True, exist_ok=True)
+        for source in sources:
+            place = plots if source.suffix == ".png" else previews
+            os.link(source, place / source.name.replace(folder.name, item))
+
+
+def _failures(names: list[str]) -> dict[str, Failure]:
+    chosen = random.Random(0)
+    return {
+        item: Failure(
+            "ees", "reduce", chosen.choice(REASONS), f"/archive/fa_{item}.cdf: is damaged"
+        )
+        for item in names[::20]
+    }
+
+
+def _logs(run_dir: Path, names: list[str], failures: dict[str, Failure]) -> None:
+    (run_dir / "logs").mkdir()
+    head = "2026-01-01 00:00:00,000 INFO spectro_mpi.mpi."
+    lines = [
+        f"{head}session: rank 0 of {WORKERS + 2}, process 1",
+        f"{head}coordinator: phase plot: {len(names)} items on {WORKERS} workers, loads 6.2 %",
+    ]
+    (run_dir / "logs" / "rank-0000.log").write_text("\n".join(lines) + "\n")
+    for rank in range(WORKERS):
+        lines = []
+        for place, item in enumerate(names[rank::WORKERS]):
+            stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(1_767_225_600 + place))
+            if item in failures:
+                told = "item {} {instrument} in phase {phase}: {reason}: {message}"
+                told = told.format(item, **asdict(failures[item]))
+                lines.append(f"{stamp},500 ERROR spectro_mpi.mpi.worker: {told}")
+            lines.append(
+                f"{stamp},999 INFO spectro_mpi.mpi.worker: item {item}: plot done in 0.9 s"
+            )
+        (run_dir / "logs" / f"rank-{rank + 1:04d}.log").write_text("\n".join(lines) + "\n")
+
+
+def _in_browser(page_file: Path, runs: int) -> tuple[float, float, float]:
+    """Seconds to the first content, to the whole index, and of the slowest of some searches."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    content, index, searches = [], [], []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for _ in range(runs):
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            began = time.perf_counter()
+            page.goto(page_file.as_uri() + "#gallery", wait_until="commit")
+            page.wait_for_function(
+                "!document.getElementById('found').textContent.includes('oading')"
+            )
+            index.append(time.perf_counter() - began)
+            content.append(_first_content(page))
+            searches.append(max(_search(page, words) for words in _SEARCHES))
+            page.close()
+        browser.close()
+    return tuple(statistics.median(one) for one in (content, index, searches))  # type: ignore[return-value]
+
+
+def _first_content(page: Page) -> float:
+    paint: float = page.evaluate(
+        "performance.getEntriesByName('first-contentful-paint')[0].startTime / 1000"
+    )
+    return paint
+
+
+def _search(page: Page, words: str) -> float:
+    """From the last letter to the page drawn with what was found."""
+    seconds: float = page.evaluate(
+        """(words) => new Promise((resolve) => {
+            const query = document.getElementById("query");
+            query.value = words;
+            const began = performance.now();
+            query.dispatchEvent(new Event("input"));
+            const over = () => resolve((performance.now() - began) / 1000);
+            requestAnimationFrame(() => setTimeout(over));
+        })""",
+        words,
+    )
+    return seconds
+
+
+if __name__ == "__main__":
+    benchmark(__doc__, measure, runs=3, items=50_000)

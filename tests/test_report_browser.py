@@ -1,0 +1,446 @@
+"""The report as people use it: in a real browser, opened from the file system."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
+
+from spectro_mpi import open_run
+from spectro_mpi.demo import DemoSummary
+from spectro_mpi.run import Run
+from tests.conftest import spectro_mpi
+
+ORBIT = "13321"
+"""It and the next one have electron and ion figures."""
+HOSTILE = "<img src=x onerror=\"document.title='taken'\"> 'a' & </script><script>b"
+HOSTILE_NAME = "<b>\"c\" 'd' #e?f%20&g"
+"""As the one above, but fit for the name of a folder."""
+
+
+@dataclass
+class Visit:
+    """A page that is open, and what it has done that it should not."""
+
+    page: Page
+    folder: Path
+    """All that it may load lies below."""
+    troubles: list[str] = field(default_factory=list)
+
+    def open(self, view: str = "") -> Page:
+        """Open a part of the report, as from a bookmark."""
+        self.page.goto("about:blank")
+        self.page.goto((self.folder / "report" / "index.html").as_uri() + view)
+        expect(self.page.locator("#found")).not_to_contain_text("oading")
+        return self.page
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; skips where there is none."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    if path is None:
+        pytest.skip("no chromium is installed (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def run_dir(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, some of its items failed in part. Not to be changed by a test."""
+    return finished(demo, tmp_path_factory.mktemp("counts"))
+
+
+def finished(demo: DemoSummary, folder: Path, *more: str) -> Path:
+    settings = folder / "spectro-mpi.toml"
+    settings.write_text(f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 90\n')
+    assert spectro_mpi("run", settings, *more).code in (0, 3)
+    return folder / "runs" / "fast"
+
+
+@pytest.fixture
+def visit(browser: Browser, run_dir: Path) -> Iterator[Visit]:
+    """A visit to the report of the run; fails if the page complains or asks for other files."""
+    yield from visiting(browser, run_dir)
+
+
+def visiting(browser: Browser, folder: Path, **context: Any) -> Iterator[Visit]:
+    page = browser.new_page(**{"viewport": {"width": 1280, "height": 900}, **context})
+    visit = Visit(page, folder)
+    page.on("console", lambda message: visit.troubles.append(message.text))
+    page.on("pageerror", lambda error: visit.troubles.append(str(error)))
+    root = folder.as_uri() + "/"
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((root, "about:")):
+            visit.troubles.append(f"asks for {request.url}")
+
+    page.on("request", asked)
+    page.on("requestfailed", lambda request: visit.troubles.append(f"misses {request.url}"))
+    yield visit
+    page.close()
+    assert visit.troubles == []
+
+
+def found(page: Page) -> list[str]:
+    """The orbits that the gallery shows."""
+    return page.locator(".card h2").all_inner_texts()
+
+
+def assert_shown(image: Locator) -> None:
+    """A picture that is there, and is one; pictures are loaded once they come into view."""
+    image.scroll_into_view_if_needed()
+    expect(image).to_have_js_property("complete", True)
+    assert image.evaluate("image => image.naturalWidth") > 0
+
+
+def test_the_overview_tells_how_far_the_run_is(visit: Visit, run_dir: Path) -> None:
+    page = visit.open()
+    run = open_run(run_dir)
+    expect(page.locator("h1").first).to_have_text("Run fast")
+    done, failed = len(run.completed("plot")), len(run.errors)
+    expect(page.locator(".lead")).to_contain_text(f"{done} of 12 items done, {failed} failed")
+    expect(page.locator("#taste img").first).to_be_visible()
+    assert_shown(page.locator("#taste img").first)
+    assert page.locator("#settings").is_hidden()
+
+
+def instruments_of(item: str, run: Run) -> list[str]:
+    return run.instruments(item) if item in run.items else []
+
+
+def day_of(item: str, run: Run) -> str:
+    """The day in the name of an input file of an item."""
+    told = (
+        [run.spectrogram(item, one).source for one in run.instruments(item)]
+        if (item in run.items)
+        else [one.message for one in run.errors[item]]
+    )
+    found = re.search(r"_(\d{8})\d{6}_", told[0])
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "holds"),
+    [
+        ("13313", lambda item, run: item == "13313"),
+        ("13312-13313", lambda item, run: int(item) <= 13313),
+        ("2000-01-01", lambda item, run: day_of(item, run) == "20000101"),
+        ("failed", lambda item, run: item in run.errors),
+        (
+            "invalid-cdf ees",
+            lambda item, run: item in run.errors and "ees" in instruments_of(item, run),
+        ),
+        ("nothing like it", lambda item, run: False),
+    ],
+)
+def test_orbits_are_found_by_number_date_state_and_instrument(
+    visit: Visit, run_dir: Path, words: str, holds: Any
+) -> None:
+    page = visit.open("#gallery")
+    run = open_run(run_dir)
+    known = sorted({*run.items, *run.errors})
+    assert found(page) == known
+    page.locator("#query").press_sequentially(words)
+    wanted = [item for item in known if holds(item, run)]
+    expect(page.locator("#found")).to_contain_text(f"{len(wanted)} of {len(known)} orbits")
+    assert found(page) == wanted
+    page.reload()
+    expect(page.locator("#query")).to_have_value(words)
+    expect(page.locator("#found")).to_contain_text(f"{len(wanted)} of {len(known)} orbits")
+
+
+def test_every_thumbnail_is_a_picture_and_leads_to_its_figure(visit: Visit) -> None:
+    page = visit.open("#gallery")
+    page.locator("#limits").select_option("all")
+    page.locator("#query").fill("13312")
+    links = page.locator("#cards .thumbnail")
+    for number in range(links.count()):
+        link = links.nth(number)
+        assert_shown(link.locator("img"))
+        kind = (
+            "raw" if "own limits" in (link.get_attribute("aria-label") or "") else "given_extrema"
+        )
+        link.click()
+        expect(page.locator("#figures figcaption a")).to_contain_text(f"_{kind}-")
+        page.go_back()
+
+
+def test_keys_lead_from_figure_to_figure(visit: Visit) -> None:
+    page = visit.open(f"#item/{ORBIT}")
+    title, name = page.locator("#item-title"), page.locator("#figures figcaption a")
+    expect(name).to_contain_text("ees_y-linear_z-log_given_extrema")
+    page.keyboard.press("k")
+    expect(name).to_contain_text("_pitch-angle_ESA_ies_y-linear_z-log_given_extrema")
+    page.keyboard.press("l")
+    expect(name).to_contain_text("ies_y-linear_z-log_raw")
+    page.keyboard.press("ArrowRight")
+    expect(title).to_have_text("Orbit 13322")
+    expect(name).to_contain_text("13322")
+    expect(name).to_contain_text("ies_y-linear_z-log_raw")
+    page.keyboard.press("b")
+    expect(name).to_have_count(2)
+    page.keyboard.press("ArrowLeft")
+    expect(title).to_have_text("Orbit 13321")
+    page.keyboard.press("/")
+    expect(page.locator("#query")).to_be_focused()
+
+
+def test_the_keyboard_alone_leads_from_the_start_to_a_figure(visit: Visit) -> None:
+    page = visit.open()
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Gallery", exact=True)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#gallery-title")).to_be_focused()
+    while page.evaluate("document.activeElement.closest('.card') === null"):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#item-title")).to_be_focused()
+    expect(page.locator("#item-title")).to_have_text("Orbit 13312")
+
+
+def test_a_figure_can_be_enlarged(visit: Visit) -> None:
+    page = visit.open("#item/13312")
+    image = page.locator("#figures img")
+    before = width(image)
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    assert width(image) > 1.5 * before
+    page.locator("#fit").click()
+    assert width(image) == before
+
+
+def width(image: Locator) -> float:
+    box = image.bounding_box()
+    assert box
+    return box["width"]
+
+
+def described(path: Path) -> Any:
+    with Image.open(path) as picture:
+        return json.loads(picture.info["spectro-mpi"])
+
+
+@pytest.mark.parametrize("zoom", [0, 2])
+def test_the_value_under_the_pointer_is_that_of_the_store(
+    visit: Visit, run_dir: Path, zoom: int
+) -> None:
+    assert_values_are_read(visit, run_dir, "ees", float, zoom)
+
+
+def test_the_value_of_an_energy_flux_has_four_digits_of_the_store(
+    browser: Browser, demo: DemoSummary, tmp_path: Path
+) -> None:
+    run_dir = finished(
+        demo,
+        tmp_path,
+        *("-s", f"select.orbits={ORBIT}", "-s", "data.quantity=eflux"),
+        *("-s", 'plot.scales=[["log", "log"]]', "-s", 'plot.limits=["raw"]'),
+    )
+    for visit in visiting(browser, run_dir):
+        assert_values_are_read(visit, run_dir, "ies", lambda value: float(f"{value:.4g}"))
+
+
+def assert_values_are_read(
+    visit: Visit, run_dir: Path, instrument: str, rounded: Callable[[float], float], zoom: int = 0
+) -> None:
+    """Point at cells all over a figure, and compare what the page reads with the store."""
+    page = visit.open(f"#item/{ORBIT}")
+    page.locator("#kinds").get_by_text(instrument, exact=True).click()
+    image = page.locator("#figures img")
+    name = page.locator("#figures figcaption a").inner_text()
+    expect(page.locator("#metadata")).to_contain_text("sources")
+    assert_shown(image)
+    for _ in range(zoom):
+        page.keyboard.press("+")
+    figure = described(next((run_dir / "plots").rglob(name)))
+    stored = open_run(run_dir).spectrogram(ORBIT, instrument)
+    page.locator("#readout").evaluate("element => element.style.position = 'static'")
+    read = 0
+    random = np.random.default_rng(1)
+    for panel in figure["panels"][: len(stored.category)]:
+        row = stored.category.index(panel["category"])
+        for _ in range(12):
+            record = int(random.choice(np.flatnonzero(np.isfinite(stored.time))))
+            energies = stored.energy[stored.mode[record]]
+            inside = np.flatnonzero(
+                (energies > panel["energy"][0]) & (energies < panel["energy"][1])
+            )
+            channel = int(random.choice(inside))
+            point_at(page, image, panel, float(stored.time[record]), float(energies[channel]))
+            readout = page.locator("#readout")
+            expect(readout).to_contain_text(panel["label"])
+            expect(readout).to_contain_text("UTC")
+            seen = re.search(r"record (\d+), channel (\d+):", readout.inner_text())
+            if not seen:
+                continue  # several records share the pixel
+            told = [int(number) for number in seen.groups()]
+            assert told[0] == record
+            assert told[1] == channel_at(energies, panel, float(energies[channel]))
+            value = stored.values[row, record, told[1]]
+            shown = page.locator("#value").inner_text()
+            if np.isnan(value):
+                assert shown == "no value"
+            else:
+                assert float(shown.split(" ")[0]) in (value, rounded(value))
+            read += 1
+    assert read >= 12
+
+
+def channel_at(energies: Any, panel: Any, energy: float) -> int:
+    """The channel at the middle of the pixel row that a figure has for an energy."""
+    low, high = panel["energy"]
+    rows = panel["box"][3] - panel["box"][1]
+    log = panel["y_scale"] == "log"
+    if log:
+        low, high, energy = np.log10([low, high, energy])
+    row = np.floor(rows - (energy - low) / (high - low) * rows)
+    middle = low + (high - low) * (rows - 0.5 - row) / rows
+    known = np.flatnonzero(np.isfinite(energies))
+    order = known[np.argsort(energies[known])]
+    centres = np.sort(energies[known].astype(float))
+    edges = np.sqrt(centres[1:] * centres[:-1])
+    return int(order[np.searchsorted(edges, 10**middle if log else middle)])
+
+
+def point_at(page: Page, image: Locator, panel: Any, time: float, energy: float) -> None:
+    """Move the pointer to a time and an energy of a panel, by the figure's own calibration."""
+    left, top, right, bottom = panel["box"]
+    x = left + (time - panel["time"][0]) / (panel["time"][1] - panel["time"][0]) * (right - left)
+    low, high = panel["energy"]
+    if panel["y_scale"] == "log":
+        low, high, energy = np.log10([low, high, energy])
+    y = bottom - (energy - low) / (high - low) * (bottom - top)
+    x, y = np.floor([min(x, right - 1), min(y, bottom - 1)]) + 0.5
+    scale = image.evaluate("image => image.clientWidth / image.naturalWidth")
+    image.evaluate(
+        """(image, [x, y]) => {
+            const scroller = image.parentElement;
+            scroller.scrollTo(x - scroller.clientWidth / 2, y - scroller.clientHeight / 2);
+            const box = image.getBoundingClientRect();
+            scrollBy(0, box.top + y - innerHeight / 2);
+        }""",
+        [x * scale, y * scale],
+    )
+    page.locator("#readout").evaluate("element => element.replaceChildren()")
+    box = image.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 1, box["y"] + 1)
+    page.mouse.move(box["x"] + x * scale, box["y"] + y * scale)
+
+
+def test_errors_are_told_by_reason_and_lead_to_their_lines_in_the_log(
+    visit: Visit, run_dir: Path
+) -> None:
+    page = visit.open("#errors")
+    failures = [(item, one) for item, ones in open_run(run_dir).errors.items() for one in ones]
+    expect(page.locator("summary")).to_contain_text("invalid-cdf")
+    expect(page.locator("#errors tbody tr")).to_have_count(len(failures))
+    item, failure = failures[0]
+    row = page.locator("#errors tbody tr", has_text=failure.message)
+    expect(row).to_contain_text(item)
+    row.get_by_role("link", name="rank-").click()
+    line = page.locator("li:target")
+    expect(line).to_contain_text(f"item {item} {failure.instrument} in phase {failure.phase}")
+    number = int((line.get_attribute("id") or "")[1:])
+    (log,) = (run_dir / "logs").glob("rank-*.log")
+    assert log.read_text().splitlines()[number - 1] == line.inner_text()
+
+
+def test_an_orbit_that_failed_says_so_beside_what_could_be_drawn(
+    visit: Visit, run_dir: Path
+) -> None:
+    run = open_run(run_dir)
+    item = next(item for item in run.errors if item in run.items)
+    page = visit.open(f"#item/{item}")
+    expect(page.locator("#failures")).to_contain_text(run.errors[item][0].message)
+    expect(page.locator("#figures img")).to_be_visible()
+
+
+def test_names_that_look_like_pages_are_only_names(
+    browser: Browser, run_dir: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run <b>&amp;'\"#1"
+    shutil.copytree(run_dir, folder)
+    put_hostile_items(folder)
+    assert spectro_mpi("report", folder).code == 0
+    for visit in visiting(browser, folder):
+        page = visit.open("#errors")
+        expect(page.locator("#errors")).to_contain_text(HOSTILE)
+        page.get_by_role("link", name=HOSTILE, exact=True).click()
+        expect(page.locator("#item-title")).to_have_text(f"Orbit {HOSTILE}")
+        expect(page.locator("#failures")).to_contain_text(HOSTILE)
+        page.locator("#back").click()
+        assert {HOSTILE, HOSTILE_NAME} <= set(found(page))
+        page.get_by_role("link", name=HOSTILE_NAME, exact=True).click()
+        assert_shown(page.locator("#figures img"))
+        expect(page.locator("#metadata")).to_contain_text("sources")
+        assert "taken" not in page.title()
+        assert page.locator("img[src=x]").count() == 0
+
+
+def put_hostile_items(run_dir: Path) -> None:
+    """Give a run an item that cannot be a file's name, and one that can, both hard to show."""
+    progress = json.loads((run_dir / "progress.json").read_text())
+    failure = next(iter(progress["errors"].values()))
+    progress["errors"][HOSTILE] = failure | {
+        "instrument": HOSTILE,
+        "message": HOSTILE,
+        "others": [],
+    }
+    progress["completed"]["reduce"].append(HOSTILE_NAME)
+    progress["completed"]["plot"].append(HOSTILE_NAME)
+    shard = progress["shards"][HOSTILE_NAME] = progress["shards"]["13313"]
+    (run_dir / "progress.json").write_text(json.dumps(progress))
+    with h5py.File(run_dir / "data" / shard, "r+") as file:
+        file.copy("13313", HOSTILE_NAME)
+    figures = run_dir / "plots" / "2000" / "01"
+    for path in list((figures / "13313").iterdir()):
+        (figures / HOSTILE_NAME).mkdir(exist_ok=True)
+        name = path.name.replace("13313", HOSTILE_NAME).replace("_cusp", "")
+        shutil.copy(path, figures / HOSTILE_NAME / name)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "view", ["", "#gallery", "#item/13312", "#errors", "#extrema", "#settings"]
+)
+def test_everybody_can_read_it(browser: Browser, run_dir: Path, view: str, scheme: Any) -> None:
+    for visit in visiting(browser, run_dir, color_scheme=scheme):
+        page = visit.open(view)
+        results = Axe().run(page, options={"preload": False})
+        assert results.violations_count == 0, results.generate_report()
+
+
+@pytest.mark.parametrize(
+    "view", ["", "#gallery", "#item/13312", "#errors", "#extrema", "#settings"]
+)
+def test_it_fits_a_phone(browser: Browser, run_dir: Path, view: str) -> None:
+    for visit in visiting(browser, run_dir, viewport={"width": 390, "height": 844}):
+        page = visit.open(view)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_without_scripts_all_but_the_gallery_can_be_read(browser: Browser, run_dir: Path) -> None:
+    page = browser.new_page(java_script_enabled=False)
+    page.goto((run_dir / "report" / "index.html").as_uri())
+    for part in ("overview", "errors", "extrema", "settings"):
+        assert page.locator(f"#{part} h1").is_visible()
+    page.close()
