@@ -38,10 +38,15 @@ def test_commands_of_the_login_node_import_neither_mpi_nor_matplotlib(settings: 
         ["--help"],
         ["plan", settings],
         ["status", settings.parent / "runs" / "fast"],
-        ["report", settings.parent / "runs" / "fast"],
         ["demo", settings.parent / "demo", "--orbits", "1"],
     ):
         assert not modules_of(*arguments) & {"mpi4py", "mpi4py.MPI", "matplotlib"}, arguments
+
+
+def test_a_report_is_made_without_mpi(settings: Path) -> None:
+    assert spectro_mpi("run", settings, "-s", "report.at_end=false").code == 3
+    loaded = modules_of("report", settings.parent / "runs" / "fast")
+    assert not loaded & {"mpi4py", "mpi4py.MPI", "cdflib", "pycdfpp"}
 
 
 def test_coordinator_and_writer_never_import_matplotlib() -> None:

@@ -67,7 +67,7 @@ def run_dir(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Path
 def finished(demo: DemoSummary, folder: Path, *more: str) -> Path:
     settings = folder / "spectro-mpi.toml"
     settings.write_text(f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 90\n')
-    assert spectro_mpi("run", settings, *more).code in (0, 3)
+    assert spectro_mpi("run", settings, *more, timeout=400).code in (0, 3)
     return folder / "runs" / "fast"
 
 

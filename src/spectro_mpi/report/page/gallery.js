@@ -33,7 +33,7 @@ spectroMpi.gallery = (() => {
 
   const kindOf = ({ kind, instrument, scales }) => `${instrument || kind}${config.scales > 1 ? ` ${scales}` : ""}`;
   const titleOf = (item, figure) =>
-    `Orbit ${item.id}, ${figure.instrument ? `${figure.instrument}: pitch angles` : "instrument grid"}, ${LIMITS[figure.limits] || figure.limits}`;
+    `${config.item} ${item.id}, ${figure.instrument ? `${figure.instrument}: pitch angles` : "instrument grid"}, ${LIMITS[figure.limits] || figure.limits}`;
 
   // One cell of an item's sheet of thumbnails; or the figure itself, where there is no sheet.
   function thumbnail(item, figure) {
@@ -78,7 +78,7 @@ spectroMpi.gallery = (() => {
     const first = wanted.page * PER_PAGE;
     const here = Math.min(PER_PAGE, found.length - first);
     const some = here < found.length ? `, ${number(first + 1)} to ${number(first + here)} shown` : "";
-    element("found").textContent = `${number(found.length)} of ${number(items.length)} orbits${some}${complete ? "" : " (loading the index …)"}`;
+    element("found").textContent = `${number(found.length)} of ${number(items.length)} ${config.item.toLowerCase()}s${some}${complete ? "" : " (loading the index …)"}`;
   }
 
   function hash() {

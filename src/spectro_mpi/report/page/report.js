@@ -21,10 +21,10 @@
     if (known === "gallery") gallery.adopt(hash.includes("?") ? hash.slice(hash.indexOf("?") + 1) : "");
     if (known === "item" && items.length) viewer.open(decoded(rest[0] || ""), rest[1] || "", complete);
     else document.title = `${known[0].toUpperCase()}${known.slice(1)} · ${document.querySelector(".brand a").textContent}`;
-    if (known !== current && !initial) {
+    if (known !== current) {
       // So that keyboards and screen readers go on from here.
-      element(`${known}-title`).focus({ preventScroll: true });
-      window.scrollTo(0, 0);
+      if (!initial) element(`${known}-title`).focus({ preventScroll: true });
+      requestAnimationFrame(() => window.scrollTo(0, 0));
     }
     current = known;
   }

@@ -24,7 +24,7 @@ spectroMpi.viewer = (() => {
     item = next || null;
     head = another ? null : head;
     document.title = `${id} · ${document.querySelector(".brand a").textContent}`;
-    element("item-title").textContent = next || !complete ? `Orbit ${id}` : `There is no orbit ${id}`;
+    element("item-title").textContent = next || !complete ? `${config.item} ${id}` : `There is no ${config.item.toLowerCase()} ${id}`;
     for (const name of ["figures", "failures", "metadata", "kinds", "limitsbar"]) if (another || !next) element(name).replaceChildren();
     element("previous").hidden = element("next").hidden = !next;
     element("back").href = gallery.address();
@@ -64,7 +64,7 @@ spectroMpi.viewer = (() => {
 
   function show() {
     const one = figure();
-    element("readout").textContent = one ? "Move the pointer over a panel to read its value." : "No figure was drawn of this orbit.";
+    element("readout").textContent = one ? "Move the pointer over a panel to read its value." : `No figure was drawn of this ${config.item.toLowerCase()}.`;
     if (!one) {
       element("figures").replaceChildren();
       return;

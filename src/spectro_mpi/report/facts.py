@@ -1,0 +1,142 @@
+"""What the page says in words and tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from spectro_mpi.config import Config, Plot
+from spectro_mpi.errors import REASONS, Failure
+from spectro_mpi.instruments.fast_esa import QUANTITIES
+from spectro_mpi.inventory import item_order
+from spectro_mpi.report.advice import advice
+from spectro_mpi.report.contents import ItemEntry
+from spectro_mpi.report.curve import curve_of
+from spectro_mpi.report.index import Listed, listed
+from spectro_mpi.report.logbook import Logbook, PhaseTime
+from spectro_mpi.run import Run
+from spectro_mpi.status import Status
+
+LISTED = 50
+"""Failures of one reason that stand in the page itself; the others are loaded on demand."""
+
+_PACKAGES = ("spectro-mpi", "numpy", "h5py", "matplotlib", "pillow", "mpi4py", "cdflib", "pycdfpp")
+_MEANINGS: dict[str, str] = {
+    "timeout": "took longer than the time limits allow",
+    "invalid-cdf": "the input file is damaged, or does not hold what it should",
+    "divide-by-zero": "the numbers in the file led to a division by zero",
+    "plotting": "the figure could not be drawn",
+    "out-of-memory": "needed more memory than there was",
+    "killed": "the compute process died",
+    "generic": "something else",
+}
+
+
+@dataclass(frozen=True)
+class ErrorGroup:
+    """Failures of one reason."""
+
+    reason: str
+    meaning: str
+    count: int
+    listed: tuple[Listed, ...]
+
+
+@dataclass(frozen=True)
+class ExtremaRow:
+    """The common limits of one instrument, or of one of its categories."""
+
+    instrument: str
+    category: str
+    scales: str
+    limits: dict[str, float]
+    """y_min, y_max, z_min, z_max"""
+
+
+def page_facts(
+    run: Run,
+    status: Status,
+    entries: Sequence[ItemEntry],
+    book: Logbook,
+) -> dict[str, Any]:
+    """What the page itself says."""
+    failed = [one for one in entries if one.state == "failed"]
+    return {
+        "run_id": run.config.run_id,
+        "run_dir": str(run.path.absolute()),
+        "status": status,
+        "made": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+        "items": len(entries),
+        "total": max(run.progress.items_total, len(entries)),
+        "done": sum(one.state == "done" for one in entries),
+        "failed": len(failed),
+        "figures": sum(len(one.figures) for one in entries),
+        "phases": [one for one in book.phases if one.done],
+        "latest": _latest(book.phases),
+        "versions": dict(_versions()),
+        "settings": run.config.to_toml(),
+        "groups": _error_groups(run, book),
+        "listed": LISTED,
+        "extrema": _extrema_rows(run),
+        "quantity": _quantity(run.config),
+        "percentile": run.config.extrema.max_percentile,
+        "coverage": 100 * run.config.extrema.energy_coverage,
+        "first": next((one.start for one in entries if one.start), None),
+        "last": next((one.start for one in reversed(entries) if one.start), None),
+        "diagnosis": status.diagnosis,
+        "curve": curve_of(status.diagnosis) if status.diagnosis else None,
+        "advice": advice(run.path),
+    }
+
+
+def _quantity(config: Config) -> str:
+    """What the extrema of the colour scale are of."""
+    if config.plot.z_label != Plot.z_label:
+        return config.plot.z_label
+    if config.data.preset == "fast-esa":
+        return QUANTITIES[config.data.quantity][2]
+    return "value"
+
+
+def _latest(phases: Iterable[PhaseTime]) -> dict[str, PhaseTime]:
+    """The last time each phase did something."""
+    return {one.phase: one for one in phases if one.done}
+
+
+def _error_groups(run: Run, book: Logbook) -> list[ErrorGroup]:
+    groups: dict[str, list[tuple[str, Failure]]] = {}
+    for item in sorted(run.progress.failures, key=item_order):
+        for failure in run.progress.failures[item]:
+            groups.setdefault(failure.reason, []).append((item, failure))
+    order = [*(one for one in REASONS if one in groups), *(groups.keys() - set(REASONS))]
+    return [
+        ErrorGroup(
+            reason,
+            _MEANINGS.get(reason, ""),
+            len(groups[reason]),
+            tuple(listed(book, item, failure) for item, failure in groups[reason][:LISTED]),
+        )
+        for reason in order
+    ]
+
+
+def _extrema_rows(run: Run) -> list[ExtremaRow]:
+    rows: dict[tuple[str, str], dict[str, float]] = {}
+    for key, value in run.extrema.items():
+        whose, y_scale, z_scale, axis, end = key.rsplit("_", 4)
+        rows.setdefault((whose, f"{y_scale}-{z_scale}"), {})[f"{axis}_{end}"] = value
+    return [
+        ExtremaRow(whose.partition("-")[0], whose.partition("-")[2], scales, limits)
+        for (whose, scales), limits in sorted(rows.items())
+    ]
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for package in _PACKAGES:
+        try:
+            yield package, version(package)
+        except PackageNotFoundError:
+            continue

@@ -1,0 +1,57 @@
+"""The folder a report is written to."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from spectro_mpi.atomic import write_atomic
+from spectro_mpi.errors import UserError
+
+_PARTS = "parts"
+_PART_NAME = re.compile(r".+\.[0-9a-f]{10}\.[a-z]+")
+_GENERATOR = b'<meta name="generator" content="spectro-mpi">'
+
+
+class PageFolder:
+    """The folder of a report: files get names of their content, and the page comes last.
+
+    So a reader who has the page open never sees it mixed with another one's files.
+    """
+
+    def __init__(self, folder: Path, page: str) -> None:
+        """Make the folder. Raises `OSError`; `UserError` if another page is in the way."""
+        self.path = folder
+        self.page = folder / page
+        if self.page.exists() and _GENERATOR not in self.page.read_bytes():
+            raise UserError(
+                f"{self.page}: is there already, and no report; choose another --output"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        self._parts = folder / _PARTS
+        self._kept: set[str] = set()
+
+    def put(self, name: str, content: bytes) -> str:
+        """Write a file; returns its address from the page."""
+        stem, _, suffix = name.rpartition(".")
+        digest = hashlib.sha256(content).hexdigest()[:10]
+        path = self._parts / f"{stem}.{digest}.{suffix}"
+        self._parts.mkdir(exist_ok=True)
+        if not path.exists():
+            write_atomic(path, content)
+        self._kept.add(path.name)
+        return f"{_PARTS}/{quote(path.name)}"
+
+    def finish(self, content: bytes) -> None:
+        """Write the page, then remove what only earlier ones needed."""
+        write_atomic(self.page, content)
+        for path in self._parts.iterdir():
+            if _PART_NAME.fullmatch(path.name) and path.name not in self._kept:
+                path.unlink(missing_ok=True)
+
+    def to(self, path: Path) -> str:
+        """The address of a path outside, from the page."""
+        return quote(os.path.relpath(path.resolve(), self.path.resolve()))
