@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
-make_environment mpich,fast
+make_environment mpich,fast,test
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -13,3 +13,9 @@ spectro-mpi run "$work/spectro-mpi.toml" --no-progress \
     -s 'plot.panel_size=[12.0, 2.0]' -s plot.limits='["given_extrema"]'
 mkdir -p docs/images
 cp "$work"/runs/fast/plots/2000/01/13319/13319_pitch-angle_ESA_ees_*.png docs/images/pitch-angle.png
+
+# The report, as a browser shows it (wants chromium).
+rm -r "$work/runs"
+spectro-mpi demo "$work/browse" --orbits 12 --seed 0 --damaged >/dev/null
+spectro-mpi run "$work/browse/spectro-mpi.toml" --no-progress -s 'plot.scales=[["log", "log"]]' || [ $? = 3 ]
+python scripts/picture_of_report.py "$work/browse/runs/fast/report/index.html" docs/images/report.png
