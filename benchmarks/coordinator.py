@@ -85,7 +85,7 @@ class Echo:
 class Nothing:
     """An executor of tasks that are nothing."""
 
-    step = ""
+    step = how_far = ""
 
     def begin(self, phase: str, workspace: Workspace) -> None: ...
 

@@ -164,7 +164,7 @@ def _passes(
     seconds: list[list[float]] = []
 
     def run(task: Task) -> None:
-        outcomes.append(station.compute(task, lambda _: None))
+        outcomes.append(station.compute(task, lambda *_: None))
 
     for _ in range(passes):
         outcomes.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -94,6 +95,21 @@ def test_xarray_opens_what_it_gave(runs: dict[int, Path]) -> None:
         assert np.issubdtype(data["time"].dtype, np.datetime64)
 
 
+def test_the_documented_phase_works_as_documented(settings: Path) -> None:
+    page = (EXAMPLES.parent / "docs" / "own-phase.md").read_text()
+    (code, *_), (entry, *_) = (
+        re.findall(rf"^```{kind}\n(.*?)^```", page, re.M | re.S) for kind in ("python", "toml")
+    )
+    (settings.parent / "totals.py").write_text(code)
+    settings.write_text(entry + settings.read_text())
+    assert spectro_mpi("run", settings, "-s", "select.orbits=13312", ranks=3).code == 0
+    run = open_run(settings.parent / "runs" / "fast")
+    total = run.dataset("total", "13312", "ees")
+    whole = run.spectrogram("13312", "ees").values[0]
+    np.testing.assert_array_equal(total.values, np.nansum(whole, axis=1))
+    np.testing.assert_array_equal(run.xarray("13312", "ees")["total"].values, total.values)
+
+
 def test_status_verify_and_plan_know_it(runs: dict[int, Path]) -> None:
     told = spectro_mpi("status", runs[1])
     assert "density  6/10 items done, 4 failed" in told.out
@@ -101,7 +117,7 @@ def test_status_verify_and_plan_know_it(runs: dict[int, Path]) -> None:
     assert spectro_mpi("verify", runs[1]).code == 0
     settings = runs[1].parents[1] / "spectro-mpi.toml"
     planned = spectro_mpi("plan", settings, *FLUX)
-    assert "reduce → density → plot" in planned.out
+    assert "reduce → density → plot; simulated are reduce and plot" in planned.out
 
 
 def test_verify_finds_a_damaged_shard_of_it_and_the_next_run_makes_it_again(
@@ -210,6 +226,18 @@ def test_a_script_under_mpirun_gives_the_same(runs: dict[int, Path]) -> None:
     assert done.returncode == 3, done.stderr
     assert densities(runs[1].with_name("script")) == densities(runs[1])
     same_output(runs[1], runs[1].with_name("script"))
+
+
+def test_a_script_without_a_guard_is_told_about_it(settings: Path, tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from spectro_mpi import Pipeline, start_pipeline\n"
+        f"start_pipeline(Pipeline(None, {str(settings)!r}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert 'put the call under if __name__ == "__main__":' in done.stderr
 
 
 def run_own(settings: Path, entry: str, *words: str, ranks: int = 0) -> Finished:
@@ -361,6 +389,57 @@ def test_files_settings_random_numbers_and_assets_of_an_own_phase(settings: Path
     lengths = open_run(settings.parent / "runs" / "one").dataset("length", "13312", "notes")
     assert int(lengths.values) == len(one["13312.txt"])
     assert spectro_mpi("verify", settings.parent / "runs" / "one").code == 0
+
+
+def test_files_made_elsewhere_are_found_of_a_phase_that_is_not_active(settings: Path) -> None:
+    entry = own(
+        settings.parent,
+        """
+        class Own(Phase):
+            name = "fit"
+            gives = (Artifact("fits", extension=".txt"),)
+
+        class Reader(Phase):
+            name = "reader"
+            needs = (Artifact("fits", extension=".txt"),)
+            gives = (Artifact("lengths", dataset="length", dims=()),)
+
+            def run(self, item, inputs, context):
+                outputs = Outputs()
+                (path,) = inputs["fits"]
+                outputs.put(self.gives[0], np.array(len(path.read_text())), "fit")
+                return outputs
+        """,
+    ).replace('"reduce", "own.py:Own", "plot"', '"own.py:Own", "own.py:Reader"')
+    run_dir = settings.parent / "runs" / "fast"
+    missing = run_own(settings, entry, "--only", "reader")
+    assert missing.code == 2
+    assert 'needs "fits" (files .txt) of phase fit' in missing.err
+    folder = run_dir / "files" / "fit" / "2000" / "01" / "13312"
+    folder.mkdir(parents=True)
+    (folder / "fit.txt").write_text("hello")
+    assert run_own(settings, entry, "--only", "reader", ranks=3).code == 0
+    run = open_run(run_dir)
+    assert int(run.dataset("length", "13312", "fit").values) == 5
+    assert run.completed("reader") == ["13312"]
+
+
+def test_an_installed_package_offers_a_phase_by_an_entry_point(
+    settings: Path, tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    metadata = site / "own_phases-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: own-phases\nVersion: 1.0\n")
+    entry = "[spectro_mpi.phases]\ndensity = own_phases:Density\n"
+    (metadata / "entry_points.txt").write_text(entry)
+    shutil.copy(EXAMPLES / "density.py", site / "own_phases.py")
+    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH", "")]))
+    words = ("-s", "data.quantity=eflux", "-s", 'phases=["reduce", "density"]')
+    few = ("-s", "select.orbits=13312")
+    done = spectro_mpi("run", settings, *words, *few, ranks=3, env={"PYTHONPATH": path})
+    assert done.code == 0, done.err
+    assert "density: 1 items done" in done.out
 
 
 def test_an_artifact_of_the_whole_run_is_merged_and_outlives_a_resume(settings: Path) -> None:

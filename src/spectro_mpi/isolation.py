@@ -12,10 +12,8 @@ import ctypes
 import logging
 import multiprocessing.util  # so that its exit function is registered before ours
 import os
-import pickle
 import queue
 import signal
-import sys
 import threading
 import time
 import weakref
@@ -30,6 +28,7 @@ from spectro_mpi.errors import Failure, Reason, RunError
 from spectro_mpi.files import sweep_files
 from spectro_mpi.phases import Outcome, Task, Workspace
 from spectro_mpi.phases.compute import ReadyPhase, make_ready
+from spectro_mpi.pipes import End, die_with_parent, receive, send, transmit
 from spectro_mpi.resources.sampler import Sampling
 
 log = logging.getLogger(__name__)
@@ -48,6 +47,8 @@ class Executor(Protocol):
 
     step: str
     """The step the task at hand is in."""
+    how_far: str
+    """How far that step is, as in "3/10"; empty: it does not tell."""
 
     def begin(self, phase: str, workspace: Workspace) -> None:
         """Get ready for the tasks of a phase."""
@@ -73,7 +74,7 @@ class InlineExecutor:
     """Computes in the calling process, within `poll`."""
 
     def __init__(self, sampling: Sampling | None = None) -> None:
-        self.step = ""
+        self.step = self.how_far = ""
         self._sampling = sampling or Sampling()
         self._phase: ReadyPhase | None = None
         self._task: Task | None = None
@@ -93,9 +94,10 @@ class InlineExecutor:
     def close(self) -> None:
         self._task = None
 
-    def _report(self, step: str) -> None:
-        self.step = step
-        self._sampling.step(step)
+    def _report(self, step: str, how_far: str) -> None:
+        self.step, self.how_far = step, how_far
+        if not how_far:
+            self._sampling.step(step)
 
 
 @dataclass
@@ -111,6 +113,7 @@ class _Ready:
 @dataclass
 class _Step:
     name: str
+    how_far: str
 
 
 @dataclass
@@ -125,10 +128,6 @@ class _Trouble:
     """The output cannot be written."""
 
     sentence: str
-
-
-class _End:
-    """The child's side of the pipe is closed."""
 
 
 _living: weakref.WeakSet[ChildExecutor] = weakref.WeakSet()
@@ -159,7 +158,7 @@ class ChildExecutor:
 
         `wake` is set whenever the child has sent something.
         """
-        self.step = ""
+        self.step = self.how_far = ""
         self._sampling = sampling or Sampling()
         self._shown = ctypes.c_ubyte() if sampling is None else _SPAWN.RawValue(ctypes.c_ubyte)
         """Where the child shows what it is at."""
@@ -185,7 +184,7 @@ class ChildExecutor:
         self._outbox.put(self._begin)
 
     def submit(self, task: Task) -> None:
-        self._task, self.step = task, ""
+        self._task, self.step, self.how_far = task, "", ""
         self._task_began = self._step_began = time.monotonic()
         self._outbox.put(task)
 
@@ -199,7 +198,7 @@ class ChildExecutor:
                 if isinstance(message, _Trouble):
                     self._task = None
                     raise RunError(message.sentence)
-                if isinstance(message, _End):
+                if isinstance(message, End):
                     return self._died()
                 self._take_in(message)
         return self._enforce_limits() if self.is_ready else self._enforce_start()
@@ -219,8 +218,14 @@ class ChildExecutor:
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         # Threads, so that a child that stops in the middle of a message cannot stop the rank.
-        for work, box in ((_receive, (self._inbox, self._wake)), (_transmit, (self._outbox,))):
-            threading.Thread(target=work, args=(self._pipe, *box), daemon=True).start()
+        inbox, wake = self._inbox, self._wake
+
+        def arrive(message: object) -> None:
+            inbox.put(message)
+            wake.set()
+
+        threading.Thread(target=receive, args=(self._pipe, arrive), daemon=True).start()
+        threading.Thread(target=transmit, args=(self._pipe, self._outbox), daemon=True).start()
 
     def _take_in(self, message: object) -> None:
         now = time.monotonic()
@@ -229,8 +234,10 @@ class ChildExecutor:
             self.is_ready, self._task_began, self._step_began = True, now, now
             self._deaths_at_start = 0
         elif isinstance(message, _Step):
-            self.step, self._step_began = message.name, now
-            self._sampling.step(message.name)
+            self.step, self.how_far = message.name, message.how_far
+            if not message.how_far:
+                self._step_began = now
+                self._sampling.step(message.name)
         elif isinstance(message, _Log):
             logging.getLogger(message.name).log(message.level, message.message)
 
@@ -332,7 +339,7 @@ class ChildExecutor:
         self._process.kill()
         # One that waits for a dead file server cannot be ended, and is left behind.
         self._process.join(_LAST_SECONDS)
-        self._outbox.put(_End())
+        self._outbox.put(End())
         self._pipe.close()
 
 
@@ -345,37 +352,10 @@ def _resident_mb(pid: int) -> float:
         return 0.0
 
 
-def _send(pipe: Connection, message: object) -> None:
-    """Send with arrays out of band, so that they are copied by the kernel only."""
-    buffers: list[pickle.PickleBuffer] = []
-    content = pickle.dumps(message, protocol=5, buffer_callback=buffers.append)
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the receiver's end is told
-        pipe.send((len(buffers), content))
-        for buffer in buffers:
-            pipe.send_bytes(buffer.raw())
-
-
-def _transmit(pipe: Connection, outbox: queue.SimpleQueue[Any]) -> None:
-    with contextlib.suppress(OSError):
-        while not isinstance(message := outbox.get(), _End):
-            _send(pipe, message)
-
-
-def _receive(pipe: Connection, inbox: queue.SimpleQueue[Any], wake: threading.Event) -> None:
-    try:
-        while True:
-            count, content = pipe.recv()
-            inbox.put(pickle.loads(content, buffers=[pipe.recv_bytes() for _ in range(count)]))
-            wake.set()
-    except (EOFError, OSError):
-        inbox.put(_End())
-        wake.set()
-
-
 def _child(pipe: Connection, shown: Any) -> None:
     """The child's whole life: phases and tasks come in by the pipe, outcomes go out."""
     activity.show_in(shown)
-    _die_with_parent()
+    die_with_parent()
     _be_the_first_to_go()
     # Whether to stop, and when, is the parent's business.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
@@ -383,20 +363,19 @@ def _child(pipe: Connection, shown: Any) -> None:
     logging.captureWarnings(True)
     logging.getLogger().addHandler(_PipeHandler(pipe))
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    arrived = threading.Event()  # nobody waits for it here: the queue is waited for
-    threading.Thread(target=_receive, args=(pipe, inbox, arrived), daemon=True).start()
+    threading.Thread(target=receive, args=(pipe, inbox.put), daemon=True).start()
     phase: ReadyPhase | None = None
-    while not isinstance(message := inbox.get(), _End):
+    while not isinstance(message := inbox.get(), End):
         if isinstance(message, _Begin):
             phase = make_ready(message.phase, message.workspace)
-            _send(pipe, _Ready())
+            send(pipe, _Ready())
         elif isinstance(message, Task) and phase is not None:
             try:
-                outcome = phase.compute(message, lambda step: _send(pipe, _Step(step)))
+                outcome = phase.compute(message, lambda *step: send(pipe, _Step(*step)))
             except RunError as error:
-                _send(pipe, _Trouble(str(error)))
+                send(pipe, _Trouble(str(error)))
             else:
-                _send(pipe, outcome)
+                send(pipe, outcome)
 
 
 class _PipeHandler(logging.Handler):
@@ -407,19 +386,10 @@ class _PipeHandler(logging.Handler):
         self._pipe = pipe
 
     def emit(self, record: logging.LogRecord) -> None:
-        _send(self._pipe, _Log(record.name, record.levelno, record.getMessage()))
+        send(self._pipe, _Log(record.name, record.levelno, record.getMessage()))
 
 
 def _be_the_first_to_go() -> None:
     """On Linux, have the kernel end this process, and not a rank, when memory is short."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
-
-
-def _die_with_parent() -> None:
-    """On Linux, have the kernel kill this process when its rank is gone, however it went."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() == 1:
-            os._exit(1)

@@ -15,7 +15,10 @@ from spectro_mpi.progress import Batch, ProgressKeeper
 from spectro_mpi.run import Run, claim_directory, open_run, prepare
 from spectro_mpi.store import DATA, next_shard_number, shard_path, write_links
 
-_MAY_DIFFER = ("run_id", "output", "select.", "run.", "slurm.", "plot.", "axes.", "extrema.")
+_MAY_DIFFER = (
+    *("run_id", "output", "select.", "run.", "slurm.", "plot.", "axes.", "extrema."),
+    *("phases", "phase.", "seed"),
+)
 """Settings that reduced data does not depend on."""
 
 

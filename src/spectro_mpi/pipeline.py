@@ -125,8 +125,8 @@ def generate_assets(pipeline: Pipeline, *, progress: bool = True) -> int:
 
 
 def _start(pipeline: Pipeline, request: Request) -> int:
-    if multiprocessing.parent_process() is not None:
-        # A compute process imports the script it was started from.
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # A compute process is importing the script it was started from.
         sys.exit(
             "a pipeline is started by the script itself: put the call under "
             'if __name__ == "__main__":'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,7 +15,7 @@ from spectro_mpi.events import Marks
 from spectro_mpi.files import item_folder
 from spectro_mpi.inventory import Inventory, Item
 from spectro_mpi.line import Line
-from spectro_mpi.phases import MergingPhase, Phase, PreparingPhase, Task
+from spectro_mpi.phases import MergingPhase, Mode, Phase, PreparingPhase, Task
 from spectro_mpi.progress import Progress, load_progress
 from spectro_mpi.run import marks_of, read_run_wide
 
@@ -51,21 +51,22 @@ class RunPlan:
             return self._preparing_tasks(phase)
         settled = self.progress.settled[phase.name]
         wanted = None if self.line.is_active(phase) else set(also)
-        found = [
-            task
-            for task in self._possible(phase)
-            if task.item.id not in settled and (wanted is None or task.item.id in wanted)
+        todo = [
+            item
+            for item in self._possible(phase)
+            if item not in settled and (wanted is None or item in wanted)
         ]
-        # What was made anew because the store did not give it back is not made anew once more.
-        tasks = [replace(one, again=bool(one.shards) and one.item.id in also) for one in found]
+        tasks = self._tasks(phase, todo)
+        if also:
+            # What was made anew because the store did not give it back is not made anew once more.
+            tasks = [replace(one, again=bool(one.shards) and one.item.id in also) for one in tasks]
         if isinstance(phase, MergingPhase) and (tasks or self._is_stale(phase)):
             tasks += self._restoring(phase, {task.item.id for task in tasks})
         return tasks
 
     def count(self, phase: Phase) -> int:
         """Items that can go through a phase, or have."""
-        possible = {task.item.id for task in self._possible(phase)}
-        return len(possible | self.progress.settled[phase.name])
+        return len(self.progress.settled[phase.name].union(self._possible(phase)))
 
     @property
     def nothing_to_do(self) -> bool:
@@ -85,25 +86,34 @@ class RunPlan:
         basis = self.basis(phase, read_run_wide(path))
         return not path.exists() or self.progress.made_from.get(phase.run_wide.name) != basis
 
-    def _possible(self, phase: Phase) -> Iterable[Task]:
-        """A task for every item that has what the phase needs."""
+    def _possible(self, phase: Phase) -> Iterator[str]:
+        """The items that have what the phase needs."""
         givers = self.line.givers(phase)
-        stores = {one.name: self.progress.stores[one.name] for one in givers if one.in_store}
+        stores = [self.progress.stores[one.name] for one in givers if one.in_store]
         whole = [one for one in givers if not one.in_store]
-        ids: Iterable[str] = next(iter(stores.values())) if stores else self.items
+        for item in stores[0] if stores else self.items:
+            if (
+                item in self.items
+                and all(item in held for held in stores)
+                and all(self._has_files(one, self.items[item]) for one in whole)
+            ):
+                yield item
+
+    def _tasks(self, phase: Phase, items: Iterable[str], mode: Mode = "run") -> list[Task]:
+        givers = self.line.givers(phase)
         names = {one.name for one in givers}
-        for item in ids:
-            if item not in self.items or not all(item in held for held in stores.values()):
-                continue
-            if not all(self._has_files(one, self.items[item]) for one in whole):
-                continue
-            failures = self.progress.failures.get(item, ())
-            yield Task(
+        stores = {one.name: self.progress.stores[one.name] for one in givers if one.in_store}
+        failures = self.progress.failures
+        return [
+            Task(
                 phase.name,
                 self.items[item],
                 {name: held[item] for name, held in stores.items()},
-                tuple(one for one in failures if one.phase in names),
+                tuple(one for one in failures.get(item, ()) if one.phase in names),
+                mode,
             )
+            for item in items
+        ]
 
     def _has_files(self, giver: Phase, item: Item) -> bool:
         failures = self.progress.failures.get(item.id, ())
@@ -123,11 +133,8 @@ class RunPlan:
         """For the contributions of what is finished; of some of it the input may be gone."""
         if not phase.in_store:
             settled = self.progress.settled[phase.name]
-            return [
-                replace(task, mode="restore")
-                for task in self._possible(phase)
-                if task.item.id in settled and task.item.id not in redone
-            ]
+            todo = [one for one in self._possible(phase) if one in settled and one not in redone]
+            return self._tasks(phase, todo, "restore")
         givers = [one.name for one in (*self.line.givers(phase), phase) if one.in_store]
         return [
             Task(
@@ -147,10 +154,10 @@ class RunPlan:
     def _preparing_tasks(self, phase: PreparingPhase) -> list[Task]:
         """Of the items that share all that is made, one each."""
         first: dict[object, Task] = {}
-        for task in self._possible(phase):
+        for task in self._tasks(phase, self._possible(phase), "prepare"):
             key = phase.alike(task, self.marks)
             if key is not None:
-                first.setdefault(key, replace(task, mode="prepare"))
+                first.setdefault(key, task)
         return list(first.values())
 
 

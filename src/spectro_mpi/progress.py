@@ -285,7 +285,8 @@ class ProgressKeeper:
 
     def fold_if_due(self) -> None:
         """Fold once the journal outgrows the state it would be folded into."""
-        if self._entries > max(100, len(self.state.settled["reduce"]) // 10):
+        items = max(map(len, self.state.settled.values()))
+        if self._entries > max(100, items // 10):
             self.fold()
 
     def close(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spectro_mpi.artifacts import Dataset
 from spectro_mpi.atomic import DAMAGED, SUFFIX, sync_directory, write_atomic
@@ -16,7 +17,7 @@ from spectro_mpi.extrema import Limits, given_limits, raw_limits
 from spectro_mpi.files import FILES, PLOTS
 from spectro_mpi.inventory import item_order
 from spectro_mpi.live import LIVE
-from spectro_mpi.progress import JOURNAL, PROGRESS, Progress, load_progress
+from spectro_mpi.progress import JOURNAL, PHASES, PROGRESS, Progress, load_progress
 from spectro_mpi.resources.archive import RESOURCES
 from spectro_mpi.resources.lines import FOLDER as RESOURCE_LINES
 from spectro_mpi.spectrogram import Spectrogram
@@ -28,6 +29,9 @@ from spectro_mpi.store import (
     read_spectrogram,
     shards_of,
 )
+
+if TYPE_CHECKING:
+    import xarray
 
 CONFIG = "config.toml"
 EXTREMA = "extrema.json"
@@ -139,7 +143,10 @@ def _damaged(path: Path, why: object) -> RunError:
 
 
 class Run:
-    """Read access to a run directory, during a run and after it."""
+    """Read access to a run directory, during a run and after it.
+
+    It knows what was finished when it was opened; `refresh` looks again.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -173,16 +180,39 @@ class Run:
         """Arrays of one spectrogram. Raises `KeyError` if the run has none."""
         return read_spectrogram(self._shard(item), item, instrument)
 
-    def dataset(self, name: str, item: str, group: str) -> Dataset:
-        """A dataset that a phase of one's own gave. Raises `KeyError` if the run has none."""
+    def xarray(self, item: str, instrument: str) -> xarray.Dataset:
+        """One spectrogram, and what own phases gave for that instrument, as `xarray.Dataset`.
+
+        Raises `KeyError` if the run has none, `UserError` where xarray is not installed.
+        """
+        from spectro_mpi.labelled import as_xarray
+
+        return as_xarray(self.spectrogram(item, instrument), self.datasets(item, instrument))
+
+    def datasets(self, item: str, group: str) -> list[Dataset]:
+        """What phases of one's own gave in a group of an item."""
+        found: list[Dataset] = []
         for phase, held in self.progress.stores.items():
             if phase != "reduce" and item in held:
                 shard = self.path / DATA / held[item]
                 if group in instruments_of(shard, item):
-                    found = read_datasets(shard, item, group).datasets
-                    if name in found:
-                        return found[name]
+                    found += read_datasets(shard, item, group).datasets.values()
+        return found
+
+    def dataset(self, name: str, item: str, group: str) -> Dataset:
+        """A dataset that a phase of one's own gave. Raises `KeyError` if the run has none."""
+        for one in self.datasets(item, group):
+            if one.name == name:
+                return one
         raise KeyError(f"{self.path}: no phase gave a dataset {name} of item {item}, {group}")
+
+    def figures(self, item: str) -> list[Path]:
+        """The figures of an item that are on disk, sorted by name."""
+        return sorted((self.path / PLOTS).glob(f"*/*/{glob.escape(item)}/*.png"))
+
+    def refresh(self) -> None:
+        """Look again how far the run is."""
+        self.progress = load_progress(self.path, self.config.run_id)
 
     def limits(
         self, item: str, instrument: str, category: str = "all", limits: str = "given_extrema"
@@ -226,6 +256,8 @@ def _refuse_changes(config: Config, frozen: Config) -> None:
     else:
         if not progress.settled["plot"]:
             free += ("plot.", "axes.", "extrema.")
+        if not _begun(progress) - set(PHASES):
+            free += ("seed",)
         free += tuple(
             f"phase.{name}." for name in {*frozen.phase, *config.phase} - _begun(progress)
         )

@@ -58,11 +58,10 @@ def print_simulated(simulated: Simulated, alone: Simulated) -> None:
 
 
 def print_phases(line: Line) -> None:
-    """Name the phases, where there are others than those whose costs are known."""
-    names = [phase.name for phase in line.phases]
-    own = [name for name in names if name not in PHASES]
-    if own:
-        print(f"phases: {' → '.join(names)}; what {' and '.join(own)} take is not simulated")
+    """Name the phases, where they are others than those whose costs are known."""
+    names = tuple(phase.name for phase in line.phases)
+    if names != PHASES:
+        print(f"phases: {' → '.join(names)}; simulated are {' and '.join(PHASES)}")
 
 
 def print_knee(best: Simulated, constants: Constants) -> None:

@@ -44,7 +44,7 @@ class DemoSummary:
 
 
 def write_demo(
-    directory: Path,
+    directory: Path | str,
     orbits: int = 12,
     seed: int = 0,
     burst_records: int = 0,
@@ -64,6 +64,7 @@ def write_demo(
         raise ValueError(f"a demo needs at least one orbit, not {orbits}")
     if not 0 <= burst_records <= LARGEST_BURST:
         raise ValueError(f"an orbit has room for 0 to {LARGEST_BURST} burst records")
+    directory = Path(directory)
     _refuse_to_overwrite(directory)
 
     plans = [plan_orbit(FIRST_ORBIT + index, seed) for index in range(orbits)]

@@ -21,7 +21,7 @@ from spectro_mpi.config import Config, load_config
 from spectro_mpi.display import Displays, make_display
 from spectro_mpi.draw import check_colormap
 from spectro_mpi.errors import RunError, UserError, writing
-from spectro_mpi.inventory import load_inventory, save_inventory, take_inventory
+from spectro_mpi.inventory import Inventory, load_inventory, save_inventory, take_inventory
 from spectro_mpi.isolation import ChildExecutor, InlineExecutor
 from spectro_mpi.line import Line, make_line
 from spectro_mpi.live import LiveFile
@@ -30,6 +30,7 @@ from spectro_mpi.logs import RankLog
 from spectro_mpi.memory import share_of_limit
 from spectro_mpi.mend import mend
 from spectro_mpi.mpi.coordinator import Coordinator
+from spectro_mpi.mpi.local import LocalComm
 from spectro_mpi.mpi.messages import Message, StopRequest, Trouble
 from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
 from spectro_mpi.mpi.worker import Worker
@@ -80,6 +81,8 @@ class Request:
     """Whether only what items share is to be made ahead of their figures."""
     phases: tuple[Phase | str, ...] | None = None
     """In place of those of the settings."""
+    inventory: Inventory | None = None
+    """Items in place of those the input holds."""
     walltime: str = ""
     """As Slurm writes it; empty: what Slurm says of the job, if there is one."""
     progress: bool = True
@@ -151,13 +154,13 @@ def roles_of(rank: int, size: int) -> str:
     return "+".join(name for name, is_held in held.items() if is_held)
 
 
-def run(request: Request, signals: StopSignals | None = None) -> int:
-    """Run on the ranks of MPI's world; the exit code of this rank's process.
+def run(request: Request, signals: StopSignals | None = None, comm: Any = None) -> int:
+    """Run on the ranks of a communicator (none: MPI's world); the exit code of this rank's process.
 
     Every rank calls this. An exception on any of them ends the whole job at once. `signals`: a
     caller's who has collected them from earlier on.
     """
-    comm = _world()
+    comm = comm or _world()
     rank, size = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
     try:
         with nullcontext(signals) if signals else StopSignals() as collected:
@@ -265,7 +268,7 @@ def _run_config(
         if size > 1:
             wanted = _broadcast(comm, wanted)
         if wanted:
-            transport: Transport = MpiTransport(comm) if size > 1 else QueueTransport()
+            transport = _transport(comm, size)
             on_node, place = _ranks_on_node(comm, size)
             station = Station(rank, size, roles_of(rank, size), place == 0)
             share = share_of_limit(on_node)
@@ -328,10 +331,18 @@ def _told(error: UserError) -> int:
     return error.exit_code
 
 
+def _transport(comm: Any, size: int) -> Transport:
+    if size == 1:
+        return QueueTransport()
+    return comm if isinstance(comm, LocalComm) else MpiTransport(comm)
+
+
 def _ranks_on_node(comm: Any, size: int) -> tuple[int, int]:
     """How many ranks are on this rank's node, and its place among them."""
     if size == 1:
         return 1, 0
+    if isinstance(comm, LocalComm):
+        return size, comm.Get_rank()
     from mpi4py import MPI
 
     node = comm.Split_type(MPI.COMM_TYPE_SHARED)
@@ -357,8 +368,8 @@ def _prepare(request: Request, line: Line) -> tuple[RunPlan, RunLock]:
     config = line.config
     kept = config.run_dir / INVENTORY
     anew = request.fresh or request.preparing
-    known = None if anew else load_inventory(kept, config)
-    inventory = known or take_inventory(config)
+    known = None if anew or request.inventory else load_inventory(kept, config)
+    inventory = request.inventory or known or take_inventory(config)
     claim_directory(config)
     lock = RunLock(config.run_dir)
     with writing(config.run_dir):

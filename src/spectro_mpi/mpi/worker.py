@@ -211,7 +211,9 @@ class Worker:
     def _report_status(self) -> None:
         if self._task is None:
             return
-        status = f"{self._task.phase} {self._task.item.id} {self._executor.step}"
+        executor = self._executor
+        words = self._task.phase, self._task.item.id, executor.step, executor.how_far
+        status = " ".join(filter(None, words))
         now = time.monotonic()
         if status != self._status and now - self._status_sent > _STATUS_SECONDS:
             self._status, self._status_sent = status, now

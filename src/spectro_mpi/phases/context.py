@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Report = Callable[[str], None]
-"""Called with what is being done, as it begins."""
+Report = Callable[[str, str], None]
+"""Called with the step that is being done, and how far it is (as in "3/10"; empty: it begins)."""
+
+_TOLD_SECONDS = 0.2
+"""How far a step is is told at most so often."""
 
 
 class LostInputError(Exception):
@@ -74,18 +78,23 @@ class Context:
         self._folder_made = False
         self._written: list[Path] = []
         self._done: dict[str, float] = {}
+        self._told = 0.0
 
     def status(self, step: str, increment: float = 0, total: float = 0) -> None:
         """Tell what is being done: a step (an instrument, say), and how far it is.
 
         A step has `instrument_timeout_seconds`; another name begins another step.
         """
-        told = step
-        if increment or total:
-            self._done[step] = self._done.get(step, 0) + increment
-            told = f"{step} {self._done[step]:g}" + (f"/{total:g}" if total else "")
-        self.step = step
-        self._report(told)
+        begins, self.step = step != self.step, step
+        if begins:
+            self._report(step, "")
+        if not (increment or total):
+            return
+        done = self._done[step] = self._done.get(step, 0) + increment
+        now = time.monotonic()
+        if now - self._told > _TOLD_SECONDS:
+            self._told = now
+            self._report(step, f"{done:g}" + (f"/{total:g}" if total else ""))
 
     @cached_property
     def rng(self) -> np.random.Generator:
