@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -44,6 +46,14 @@ def test_memory_that_ran_out_is_told_with_item_step_and_the_curve_up_to_the_kill
     drawn = timeline(run_dir)
     assert drawn is not None
     assert "item 13313, ees" in drawn.svg()
+    page = (run_dir / "report" / "index.html").read_text()
+    assert html.escape(found.sentence) in page
+    told = page.partition('id="diagnosis"')[2].partition("</div>")[0]
+    assert "13313</a>, phase plot, step ees" in told
+    (line,) = re.findall(r'<polyline points="([^"]*)"', told)
+    heights = [float(point.partition(",")[2]) for point in line.split()]
+    assert len(heights) == len(found.curve)
+    assert heights[-1] == min(heights)  # the most memory at the end
     (tmp_path / "mended").touch()
     bench.run("grown", *limit, "--retry", env=environment)
     assert diagnose(run_dir) is None
