@@ -134,7 +134,8 @@ def figures_of(item: Item, config: Config) -> list[tuple[tuple[str, ...], int]]:
     instruments = tuple(file.instrument for file in item.files)
     figures: list[tuple[tuple[str, ...], int]] = []
     if "pitch-angle" in config.plot.kinds:
-        figures += [((one,), len(config.pitch_angles)) for one in instruments]
+        rows = len(config.pitch_angles)
+        figures += [((one,), rows if config.has_pitch_angles(one) else 1) for one in instruments]
     if "instrument-grid" in config.plot.kinds:
         figures.append((("grid", *instruments), len(instruments)))
     return figures
