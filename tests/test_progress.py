@@ -27,7 +27,8 @@ SLOW = Failure("ies", "plot", "timeout", "took longer")
 def fill(run_dir: Path) -> ProgressKeeper:
     keeper = ProgressKeeper(run_dir, "fast", SCALES)
     keeper.note(items_total=4)
-    keeper.journal(Batch("reduce", ("10", "9"), {}, "shard-00000.h5", ("10", "9")))
+    prints = {"9": "0123abcd:77"}
+    keeper.journal(Batch("reduce", ("10", "9"), {}, "shard-00000.h5", ("10", "9"), prints))
     failures = {"11": (BROKEN,)}
     keeper.journal(Batch("reduce", ("11", "12"), failures, "shard-00001.h5", ("12",)))
     keeper.journal(Batch("plot", ("9", "10", "12"), {"12": (SLOW,)}))

@@ -198,10 +198,10 @@ def test_retry_takes_a_mended_file_and_keeps_the_rest(demo: DemoSummary, tmp_pat
     good = next(demo.directory.glob("FAST_data/*/*/*ees*13313*.cdf"))
     shutil.copy(good, data / good.name)
     broken = data / good.name.replace("13313", "13314")
-    broken.write_text("not found")
+    broken.write_bytes(bytes(good.stat().st_size))
     (tmp_path / "spectro-mpi.toml").write_text("[plot]\ndpi = 50\n")
     assert spectro_mpi(cwd=tmp_path).code == 3
-    shutil.copy(good, broken)
+    shutil.copy(good, broken)  # by name and size it is as it was
     assert spectro_mpi(cwd=tmp_path).code == 3
     assert spectro_mpi("run", "--retry", cwd=tmp_path, ranks=3).code == 0
     progress = json.loads((tmp_path / "runs/fast/progress.json").read_text())

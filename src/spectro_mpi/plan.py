@@ -10,9 +10,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from spectro_mpi.errors import UserError
+from spectro_mpi.errors import Failure, UserError
 from spectro_mpi.events import Marks
-from spectro_mpi.files import item_folder
+from spectro_mpi.files import item_folder, without_folder
 from spectro_mpi.inventory import Inventory, Item
 from spectro_mpi.line import Line
 from spectro_mpi.phases import MergingPhase, Mode, Phase, PreparingPhase, Task
@@ -29,6 +29,8 @@ class Again:
 
     items: tuple[str, ...]
     phases: tuple[str, ...]
+    why: str = ""
+    """To be told; empty: it was asked for."""
 
 
 @dataclass
@@ -73,6 +75,13 @@ class RunPlan:
         """Whether all wanted output is on disk."""
         return not self.again and not any(self.tasks(phase) for phase in self.line.phases)
 
+    @property
+    def told(self) -> list[str]:
+        """What is done again without having been asked for, a sentence each."""
+        return [
+            f"{len(one.items)} items are done again: {one.why}" for one in self.again if one.why
+        ]
+
     def basis(self, phase: MergingPhase[Any], content: Mapping[str, Any]) -> str:
         """Digest of what an artifact of the run is made from, settings and items; and of it."""
         items = sorted(self.progress.stores[phase.name].items())
@@ -111,6 +120,7 @@ class RunPlan:
                 {name: held[item] for name, held in stores.items()},
                 tuple(one for one in failures.get(item, ()) if one.phase in names),
                 mode,
+                fingerprint=phase.fingerprint(self.items[item], self.marks),
             )
             for item in items
         ]
@@ -187,12 +197,40 @@ def plan_run(
             again.append(Again(failed, progress.onward(first)))
     if redo and progress.settled[redo]:
         again.append(Again(tuple(progress.settled[redo]), tuple(line.dependents(redo))))
-    for one in again:
-        progress.forget(one.items, one.phases)
     items = {item.id: item for item in inventory.items}
     plan = RunPlan(line, progress, items, marks_of(config), again, preparing)
+    for phase in () if preparing else line.phases:
+        again += _outdated(plan, phase)
+    for one in again:
+        progress.forget(one.items, one.phases)
     _check_inactive(plan)
     return plan
+
+
+def _outdated(plan: RunPlan, phase: Phase) -> Iterator[Again]:
+    """Finished items whose input has changed since, or whose files are gone."""
+    progress, config = plan.progress, plan.line.config
+    settled = [item for item in progress.settled[phase.name] if item in plan.items]
+    prints = progress.fingerprints[phase.name]
+    changed = tuple(
+        item
+        for item in settled
+        if phase.is_outdated(prints.get(item, ""), phase.fingerprint(plan.items[item], plan.marks))
+    )
+    dependents = tuple(plan.line.dependents(phase.name))
+    if changed:
+        why = f"what phase {phase.name} makes them from has changed"
+        yield Again(changed, dependents, why)
+    if phase.gives_files:
+        failed = {item for item, ones in progress.failures.items() if _has_failed(phase, ones)}
+        whole = [plan.items[item] for item in settled if item not in failed]
+        gone = tuple(one.id for one in without_folder(config.run_dir, phase.name, whole))
+        if gone:
+            yield Again(gone, dependents, f"the files phase {phase.name} made are gone")
+
+
+def _has_failed(phase: Phase, failures: Iterable[Failure]) -> bool:
+    return any(one.phase == phase.name for one in failures)
 
 
 def _check_inactive(plan: RunPlan) -> None:

@@ -47,6 +47,8 @@ class Batch:
     """Name of the shard written with the batch, if its phase gives datasets."""
     held: tuple[str, ...] = ()
     """Those of the items that the shard holds: the others have no data."""
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    """Item → fingerprint of what it was made from, where there is one."""
 
 
 @dataclass
@@ -70,6 +72,10 @@ class Progress:
     """Phase → item → name of the shard that holds what the phase gave of it."""
     fruitless_stops: int = 0
     """Executions in a row that were stopped before they finished an item."""
+    fingerprints: defaultdict[str, dict[str, str]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    """Phase → item → fingerprint of what it was made from, besides what earlier phases gave."""
     made_from: dict[str, str] = field(default_factory=dict)
     """Digests: an artifact of the run ("extrema") → of what it was made from; a phase ("plot") →
     of the artifacts of the run its settled items were done with."""
@@ -110,6 +116,10 @@ class Progress:
                 self.failures.pop(item, None)
             if item in batch.held:
                 self.stores[batch.phase][item] = batch.shard
+            if item in batch.fingerprints:
+                self.fingerprints[batch.phase][item] = batch.fingerprints[item]
+            else:
+                self.fingerprints[batch.phase].pop(item, None)
 
     def forget(self, items: Iterable[str], phases: Iterable[str] = ()) -> None:
         """Have items done again in `phases` (none named: in all); what is on disk stays for now."""
@@ -156,6 +166,10 @@ class Progress:
                 phase: {item: held[item] for item in _sorted(held)}
                 for phase, held in self.stores.items()
                 if phase != "reduce"
+            },
+            "fingerprints": {
+                phase: {item: prints[item] for item in _sorted(prints)}
+                for phase, prints in self.fingerprints.items()
             },
             "totals": self.totals,
             "fruitless_stops": self.fruitless_stops,
@@ -241,6 +255,7 @@ class ProgressKeeper:
                 },
                 "shard": batch.shard,
                 "held": batch.held,
+                "fingerprints": batch.fingerprints,
             }
         )
 
@@ -322,6 +337,8 @@ def _read_folded(path: Path, progress: Progress) -> None:
     progress.stores["reduce"] = dict(table["shards"])
     for phase, held in table.get("other_shards", {}).items():
         progress.stores[phase] = dict(held)
+    for phase, prints in table.get("fingerprints", {}).items():
+        progress.fingerprints[phase] = dict(prints)
     progress.fruitless_stops = table["fruitless_stops"]
     progress.made_from = dict(table.get("made_from", {}))
     for phase, completed in table["completed"].items():
@@ -345,7 +362,8 @@ def _apply_entry(progress: Progress, entry: dict[str, Any]) -> None:
             item: tuple(_failure(one) for one in ones) for item, ones in entry["failures"].items()
         }
         items, held = tuple(entry["items"]), tuple(entry["held"])
-        progress.apply(Batch(entry["phase"], items, failures, entry["shard"], held))
+        prints = dict(entry.get("fingerprints", {}))
+        progress.apply(Batch(entry["phase"], items, failures, entry["shard"], held, prints))
 
 
 def _journal_entries(path: Path) -> Iterable[dict[str, Any]]:

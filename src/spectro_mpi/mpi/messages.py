@@ -155,6 +155,8 @@ class Result(ToWriter):
     failures: tuple[Failure, ...]
     groups: tuple[Group | Spectrogram, ...] = ()
     """For the store."""
+    fingerprint: str = ""
+    """Of what it was made from."""
 
     @property
     def nbytes(self) -> int:

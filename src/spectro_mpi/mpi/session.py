@@ -396,7 +396,7 @@ def _prepare(request: Request, line: Line) -> tuple[RunPlan, RunLock]:
     print_inventory(config, inventory)
     if known is not None:
         print(f"  by {kept}; `spectro-mpi assets` searches anew")
-    for sentence in mended:
+    for sentence in [*mended, *plan.told]:
         print(f"  {sentence}")
     return plan, lock
 

@@ -7,11 +7,12 @@ import json
 import logging
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from spectro_mpi.atomic import write_atomic
 from spectro_mpi.config import Config
-from spectro_mpi.errors import Failure, output_trouble, writing
+from spectro_mpi.errors import output_trouble, writing
 from spectro_mpi.lock import LOCK
 from spectro_mpi.mpi.messages import (
     Closed,
@@ -63,8 +64,8 @@ class Writer:
         self._shard: ShardWriter | None = None
         self._next_shard = next_shard_number(run_dir)
         self._phase = ""
-        self._batch: dict[str, tuple[Failure, ...]] = {}
-        """Item → failures, of the results not committed yet."""
+        self._batch: dict[str, Result] = {}
+        """Item → what came of it, without its arrays; of the results not committed yet."""
         self._batch_began = 0.0
         self._results = 0
         self._expected: int | None = None
@@ -134,7 +135,7 @@ class Writer:
                 self._next_shard += 1
             self._shard.add(result.item, result.groups)
             self._transport.send(result.worker, Credit(result.nbytes))
-        self._batch[result.item] = result.failures
+        self._batch[result.item] = replace(result, groups=())
         self._results += 1
         if len(self._batch) >= self._settings.flush_batch_size:
             self._commit()
@@ -155,8 +156,11 @@ class Writer:
             shard, held = self._shard.path.name, set(self._shard.items)
             self._committed |= dict.fromkeys(held, shard)
             self._shard = None
-        failures = {item: found for item, found in self._batch.items() if found}
-        self._keeper.journal(Batch(self._phase, tuple(self._batch), failures, shard, tuple(held)))
+        results = self._batch.values()
+        failures = {one.item: one.failures for one in results if one.failures}
+        prints = {one.item: one.fingerprint for one in results if one.fingerprint}
+        items = tuple(self._batch)
+        self._keeper.journal(Batch(self._phase, items, failures, shard, tuple(held), prints))
         self._keeper.fold_if_due()
         self._sampling.wrote(self._phase, len(self._batch), time.monotonic() - began)
         log.info("committed %d items of phase %s %s", len(self._batch), self._phase, shard)

@@ -47,6 +47,8 @@ class Task:
     """Whether a process has died of it: only readers that do not crash are to be used."""
     again: bool = False
     """Whether it has failed once for a reason that may pass: its time limits are doubled."""
+    fingerprint: str = ""
+    """Of what the phase makes it from, besides what earlier phases gave (`Phase.fingerprint`)."""
 
     @property
     def has_result(self) -> bool:
@@ -186,6 +188,17 @@ class Phase:
         """
         return {one.name: run_wide.get(one.name) for one in self.needs if one.name in run_wide}
 
+    def fingerprint(self, item: Item, marks: Marks) -> str:
+        """Of what of the item's input the outputs are made from, besides `needs`; empty: nothing.
+
+        It is kept with what is done (`is_outdated`).
+        """
+        return ""
+
+    def is_outdated(self, before: str, now: str) -> bool:
+        """Whether an item is to be done again that was done by another fingerprint."""
+        return before != now
+
     @property
     def settings(self) -> Mapping[str, Any]:
         """Its own table of the settings, `[phase.NAME]`."""
@@ -195,6 +208,11 @@ class Phase:
     def in_store(self) -> bool:
         """Whether it gives datasets."""
         return any(one.dataset for one in self.gives)
+
+    @property
+    def gives_files(self) -> bool:
+        """Whether it gives files of each item."""
+        return any(one.extension and one.of == "item" for one in self.gives)
 
 
 class MergingPhase(Phase, Generic[T]):

@@ -75,6 +75,7 @@ class Context:
         self._assets = workspace.of(phase.name).assets
         self._report = report
         self._folder = item_folder(workspace.run_dir, phase.name, task.item)
+        self._gives_files = phase.gives_files and task.mode == "run"
         self._folder_made = False
         self._written: list[Path] = []
         self._done: dict[str, float] = {}
@@ -131,10 +132,7 @@ class Context:
 
     def path(self, name: str) -> Path:
         """Where to write a file that is to be called `name` once the item is done."""
-        if not self._folder_made:
-            with writing(self._folder):
-                make_below(self.run_dir, self._folder)
-            self._folder_made = True
+        self._make_folder()
         path = self._folder / name
         if path not in self._written:
             self._written.append(path)
@@ -146,8 +144,16 @@ class Context:
         with writing(path), doing("write"):
             path.write_bytes(content)
 
+    def _make_folder(self) -> None:
+        if not self._folder_made:
+            with writing(self._folder):
+                make_below(self.run_dir, self._folder)
+            self._folder_made = True
+
     def commit(self) -> None:
-        """Give the files written their names."""
+        """Give the files written their names; a folder tells that the item is done."""
+        if self._gives_files:
+            self._make_folder()
         if self._written:
             with writing(self._folder), doing("write"):
                 commit(*self._written)

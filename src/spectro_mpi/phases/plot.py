@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -59,10 +60,22 @@ class PlotPhase(PreparingPhase):
 
         limits = self.config.plot.limits
         shown = self._draw_all(item, inputs, context, self._painter, limits, take)
+        self._remove_renamed(item, shown)
         context.status("preview")
         with context.boundary("preview"), writing(context.run_dir / ITEMS):
             self._write_preview(item, preview, shown)
         return Outputs()
+
+    def _remove_renamed(self, item: Item, shown: Spectrograms) -> None:
+        """Remove figures from before the item had marked events, or when it still had."""
+        marked = item.id in self._workspace.marks
+        drawn, renamed = (
+            set(figure_names(self.config, item.id, shown, one)) for one in (marked, not marked)
+        )
+        folder = item_folder(self._workspace.run_dir, self.name, item)
+        with writing(folder):
+            for name in renamed - drawn:
+                (folder / name).unlink(missing_ok=True)
 
     def _write_preview(self, item: Item, preview: Preview, shown: Spectrograms) -> None:
         from spectro_mpi.report.preview import write_preview
@@ -83,6 +96,11 @@ class PlotPhase(PreparingPhase):
         """The common limits, if any figure has them."""
         given = "given_extrema" in self.config.plot.limits
         return run_wide.get("extrema") if given else None
+
+    def fingerprint(self, item: Item, marks: Marks) -> str:
+        """Of the item's marked events, if it has any."""
+        marked = marks.get(item.id, ())
+        return f"{zlib.crc32(repr(marked).encode()):08x}" if marked else ""
 
     def alike(self, task: Task, marks: Marks) -> Hashable:
         """What a figure's frame depends on.

@@ -1,0 +1,84 @@
+"""A finished run takes up what has changed in its input since, and does no more than that."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from spectro_mpi.demo import DemoSummary
+from tests.conftest import spectro_mpi
+from tests.test_run import pictures, same_output
+
+
+@pytest.fixture
+def finished(demo: DemoSummary, tmp_path: Path) -> Path:
+    """Settings of a finished run over a copy of two orbits."""
+    folder = tmp_path / "FAST_data"
+    folder.mkdir()
+    for path in sorted((demo.directory / "FAST_data").rglob("fa_esa_l2_*_1331[23]_v*.cdf")):
+        shutil.copy(path, folder)
+    (tmp_path / "events.csv").write_text("orbit,instrument,start,end\n")
+    settings = tmp_path / "spectro-mpi.toml"
+    settings.write_text('[plot]\ndpi = 50\nevents = "events.csv"\n')
+    assert spectro_mpi("run", settings).code == 0
+    return settings
+
+
+def as_if_new(settings: Path) -> None:
+    """The run directory is as one made at once from the input as it is now."""
+    assert spectro_mpi("run", settings, "-s", "run_id=new").code == 0
+    same_output(settings.parent / "runs" / "fast", settings.parent / "runs" / "new")
+
+
+def test_marked_events_are_drawn_and_taken_away_again(finished: Path) -> None:
+    events = finished.with_name("events.csv")
+    run_dir = finished.parent / "runs" / "fast"
+    before = pictures(run_dir)
+    events.write_text("orbit,instrument,start,end\n13313,ees,2,5\n")
+    done = spectro_mpi("run", finished, ranks=3)
+    assert "1 items are done again: what phase plot makes them from has changed" in done.out
+    marked = {name for name in pictures(run_dir) if "_cusp_" in name}
+    assert marked
+    assert all("13313" in name for name in marked)
+    as_if_new(finished)
+    events.write_text("orbit,instrument,start,end\n")
+    assert "done again" in spectro_mpi("run", finished).out
+    assert pictures(run_dir) == before
+    assert "done again" not in spectro_mpi("run", finished).out
+
+
+def test_a_new_version_and_a_new_instrument_are_taken_up(finished: Path) -> None:
+    data = finished.parent / "FAST_data"
+    late = next(data.glob("*_ies_*13313*.cdf"))
+    late.rename(late.with_suffix(".late"))
+    assert spectro_mpi("run", finished, "--fresh").code == 0
+    late.with_suffix(".late").rename(late)
+    older, other = next(data.glob("*_ees_*13312*.cdf")), next(data.glob("*_ees_*13313*.cdf"))
+    shutil.copy(other, older.with_name(older.name.replace("_v01", "_v02")))
+    done = spectro_mpi("run", finished, ranks=3)
+    assert done.code == 0
+    assert "2 items are done again: what phase reduce makes them from has changed" in done.out
+    as_if_new(finished)
+
+
+def test_what_was_made_of_a_file_that_is_gone_or_cut_off_stays(finished: Path) -> None:
+    run_dir = finished.parent / "runs" / "fast"
+    before = pictures(run_dir)
+    next((finished.parent / "FAST_data").glob("*_ees_*13313*.cdf")).unlink()
+    os.truncate(next((finished.parent / "FAST_data").glob("*_ees_*13312*.cdf")), 1000)
+    assert "done again" not in spectro_mpi("run", finished).out
+    assert pictures(run_dir) == before
+
+
+def test_figures_that_are_gone_are_drawn_again(finished: Path) -> None:
+    run_dir = finished.parent / "runs" / "fast"
+    before = pictures(run_dir)
+    shutil.rmtree(next((run_dir / "plots").rglob("13312")))
+    done = spectro_mpi("run", finished)
+    assert "1 items are done again: the files phase plot made are gone" in done.out
+    shutil.rmtree(run_dir / "plots")
+    assert "2 items are done again" in spectro_mpi("run", finished, ranks=3).out
+    assert pictures(run_dir) == before
