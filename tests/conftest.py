@@ -85,9 +85,9 @@ def slow_figures_path(folder: Path, seconds: float) -> str:
         "if 'multiprocessing.spawn' in str(sys.orig_argv):\n"
         "    import spectro_mpi.phases.plot as plot\n"
         "    run = plot.PlotPhase.run\n"
-        "    def slow(self, task, report):\n"
+        "    def slow(self, *arguments):\n"
         f"        time.sleep({seconds})\n"
-        "        return run(self, task, report)\n"
+        "        return run(self, *arguments)\n"
         "    plot.PlotPhase.run = slow\n"
     )
     return os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
