@@ -282,6 +282,8 @@ def _run_config(
             lock.release()
     if plan is not None and config.report.at_end and code in (0, SOME_FAILED):
         _make_report(config, request, wanted)
+    if size > 1:
+        _meet(comm)  # in MPI's own end they would spin until the report is made
     return code
 
 
