@@ -96,12 +96,17 @@ class ShardWriter:
 
     def add(self, item_id: str, groups: Sequence[Group | Spectrogram]) -> None:
         """Write one item's spectrograms, or other groups. Raises `OSError`."""
-        for one in groups:
-            group = self._file.create_group(f"{item_id}/{one.name}")
-            if isinstance(one, Spectrogram):
-                self._write_group(group.id, one)
-            else:
-                self._write_own_group(group, one)
+        try:
+            for one in groups:
+                group = self._file.create_group(f"{item_id}/{one.name}")
+                if isinstance(one, Spectrogram):
+                    self._write_group(group.id, one)
+                else:
+                    self._write_own_group(group, one)
+        except UNREADABLE:
+            # What could not be written cannot be read back either.
+            if self._part.trouble is None:
+                raise
         self.items.append(item_id)
         if self._part.trouble is not None:
             raise self._part.trouble
