@@ -57,6 +57,9 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
         ("[plot]\npanel_size = [12, 3, 1]", "2 values are wanted, not 3"),
         ("[plot]\ndpi = 1200\npanel_size = [50, 50]", "250 million are the most"),
         ('[select]\ninstruments = ["ees", "ees"]', "select.instruments: names the same twice"),
+        ('[slurm]\ntime = "soon"', 'slurm.time: "soon" is not a wall time such as 90'),
+        ('[slurm]\npartition = "a b"', 'slurm.partition = "a b": one word is wanted'),
+        ('[slurm]\nextra = ["mem=2G"]', 'slurm.extra: "mem=2G" is no option of sbatch'),
         ("run_id = ", "is not valid TOML"),
     ],
 )

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 from annotated_types import Ge, Gt, Interval, Le, MinLen
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.slurm import seconds_of
 from spectro_mpi.instrument_table import InstrumentTable, mistakes_of
 
 DEFAULT_FILE = "spectro-mpi.toml"
@@ -493,6 +494,7 @@ def _check_meaning(config: Config) -> list[str]:
     ):
         if len(set(listed)) < len(listed):
             mistakes.append(f"{name}: names the same twice")
+    mistakes += _check_slurm(config.slurm)
     mistakes += _check_size(
         config.plot, max(len(config.pitch_angles), len(config.select.instruments))
     )
@@ -531,6 +533,25 @@ def _check_instruments(config: Config) -> list[str]:
         f'select.instruments: no instrument is called "{name}"; {config.instruments}'
         for name in config.select.instruments
         if name not in config.instruments and config.instruments
+    ]
+    return mistakes
+
+
+def _check_slurm(slurm: Slurm) -> list[str]:
+    mistakes = []
+    if slurm.time:
+        try:
+            seconds_of(slurm.time)
+        except ValueError as error:
+            mistakes.append(f"slurm.time: {error}")
+    for name in ("partition", "account", "mpi"):
+        word = getattr(slurm, name)
+        if len(word.split()) > 1 or word != word.strip():
+            mistakes.append(f"slurm.{name} = {json.dumps(word)}: one word is wanted")
+    mistakes += [
+        f'slurm.extra: {json.dumps(one)} is no option of sbatch such as "--mem-per-cpu=2G"'
+        for one in slurm.extra
+        if not one.startswith("-") or "\n" in one
     ]
     return mistakes
 
