@@ -33,7 +33,7 @@ from spectro_mpi.config import Config, load_config
 from spectro_mpi.costs import CONSTANTS, Constants
 from spectro_mpi.inventory import Item, take_inventory
 from spectro_mpi.isolation import ChildExecutor, Executor, InlineExecutor
-from spectro_mpi.mpi.session import Backoff
+from spectro_mpi.mpi.backoff import Backoff
 from spectro_mpi.mpi.transport import MpiTransport
 from spectro_mpi.phases import Task, Workspace
 from spectro_mpi.run import open_run

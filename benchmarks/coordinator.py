@@ -29,7 +29,9 @@ from spectro_mpi.display import NoDisplay
 from spectro_mpi.instruments.cdf import has_fast_reader
 from spectro_mpi.inventory import InputPath, Item, take_inventory
 from spectro_mpi.line import make_line
+from spectro_mpi.mpi.backoff import Backoff
 from spectro_mpi.mpi.coordinator import Coordinator
+from spectro_mpi.mpi.loop import Role
 from spectro_mpi.mpi.messages import (
     Assign,
     Collect,
@@ -44,7 +46,7 @@ from spectro_mpi.mpi.messages import (
     WorkerFinish,
     WriterFinish,
 )
-from spectro_mpi.mpi.session import Backoff, Role, workers_of, writer_of
+from spectro_mpi.mpi.ranks import workers_of, writer_of
 from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
 from spectro_mpi.mpi.worker import Worker
 from spectro_mpi.phases import Outcome, Task, Workspace

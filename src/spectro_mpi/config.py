@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 from annotated_types import Ge, Gt, Interval, Le, MinLen
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.slurm import seconds_of
 from spectro_mpi.instrument_table import InstrumentTable, mistakes_of
+from spectro_mpi.slurm import seconds_of
 
 DEFAULT_FILE = "spectro-mpi.toml"
 SCALE_PAIR_COLORMAPS = MappingProxyType(
