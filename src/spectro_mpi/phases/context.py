@@ -128,7 +128,9 @@ class Context:
             whose = "store" if isinstance(error, LostInputError) else instrument or self.step
             message = str(error) or type(error).__name__
             reason = reason_of(error, self._phase)
-            self.failures.append(Failure(whose, self._phase, reason, message))
+            failure = Failure(whose, self._phase, reason, message)
+            if failure not in self.failures:  # one cause may spoil every figure of an instrument
+                self.failures.append(failure)
 
     def path(self, name: str) -> Path:
         """Where to write a file that is to be called `name` once the item is done."""
