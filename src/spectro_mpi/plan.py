@@ -61,7 +61,7 @@ class RunPlan:
         tasks = self._tasks(phase, todo)
         if also:
             # What was made anew because the store did not give it back is not made anew once more.
-            tasks = [replace(one, again=bool(one.shards) and one.item.id in also) for one in tasks]
+            tasks = [replace(one, remade=bool(one.shards) and one.item.id in also) for one in tasks]
         if isinstance(phase, MergingPhase) and (tasks or self._is_stale(phase)):
             tasks += self._restoring(phase, {task.item.id for task in tasks})
         return tasks

@@ -168,12 +168,13 @@ class Worker:
 
     def _may_do_better(self, task: Task, outcome: Outcome) -> bool:
         """Whether a second try is worth more than recording the failures."""
-        if task.again or not task.has_result:
+        if not task.has_result:
             return False
         if any(failure.reason == "timeout" for failure in outcome.failures):
-            return self._retry_timeouts
+            return self._retry_timeouts and not task.again
         # What the store does not give back is made again.
-        return bool(task.shards) and any(is_of_store(one) for one in outcome.failures)
+        held = bool(task.shards) and not task.remade
+        return held and any(is_of_store(one) for one in outcome.failures)
 
     def _merge(self, partial: Any) -> None:
         if self._begun is None:

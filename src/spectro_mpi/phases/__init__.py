@@ -46,7 +46,9 @@ class Task:
     careful: bool = False
     """Whether a process has died of it: only readers that do not crash are to be used."""
     again: bool = False
-    """Whether it has failed once for a reason that may pass: its time limits are doubled."""
+    """Whether it has taken too long once: its time limits are doubled."""
+    remade: bool = False
+    """Whether what it needs was made anew, because the store did not give it back."""
     fingerprint: str = ""
     """Of what the phase makes it from, besides what earlier phases gave (`Phase.fingerprint`)."""
 

@@ -141,6 +141,9 @@ def as_svg(figure: Figure, text: str) -> str:
     with mpl.rc_context(_STYLE):
         figure.savefig(file, format="svg", dpi=140, transparent=True, metadata=metadata)
     svg = re.sub(r"<\?xml.*?<svg ", "<svg ", file.getvalue(), count=1, flags=re.DOTALL)
+    # matplotlib names some clip paths by where they lie in memory.
+    for number, name in enumerate(dict.fromkeys(re.findall(r'<clipPath id="(\w+)"', svg))):
+        svg = svg.replace(name, f"clip{number}")
     for name, color in zip("abcd", _DARK, strict=True):
         svg = svg.replace(color, f"var(--{name}, {color})")
     light = "".join(f"--{name}: {one};" for name, one in zip("abcd", _DARK, strict=True))
