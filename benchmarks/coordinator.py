@@ -34,6 +34,7 @@ from spectro_mpi.mpi.coordinator import Coordinator
 from spectro_mpi.mpi.loop import Role
 from spectro_mpi.mpi.messages import (
     Assign,
+    Closed,
     Collect,
     Done,
     EndPhase,
@@ -111,7 +112,9 @@ class Counter:
     def handle(self, message: Message) -> None:
         if isinstance(message, EndPhase):
             self._transport.send(0, PhaseCommitted({}))
-        self.finished |= isinstance(message, WriterFinish)
+        if isinstance(message, WriterFinish):
+            self._transport.send(0, Closed())
+            self.finished = True
 
     def step(self) -> bool:
         return False
