@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -29,9 +29,10 @@ from spectro_mpi.display import NoDisplay
 from spectro_mpi.instruments.cdf import has_fast_reader
 from spectro_mpi.inventory import InputPath, Item, take_inventory
 from spectro_mpi.line import make_line
+from spectro_mpi.logs import RankLog
 from spectro_mpi.mpi.backoff import Backoff
 from spectro_mpi.mpi.coordinator import Coordinator
-from spectro_mpi.mpi.loop import Role
+from spectro_mpi.mpi.loop import Role, Stops, loop
 from spectro_mpi.mpi.messages import (
     Assign,
     Closed,
@@ -53,6 +54,7 @@ from spectro_mpi.mpi.worker import Worker
 from spectro_mpi.phases import Outcome, Task, Workspace
 from spectro_mpi.plan import RunPlan
 from spectro_mpi.progress import Progress
+from spectro_mpi.stops import StopSignals
 
 RANKS = 4
 _UNBATCHED_SECONDS = 0.2
@@ -201,24 +203,10 @@ def play(transport: Transport, tasks: int, way: str) -> dict[str, float]:
             )
             roles.append(coordinator)
             coordinator.start()
-        _loop(transport, roles)
+        stops, rank_log = Stops(StopSignals(), math.inf), RankLog(Path(folder), rank, 10)
+        loop(transport, roles, None, stops, rank_log, Backoff())
+        rank_log.close()
     return {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}
-
-
-def _loop(transport: Transport, roles: Sequence[Role]) -> None:
-    """As the session's."""
-    backoff = Backoff()
-    while not (all(role.finished for role in roles) and transport.is_flushed()):
-        busy = False
-        for message in transport.receive():
-            next(role for role in roles if isinstance(message, role.accepts)).handle(message)
-            busy = True
-        for role in roles:
-            busy |= not role.finished and role.step()
-        if busy:
-            backoff.reset()
-        else:
-            backoff.pause(sending=not transport.is_flushed())
 
 
 def _rank(tasks: int, way: str) -> None:

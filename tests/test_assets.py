@@ -10,7 +10,7 @@ import pytest
 
 from spectro_mpi.demo import DemoSummary
 from tests.conftest import spectro_mpi
-from tests.test_run import same_output, snapshot
+from tests.outputs import same_output, snapshot
 
 
 @pytest.mark.parametrize("ranks", [0, 3])

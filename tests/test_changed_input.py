@@ -10,7 +10,7 @@ import pytest
 
 from spectro_mpi.demo import DemoSummary
 from tests.conftest import spectro_mpi
-from tests.test_run import pictures, same_output
+from tests.outputs import pictures, same_output
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from spectro_mpi.extrema import Limits
 from spectro_mpi.run import Run
 from spectro_mpi.spectrogram import Spectrogram
 from tests.conftest import spectro_mpi as command
-from tests.test_run import same_output
+from tests.outputs import same_output
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -21,7 +21,7 @@ import xarray
 from spectro_mpi import open_run
 from spectro_mpi.demo import DemoSummary
 from tests.conftest import BIN, Finished, spectro_mpi
-from tests.test_run import pictures, same_output
+from tests.outputs import pictures, same_output
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 DENSITY = f'phases=["reduce", "{EXAMPLES}/density.py:Density", "plot"]'

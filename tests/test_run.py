@@ -11,7 +11,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import h5py
 import numpy as np
 import psutil
 import pytest
@@ -19,40 +18,8 @@ import pytest
 from spectro_mpi import open_run
 from spectro_mpi.demo import DemoSummary
 from tests.conftest import BIN, Finished, spectro_mpi
+from tests.outputs import pictures, same_output, snapshot
 from tests.straight import reduced
-
-
-def pictures(run_dir: Path) -> dict[str, bytes]:
-    """Path below plots/ → content, of every file there."""
-    plots = run_dir / "plots"
-    return {str(p.relative_to(plots)): p.read_bytes() for p in plots.rglob("*") if p.is_file()}
-
-
-def stored(run_dir: Path) -> dict[str, bytes]:
-    """item/instrument/dataset → bytes, of everything the links lead to."""
-    content: dict[str, bytes] = {}
-    with h5py.File(run_dir / "spectrograms.h5") as file:
-        for item in file:
-            for instrument, group in file[item].items():
-                for name, dataset in group.items():
-                    value = dataset[()]
-                    plain = value.tobytes() if value.dtype.kind != "O" else repr(value).encode()
-                    content[f"{item}/{instrument}/{name}"] = plain
-    return content
-
-
-def same_output(one: Path, other: Path) -> None:
-    """Figures, extrema and store values are identical, byte for byte."""
-    assert pictures(one) == pictures(other) != {}
-    assert (one / "extrema.json").read_bytes() == (other / "extrema.json").read_bytes()
-    assert stored(one) == stored(other) != {}
-
-
-def snapshot(run_dir: Path) -> dict[str, tuple[int, int]]:
-    """What every file looks like from outside."""
-    return {
-        str(p): (p.stat().st_mtime_ns, p.stat().st_size) for p in run_dir.rglob("*") if p.is_file()
-    }
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 from spectro_mpi.atomic import sweep
 from spectro_mpi.inventory import Item
 
+ASSETS = "assets"
 PLOTS = "plots"
 FILES = "files"
 

@@ -15,10 +15,10 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5ds, h5s, h5t
 
+from spectro_mpi.artifacts import EPOCH
 from spectro_mpi.instruments import fast_esa
 from spectro_mpi.spectrogram import Legend, Spectrogram
 
-_EPOCH = "seconds since 1970-01-01 00:00:00"
 _NETCDF_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable. %10d"
 _TEXT = h5py.string_dtype()
 _SCALAR = h5s.create(h5s.SCALAR)
@@ -48,9 +48,9 @@ def write_group(group: Any, spectrogram: Spectrogram) -> None:
         _describe(dataset, long_name=long_name, units=units)
         return dataset
 
-    put("time", "record", spectrogram.time, "Centre of the record, UTC", _EPOCH)
-    put("time_start", "record", spectrogram.time_start, "Start of the record, UTC", _EPOCH)
-    put("time_end", "record", spectrogram.time_end, "End of the record, UTC", _EPOCH)
+    put("time", "record", spectrogram.time, "Centre of the record, UTC", EPOCH)
+    put("time_start", "record", spectrogram.time_start, "Start of the record, UTC", EPOCH)
+    put("time_end", "record", spectrogram.time_end, "End of the record, UTC", EPOCH)
     put("mode", "record", spectrogram.mode, "Row of the energy table in use", "1")
     legend, quantity = spectrogram.legend, spectrogram.quantity
     centres = "Centre of the channel by mode"

@@ -18,6 +18,7 @@ from typing import IO, Any, Literal
 
 from spectro_mpi.atomic import write_atomic
 from spectro_mpi.config import Config, config_from, load_config
+from spectro_mpi.cores import cores_allowed
 from spectro_mpi.errors import RunError, UserError
 from spectro_mpi.inventory import Inventory
 from spectro_mpi.phases import Phase
@@ -243,8 +244,7 @@ def run_locally(
 def _ranks(max_workers: int | None) -> int:
     if max_workers is not None and (max_workers < 1 or max_workers != int(max_workers)):
         raise UserError(f"max_workers = {max_workers}: a whole number of at least 1 is wanted")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = int(max_workers or cores or 1)
+    workers = int(max_workers or cores_allowed())
     return workers + 2 if workers > 1 else 1
 
 

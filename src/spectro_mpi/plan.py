@@ -128,7 +128,7 @@ class RunPlan:
     def _has_files(self, giver: Phase, item: Item) -> bool:
         failures = self.progress.failures.get(item.id, ())
         if item.id in self.progress.settled[giver.name]:
-            return not any(one.phase == giver.name for one in failures)
+            return not _has_failed(giver, failures)
         # Of a phase that is not active they may have been made elsewhere.
         if self.line.is_active(giver):
             return False

@@ -14,10 +14,11 @@ from spectro_mpi.config import Config, differing_keys, load_config
 from spectro_mpi.errors import Failure, RunError, UserError
 from spectro_mpi.events import Marks, read_marks
 from spectro_mpi.extrema import Limits, given_limits, raw_limits
-from spectro_mpi.files import FILES, PLOTS
+from spectro_mpi.files import ASSETS, FILES, PLOTS
 from spectro_mpi.inventory import item_order
 from spectro_mpi.live import LIVE
 from spectro_mpi.progress import JOURNAL, PHASES, PROGRESS, Progress, load_progress
+from spectro_mpi.report.places import REPORT
 from spectro_mpi.resources.archive import RESOURCES
 from spectro_mpi.resources.lines import FOLDER as RESOURCE_LINES
 from spectro_mpi.spectrogram import Spectrogram
@@ -40,7 +41,6 @@ STOP = "STOP"
 JOBS = "jobs"
 """Job scripts and what was submitted; `--fresh` leaves it, for a job may be running from it."""
 
-ASSETS = "assets"
 INVENTORY = f"{ASSETS}/inventory.json"
 
 _PRODUCED = (
@@ -53,7 +53,7 @@ _PRODUCED = (
     FILES,
     LOGS,
     ASSETS,
-    "report",
+    REPORT,
     RESOURCES,
     RESOURCE_LINES,
     CONFIG,
@@ -150,7 +150,7 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.config: Config = load_config(path / CONFIG)
+        self.config = settings_of(path)
         self.progress = load_progress(path, self.config.run_id)
 
     @property
@@ -241,10 +241,14 @@ class Run:
 
 def open_run(path: Path | str) -> Run:
     """Open a run directory for reading. Raises `UserError` if it is none."""
-    path = Path(path)
-    if not (path / CONFIG).is_file():
-        raise UserError(f"{path}: is not a run directory (it has no {CONFIG})")
-    return Run(path)
+    return Run(Path(path))
+
+
+def settings_of(run_dir: Path) -> Config:
+    """The settings a run was started with. Raises `UserError` if `run_dir` is no run directory."""
+    if not (run_dir / CONFIG).is_file():
+        raise UserError(f"{run_dir}: is not a run directory (it has no {CONFIG})")
+    return load_config(run_dir / CONFIG)
 
 
 def _refuse_changes(config: Config, frozen: Config) -> None:

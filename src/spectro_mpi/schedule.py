@@ -8,6 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+AHEAD = 2
+"""Tasks a worker has at least: the one it computes and the one it goes on with."""
+
+TOLD_SECONDS = 0.1
+"""What is done is told at least so often."""
+
+CREDIT_BYTES = 64 << 20
+"""Bytes of results a worker may have on the way to the writer (or one result, if larger)."""
+
+_MOST_AHEAD = 64
+_AHEAD_SECONDS = 0.25
+"""Of work a worker has if tasks are small, so that several share a message."""
+
 
 class Sized(Protocol):
     """Something to schedule: a size in bytes and a place in a fixed order."""
@@ -34,6 +47,11 @@ class Stack(Generic[T]):
     def size(self) -> int:
         """Sum of the items' bytes."""
         return sum(item.size for item in self.items)
+
+
+def tasks_ahead(mean: float) -> int:
+    """Tasks a worker has that take `mean` seconds each."""
+    return min(_MOST_AHEAD, max(AHEAD, int(_AHEAD_SECONDS / max(mean, 1e-6))))
 
 
 def worker_count(ranks: int) -> int:

@@ -13,15 +13,20 @@ from dataclasses import dataclass, field
 
 from spectro_mpi.config import Config
 from spectro_mpi.costs import Constants, Job
-from spectro_mpi.schedule import Feeder, snake, worker_count
+from spectro_mpi.schedule import (
+    AHEAD,
+    CREDIT_BYTES,
+    TOLD_SECONDS,
+    Feeder,
+    snake,
+    tasks_ahead,
+    worker_count,
+)
 
 WORTHWHILE = 0.8
 """Efficiency of a worker below which more ranks are not worth asking for."""
 
-# As the coordinator and the worker have it.
-_AHEAD, _MOST_AHEAD, _AHEAD_SECONDS = 2, 64, 0.25
-_TOLD_SECONDS = 0.1
-_CREDIT_MB = 67.1
+_CREDIT_MB = CREDIT_BYTES / 1e6
 
 _CLOSE = 0.02
 """How exactly the knee is found, as a share of the workers."""
@@ -201,7 +206,7 @@ class _Play:
         for place, worker in enumerate(self.workers):
             worker.told = self.coordinator.take(now, self._constants.message)
             worker.waiting.append((worker.told, None))
-            self._feed(place, worker, worker.told, _AHEAD)
+            self._feed(place, worker, worker.told, AHEAD)
             self._coming.append((worker.told, place))
         self._play()
         end = max(self._now, self.coordinator.free, self.writer.free)
@@ -215,7 +220,7 @@ class _Play:
         if self._shared:
             self._extra += constants.message + constants.write_item
         mean = sum(job.plot if self._drawing else job.reduce for job in jobs) / len(jobs)
-        self._ahead = min(_MOST_AHEAD, max(_AHEAD, int(_AHEAD_SECONDS / max(mean, 1e-6))))
+        self._ahead = tasks_ahead(mean)
 
     def _play(self) -> None:
         computing, coming = self._computing, self._coming
@@ -285,7 +290,7 @@ class _Play:
             worker.credits.append((written, megabytes))
         worker.untold += 1
         going_on = self._start(place, worker)
-        if not worker.waiting or self._now - worker.told > _TOLD_SECONDS:
+        if not worker.waiting or self._now - worker.told > TOLD_SECONDS:
             self._tell(place, worker)
             if not going_on:
                 self._start(place, worker)

@@ -13,7 +13,7 @@ from spectro_mpi.display import duration
 from spectro_mpi.live import Live, read_live
 from spectro_mpi.lock import Owner, is_running, read_owner
 from spectro_mpi.progress import PHASES
-from spectro_mpi.run import CONFIG, Run, open_run
+from spectro_mpi.run import CONFIG, JOBS, Run, open_run
 from spectro_mpi.submit import LOCAL_LOG, Submitted, submitted_for
 
 _LISTED = 20
@@ -56,7 +56,7 @@ def read_status(run_dir: Path) -> Status:
     jobs = slurm.jobs_of(job_ids(submitted, owner))
     logs = str(run_dir / LOCAL_LOG) if submitted.local else ""
     if submitted.run:
-        logs = str(run_dir / "jobs" / "*.log")
+        logs = str(run_dir / JOBS / "*.log")
     if not (run_dir / CONFIG).is_file() and submitted != Submitted():
         # Started, and nothing has been done yet.
         state = _state_of_jobs(submitted, jobs) or "stopped"

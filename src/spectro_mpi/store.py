@@ -26,7 +26,7 @@ os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 DATA = "data"
 LINKS = "spectrograms.h5"
 
-UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, StopIteration)
+UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 """What HDF5 raises on a damaged file."""
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from spectro_mpi.atomic import SUFFIX
-from spectro_mpi.config import Config, load_config
-from spectro_mpi.errors import RunError, UserError, writing
-from spectro_mpi.events import Marks, read_marks
+from spectro_mpi.config import Config
+from spectro_mpi.errors import RunError, writing
+from spectro_mpi.events import Marks
 from spectro_mpi.figures import figure_names
 from spectro_mpi.files import PLOTS, files_root
 from spectro_mpi.inventory import item_order
@@ -30,7 +30,7 @@ from spectro_mpi.mend import (
 )
 from spectro_mpi.plan import digest
 from spectro_mpi.progress import Progress, ProgressKeeper, damaged_state, load_progress
-from spectro_mpi.run import CONFIG, EXTREMA, read_extrema
+from spectro_mpi.run import EXTREMA, marks_of, read_extrema, settings_of
 from spectro_mpi.store import DATA, instruments_of, links_are, links_path, problem_of_shard
 
 _KEYWORD = "spectro-mpi"
@@ -62,9 +62,7 @@ def verify(run_dir: Path, repair: bool) -> int:
     Returns 0 if nothing is wrong, else 1. Raises `UserError` if `run_dir` is no run directory,
     `RunError` if a run is going on there or the repair cannot be written.
     """
-    if not (run_dir / CONFIG).is_file():
-        raise UserError(f"{run_dir}: is not a run directory (it has no {CONFIG})")
-    config = load_config(run_dir / CONFIG)
+    config = settings_of(run_dir)
     if is_running(run_dir):
         raise RunError(
             f"{run_dir}: a run is writing here ({read_owner(run_dir)}); verify it when it has ended"
@@ -182,7 +180,7 @@ def _problems_of_extrema(run_dir: Path, config: Config, progress: Progress) -> I
 
 
 def _problems_of_figures(run_dir: Path, config: Config, progress: Progress) -> Iterator[Problem]:
-    marks = read_marks(Path(config.plot.events)) if config.plot.events else {}
+    marks = marks_of(config)
     folders = {path.name: path for path in (run_dir / PLOTS).glob("*/*/*")}
     drawn = [item for item in progress.shards if item in progress.settled["plot"]]
 

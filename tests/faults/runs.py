@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import psutil
 
 from tests.conftest import BIN, Finished, spectro_mpi
+from tests.outputs import same_output
 
 ROLES = {"coordinator": 0, "worker": 1, "writer": 2}
 """Role → its rank in a run of three."""
@@ -105,32 +105,6 @@ class Started:
         """Wait for the end."""
         out, err = self.launcher.communicate(timeout=seconds)
         return Finished(self.launcher.returncode, out, err)
-
-
-def same_output(one: Path, other: Path) -> None:
-    """Figures, extrema and store values are identical, byte for byte."""
-    assert pictures(one) == pictures(other) != {}
-    assert (one / "extrema.json").read_bytes() == (other / "extrema.json").read_bytes()
-    assert stored(one) == stored(other) != {}
-
-
-def pictures(run_dir: Path) -> dict[str, bytes]:
-    """Path below plots/ → content, of every file there."""
-    plots = run_dir / "plots"
-    return {str(p.relative_to(plots)): p.read_bytes() for p in plots.rglob("*") if p.is_file()}
-
-
-def stored(run_dir: Path) -> dict[str, bytes]:
-    """item/instrument/dataset → bytes, of everything the links lead to."""
-    content: dict[str, bytes] = {}
-    with h5py.File(run_dir / "spectrograms.h5") as file:
-        for item in file:
-            for instrument, group in file[item].items():
-                for name, dataset in group.items():
-                    value = dataset[()]
-                    plain = value.tobytes() if value.dtype.kind != "O" else repr(value).encode()
-                    content[f"{item}/{instrument}/{name}"] = plain
-    return content
 
 
 def progress_of(run_dir: Path) -> dict[str, dict[str, dict[str, str]]]:

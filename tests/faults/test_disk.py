@@ -17,7 +17,8 @@ from spectro_mpi.demo import DemoSummary
 from spectro_mpi.diagnosis import diagnose
 from tests.conftest import BIN, Finished, spectro_mpi
 from tests.faults.plant import plant
-from tests.faults.runs import Bench, processes_of, progress_of, same_output
+from tests.faults.runs import Bench, processes_of, progress_of
+from tests.outputs import same_output
 
 
 class Disk:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import spectro_mpi
+from tests.outputs import same_output
 from tests.slurm.cluster import Cluster
 from tests.slurm.jobs import wait_for
-from tests.test_run import same_output
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "jobs").glob("*.sbatch"))
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Finished, slow_figures_path
+from tests.outputs import same_output
 from tests.slurm.cluster import Cluster
 from tests.slurm.jobs import ENDED, jobs_of, log_of, wait_for, wait_until
-from tests.test_run import same_output
 
 OPEN_MPI = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",

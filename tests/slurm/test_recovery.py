@@ -7,6 +7,7 @@ from pathlib import Path
 from spectro_mpi.lock import read_owner
 from spectro_mpi.status import read_status
 from tests.conftest import BIN
+from tests.outputs import same_output
 from tests.slurm.cluster import Cluster
 from tests.slurm.jobs import (
     ENDED,
@@ -19,7 +20,6 @@ from tests.slurm.jobs import (
     wait_for,
     wait_until,
 )
-from tests.test_run import same_output
 
 
 def start(slurm: Cluster, data: Path, folder: Path, run_id: str, *more: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from spectro_mpi.status import read_status
+from tests.outputs import same_output
 from tests.slurm.cluster import Cluster
 from tests.slurm.jobs import (
     ENDED,
@@ -18,7 +19,6 @@ from tests.slurm.jobs import (
     slow_figures,
     wait_for,
 )
-from tests.test_run import same_output
 
 
 @pytest.mark.parametrize("launcher", ["mpirun", "pmi2"])

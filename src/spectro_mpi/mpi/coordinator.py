@@ -44,16 +44,9 @@ from spectro_mpi.plan import RunPlan, digest, run_wide_path
 from spectro_mpi.progress import Fact
 from spectro_mpi.resources.sampler import Sampling
 from spectro_mpi.run import STOP, read_run_wide
-from spectro_mpi.schedule import Feeder, snake
+from spectro_mpi.schedule import AHEAD, Feeder, snake, tasks_ahead
 
 log = logging.getLogger(__name__)
-
-AHEAD = 2
-"""Tasks a worker has at least: the one it computes and the one it goes on with."""
-
-_MOST_AHEAD = 64
-_AHEAD_SECONDS = 0.25
-"""Of work a worker has if tasks are small, so that several share a message."""
 
 _LONGER_THAN_MEAN = 1.3
 """A task is expected to take so many times the mean of those done, to be on the safe side."""
@@ -274,8 +267,12 @@ class Coordinator:
 
     def _too_late(self, tasks: int) -> bool:
         """Whether so many tasks, one after the other, would by past ones not end in time."""
-        mean = self._seconds / max(1, self._done)
-        return time.monotonic() + _LONGER_THAN_MEAN * mean * tasks > self._ends_at
+        return time.monotonic() + _LONGER_THAN_MEAN * self._mean * tasks > self._ends_at
+
+    @property
+    def _mean(self) -> float:
+        """Seconds of the phase's tasks that are done."""
+        return self._seconds / max(1, self._done)
 
     def _count(self, rank: int, tasks: int) -> None:
         self._assigned[rank] += tasks
@@ -284,8 +281,7 @@ class Coordinator:
     def _take_in(self, message: Done) -> None:
         for done in message.tasks:
             self._take_in_task(message.worker, done)
-        mean = self._seconds / max(1, self._done)
-        self._ahead = min(_MOST_AHEAD, max(AHEAD, int(_AHEAD_SECONDS / max(mean, 1e-6))))
+        self._ahead = tasks_ahead(self._mean)
         self._feed(message.worker)
         self._end_phase_if_complete()
 

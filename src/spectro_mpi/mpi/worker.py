@@ -31,15 +31,11 @@ from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.phases import MergingPhase, Outcome, Task, is_of_store
 from spectro_mpi.phases.registry import make_phase
 from spectro_mpi.resources.sampler import Sampling
+from spectro_mpi.schedule import CREDIT_BYTES, TOLD_SECONDS
 
 log = logging.getLogger(__name__)
 
-CREDIT_BYTES = 64 << 20
-"""Bytes of results a worker may have on the way to the writer (or one result, if larger)."""
-
 _STATUS_SECONDS = 0.5
-_DONE_SECONDS = 0.1
-"""What is done is told at least so often."""
 
 
 class Worker:
@@ -162,7 +158,7 @@ class Worker:
         self._task = None
         self._start_next()
         # While there is more to do, small tasks share a message.
-        if self._task is None or not self._waiting or self._began - self._told > _DONE_SECONDS:
+        if self._task is None or not self._waiting or self._began - self._told > TOLD_SECONDS:
             self._told = self._began
             self._tell_done()
 

@@ -15,6 +15,7 @@ from spectro_mpi.artifacts import Artifact, Dataset, Group
 from spectro_mpi.config import Config
 from spectro_mpi.errors import Failure
 from spectro_mpi.events import Marks
+from spectro_mpi.files import ASSETS
 from spectro_mpi.inventory import Item
 from spectro_mpi.spectrogram import Spectrogram
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spectro_mpi.phases.context import Context, Inputs
-
-ASSETS = "assets"
 
 Mode = Literal["run", "restore", "prepare"]
 """Give what the phase gives; only what a finished item contributes to the run's artifact; or only

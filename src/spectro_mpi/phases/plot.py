@@ -15,7 +15,7 @@ from spectro_mpi.errors import writing
 from spectro_mpi.events import Marks, place
 from spectro_mpi.extrema import WHOLE, Limits, empty_limits, given_limits, raw_limits
 from spectro_mpi.figures import figure_name, figure_names, kinds_of
-from spectro_mpi.files import item_folder
+from spectro_mpi.files import ASSETS, item_folder
 from spectro_mpi.inventory import Item
 from spectro_mpi.phases import Outputs, PreparingPhase, Task, Workspace
 from spectro_mpi.phases.context import Context, Inputs
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from spectro_mpi.draw.figure import Figure, Painter
     from spectro_mpi.report.preview import Preview
 
-FRAMES = "assets/frames"
+FRAMES = f"{ASSETS}/frames"
 
 Spectrograms = Mapping[str, Spectrogram]
 """Instrument → its spectrogram of the item at hand."""

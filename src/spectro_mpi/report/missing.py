@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spectro_mpi.cores import cores_allowed
 from spectro_mpi.files import PLOTS
 from spectro_mpi.report.contents import ItemEntry
 from spectro_mpi.report.places import SHEET
@@ -52,7 +52,7 @@ def make_previews(wanted: Sequence[Wanted]) -> Iterator[str]:
 
     Raises `OSError` where they cannot be written.
     """
-    cores = len(os.sched_getaffinity(0))
+    cores = cores_allowed()
     if len(wanted) <= _FEW or cores == 1:
         yield from filter(None, map(_make, wanted))
         return

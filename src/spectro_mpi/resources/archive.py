@@ -32,6 +32,7 @@ from spectro_mpi.resources.tables import (
     table_of,
     thin,
 )
+from spectro_mpi.store import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +46,6 @@ _NODES_KEPT = 200_000
 
 _ORDER = {"plans": "time", "ranks": "began", "steps": "begin"}
 """Table → the column its rows are in order of, if that is not `time`."""
-
-_UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
-"""What HDF5 raises on a damaged file."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def read_record(run_dir: Path, tables: Iterable[str] = TABLES) -> Record | None:
     """
     try:
         kept = _read_archive(run_dir / RESOURCES, tables)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         log.warning("%s: does not read (%s)", run_dir / RESOURCES, error)
         kept = Record()
     record = _with_lines(run_dir, kept)
@@ -105,7 +103,7 @@ def fold(run_dir: Path) -> None:
     path = run_dir / RESOURCES
     try:
         kept = _read_archive(path, TABLES)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         log.warning("%s: does not read (%s), set aside as %s", path, error, set_aside(path))
         kept = Record()
     write_archive(path, _bounded(_with_lines(run_dir, kept)))
@@ -187,7 +185,7 @@ def write_archive(path: Path, record: Record) -> None:
 
 
 def _read_archive(path: Path, tables: Iterable[str]) -> Record:
-    """What is in the file; nothing if there is none. Raises what is in `_UNREADABLE`."""
+    """What is in the file; nothing if there is none. Raises what is in `UNREADABLE`."""
     if not path.exists():
         return Record()
     import h5py

@@ -22,6 +22,7 @@ from typing import Any
 
 from spectro_mpi import activity
 from spectro_mpi.activity import ACTIVITIES
+from spectro_mpi.cores import cores_allowed
 from spectro_mpi.memory import cgroup_limit
 from spectro_mpi.phases import Outcome, Task
 from spectro_mpi.resources.archive import SAMPLES_KEPT
@@ -387,10 +388,3 @@ def _identity(station: Station, interval: float, began: float) -> dict[str, Any]
         "job": os.environ.get("SLURM_JOB_ID", ""),
         "job_ends": station.job_ends,
     }
-
-
-def cores_allowed() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
