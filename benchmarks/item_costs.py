@@ -19,10 +19,10 @@ from spectro_mpi.inventory import Item
 from spectro_mpi.mpi.messages import EndPhase, Result, WriterFinish
 from spectro_mpi.mpi.transport import QueueTransport
 from spectro_mpi.mpi.writer import Writer
+from spectro_mpi.packed import Packed
 from spectro_mpi.phases import Outcome, Task, Workspace
 from spectro_mpi.phases.compute import ReadyPhase, make_ready
 from spectro_mpi.run import open_run
-from spectro_mpi.spectrogram import Spectrogram
 
 PASSES = 3
 
@@ -44,11 +44,9 @@ def reducing(config: Config, items: Sequence[Item]) -> tuple[Found, list[Outcome
             seconds, outcomes = _passes(station, tasks)
             found["reduce_item"], slope = fitted(seconds, np.ones(len(items)), megabytes)
             found["reduce_mb"][f"{reader} {quantity}"] = slope
-    spectrograms = [
-        one for outcome in outcomes for one in outcome.groups if isinstance(one, Spectrogram)
-    ]
-    found["record_bytes"] = 1e6 * megabytes.sum() / sum(len(one.time) for one in spectrograms)
-    found["result_mb"] = sum(one.nbytes for one in spectrograms) / 1e6 / megabytes.sum()
+    given = [outcome.packed for outcome in outcomes if outcome.packed is not None]
+    found["record_bytes"] = 1e6 * megabytes.sum() / sum(map(_records, given))
+    found["result_mb"] = sum(one.nbytes for one in given) / 1e6 / megabytes.sum()
     whole: Tallies = {}
     for outcome in outcomes:
         merge_tallies(whole, outcome.partial)
@@ -63,7 +61,7 @@ def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) 
     """What results cost the writer: in one batch, and in one each."""
     count = len(items)
     results = [
-        Result(0, "reduce", item.id, (), tuple(outcome.groups))
+        Result(0, "reduce", item.id, (), outcome.packed)
         for item, outcome in zip(items, outcomes, strict=True)
     ]
     reduce: dict[int, Floats] = {}
@@ -75,7 +73,7 @@ def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) 
         writer = Writer(QueueTransport(), settings, settings.run_dir, 0)
         reduce[batch] = np.array([timed(writer.handle, result) for result in results])
         ending = timed(writer.handle, EndPhase(count))
-        drawn = [replace(result, phase="plot", groups=()) for result in results]
+        drawn = [replace(result, phase="plot", packed=None) for result in results]
         plot = [timed(writer.handle, result) for result in drawn]
         ending += timed(writer.handle, WriterFinish())
     whole = reduce[10 * count]
@@ -89,6 +87,12 @@ def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) 
         "journal": statistics.median(plot),
         "finish_item": ending / count,
     }
+
+
+def _records(packed: Packed) -> int:
+    """Of all spectrograms of an item."""
+    with packed.open() as file:
+        return sum(len(group["time"]) for item in file.values() for group in item.values())
 
 
 def drawing(config: Config, items: Sequence[Item]) -> Found:

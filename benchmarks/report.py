@@ -28,6 +28,7 @@ from playwright.sync_api import Page, sync_playwright
 from spectro_mpi.config import Config
 from spectro_mpi.demo import write_demo
 from spectro_mpi.errors import REASONS, Failure
+from spectro_mpi.packed import pack
 from spectro_mpi.progress import PHASES, ProgressKeeper
 from spectro_mpi.report.places import ITEMS, PAGE
 from spectro_mpi.run import CONFIG, open_run
@@ -108,7 +109,7 @@ def _store(run_dir: Path, names: list[str]) -> dict[str, str]:
     writer = ShardWriter(shard_path(run_dir, 0))
     marks = [(f"####{place}", "$" * 13 + str(place)) for place in range(ITEMS_A_SHARD)]
     for mark, stamp in marks:
-        writer.add(mark, [_spectrogram(mark, stamp, instrument) for instrument in ("ees", "ies")])
+        writer.add(mark, pack([_spectrogram(mark, stamp, one) for one in ("ees", "ies")]))
     writer.commit()
     template = writer.path.read_bytes()
     shards = {}

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,19 +52,25 @@ class Whole:
     out: str = ""
 
 
-def run_ours(folder: Path, ranks: int, *settings: str) -> Whole:
+def run_ours(folder: Path, ranks: int, *settings: str, fast: bool = True) -> Whole:
     """One run on `ranks` MPI ranks over a demo's directory; `settings` are `-s` words.
 
-    The demo's events are left out: the straightforward script draws none.
+    The demo's events and the report at the end are left out: the straightforward script makes
+    none. `fast`: with the fast reader, if there is one.
     """
     with tempfile.TemporaryDirectory(prefix="spectro-mpi-run-", dir=folder) as name:
         told = Path(name) / "told"
         told.mkdir()
-        words = [f'output="{name}"', 'plot.events=""', *settings]
+        words = [f'output="{name}"', 'plot.events=""', "report.at_end=false", *settings]
+        hidden = Path(name) / "hidden"
+        hidden.mkdir()
+        if not fast:
+            (hidden / "pycdfpp.py").write_text("raise ImportError")
         done = run_process(
             [launcher(), "-n", str(ranks), sys.executable, str(HERE / "one_rank.py"), str(told)]
             + ["run", str(folder / CONFIG), "--no-progress"]
-            + [part for word in words for part in ("-s", word)]
+            + [part for word in words for part in ("-s", word)],
+            {"PYTHONPATH": f"{hidden}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
         )
         of_ranks = [Rank(**json.loads(path.read_bytes())) for path in told.iterdir()]
         items: dict[str, dict[str, float]] = {}
@@ -80,10 +87,11 @@ def launcher() -> str:
     return shutil.which("mpirun", path=f"{beside}{os.pathsep}{os.environ['PATH']}") or "mpirun"
 
 
-def run_process(command: list[str]) -> Whole:
-    """Run a command to its end. Raises `RuntimeError` where it fails."""
+def run_process(command: list[str], environment: Mapping[str, str] | None = None) -> Whole:
+    """Run a command to its end, with more in its environment. Raises `RuntimeError` if it fails."""
     before, began = _children_cpu(), time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    more = {**os.environ, **(environment or {})}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=more)
     seconds = time.perf_counter() - began
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")

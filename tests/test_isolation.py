@@ -21,7 +21,6 @@ from spectro_mpi.demo import DemoSummary
 from spectro_mpi.inventory import InputPath, Item
 from spectro_mpi.isolation import ChildExecutor, Executor, InlineExecutor
 from spectro_mpi.phases import Outcome, Task, Workspace
-from spectro_mpi.spectrogram import Spectrogram
 from tests.conftest import spectro_mpi
 
 START = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -65,14 +64,12 @@ def test_the_child_computes_what_this_process_would(tmp_path: Path, task: Task) 
     inline = InlineExecutor()
     inline.begin("reduce", Workspace(Config(), tmp_path))
     inline.submit(task)
-    here = wait(inline).groups[0]
-    assert isinstance(here, Spectrogram)
+    here = wait(inline).packed
     with child_executor(tmp_path) as child:
         child.submit(task)
-        there = wait(child).groups[0]
-    assert isinstance(there, Spectrogram)
-    assert here.values.tobytes() == there.values.tobytes()
-    assert here.time.tobytes() == there.time.tobytes()
+        there = wait(child).packed
+    assert here is not None and there is not None
+    assert here.file.tobytes() == there.file.tobytes()
 
 
 def test_a_child_that_hangs_is_ended_by_the_clock_and_replaced(tmp_path: Path, task: Task) -> None:
@@ -118,7 +115,7 @@ def test_a_file_that_kills_the_fast_reader_is_read_once_more_by_the_other(
         end_by(child.pid, signal.SIGSEGV)
         outcome = wait(child)
         assert outcome.failures == []
-        assert outcome.groups
+        assert outcome.packed is not None
 
 
 def test_a_child_that_grows_is_stopped_before_the_kernel_does(tmp_path: Path, task: Task) -> None:

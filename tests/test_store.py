@@ -11,6 +11,7 @@ import pytest
 import xarray
 
 from spectro_mpi.instruments.fast_esa import legend
+from spectro_mpi.packed import pack
 from spectro_mpi.spectrogram import Spectrogram
 from spectro_mpi.store import (
     ShardWriter,
@@ -49,7 +50,7 @@ def spectrogram() -> Spectrogram:
 def test_a_spectrogram_comes_back_as_it_was(tmp_path: Path, spectrogram: Spectrogram) -> None:
     writer = ShardWriter(shard_path(tmp_path, 3))
     ions = replace(spectrogram, instrument="ies", quantity="eflux", legend=legend("ies", "eflux"))
-    writer.add("13312", [spectrogram, ions])
+    writer.add("13312", pack([spectrogram, ions]))
     assert not writer.path.exists()
     writer.commit()
     for back, given in zip(read_item(writer.path, "13312"), (spectrogram, ions), strict=True):
@@ -64,7 +65,7 @@ def test_a_spectrogram_comes_back_as_it_was(tmp_path: Path, spectrogram: Spectro
 
 def test_xarray_opens_a_group_in_one_line(tmp_path: Path, spectrogram: Spectrogram) -> None:
     writer = ShardWriter(shard_path(tmp_path, 0))
-    writer.add("13312", [spectrogram])
+    writer.add("13312", pack([spectrogram]))
     writer.commit()
     with xarray.open_dataset(tmp_path / "data/shard-00000.h5", group="13312/ees") as data:
         assert data.counts.dims == ("category", "record", "channel")
@@ -80,7 +81,7 @@ def test_xarray_opens_a_group_in_one_line(tmp_path: Path, spectrogram: Spectrogr
 def test_links_lead_to_every_item(tmp_path: Path, spectrogram: Spectrogram) -> None:
     for number in (0, 1):
         writer = ShardWriter(shard_path(tmp_path, number))
-        writer.add(str(number), [spectrogram])
+        writer.add(str(number), pack([spectrogram]))
         writer.commit()
     write_links(tmp_path, {"0": "shard-00000.h5", "1": "shard-00001.h5"})
     with h5py.File(tmp_path / "spectrograms.h5") as file:
@@ -92,7 +93,7 @@ def test_a_shard_that_is_not_committed_is_not_there(
     tmp_path: Path, spectrogram: Spectrogram
 ) -> None:
     writer = ShardWriter(shard_path(tmp_path, 0))
-    writer.add("1", [spectrogram])
+    writer.add("1", pack([spectrogram]))
     assert list((tmp_path / "data").glob("*.h5")) == []
     writer.discard()
     assert list((tmp_path / "data").iterdir()) == []

@@ -1,19 +1,19 @@
 """One spectrogram as an HDF5 group: how it is written and read.
 
-Written by HDF5's own functions, with all that is the same every time kept: the writer of a run has
-hundreds of groups a second to write, and h5py's comfort would cost it several times as much.
+Written by HDF5's own functions, with all that is the same every time kept: h5py's comfort would
+cost several times as much.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5ds, h5s, h5t
+from h5py import h5a, h5d, h5ds, h5p, h5s, h5t
 
 from spectro_mpi.artifacts import EPOCH
 from spectro_mpi.instruments import fast_esa
@@ -22,29 +22,29 @@ from spectro_mpi.spectrogram import Legend, Spectrogram
 _NETCDF_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable. %10d"
 _TEXT = h5py.string_dtype()
 _SCALAR = h5s.create(h5s.SCALAR)
+_UNTIMED = h5p.create(h5p.DATASET_CREATE)
+_UNTIMED.set_obj_track_times(False)  # the same bytes whenever it is made
 
 
-def write_group(group: Any, spectrogram: Spectrogram) -> None:
-    """Fill a group (h5py's low-level identifier of it)."""
+def write_group(group: Any, spectrogram: Spectrogram) -> dict[str, tuple[str, ...]]:
+    """Fill a group (h5py's low-level identifier of it).
+
+    Returns dataset → its dimensions, which are not yet attached to their scales.
+    """
+    written: dict[str, tuple[str, ...]] = {}
     records, channels = spectrogram.values.shape[1:]
-    scales = {
-        name: _create(group, name, np.dtype("f4"), (size,))
-        for name, size in (
-            ("record", records),
-            ("channel", channels),
-            ("table", len(spectrogram.energy)),
-        )
-    }
-    for scale in scales.values():
-        h5ds.set_scale(scale, _NETCDF_NO_VARIABLE % scale.shape)
-    scales["category"] = _put(group, "category", np.array(spectrogram.category, _TEXT))
-    h5ds.set_scale(scales["category"], b"category")
+    tables = len(spectrogram.energy)
+    for name, size in (("record", records), ("channel", channels), ("table", tables)):
+        scale = _create(group, name, np.dtype("f4"), (size,))
+        h5ds.set_scale(scale, _NETCDF_NO_VARIABLE % size)
+    category = _put(group, "category", np.array(spectrogram.category, _TEXT))
+    h5ds.set_scale(category, b"category")
 
     def put(name: str, dims: str, data: Any, long_name: str, units: str) -> Any:
         dataset = _put(group, name, data)
-        for axis, dim in enumerate(dims.split()):
+        written[name] = tuple(dims.split())
+        for axis, dim in enumerate(written[name]):
             h5ds.set_label(dataset, axis, dim.encode())
-            h5ds.attach_scale(dataset, scales[dim], axis)
         _describe(dataset, long_name=long_name, units=units)
         return dataset
 
@@ -58,7 +58,7 @@ def write_group(group: Any, spectrogram: Spectrogram) -> None:
     dims = "category record channel"
     values = put(quantity, dims, spectrogram.values, legend.long_name, legend.units or "1")
     _describe(values, coordinates="time mode")
-    _describe(scales["category"], long_name="Pitch-angle category")
+    _describe(category, long_name="Pitch-angle category")
     _describe(
         group,
         coordinates=f"{legend.axis} time_start time_end",
@@ -67,6 +67,7 @@ def write_group(group: Any, spectrogram: Spectrogram) -> None:
         source=spectrogram.source,
         source_size=spectrogram.source_size,
     )
+    return written
 
 
 def read_group(group: h5py.Group) -> Spectrogram:
@@ -101,13 +102,20 @@ def _put(group: Any, name: str, data: Any) -> Any:
 
 
 def _create(group: Any, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:
-    return h5d.create(group, name.encode(), _type_of(dtype), h5s.create_simple(shape))
+    return h5d.create(group, name.encode(), _type_of(dtype), h5s.create_simple(shape), _UNTIMED)
 
 
 def _describe(where: Any, **attributes: str | int) -> None:
     for name, value in attributes.items():
-        data = np.array(value, _TEXT if isinstance(value, str) else None)
-        h5a.create(where, name.encode(), _type_of(data.dtype), _SCALAR).write(data)
+        data, kind = _scalar(value)
+        h5a.create(where, name.encode(), kind, _SCALAR).write(data)
+
+
+@lru_cache
+def _scalar(value: str | int) -> tuple[Any, Any]:
+    """An attribute's value as array, and its type in HDF5."""
+    data = np.array(value, _TEXT if isinstance(value, str) else None)
+    return data, _type_of(data.dtype)
 
 
 @cache

@@ -11,10 +11,11 @@ from spectro_mpi.artifacts import EPOCH, Dataset, Group
 _NETCDF_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable. %10d"
 
 
-def write_own_group(group: h5py.Group, given: Group) -> None:
+def write_own_group(group: h5py.Group, given: Group) -> dict[str, tuple[str, ...]]:
     """Dimensions with coordinates are datasets of their own; the others are but dimensions.
 
-    Raises `ValueError` where datasets differ in what they share.
+    Returns dataset → its dimensions, which are not yet attached to their scales. Raises
+    `ValueError` where datasets differ in what they share.
     """
     coordinates = given.coordinates
     for one in given.datasets.values():
@@ -35,10 +36,10 @@ def write_own_group(group: h5py.Group, given: Group) -> None:
         dataset = group.create_dataset(one.name, data=data, dtype=kind)
         for axis, dim in enumerate(one.dims):
             dataset.dims[axis].label = dim
-            dataset.dims[axis].attach_scale(group[dim])
         for name, text in (("units", one.units), ("long_name", one.long_name)):
             if text:
                 dataset.attrs[name] = text
+    return {one.name: one.dims for one in given.datasets.values()}
 
 
 def read_own_group(group: h5py.Group) -> Group:

@@ -13,11 +13,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spectro_mpi.artifacts import Group
 from spectro_mpi.atomic import commit, part_path
 from spectro_mpi.spectrogram import Spectrogram
+
+if TYPE_CHECKING:
+    from spectro_mpi.packed import Packed
 
 # Shards are written by one process under a temporary name and never changed: no locks needed,
 # and many cluster file systems do not have them.
@@ -40,25 +43,38 @@ class _PartFile:
     def __init__(self, path: Path) -> None:
         self.trouble: OSError | None = None
         self._file = path.open("w+b", buffering=0)
+        self._at = 0
+        """Where HDF5 is, which says so before each of its many small writes."""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        if whence == os.SEEK_SET:
+            self._at = offset
+        else:
+            self._at = self._file.seek(offset, whence)
+        return self._at
 
     def tell(self) -> int:
-        return self._file.tell()
+        return self._at
 
     def read(self, size: int = -1) -> bytes:
-        return self._file.read(size) or b""
+        self._file.seek(self._at)
+        content = self._file.read(size) or b""
+        self._at += len(content)
+        return content
 
     def readinto(self, buffer: Any) -> int:
-        return self._file.readinto(buffer) or 0
+        self._file.seek(self._at)
+        count = self._file.readinto(buffer) or 0
+        self._at += count
+        return count
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
         size = len(view)
         try:
             while len(view) and self.trouble is None:
-                view = view[self._file.write(view) or 0 :]
+                written = os.pwrite(self._file.fileno(), view, self._at)
+                self._at, view = self._at + written, view[written:]
         except OSError as error:
             self.trouble = error
         return size
@@ -83,26 +99,20 @@ class ShardWriter:
     def __init__(self, path: Path, phase: str = "reduce") -> None:
         import h5py
 
-        from spectro_mpi.group import write_group
-        from spectro_mpi.own_group import write_own_group
+        from spectro_mpi.packed import unpack
 
         self.path = path
-        self._write_group, self._write_own_group = write_group, write_own_group
+        self._unpack = unpack
         self.items: list[str] = []
         path.parent.mkdir(exist_ok=True)
         self._part = _PartFile(part_path(path))
         self._file = h5py.File(self._part, "w")
         self._file.attrs["phase"] = phase
 
-    def add(self, item_id: str, groups: Sequence[Group | Spectrogram]) -> None:
-        """Write one item's spectrograms, or other groups. Raises `OSError`."""
+    def add(self, item_id: str, packed: Packed) -> None:
+        """Write one item's groups. Raises `OSError`."""
         try:
-            for one in groups:
-                group = self._file.create_group(f"{item_id}/{one.name}")
-                if isinstance(one, Spectrogram):
-                    self._write_group(group.id, one)
-                else:
-                    self._write_own_group(group, one)
+            self._unpack(packed, self._file, item_id)
         except UNREADABLE:
             # What could not be written cannot be read back either.
             if self._part.trouble is None:

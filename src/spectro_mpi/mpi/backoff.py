@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
-_SHORTEST_PAUSE = 1e-3
-_LONGEST_PAUSE = 10e-3
-_LONGEST_SENDING = 1e-3
+_SHORTEST_PAUSE = 4e-3
+_LONGEST_PAUSE = 32e-3
+_LONGEST_SENDING = 2e-3
 """While messages leave, which they may do no faster than they are asked about."""
 
 

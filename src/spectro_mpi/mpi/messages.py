@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from spectro_mpi.artifacts import Group
 from spectro_mpi.errors import Failure
 from spectro_mpi.phases import Task, Workspace
 from spectro_mpi.progress import Fact
-from spectro_mpi.spectrogram import Spectrogram
+
+if TYPE_CHECKING:
+    from spectro_mpi.packed import Packed
 
 
 class Message:
@@ -153,15 +154,15 @@ class Result(ToWriter):
     phase: str
     item: str
     failures: tuple[Failure, ...]
-    groups: tuple[Group | Spectrogram, ...] = ()
-    """For the store."""
+    packed: Packed | None = None
+    """For the store; None: nothing."""
     fingerprint: str = ""
     """Of what it was made from."""
 
     @property
     def nbytes(self) -> int:
         """What it weighs against the worker's credit."""
-        return sum(group.nbytes for group in self.groups)
+        return 0 if self.packed is None else self.packed.nbytes
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import os
@@ -319,6 +320,8 @@ def _serve(
             coordinator.handle(asked)  # so that it hands out nothing
         coordinator.start()
     ending = ""
+    gc.collect()
+    gc.freeze()  # modules and inventory live on: not to be gone through again and again
     try:
         loop(transport, roles, lock, stops, rank_log, Backoff(wake))
         ending = coordinator.ending if coordinator is not None else "done"

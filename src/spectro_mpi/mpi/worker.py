@@ -151,8 +151,8 @@ class Worker:
         failures = tuple(outcome.failures)
         rank = self._transport.rank
         if task.has_result and not again:
-            groups = tuple(outcome.groups)
-            self._held = Result(rank, task.phase, task.item.id, failures, groups, task.fingerprint)
+            packed, fingerprint = outcome.packed, task.fingerprint
+            self._held = Result(rank, task.phase, task.item.id, failures, packed, fingerprint)
             self._send_held()
         self._done.append(TaskDone(task.item.id, failures, seconds, again))
         self._task = None

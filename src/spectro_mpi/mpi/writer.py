@@ -65,7 +65,7 @@ class Writer:
         self._next_shard = next_shard_number(run_dir)
         self._phase = ""
         self._batch: dict[str, Result] = {}
-        """Item → what came of it, without its arrays; of the results not committed yet."""
+        """Item → what came of it, without its data; of the results not committed yet."""
         self._batch_began = 0.0
         self._results = 0
         self._expected: int | None = None
@@ -128,14 +128,14 @@ class Writer:
         self._phase = result.phase
         if not self._batch:
             self._batch_began = time.monotonic()
-        if result.groups:
+        if result.packed is not None:
             if self._shard is None:
                 path = shard_path(self._run_dir, self._next_shard)
                 self._shard = ShardWriter(path, result.phase)
                 self._next_shard += 1
-            self._shard.add(result.item, result.groups)
+            self._shard.add(result.item, result.packed)
             self._transport.send(result.worker, Credit(result.nbytes))
-        self._batch[result.item] = replace(result, groups=())
+        self._batch[result.item] = replace(result, packed=None)
         self._results += 1
         if len(self._batch) >= self._settings.flush_batch_size:
             self._commit()

@@ -22,6 +22,7 @@ from spectro_mpi.spectrogram import Spectrogram
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from spectro_mpi.packed import Packed
     from spectro_mpi.phases.context import Context, Inputs
 
 Mode = Literal["run", "restore", "prepare"]
@@ -103,8 +104,8 @@ class Outcome:
     """What came of a task."""
 
     failures: list[Failure] = field(default_factory=list)
-    groups: list[Group | Spectrogram] = field(default_factory=list)
-    """For the writer."""
+    packed: Packed | None = None
+    """For the writer; None: nothing."""
     partial: Any = None
     """For the coordinator, by way of the worker's own."""
     spent: tuple[float, ...] = ()

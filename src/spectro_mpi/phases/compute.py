@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from spectro_mpi import activity
 from spectro_mpi.artifacts import Artifact
@@ -17,6 +18,9 @@ from spectro_mpi.phases import (
 )
 from spectro_mpi.phases.context import Context, Inputs, Report
 from spectro_mpi.phases.registry import make_phase
+
+if TYPE_CHECKING:
+    from spectro_mpi.packed import Packed
 
 
 @dataclass(frozen=True)
@@ -36,14 +40,16 @@ class ReadyPhase:
         activity.start_counting()
         context = Context(self.phase, task, self.workspace, report)
         inputs = Inputs(self.kinds, task, self.workspace)
-        outputs: Outputs | None = None
+        outcome: Outcome | None = None
         with context.boundary():
-            outputs = _call(self.phase, task, inputs, context)
+            outputs = _call(self.phase, task, inputs, context) or Outputs()
+            packed = _packed(outputs)
             context.commit()
-        if outputs is None:
+            outcome = Outcome(packed=packed, partial=outputs.partial)
+        if outcome is None:
             context.discard()
-            outputs = Outputs()
-        return Outcome(context.failures, outputs.groups, outputs.partial, activity.spent())
+            outcome = Outcome()
+        return replace(outcome, failures=context.failures, spent=activity.spent())
 
 
 def make_ready(name: str, workspace: Workspace) -> ReadyPhase:
@@ -59,6 +65,8 @@ def make_ready(name: str, workspace: Workspace) -> ReadyPhase:
             given = make_phase(carried.name, workspace).gives
             kinds |= {one.name: (carried.name, one) for one in given if one.name in wanted}
     phase.begin(workspace)
+    if phase.in_store:
+        import spectro_mpi.packed  # noqa: F401 - before a task's time counts
     return ReadyPhase(phase, workspace, kinds)
 
 
@@ -73,3 +81,12 @@ def _call(phase: Phase, task: Task, inputs: Inputs, context: Context) -> Outputs
             assert isinstance(phase, PreparingPhase)
             phase.prepare(task.item, inputs, context)
     return Outputs()
+
+
+def _packed(outputs: Outputs) -> Packed | None:
+    if not outputs.groups:
+        return None
+    from spectro_mpi.packed import pack
+
+    with activity.doing("write"):
+        return pack(outputs.groups)

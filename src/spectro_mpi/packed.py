@@ -1,0 +1,73 @@
+"""What an item gives the store, as an HDF5 file in memory.
+
+Making groups is most of the work that writing them is. So the many pack what they have computed,
+and the writer has but to copy it into its file.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+from h5py import h5d, h5ds
+from numpy.typing import NDArray
+
+from spectro_mpi.artifacts import Group
+from spectro_mpi.group import write_group
+from spectro_mpi.own_group import write_own_group
+from spectro_mpi.spectrogram import Spectrogram
+
+_ITEM = "item"
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The groups of an item, whole but for references to dimension scales.
+
+    HDF5 does not adjust those when it copies to another file. (H5O_COPY_EXPAND_REFERENCE_FLAG does
+    not help: they stand in lists of variable length.)
+    """
+
+    file: NDArray[np.uint8]
+    """Its bytes; the groups are below `/item`."""
+    dims: Mapping[str, Mapping[str, Sequence[str]]]
+    """Group → dataset → its dimensions, each the name of a scale in the group."""
+
+    @property
+    def nbytes(self) -> int:
+        """What sending or holding it costs."""
+        return self.file.nbytes
+
+    def open(self) -> h5py.File:
+        """The file, for reading."""
+        return h5py.File(io.BytesIO(self.file.data), "r")
+
+
+def pack(groups: Sequence[Group | Spectrogram]) -> Packed:
+    """Make the groups of an item. Raises `ValueError` where datasets of one do not fit."""
+    buffer = io.BytesIO()
+    dims: dict[str, Mapping[str, Sequence[str]]] = {}
+    with h5py.File(buffer, "w") as file:
+        for one in groups:
+            group = file.create_group(f"{_ITEM}/{one.name}")
+            if isinstance(one, Spectrogram):
+                dims[one.name] = write_group(group.id, one)
+            else:
+                dims[one.name] = write_own_group(group, one)
+    return Packed(np.frombuffer(buffer.getbuffer(), np.uint8), dims)
+
+
+def unpack(packed: Packed, file: h5py.File, item_id: str) -> None:
+    """Copy the groups into a file, below `/{item_id}`."""
+    with packed.open() as source:
+        source.copy(_ITEM, file, item_id)
+    for name, datasets in packed.dims.items():
+        group = file[f"{item_id}/{name}"].id
+        opened = {dim: h5d.open(group, dim.encode()) for dims in datasets.values() for dim in dims}
+        for name_of_one, dims in datasets.items():
+            dataset = h5d.open(group, name_of_one.encode())
+            for axis, dim in enumerate(dims):
+                h5ds.attach_scale(dataset, opened[dim], axis)
