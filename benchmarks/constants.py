@@ -127,6 +127,7 @@ def ranks(run: Sequence[str], items: Sequence[Item]) -> Found:
 
     smallest = min(items, key=lambda item: item.size)
     words = ["-s", "run_id=start", "-s", f"select.orbits={smallest.id}", "--fresh"]
+    words += ["-s", "report.at_end=false"]
     command = [launcher(), "-n", "1", sys.executable, *run, *words, "--only", "reduce"]
     started = min(run_process(command).seconds for _ in range(PASSES))
     transport, backoff = MpiTransport(MPI.COMM_WORLD), Backoff()

@@ -16,6 +16,7 @@ from spectro_mpi.config import Config, Limits
 from spectro_mpi.costs import figures_of, megapixels_of
 from spectro_mpi.extrema import Tallies, merge_tallies
 from spectro_mpi.inventory import Item
+from spectro_mpi.lock import LOCK
 from spectro_mpi.mpi.messages import EndPhase, Result, WriterFinish
 from spectro_mpi.mpi.transport import QueueTransport
 from spectro_mpi.mpi.writer import Writer
@@ -70,6 +71,7 @@ def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) 
             config, run_id=f"batch-{batch}", run=replace(config.run, flush_batch_size=batch)
         )
         settings.run_dir.mkdir(parents=True)
+        (settings.run_dir / LOCK).touch()  # the writer looks whether the output is still there
         writer = Writer(QueueTransport(), settings, settings.run_dir, 0)
         reduce[batch] = np.array([timed(writer.handle, result) for result in results])
         ending = timed(writer.handle, EndPhase(count))

@@ -1,10 +1,11 @@
-"""Memory and time of burst files of 6,000 and of 60,000 records.
+"""Memory and time of burst files of 6,000 and of 60,000 records, and memory of many figures.
 
-Usage: python benchmarks/memory.py [--runs 3] [--json]
+Usage: python benchmarks/memory.py [--runs 3] [--figures 10000] [--json]
 
 Peak resident memory is that of the process that reduces and draws the file: the compute process of
 a run on three ranks, and for comparison the single process of a run without one. Seconds are those
-of the item's tasks, reduce and plot together.
+of the item's tasks, reduce and plot together. The figures, 1200 × 1200 pixels on common and on own
+limits, are drawn in one process, each of another orbit.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 from common import Row, benchmark
+from figures import ORBIT_SECONDS, STYLE, orbit, raw
 from whole import Whole, run_ours
 
 from spectro_mpi.demo import write_demo
+from spectro_mpi.draw.figure import FigureContent, Painter
 
 RECORDS = (6_000, 60_000)
 LIMIT_MB = 600.0
@@ -51,7 +56,35 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
             "of 6,000",
             at_least=0.8,
         ),
+        _many_figures(arguments.figures),
     ]
+
+
+def _many_figures(figures: int) -> Row:
+    """Resident memory of this process after a tenth of the figures, and after all."""
+    painter, me, style = Painter(), psutil.Process(), replace(STYLE, dpi=100)
+    common = [orbit(number, 800) for number in range(10)]
+    contents = [*common, *map(raw, common)]
+    megabytes = []
+    for number in range(figures):
+        painter.draw(_later(contents[number % len(contents)], number), style)
+        if number + 1 in (figures // 10, figures):
+            megabytes.append(me.memory_info().rss / 2**20)
+    after = f"after {figures // 10:,}"
+    return Row(f"after {figures:,} figures", "MB", megabytes[1], megabytes[0], after, at_least=0.95)
+
+
+def _later(content: FigureContent, number: int) -> FigureContent:
+    """The figure as of another orbit."""
+    data, shift = content.panels[0].spectrogram, ORBIT_SECONDS * number
+    moved = replace(
+        data,
+        time=data.time + shift,
+        time_start=data.time_start + shift,
+        time_end=data.time_end + shift,
+    )
+    panels = tuple(replace(panel, spectrogram=moved) for panel in content.panels)
+    return replace(content, title=f"Orbit {number}", panels=panels)
 
 
 def _peak(runs: list[Whole]) -> float:
@@ -63,4 +96,4 @@ def _seconds(run: Whole) -> float:
 
 
 if __name__ == "__main__":
-    benchmark(__doc__, measure, runs=3)
+    benchmark(__doc__, measure, runs=3, figures=10_000)

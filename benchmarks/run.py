@@ -97,7 +97,7 @@ def _many(folder: Path, runs: int) -> list[Row]:
 
 
 def _serving(words: str, wholes: list[Whole]) -> list[Row]:
-    """What coordinator and writer take of the CPU time of a run: of all, and of that after start."""
+    """What coordinator and writer take of a run's CPU time: of all, and of that after start."""
     middle = sorted(wholes, key=lambda one: one.seconds)[len(wholes) // 2]
     serving = [middle.ranks[0], middle.ranks[-1]]
     return [

@@ -65,7 +65,7 @@ def run_ours(folder: Path, ranks: int, *settings: str, fast: bool = True) -> Who
         hidden = Path(name) / "hidden"
         hidden.mkdir()
         if not fast:
-            (hidden / "pycdfpp.py").write_text("raise ImportError")
+            (hidden / "pycdfpp.py").write_text("raise ImportError('hidden')")
         done = run_process(
             [launcher(), "-n", str(ranks), sys.executable, str(HERE / "one_rank.py"), str(told)]
             + ["run", str(folder / CONFIG), "--no-progress"]

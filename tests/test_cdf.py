@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,13 @@ import pytest
 
 from spectro_mpi.demo import DemoSummary
 from spectro_mpi.errors import InvalidCdfError
-from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader
+from spectro_mpi.instruments.cdf import (
+    CdflibReader,
+    CdfReader,
+    PycdfppReader,
+    has_fast_reader,
+    loads_fast_reader,
+)
 from tests.conftest import real_file
 
 READERS = (CdflibReader, PycdfppReader)
@@ -90,3 +97,16 @@ def test_a_truncated_file_is_told_by_its_own_header(
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(InvalidCdfError, match=f"is truncated: .* of {len(whole)} bytes"):
         reader(path)  # type: ignore[call-arg]
+
+
+def test_a_fast_reader_that_cannot_be_imported_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "pycdfpp.py").write_text("raise ImportError('GLIBC_2.99 not found')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "pycdfpp", raising=False)
+    loads_fast_reader.cache_clear()
+    assert has_fast_reader()
+    assert not loads_fast_reader()
+    assert "GLIBC_2.99 not found" in caplog.text
+    loads_fast_reader.cache_clear()

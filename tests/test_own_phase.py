@@ -315,10 +315,15 @@ def test_failures_hangs_and_crashes_of_an_own_phase_are_recorded_by_reason(setti
                         outputs.put(self.gives[0], np.nansum(one.values, (1, 2)), name)
                 if fault == "wrong":
                     outputs.put(self.gives[0], np.zeros((2, 2)), name)
+                if fault == "unstorable":
+                    outputs.put(self.gives[0], np.array([object()]), name)
                 return outputs
         """,
     )
-    faults = '{13312 = "hangs", 13313 = "dies", 13315 = "divides", 13317 = "wrong"}'
+    faults = (
+        '{13312 = "hangs", 13313 = "dies", 13315 = "divides", 13317 = "wrong", '
+        '13319 = "unstorable"}'
+    )
     words = ("-s", f"phase.own.faults={faults}", "-s", "run.instrument_timeout_seconds=2")
     done = run_own(settings, entry, *words, "-s", "run.retry_timeouts=false", ranks=3)
     assert done.code == 3, done.err
@@ -331,6 +336,7 @@ def test_failures_hangs_and_crashes_of_an_own_phase_are_recorded_by_reason(setti
     assert found["13313"] == {"killed"}
     assert found["13315"] == {"divide-by-zero"}
     assert found["13317"] == {"generic"}
+    assert found["13319"] == {"generic"}
     # What does not need it is drawn all the same.
     assert len(pictures(run.path)) > 0
     assert {"13312", "13313"} <= run.progress.settled["plot"]

@@ -93,14 +93,6 @@ class Group:
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of the arrays: what sending or holding it costs."""
-        return sum(
-            one.values.nbytes + sum(points.nbytes for points in one.coordinates.values())
-            for one in self.datasets.values()
-        )
-
-    @property
     def coordinates(self) -> dict[str, NDArray[Any]]:
         """Of all datasets together. Raises `ValueError` where two differ."""
         found: dict[str, NDArray[Any]] = {}

@@ -69,18 +69,3 @@ class Spectrogram:
     def name(self) -> str:
         """Of its group in the store."""
         return self.instrument
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the arrays: what sending or holding it costs."""
-        return sum(
-            array.nbytes
-            for array in (
-                self.time,
-                self.time_start,
-                self.time_end,
-                self.mode,
-                self.energy,
-                self.values,
-            )
-        )

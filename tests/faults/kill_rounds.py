@@ -1,6 +1,6 @@
-"""Kill a run with SIGKILL at a random instant, resume it, and so on until it is done.
+"""Kill runs with SIGKILL at random instants, and resume each until it is done.
 
-By command: python -m tests.faults.kill_rounds [--rounds 100] [--seed 0]
+By command: python -m tests.faults.kill_rounds [--runs 100] [--seed 0]
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -26,6 +27,8 @@ from tests.faults.runs import Bench, Started, processes_of
 
 _RANKS = 3
 _FLUSH = 2
+_KILLS = 3
+"""Of one run, at most."""
 _ON_THE_WAY_SECONDS = 1.0
 """A result that is not on disk so long after it was computed is not in flight any more."""
 
@@ -35,7 +38,7 @@ class Counts:
     """What the rounds came to."""
 
     kills: int = 0
-    runs: int = 0
+    executions: int = 0
     completions: int = 0
     killed: Counter[str] = field(default_factory=Counter)
     """What was killed → how often."""
@@ -53,20 +56,25 @@ class Counts:
     def __str__(self) -> str:
         killed = ", ".join(f"{what} {count}" for what, count in sorted(self.killed.items()))
         return (
-            f"{self.kills} kills ({killed}) in {self.runs} runs, {self.completions} completed with "
-            f"the bytes of an undisturbed run; items done again {self.done_again}, beyond the "
+            f"{self.kills} kills ({killed}) in {self.executions} executions of {self.completions} "
+            "runs, all completed with the bytes of an undisturbed one; "
+            f"items done again {self.done_again}, beyond the "
             f"promise {self.beyond_promise}, complete and done again {self.lost_though_complete}"
         )
 
 
-def kill_rounds(bench: Bench, rounds: int, seed: int, tell: bool = False) -> Counts:
-    """Kill `rounds` runs; each goes on until it is done and is compared. Raises on a difference."""
+def kill_rounds(bench: Bench, runs: int, seed: int, tell: bool = False) -> Counts:
+    """Kill `runs` runs, each once or more; each goes on until it is done and is compared.
+
+    Raises on a difference.
+    """
     chance, counts, number = random.Random(seed), Counts(), 0
     longest = _seconds_of_work(bench, seed)
-    while counts.kills < rounds:
+    while counts.completions < runs:
         number += 1
         name = f"rounds-{seed}-{number}"
-        while counts.kills < rounds:
+        kills = 0
+        while kills < _KILLS:
             settled = _settled(bench.run_dir(name))
             ended = _round(bench, name, chance, counts, longest)
             again = _computed(bench.run_dir(name), settled, counts)
@@ -74,18 +82,24 @@ def kill_rounds(bench: Bench, rounds: int, seed: int, tell: bool = False) -> Cou
                 print(f"{name}: {'done' if ended else 'killed'}, {again} done again", flush=True)
             if ended:
                 break
+            kills += 1
+        if not kills:
+            continue  # done before it could be killed
+        settled, counts.began = _settled(bench.run_dir(name)), time.time()
         done = bench.run(name, ranks=chance.choice((1, 2, 3, 4)))
-        counts.runs += 1
+        counts.executions += 1
         assert done.code == 3, done
+        _computed(bench.run_dir(name), settled, counts)
         bench.same_as_whole(name)
         counts.completions += 1
+        shutil.rmtree(bench.run_dir(name))
     return counts
 
 
 def _round(bench: Bench, name: str, chance: random.Random, counts: Counts, longest: float) -> bool:
     """One run, killed after a while; whether it was done before."""
     run = bench.start(name, "-s", "run.log_flush_batch_size=1", "--no-progress")
-    counts.runs += 1
+    counts.executions += 1
     counts.began = time.time()
     what = chance.choice(("launcher", "coordinator", "worker", "writer", "all"))
     # Once it has begun: nearly all instants lie in the work then, and not in the imports.
@@ -174,7 +188,7 @@ def _lines(run_dir: Path) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
@@ -186,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         bench = Bench(settings, Path(folder) / "runs" / "whole")
         assert bench.run("whole").code == 3
-        print(kill_rounds(bench, arguments.rounds, arguments.seed, tell=True))
+        print(kill_rounds(bench, arguments.runs, arguments.seed, tell=True))
 
 
 if __name__ == "__main__":

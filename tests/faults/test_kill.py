@@ -72,8 +72,8 @@ def test_compute_processes_that_die_before_they_are_ready_are_replaced_and_in_th
 
 
 def test_rounds_of_kills_at_random_instants_end_with_the_same_bytes(bench: Bench) -> None:
-    counts = kill_rounds(bench, rounds=12, seed=4)
-    assert counts.kills == 12
+    counts = kill_rounds(bench, runs=5, seed=4)
+    assert counts.kills >= 5
     assert counts.beyond_promise == 0
 
 

@@ -8,7 +8,9 @@ die, and for files small enough to hold.
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -16,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.errors import InvalidCdfError
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Attribute = str | int | float
@@ -64,6 +68,19 @@ class CdfReader(Protocol):
 def has_fast_reader() -> bool:
     """Whether pycdfpp is installed."""
     return importlib.util.find_spec("pycdfpp") is not None
+
+
+@cache
+def loads_fast_reader() -> bool:
+    """Whether pycdfpp is installed, and such that it can be imported here; loads it."""
+    if not has_fast_reader():
+        return False
+    try:
+        import pycdfpp  # noqa: F401
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, there is cdflib
+        log.warning("pycdfpp cannot be loaded, cdflib reads: %s", str(error) or repr(error))
+        return False
+    return True
 
 
 def check_whole(path: Path) -> None:

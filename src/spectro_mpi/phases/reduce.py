@@ -16,7 +16,7 @@ from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.events import Marks
 from spectro_mpi.extrema import WHOLE, Tallies, flat_extrema, merge_tallies, tally
 from spectro_mpi.instruments import InputFile
-from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader, has_fast_reader
+from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader, loads_fast_reader
 from spectro_mpi.instruments.energy_tables import narrowest
 from spectro_mpi.instruments.fast_esa import QUANTITIES
 from spectro_mpi.instruments.presets import open_input
@@ -53,7 +53,7 @@ class ReducePhase(MergingPhase[Tallies]):
         outputs = Outputs(partial=tallies)
         # pycdfpp may take the process with it, so it is for a process that may go.
         isolated = self.config.run.isolation == "process"
-        fast = isolated and has_fast_reader() and not context.careful
+        fast = isolated and loads_fast_reader() and not context.careful
         for file in item.files:
             context.status(file.instrument)
             with context.boundary(file.instrument):
