@@ -376,6 +376,7 @@ def _child(pipe: Connection, shown: Any) -> None:
                 send(pipe, _Trouble(str(error)))
             else:
                 send(pipe, outcome)
+                del outcome  # which may be large
 
 
 class _PipeHandler(logging.Handler):

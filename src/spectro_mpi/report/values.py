@@ -9,8 +9,9 @@ and in base64, in the order and with the edges in which figures show them (`draw
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from isal import isal_zlib
@@ -60,26 +61,31 @@ def values_of(spectrogram: Spectrogram) -> Values:
     """
     records = records_of(spectrogram.time, spectrogram.time_start, spectrogram.time_end)
     tables = tables_of(spectrogram.energy, spectrogram.mode, records)
-    table_of = np.full(len(records.order), _NO_TABLE, np.uint8)
+    count = len(records.order)
+    table_of = np.full(count, _NO_TABLE, np.uint8)
     for number, table in enumerate(tables[:_NO_TABLE]):
         table_of[table.here] = number
-    values = spectrogram.values[:, records.order]
-    coding, low, codes = _coded(values)
+    here = [slice(first, first + PART_RECORDS) for first in range(0, count, PART_RECORDS)]
+
+    def chunks() -> Iterator[NDArray[np.float32]]:
+        return (spectrogram.values[:, records.order[one]] for one in here)
+
+    coding = _coding_of(chunks())
     head = {
         "quantity": spectrogram.legend.long_name,
         "units": spectrogram.legend.units,
         "category": list(spectrogram.category),
         "channels": spectrogram.values.shape[2],
-        "coding": coding,
-        "low": low,
+        "coding": coding.name,
+        "low": coding.low,
         "tables": [_table_head(table) for table in tables[:_NO_TABLE]],
         "source": spectrogram.source,
     }
     return Values(
         head,
         tuple(
-            _part(records, table_of, codes, slice(first, first + PART_RECORDS))
-            for first in range(0, len(records.order), PART_RECORDS)
+            _part(records, table_of, coding.codes(values), one)
+            for one, values in zip(here, chunks(), strict=True)
         ),
     )
 
@@ -105,7 +111,7 @@ def _part(records: Records, table_of: NDArray[np.uint8], codes: NDArray[Any], he
             *(_planes(column.astype("<f8")) for column in columns),
             table_of[here].tobytes(),
             # By channel, and in it by time: neighbours are alike, and deflate well.
-            _planes(np.ascontiguousarray(codes[:, here].transpose(0, 2, 1))),
+            _planes(np.ascontiguousarray(codes.transpose(0, 2, 1))),
         )
     )
     head = {"records": len(start), "times": [first, float(end.max())]}
@@ -119,28 +125,53 @@ def _planes(array: NDArray[Any]) -> bytes:
     return planes.tobytes()
 
 
-def _coded(values: NDArray[np.float32]) -> tuple[str, int, NDArray[Any]]:
-    """(coding, its lowest decade, codes): "whole", "digits" or "float"."""
-    finite = np.isfinite(values)
-    known = values[finite]
-    if not known.size or (known.min() >= 0 and known.max() < MISSING and _all_whole(known)):
-        return "whole", 0, np.where(finite, values, MISSING).astype("<u2")
-    positive = known[known > 0].astype(np.float64)
+@dataclass(frozen=True)
+class _Coding:
+    """How numbers become codes."""
+
+    name: Literal["whole", "digits", "float"]
+    low: int = 0
+    """Of "digits": the lowest decade."""
+
+    def codes(self, values: NDArray[np.float32]) -> NDArray[Any]:
+        """`values` as codes, of the same shape."""
+        if self.name == "float":
+            return values.astype("<f4")
+        finite = np.isfinite(values)
+        if self.name == "whole":
+            return np.where(finite, values, MISSING).astype("<u2")
+        known = values[finite]
+        decade, digits = _four_digits(known[known > 0])
+        found = np.zeros(known.shape, np.uint16)
+        found[known > 0] = 1 + (decade - self.low) * _DECADE + digits - _DIGITS_FROM
+        codes = np.full(values.shape, MISSING, "<u2")
+        codes[finite] = found
+        return codes
+
+
+def _coding_of(chunks: Iterable[NDArray[np.float32]]) -> _Coding:
+    """What all numbers of a spectrogram fit in."""
+    low, high, positive, whole = np.inf, -np.inf, np.inf, True
+    for values in chunks:
+        known = values[np.isfinite(values)]
+        if known.size:
+            low, high = min(low, float(known.min())), max(high, float(known.max()))
+            positive = min(positive, float(known.min(initial=np.inf, where=known > 0)))
+            whole = whole and bool((known == np.floor(known)).all())
+    if low > high or (low >= 0 and high < MISSING and whole):
+        return _Coding("whole")
+    if low < 0 or np.floor(np.log10(high)) - np.floor(np.log10(positive)) >= _DECADES - 1:
+        return _Coding("float")
+    return _Coding("digits", int(_four_digits(np.array([positive]))[0][0]))
+
+
+def _four_digits(positive: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(decade, digits): about digits × 10 ** (decade − 3), with four digits."""
+    positive = positive.astype(np.float64)
     decade = np.floor(np.log10(positive)).astype(np.int64)
-    if known.min() < 0 or decade.max() - decade.min() >= _DECADES - 1:
-        return "float", 0, values.astype("<f4")
     digits = np.round(positive / 10.0 ** (decade - 3)).astype(np.int64)
     # The logarithm may be off by a hair at a power of ten, and rounding may lead to the next.
     high, short = digits > _DIGITS_TO, digits < _DIGITS_FROM
     decade += high.astype(np.int64) - short
     digits = np.round(positive / 10.0 ** (decade - 3)).astype(np.int64)
-    low = int(decade.min())
-    codes = np.full(values.shape, MISSING, "<u2")
-    found = np.zeros(known.shape, np.uint16)
-    found[known > 0] = 1 + (decade - low) * _DECADE + digits - _DIGITS_FROM
-    codes[finite] = found
-    return "digits", low, codes
-
-
-def _all_whole(values: NDArray[np.float32]) -> bool:
-    return bool((values == np.floor(values)).all())
+    return decade, digits
