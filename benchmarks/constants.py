@@ -26,11 +26,12 @@ from typing import Any
 import coordinator
 from common import machine, sample_data
 from item_costs import PASSES, Found, drawing, reducing, writing
-from whole import CONFIG, launcher, run_process
+from whole import CONFIG, launcher, run_ours, run_process
 
 import spectro_mpi
 from spectro_mpi.config import Config, load_config
-from spectro_mpi.costs import CONSTANTS, Constants
+from spectro_mpi.costs import CONSTANTS, Constants, jobs_of
+from spectro_mpi.instruments.cdf import has_fast_reader
 from spectro_mpi.inventory import Item, take_inventory
 from spectro_mpi.isolation import ChildExecutor, Executor, InlineExecutor
 from spectro_mpi.mpi.backoff import Backoff
@@ -73,7 +74,26 @@ def measure(folder: Path, output: str) -> Constants:
     found |= reduced | writing(config, items, outcomes) | drawing(config, items)
     found["message"] = coordinator.message_seconds()
     found |= children(config, items, found["frame"]) | ranks(run, items)
+    known = Constants(**found, pace=1.0, supervise=0.0)
+    found |= in_a_run(folder, config, items, known)
     return Constants(**{name: _rounded(value) for name, value in found.items()})
+
+
+def in_a_run(folder: Path, config: Config, items: Sequence[Item], known: Constants) -> Found:
+    """What tasks and their supervision take in a run, of which the other constants tell nothing."""
+    jobs = jobs_of(items, config, known, has_fast_reader())
+    frames = 0
+    for job in jobs:
+        frames |= job.frames
+    alone = sum(job.reduce + job.plot for job in jobs) + frames.bit_count() * known.frame
+    besides = known.child_start + known.plot_start + 2 * len(jobs) * known.task
+    paces, supervised = [], []
+    for _ in range(PASSES):
+        whole = run_ours(folder, 3)
+        taken = sum(seconds for phase in whole.items.values() for seconds in phase.values())
+        paces.append((taken - besides) / alone)
+        supervised.append(whole.ranks[1].work / (2 * len(jobs)))
+    return {"pace": statistics.median(paces), "supervise": statistics.median(supervised)}
 
 
 def children(config: Config, items: Sequence[Item], frame: float) -> Found:

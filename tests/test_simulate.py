@@ -29,6 +29,8 @@ COSTS = Constants(
     child_start=0.3,
     plot_start=0.4,
     task=0.003,
+    pace=1.1,
+    supervise=0.005,
     reduce_item=0.003,
     reduce_mb={
         "pycdfpp counts": 0.0055,
@@ -58,6 +60,8 @@ FREE = replace(
     child_start=0.0,
     plot_start=0.0,
     task=0.0,
+    pace=1.0,
+    supervise=0.0,
     frame=0.0,
     write_item=0.0,
     write_mb=0.0,

@@ -30,6 +30,10 @@ class Constants:
     """Of whoever draws, until it can: imports, fonts."""
     task: float
     """To hand a task to a compute process and take the outcome back."""
+    pace: float
+    """How many times as long a task takes in the compute process of a run as by itself."""
+    supervise: float
+    """For a worker's rank, whose compute process does a task."""
     reduce_item: float
     reduce_mb: Mapping[str, float]
     """By "reader quantity", a megabyte of input."""

@@ -219,6 +219,8 @@ class _Play:
         self._extra = constants.task if self.isolated else 0.0
         if self._shared:
             self._extra += constants.message + constants.write_item
+            self._extra += constants.supervise if self.isolated else 0.0
+        self._pace = constants.pace if self.isolated else 1.0
         mean = sum(job.plot if self._drawing else job.reduce for job in jobs) / len(jobs)
         self._ahead = tasks_ahead(mean)
 
@@ -266,10 +268,10 @@ class _Play:
             return self._ready
         if not self._drawing:
             written = job.result * self._constants.write_mb if self._shared else 0.0
-            return job.reduce + self._extra + written
+            return self._pace * job.reduce + self._extra + written
         missing = (job.frames & ~worker.frames).bit_count()
         worker.frames |= job.frames
-        return job.plot + self._extra + missing * self._constants.frame
+        return self._pace * (job.plot + missing * self._constants.frame) + self._extra
 
     def _deliver(self, place: int, worker: _Worker) -> None:
         """Send the result at hand to the writer once there is credit, and go on."""
