@@ -49,6 +49,16 @@ def test_the_reference_names_all_that_the_package_offers() -> None:
     assert set(package.__all__) <= shown
 
 
+def test_each_fault_of_the_readme_is_shown_by_a_test() -> None:
+    table = (ROOT / "README.md").read_text().partition("| what happens |")[2].partition("\n\n")[0]
+    rows = [row for row in table.splitlines()[2:] if row.startswith("|")]
+    assert len(rows) > 30
+    for row in rows:
+        shown = re.search(r"`([\w/]+\.py)::(test_\w+)` \|$", row)
+        assert shown, row
+        assert f"def {shown[2]}(" in (ROOT / "tests" / shown[1]).read_text(), row
+
+
 def test_the_tutorial_works_as_it_stands(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     for language, text in blocks("tutorial.md", "sh", "python"):
