@@ -87,12 +87,14 @@ def in_a_run(folder: Path, config: Config, items: Sequence[Item], known: Constan
         frames |= job.frames
     alone = sum(job.reduce + job.plot for job in jobs) + frames.bit_count() * known.frame
     besides = known.child_start + known.plot_start + 2 * len(jobs) * known.task
+    smallest = min(items, key=lambda item: item.size)
     paces, supervised = [], []
     for _ in range(PASSES):
-        whole = run_ours(folder, 3)
+        whole, short = run_ours(folder, 3), run_ours(folder, 3, f"select.orbits={smallest.id}")
         taken = sum(seconds for phase in whole.items.values() for seconds in phase.values())
         paces.append((taken - besides) / alone)
-        supervised.append(whole.ranks[1].work / (2 * len(jobs)))
+        more = whole.ranks[1].work - short.ranks[1].work
+        supervised.append(max(0.0, more) / max(1, 2 * (len(jobs) - 1)))
     return {"pace": statistics.median(paces), "supervise": statistics.median(supervised)}
 
 

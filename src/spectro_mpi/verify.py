@@ -6,7 +6,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from spectro_mpi.errors import RunError, writing
 from spectro_mpi.events import Marks
 from spectro_mpi.figures import figure_names
 from spectro_mpi.files import PLOTS, files_root
+from spectro_mpi.guarded import Guarded
 from spectro_mpi.inventory import item_order
 from spectro_mpi.lock import RunLock, is_running, read_owner
 from spectro_mpi.mend import (
@@ -145,11 +146,12 @@ def _problems_of_store(run_dir: Path, progress: Progress) -> Iterator[Problem]:
     for held in progress.stores.values():
         for item, name in held.items():
             items_of.setdefault(name, []).append(item)
-    for name, items in sorted(items_of.items()):
-        shard = run_dir / DATA / name
-        problem = problem_of_shard(shard, items) if shard.exists() else "is missing"
-        if problem:
-            yield Problem(shard, problem, "shard", tuple(items))
+    with Guarded() as guarded:
+        for name, items in sorted(items_of.items()):
+            shard = run_dir / DATA / name
+            problem = _guarded_problem(guarded, shard, items) if shard.exists() else "is missing"
+            if problem:
+                yield Problem(shard, problem, "shard", tuple(items))
     for orphan in orphans_of(run_dir, progress):
         yield Problem(orphan, "is not named in the progress", "orphan")
     for item in unheld(progress):
@@ -158,6 +160,15 @@ def _problems_of_store(run_dir: Path, progress: Progress) -> Iterator[Problem]:
         if not links_are(run_dir, shards, phase):
             path = links_path(run_dir, phase)
             yield Problem(path, "does not lead to what is in the shards", "links")
+
+
+def _guarded_problem(guarded: Guarded, shard: Path, items: Sequence[str]) -> str:
+    """`problem_of_shard`, also where HDF5 does not come back from it."""
+    try:
+        problems = (guarded(problem_of_shard, shard, [item]) for item in items)
+        return next(filter(None, problems), "")
+    except ChildProcessError as error:
+        return f"does not read ({error})"
 
 
 def _problems_of_extrema(run_dir: Path, config: Config, progress: Progress) -> Iterator[Problem]:

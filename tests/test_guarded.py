@@ -1,0 +1,17 @@
+"""Calls in a process of their own: it may go, and the next call has another."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from spectro_mpi.guarded import Guarded
+
+
+def test_a_call_that_ends_its_process_is_told_and_the_next_one_works() -> None:
+    with Guarded() as guarded:
+        assert guarded(len, "four") == 4
+        with pytest.raises(ChildProcessError):
+            guarded(os.abort)
+        assert guarded(len, "five!") == 5
