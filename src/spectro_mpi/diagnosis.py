@@ -226,7 +226,7 @@ def _evidence_of(ends: Ends) -> list[str]:
 
 def _curve(samples: Samples, rank: int, end: float) -> tuple[tuple[float, float], ...]:
     own = samples.at(
-        (samples.rank == rank) & (samples.time <= end + 0.1) & (samples.time > end - _CURVE_SECONDS)
+        (samples.rank == rank) & (samples.time <= end) & (samples.time > end - _CURVE_SECONDS)
     )
     total = own.resident + own.child_resident
     return tuple(

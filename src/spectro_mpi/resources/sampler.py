@@ -141,8 +141,8 @@ class Sampler(Sampling):
             task, peak = self._task, self._child.highest if self._child else 0.0
             kills = max(0, oom_kills() - self._oom_kills)
             at = (task.phase, task.item, task.step, activity.name_of(self._shown))
-            row = (self._now(), *at, reason, message, round(peak, 1), round(limit, 1), kills)
-            self._sample()
+            now = self._sample()  # its last: what comes after is of another process
+            row = (now, *at, reason, message, round(peak, 1), round(limit, 1), kills)
             self._waiting.append(("ends", row))
             self._child = None
             self._flush()
@@ -218,8 +218,8 @@ class Sampler(Sampling):
             self._child.highest = max(self._child.highest, megabytes)
         self._task.peak = max(self._task.peak, megabytes)
 
-    def _sample(self) -> None:
-        """A row of what was used since the row before, and of the node."""
+    def _sample(self) -> float:
+        """A row of what was used since the row before, and of the node; returns its time."""
         now = time.monotonic()
         seconds = max(now - self._sampled, 1e-6)
         self._sampled = now
@@ -231,12 +231,13 @@ class Sampler(Sampling):
         numbers = [round(value, 4) for value in (seconds, *loads, *memory, *moved)]
         words = [task.phase, task.item, task.step]
         at = activity.name_of(self._shown) if task.phase else ""
-        row = [self._now(), *numbers, *words, at]
+        time_of_row = self._now()
         self._rows += 1
-        self._waiting.append(("samples", row))
+        self._waiting.append(("samples", [time_of_row, *numbers, *words, at]))
         if self._node is not None:
-            self._waiting.append(("nodes", (self._now(), *self._node.totals(seconds))))
+            self._waiting.append(("nodes", (time_of_row, *self._node.totals(seconds))))
         self._oom_kills = oom_kills()
+        return time_of_row
 
     def _add_step(self, begin: float, *columns: Any) -> None:
         *numbers, spent = columns
