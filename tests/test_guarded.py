@@ -15,3 +15,8 @@ def test_a_call_that_ends_its_process_is_told_and_the_next_one_works() -> None:
         with pytest.raises(ChildProcessError):
             guarded(os.abort)
         assert guarded(len, "five!") == 5
+
+
+def test_what_a_call_raises_is_raised_here() -> None:
+    with Guarded() as guarded, pytest.raises(FileNotFoundError):
+        guarded(os.listdir, "/nowhere")

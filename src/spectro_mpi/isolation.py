@@ -30,6 +30,7 @@ from spectro_mpi.phases import Outcome, Task, Workspace
 from spectro_mpi.phases.compute import ReadyPhase, make_ready
 from spectro_mpi.pipes import End, die_with_parent, receive, send, transmit
 from spectro_mpi.resources.sampler import Sampling
+from spectro_mpi.stops import heed_no_stops
 
 log = logging.getLogger(__name__)
 
@@ -357,9 +358,7 @@ def _child(pipe: Connection, shown: Any) -> None:
     activity.show_in(shown)
     die_with_parent()
     _be_the_first_to_go()
-    # Whether to stop, and when, is the parent's business.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
+    heed_no_stops()
     logging.captureWarnings(True)
     logging.getLogger().addHandler(_PipeHandler(pipe))
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()

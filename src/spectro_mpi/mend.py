@@ -7,13 +7,14 @@ looks at the state, at each shard's head and at what is half-written; `verify` r
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from spectro_mpi.atomic import set_aside, sweep
 from spectro_mpi.config import Config
 from spectro_mpi.errors import RunError
 from spectro_mpi.files import sweep_files
+from spectro_mpi.guarded import Guarded
 from spectro_mpi.inventory import Inventory, item_order
 from spectro_mpi.progress import Progress, ProgressKeeper, damaged_state
 from spectro_mpi.run import EXTREMA, read_extrema
@@ -56,11 +57,12 @@ def _mend(config: Config, inventory: Inventory) -> Iterator[str]:
         for phase in keeper.state.phases:
             if item.id not in keeper.state.settled[phase]:
                 sweep_files(run_dir, phase, item)
-    yield from _lose_damaged_shards(run_dir, keeper)
-    yield from _take_in_orphans(run_dir, keeper, _sources(inventory))
-    keeper.close()
-    yield from set_damaged_extrema_aside(run_dir)
-    mend_links(run_dir, keeper.state)
+    with Guarded() as guarded:
+        yield from _lose_damaged_shards(run_dir, keeper, guarded)
+        yield from _take_in_orphans(run_dir, keeper, _sources(inventory), guarded)
+        keeper.close()
+        yield from set_damaged_extrema_aside(run_dir)
+        mend_links(run_dir, keeper.state, guarded)
 
 
 def set_damaged_state_aside(run_dir: Path) -> Iterator[str]:
@@ -97,15 +99,35 @@ def lose_shard(keeper: ProgressKeeper, shard: Path, problem: str) -> str:
     return f"{shard}: {problem}; {aside}{len(items)} items are done again"
 
 
-def mend_links(run_dir: Path, state: Progress) -> None:
+def mend_links(run_dir: Path, state: Progress, guarded: Guarded) -> None:
     """Make spectrograms.h5 and its like again where they are not as the progress says."""
-    for phase, shards in state.stores.items():
-        if links_are(run_dir, shards, phase):
-            continue
-        if shards:
-            write_links(run_dir, shards, phase)
+    for phase, path in bad_links(run_dir, state, guarded):
+        if state.stores[phase]:
+            write_links(run_dir, state.stores[phase], phase)
         else:
-            links_path(run_dir, phase).unlink()
+            path.unlink()
+
+
+def bad_links(run_dir: Path, state: Progress, guarded: Guarded) -> Iterator[tuple[str, Path]]:
+    """Phases whose file of links is not as the progress says, and the file."""
+    for phase, shards in state.stores.items():
+        path = links_path(run_dir, phase)
+        if not shards and not path.exists():
+            continue
+        try:
+            good = guarded(links_are, run_dir, shards, phase)
+        except ChildProcessError:
+            good = False
+        if not good:
+            yield phase, path
+
+
+def guarded_problem(guarded: Guarded, shard: Path, items: Sequence[str] = ()) -> str:
+    """`problem_of_shard`, also where HDF5 does not come back from it."""
+    try:
+        return guarded(problem_of_shard, shard, items)
+    except ChildProcessError as error:
+        return f"does not read ({error})"
 
 
 def named_shards(state: Progress) -> set[str]:
@@ -125,30 +147,32 @@ def unheld(progress: Progress) -> list[str]:
     return sorted(complete - progress.shards.keys(), key=item_order)
 
 
-def _lose_damaged_shards(run_dir: Path, keeper: ProgressKeeper) -> Iterator[str]:
+def _lose_damaged_shards(run_dir: Path, keeper: ProgressKeeper, guarded: Guarded) -> Iterator[str]:
     if items := unheld(keeper.state):
         keeper.lose(items)
         yield f"{run_dir / DATA}: holds no item {', '.join(items)}: done again"
     found = {path.name for path in shards_of(run_dir)}
     for name in sorted(named_shards(keeper.state)):
         shard = run_dir / DATA / name
-        problem = problem_of_shard(shard) if name in found else "is missing"
+        problem = guarded_problem(guarded, shard) if name in found else "is missing"
         if problem:
             yield lose_shard(keeper, shard, problem)
 
 
-def _take_in_orphans(run_dir: Path, keeper: ProgressKeeper, expected: Sources) -> Iterator[str]:
+def _take_in_orphans(
+    run_dir: Path, keeper: ProgressKeeper, expected: Sources, guarded: Guarded
+) -> Iterator[str]:
     """Adopt what shards hold that were finished when the journal was not; remove the others."""
     state = keeper.state
     for shard in orphans_of(run_dir, state):
         try:
-            phase = phase_of(shard)
+            phase = guarded(phase_of, shard)
             if phase != "reduce":
                 # What of its items failed is lost, and what the phase needs may have changed.
                 shard.unlink()
                 yield f"{shard}: was finished but not noted; its items in {phase} are done again"
                 continue
-            held = sources_of(shard)
+            held = guarded(sources_of, shard)
         except OSError as error:
             yield f"{shard}: does not read ({error}); set aside as {set_aside(shard).name}"
             continue
@@ -158,7 +182,7 @@ def _take_in_orphans(run_dir: Path, keeper: ProgressKeeper, expected: Sources) -
             for item, sources in held.items()
             if item not in state.settled["reduce"]
             and sources == expected.get(item)
-            and not problem_of_shard(shard, [item])
+            and not guarded_problem(guarded, shard, [item])
         ]
         if whole:
             keeper.adopt(shard.name, whole)

@@ -53,3 +53,9 @@ class StopSignals:
         if self.is_preparing and now - self._first > SAME_SIGNAL_SECONDS:
             os._exit(_INTERRUPTED)  # asked again, and there is nothing to lose
         self.asked.append(number)
+
+
+def heed_no_stops() -> None:
+    """Ignore them, in a child of a rank: whether to stop, and when, is the rank's business."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

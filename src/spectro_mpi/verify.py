@@ -6,7 +6,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,8 @@ from spectro_mpi.guarded import Guarded
 from spectro_mpi.inventory import item_order
 from spectro_mpi.lock import RunLock, is_running, read_owner
 from spectro_mpi.mend import (
+    bad_links,
+    guarded_problem,
     lose_shard,
     mend_links,
     orphans_of,
@@ -32,7 +34,7 @@ from spectro_mpi.mend import (
 from spectro_mpi.plan import digest
 from spectro_mpi.progress import Progress, ProgressKeeper, damaged_state, load_progress
 from spectro_mpi.run import EXTREMA, marks_of, read_extrema, settings_of
-from spectro_mpi.store import DATA, instruments_of, links_are, links_path, problem_of_shard
+from spectro_mpi.store import DATA, instruments_of
 
 _KEYWORD = "spectro-mpi"
 _READERS = min(8, os.cpu_count() or 1)
@@ -99,9 +101,11 @@ def find_problems(run_dir: Path, config: Config) -> Iterator[Problem]:
     if any(path.suffix == ".json" for path, _ in damaged):
         return  # what should be there is known once the next run has rebuilt it
     progress = load_progress(run_dir, config.run_id)
-    yield from _problems_of_store(run_dir, progress)
+    store = list(_problems_of_store(run_dir, progress))
+    yield from store
     yield from _problems_of_extrema(run_dir, config, progress)
-    yield from _problems_of_figures(run_dir, config, progress)
+    told = {item for problem in store for item in problem.items}
+    yield from _problems_of_figures(run_dir, config, progress, told)
     yield from _problems_of_files(run_dir, progress)
 
 
@@ -149,26 +153,16 @@ def _problems_of_store(run_dir: Path, progress: Progress) -> Iterator[Problem]:
     with Guarded() as guarded:
         for name, items in sorted(items_of.items()):
             shard = run_dir / DATA / name
-            problem = _guarded_problem(guarded, shard, items) if shard.exists() else "is missing"
+            problems = (guarded_problem(guarded, shard, [item]) for item in items)
+            problem = next(filter(None, problems), "") if shard.exists() else "is missing"
             if problem:
                 yield Problem(shard, problem, "shard", tuple(items))
+        for _, path in bad_links(run_dir, progress, guarded):
+            yield Problem(path, "does not lead to what is in the shards", "links")
     for orphan in orphans_of(run_dir, progress):
         yield Problem(orphan, "is not named in the progress", "orphan")
     for item in unheld(progress):
         yield Problem(run_dir / DATA, f"holds no item {item}, which is complete", "reduce", (item,))
-    for phase, shards in progress.stores.items():
-        if not links_are(run_dir, shards, phase):
-            path = links_path(run_dir, phase)
-            yield Problem(path, "does not lead to what is in the shards", "links")
-
-
-def _guarded_problem(guarded: Guarded, shard: Path, items: Sequence[str]) -> str:
-    """`problem_of_shard`, also where HDF5 does not come back from it."""
-    try:
-        problems = (guarded(problem_of_shard, shard, [item]) for item in items)
-        return next(filter(None, problems), "")
-    except ChildProcessError as error:
-        return f"does not read ({error})"
 
 
 def _problems_of_extrema(run_dir: Path, config: Config, progress: Progress) -> Iterator[Problem]:
@@ -190,10 +184,13 @@ def _problems_of_extrema(run_dir: Path, config: Config, progress: Progress) -> I
         yield Problem(path, "is not what the figures were drawn with", "extrema")
 
 
-def _problems_of_figures(run_dir: Path, config: Config, progress: Progress) -> Iterator[Problem]:
+def _problems_of_figures(
+    run_dir: Path, config: Config, progress: Progress, told: Container[str]
+) -> Iterator[Problem]:
+    """Of items whose shard was not told of already: that one may not be opened again."""
     marks = marks_of(config)
     folders = {path.name: path for path in (run_dir / PLOTS).glob("*/*/*")}
-    drawn = [item for item in progress.shards if item in progress.settled["plot"]]
+    drawn = [i for i in progress.shards if i in progress.settled["plot"] and i not in told]
 
     def check(item: str) -> list[Problem]:
         folder = folders.get(item, run_dir / PLOTS)
@@ -210,7 +207,7 @@ def _problems_of_item(
     try:
         instruments = instruments_of(run_dir / DATA / progress.shards[item], item)
     except (OSError, RuntimeError, KeyError):
-        return  # told of the shard already
+        return  # has become unreadable since
     failed = any(one.phase == "plot" for one in progress.failures.get(item, ()))
     for name in figure_names(config, item, instruments, item in marks):
         problem = problem_of_figure(folder / name, item)
@@ -256,7 +253,8 @@ def _repair(run_dir: Path, config: Config, problems: Iterable[Problem]) -> None:
                 problem.path.unlink(missing_ok=True)
             case _:
                 pass  # set aside above; or taken in or removed when the next run starts
-    mend_links(run_dir, keeper.state)
+    with Guarded() as guarded:
+        mend_links(run_dir, keeper.state, guarded)
     keeper.close()
 
 
