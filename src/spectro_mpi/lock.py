@@ -23,6 +23,9 @@ HEARTBEAT_SECONDS = 15.0
 DEAD_AFTER_SECONDS = 60.0
 """Without a heartbeat, an owner on another host counts as dead."""
 
+_EXITING = 0x4
+"""Linux's flag PF_EXITING of a process that has been killed and is being taken apart."""
+
 _LOOK_SECONDS = 0.5
 """Between looks for a heartbeat of an owner on another host."""
 
@@ -195,8 +198,9 @@ def beginning_of(pid: int) -> str:
         facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return "" if sys.platform == "linux" else _created(pid)
-    state, ticks = facts[0], facts[19]
-    return "" if state == "Z" else f"{boot} {namespace} {ticks}"
+    state, flags, ticks = facts[0], int(facts[6]), facts[19]
+    is_over = state == "Z" or flags & _EXITING
+    return "" if is_over else f"{boot} {namespace} {ticks}"
 
 
 def _owner_in(path: Path) -> Owner | None:
