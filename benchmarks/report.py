@@ -33,7 +33,7 @@ from spectro_mpi.progress import PHASES, ProgressKeeper
 from spectro_mpi.report.places import ITEMS, PAGE
 from spectro_mpi.run import CONFIG, open_run
 from spectro_mpi.spectrogram import Spectrogram
-from spectro_mpi.store import ShardWriter, shard_path
+from spectro_mpi.store import shard_path, write_shard
 
 FIRST_ITEM = 10_000
 ITEMS_A_SHARD = 10
@@ -106,12 +106,13 @@ def _template(folder: Path) -> Path:
 
 def _store(run_dir: Path, names: list[str]) -> dict[str, str]:
     """Shards with hardly any data: one is written, the others are it with other names in it."""
-    writer = ShardWriter(shard_path(run_dir, 0))
     marks = [(f"####{place}", "$" * 13 + str(place)) for place in range(ITEMS_A_SHARD)]
-    for mark, stamp in marks:
-        writer.add(mark, pack([_spectrogram(mark, stamp, one) for one in ("ees", "ies")]))
-    writer.commit()
-    template = writer.path.read_bytes()
+    items = {
+        mark: pack([_spectrogram(mark, stamp, one) for one in ("ees", "ies")])
+        for mark, stamp in marks
+    }
+    write_shard(shard_path(run_dir, 0), items)
+    template = shard_path(run_dir, 0).read_bytes()
     shards = {}
     for number, first in enumerate(range(0, len(names), ITEMS_A_SHARD)):
         path, content = shard_path(run_dir, number), template

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -14,13 +16,13 @@ from spectro_mpi.instruments.fast_esa import legend
 from spectro_mpi.packed import pack
 from spectro_mpi.spectrogram import Spectrogram
 from spectro_mpi.store import (
-    ShardWriter,
     instruments_of,
     next_shard_number,
     read_item,
     read_spectrogram,
     shard_path,
     write_links,
+    write_shard,
 )
 
 
@@ -48,25 +50,21 @@ def spectrogram() -> Spectrogram:
 
 
 def test_a_spectrogram_comes_back_as_it_was(tmp_path: Path, spectrogram: Spectrogram) -> None:
-    writer = ShardWriter(shard_path(tmp_path, 3))
+    shard = shard_path(tmp_path, 3)
     ions = replace(spectrogram, instrument="ies", quantity="eflux", legend=legend("ies", "eflux"))
-    writer.add("13312", pack([spectrogram, ions]))
-    assert not writer.path.exists()
-    writer.commit()
-    for back, given in zip(read_item(writer.path, "13312"), (spectrogram, ions), strict=True):
+    write_shard(shard, {"13312": pack([spectrogram, ions])})
+    for back, given in zip(read_item(shard, "13312"), (spectrogram, ions), strict=True):
         for one in fields(Spectrogram):
             np.testing.assert_array_equal(getattr(back, one.name), getattr(given, one.name))
-    assert read_spectrogram(writer.path, "13312", "ies").quantity == "eflux"
-    assert instruments_of(writer.path, "13312") == ["ees", "ies"]
-    assert instruments_of(writer.path, "13313") == []
-    assert list(read_item(writer.path, "13313")) == []
+    assert read_spectrogram(shard, "13312", "ies").quantity == "eflux"
+    assert instruments_of(shard, "13312") == ["ees", "ies"]
+    assert instruments_of(shard, "13313") == []
+    assert list(read_item(shard, "13313")) == []
     assert next_shard_number(tmp_path) == 4
 
 
 def test_xarray_opens_a_group_in_one_line(tmp_path: Path, spectrogram: Spectrogram) -> None:
-    writer = ShardWriter(shard_path(tmp_path, 0))
-    writer.add("13312", pack([spectrogram]))
-    writer.commit()
+    write_shard(shard_path(tmp_path, 0), {"13312": pack([spectrogram])})
     with xarray.open_dataset(tmp_path / "data/shard-00000.h5", group="13312/ees") as data:
         assert data.counts.dims == ("category", "record", "channel")
         assert data.energy.dims == ("table", "channel")
@@ -80,20 +78,22 @@ def test_xarray_opens_a_group_in_one_line(tmp_path: Path, spectrogram: Spectrogr
 
 def test_links_lead_to_every_item(tmp_path: Path, spectrogram: Spectrogram) -> None:
     for number in (0, 1):
-        writer = ShardWriter(shard_path(tmp_path, number))
-        writer.add(str(number), pack([spectrogram]))
-        writer.commit()
+        write_shard(shard_path(tmp_path, number), {str(number): pack([spectrogram])})
     write_links(tmp_path, {"0": "shard-00000.h5", "1": "shard-00001.h5"})
     with h5py.File(tmp_path / "spectrograms.h5") as file:
         assert list(file) == ["0", "1"]
         np.testing.assert_array_equal(file["1/ees/counts"][:], spectrogram.values)
 
 
-def test_a_shard_that_is_not_committed_is_not_there(
-    tmp_path: Path, spectrogram: Spectrogram
+def test_a_shard_that_cannot_be_written_is_not_there_and_told_by_name(
+    tmp_path: Path, spectrogram: Spectrogram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer = ShardWriter(shard_path(tmp_path, 0))
-    writer.add("1", pack([spectrogram]))
-    assert list((tmp_path / "data").glob("*.h5")) == []
-    writer.discard()
-    assert list((tmp_path / "data").iterdir()) == []
+    def no_room(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "no room")
+
+    shard, packed = shard_path(tmp_path, 0), pack([spectrogram])
+    monkeypatch.setattr(os, "pwrite", no_room)
+    with pytest.raises(OSError, match="no room") as raised:
+        write_shard(shard, {"1": packed})
+    assert raised.value.filename == str(shard)
+    assert list(shard.parent.iterdir()) == []

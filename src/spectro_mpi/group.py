@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 from h5py import h5a, h5d, h5ds, h5p, h5s, h5t
+from numpy.typing import NDArray
 
 from spectro_mpi.artifacts import EPOCH
 from spectro_mpi.instruments import fast_esa
@@ -27,21 +28,26 @@ _UNTIMED.set_obj_track_times(False)  # the same bytes whenever it is made
 
 
 def write_group(group: Any, spectrogram: Spectrogram) -> dict[str, tuple[str, ...]]:
-    """Fill a group (h5py's low-level identifier of it).
+    """Fill a group (h5py's low-level identifier of it), but for the values: that dataset is empty.
 
     Returns dataset → its dimensions, which are not yet attached to their scales.
     """
     written: dict[str, tuple[str, ...]] = {}
+    legend, quantity = spectrogram.legend, spectrogram.quantity
     records, channels = spectrogram.values.shape[1:]
     tables = len(spectrogram.energy)
     for name, size in (("record", records), ("channel", channels), ("table", tables)):
         scale = _create(group, name, np.dtype("f4"), (size,))
         h5ds.set_scale(scale, _NETCDF_NO_VARIABLE % size)
-    category = _put(group, "category", np.array(spectrogram.category, _TEXT))
+    names = np.array(spectrogram.category, _TEXT)
+    category = _create(group, "category", names.dtype, names.shape)
+    fill(category, names)
     h5ds.set_scale(category, b"category")
 
     def put(name: str, dims: str, data: Any, long_name: str, units: str) -> Any:
-        dataset = _put(group, name, data)
+        dataset = _create(group, name, data.dtype, data.shape)
+        if name != quantity:
+            fill(dataset, data)
         written[name] = tuple(dims.split())
         for axis, dim in enumerate(written[name]):
             h5ds.set_label(dataset, axis, dim.encode())
@@ -52,7 +58,6 @@ def write_group(group: Any, spectrogram: Spectrogram) -> dict[str, tuple[str, ..
     put("time_start", "record", spectrogram.time_start, "Start of the record, UTC", EPOCH)
     put("time_end", "record", spectrogram.time_end, "End of the record, UTC", EPOCH)
     put("mode", "record", spectrogram.mode, "Row of the energy table in use", "1")
-    legend, quantity = spectrogram.legend, spectrogram.quantity
     centres = "Centre of the channel by mode"
     put(legend.axis, "table channel", spectrogram.energy, centres, legend.axis_units or "1")
     dims = "category record channel"
@@ -68,6 +73,11 @@ def write_group(group: Any, spectrogram: Spectrogram) -> dict[str, tuple[str, ..
         source_size=spectrogram.source_size,
     )
     return written
+
+
+def fill(dataset: Any, values: NDArray[Any]) -> None:
+    """Write all of a dataset (h5py's low-level identifier of it)."""
+    dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(values))
 
 
 def read_group(group: h5py.Group) -> Spectrogram:
@@ -93,12 +103,6 @@ def read_group(group: h5py.Group) -> Spectrogram:
         source_size=int(group.attrs["source_size"]),
         legend=legend,
     )
-
-
-def _put(group: Any, name: str, data: Any) -> Any:
-    dataset = _create(group, name, data.dtype, data.shape)
-    dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(data))
-    return dataset
 
 
 def _create(group: Any, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:

@@ -17,6 +17,9 @@ TOLD_SECONDS = 0.1
 CREDIT_BYTES = 64 << 20
 """Bytes of results a worker may have on the way to the writer (or one result, if larger)."""
 
+CREDIT_OWED_BYTES = CREDIT_BYTES // 4
+"""The writer gives credit back when it owes a worker so much: small results share a message."""
+
 _MOST_AHEAD = 64
 _AHEAD_SECONDS = 0.25
 """Of work a worker has if tasks are small, so that several share a message."""

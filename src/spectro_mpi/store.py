@@ -89,54 +89,51 @@ class _PartFile:
     def flush(self) -> None:
         """There is nothing held back."""
 
+    def check(self) -> None:
+        """Raise the trouble there was, if any."""
+        if self.trouble is not None:
+            raise self.trouble
+
     def close(self) -> None:
         self._file.close()
 
 
-class ShardWriter:
-    """One shard in the making; its items are on disk for good when `commit` returns."""
+@contextlib.contextmanager
+def _new_file(path: Path) -> Iterator[tuple[Any, _PartFile]]:
+    """An HDF5 file in the making; on disk for good when the context is left.
 
-    def __init__(self, path: Path, phase: str = "reduce") -> None:
-        import h5py
+    Raises `OSError` with the name of the file, and leaves nothing of it.
+    """
+    import h5py
 
-        from spectro_mpi.packed import unpack
-
-        self.path = path
-        self._unpack = unpack
-        self.items: list[str] = []
-        path.parent.mkdir(exist_ok=True)
-        self._part = _PartFile(part_path(path))
-        self._file = h5py.File(self._part, "w")
-        self._file.attrs["phase"] = phase
-
-    def add(self, item_id: str, packed: Packed) -> None:
-        """Write one item's groups. Raises `OSError`."""
-        try:
-            self._unpack(packed, self._file, item_id)
-        except UNREADABLE:
-            # What could not be written cannot be read back either.
-            if self._part.trouble is None:
-                raise
-        self.items.append(item_id)
-        if self._part.trouble is not None:
-            raise self._part.trouble
-
-    def commit(self) -> None:
-        """Close, fsync and rename. Raises `OSError`."""
-        self._close()
-        if self._part.trouble is not None:
-            raise self._part.trouble
-        commit(self.path)
-
-    def discard(self) -> None:
-        """Close and forget what was written, also where no more can be written."""
+    try:
+        with closing(_PartFile(part_path(path))) as part:
+            with h5py.File(part, "w") as file:
+                try:
+                    yield file, part
+                except UNREADABLE:
+                    # What could not be written cannot be read back either.
+                    if part.trouble is None:
+                        raise
+            part.check()
+        commit(path)
+    except OSError as error:
         with contextlib.suppress(OSError):
-            part_path(self.path).unlink(missing_ok=True)
-        self._close()
+            part_path(path).unlink(missing_ok=True)
+        error.filename = error.filename or str(path)
+        raise
 
-    def _close(self) -> None:
-        self._file.close()
-        self._part.close()
+
+def write_shard(path: Path, items: Mapping[str, Packed], phase: str = "reduce") -> None:
+    """Write what a phase gave of `items`, for good. Raises `OSError`, and then leaves nothing."""
+    from spectro_mpi.packed import unpack
+
+    path.parent.mkdir(exist_ok=True)
+    with _new_file(path) as (file, part):
+        file.attrs["phase"] = phase
+        for item_id, packed in items.items():
+            unpack(packed, file, item_id)
+            part.check()
 
 
 def shard_path(run_dir: Path, number: int) -> Path:
@@ -210,15 +207,10 @@ def write_links(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce")
     """Write a phase's file of external links, one to each item of `shards` (item → shard name)."""
     import h5py
 
-    path = links_path(run_dir, phase)
     folder = f"{DATA}/" if phase == "reduce" else ""
-    with closing(_PartFile(part_path(path))) as part:
-        with h5py.File(part, "w") as file:
-            for item_id, shard in shards.items():
-                file[item_id] = h5py.ExternalLink(f"{folder}{shard}", f"/{item_id}")
-        if part.trouble is not None:
-            raise part.trouble
-    commit(path)
+    with _new_file(links_path(run_dir, phase)) as (file, _):
+        for item_id, shard in shards.items():
+            file[item_id] = h5py.ExternalLink(f"{folder}{shard}", f"/{item_id}")
 
 
 def links_are(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce") -> bool:

@@ -31,7 +31,7 @@ from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.phases import MergingPhase, Outcome, Task, is_of_store
 from spectro_mpi.phases.registry import make_phase
 from spectro_mpi.resources.sampler import Sampling
-from spectro_mpi.schedule import CREDIT_BYTES, TOLD_SECONDS
+from spectro_mpi.schedule import CREDIT_BYTES, CREDIT_OWED_BYTES, TOLD_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +199,11 @@ class Worker:
     def _send_held(self) -> bool:
         """Send the result that waits, if there is credit for it."""
         result = self._held
-        if result is None or (self._in_flight and self._in_flight + result.nbytes > CREDIT_BYTES):
+        if result is None:
+            return False
+        in_flight = self._in_flight
+        # What the writer may owe does not count: it could be for ever.
+        if in_flight > CREDIT_OWED_BYTES and in_flight + result.nbytes > CREDIT_BYTES:
             return False
         self._in_flight += result.nbytes
         self._transport.send(self._writer, result)

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from spectro_mpi.atomic import write_atomic
@@ -33,15 +32,20 @@ from spectro_mpi.mpi.messages import (
 from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.progress import Batch, ProgressKeeper
 from spectro_mpi.resources.sampler import Sampling
-from spectro_mpi.store import ShardWriter, next_shard_number, shard_path, write_links
+from spectro_mpi.schedule import CREDIT_OWED_BYTES
+from spectro_mpi.store import next_shard_number, shard_path, write_links, write_shard
 
 log = logging.getLogger(__name__)
+
+_MOST_HELD_BYTES = 64 << 20
+"""Of results; with more a batch is written before it is full."""
 
 
 class Writer:
     """Collects results into batches; a batch is committed shard first, then journal."""
 
     accepts = ToWriter
+    is_starved = False  # nobody computes less while it waits
 
     def __init__(
         self,
@@ -61,11 +65,14 @@ class Writer:
             self._keeper = ProgressKeeper(run_dir, config.run_id, config.plot.scales)
         self._broken = False
         """Whether the output cannot be written: from then on nothing is."""
-        self._shard: ShardWriter | None = None
         self._next_shard = next_shard_number(run_dir)
         self._phase = ""
         self._batch: dict[str, Result] = {}
-        """Item → what came of it, without its data; of the results not committed yet."""
+        """Item → what came of it; of the results not committed yet."""
+        self._held_bytes = 0
+        """Of their data."""
+        self._owed: dict[int, int] = {}
+        """Worker → bytes of its results for which it has no credit back yet."""
         self._batch_began = 0.0
         self._results = 0
         self._expected: int | None = None
@@ -93,10 +100,7 @@ class Writer:
         return True
 
     def close(self) -> None:
-        """Forget the shard in the making, if any."""
-        if self._shard is not None:
-            self._shard.discard()
-            self._shard = None
+        """Nothing is open between messages."""
 
     def _handle(self, message: Message) -> None:
         match message:
@@ -128,18 +132,22 @@ class Writer:
         self._phase = result.phase
         if not self._batch:
             self._batch_began = time.monotonic()
-        if result.packed is not None:
-            if self._shard is None:
-                path = shard_path(self._run_dir, self._next_shard)
-                self._shard = ShardWriter(path, result.phase)
-                self._next_shard += 1
-            self._shard.add(result.item, result.packed)
-            self._transport.send(result.worker, Credit(result.nbytes))
-        self._batch[result.item] = replace(result, packed=None)
+        self._batch[result.item] = result
         self._results += 1
-        if len(self._batch) >= self._settings.flush_batch_size:
+        self._held_bytes += result.nbytes
+        self._give_credit(result)
+        is_full = len(self._batch) >= self._settings.flush_batch_size
+        if is_full or self._held_bytes > _MOST_HELD_BYTES:
             self._commit()
         self._end_phase_if_complete()
+
+    def _give_credit(self, result: Result) -> None:
+        worker = result.worker
+        owed = self._owed.get(worker, 0) + result.nbytes
+        if owed >= CREDIT_OWED_BYTES:
+            self._transport.send(worker, Credit(owed))
+            owed = 0
+        self._owed[worker] = owed
 
     def _commit(self) -> None:
         """Put the batch on disk for good: the shard, then the journal."""
@@ -149,22 +157,23 @@ class Writer:
             gone = errno.ENOENT  # and with the lock, it may be, all that was finished
             raise FileNotFoundError(gone, os.strerror(gone), str(self._run_dir / LOCK))
         began = time.monotonic()
-        shard = ""
-        held: set[str] = set()
-        if self._shard is not None:
-            self._shard.commit()
-            shard, held = self._shard.path.name, set(self._shard.items)
-            self._committed |= dict.fromkeys(held, shard)
-            self._shard = None
         results = self._batch.values()
+        given = {one.item: one.packed for one in results if one.packed is not None}
+        shard = ""
+        if given:
+            path = shard_path(self._run_dir, self._next_shard)
+            write_shard(path, given, self._phase)
+            self._next_shard += 1
+            shard = path.name
+            self._committed |= dict.fromkeys(given, shard)
         failures = {one.item: one.failures for one in results if one.failures}
         prints = {one.item: one.fingerprint for one in results if one.fingerprint}
         items = tuple(self._batch)
-        self._keeper.journal(Batch(self._phase, items, failures, shard, tuple(held), prints))
+        self._keeper.journal(Batch(self._phase, items, failures, shard, tuple(given), prints))
         self._keeper.fold_if_due()
         self._sampling.wrote(self._phase, len(self._batch), time.monotonic() - began)
         log.info("committed %d items of phase %s %s", len(self._batch), self._phase, shard)
-        self._batch = {}
+        self._batch, self._held_bytes = {}, 0
 
     def _end_phase_if_complete(self) -> None:
         if self._expected is None or self._results < self._expected:
@@ -178,9 +187,7 @@ class Writer:
     def _give_up(self, error: OSError) -> None:
         """Write nothing any more, and have the run end."""
         self._broken = True
-        path = self._shard.path if self._shard is not None else self._run_dir
-        self.close()
-        trouble = output_trouble(path, error)
+        trouble = output_trouble(self._run_dir, error)
         log.error("%s", trouble)
         self._transport.send(self._coordinator, Trouble(str(trouble)))
 
@@ -188,7 +195,7 @@ class Writer:
         """Let the others come to their end, without writing."""
         match message:
             case Result():
-                self._transport.send(message.worker, Credit(message.nbytes))
+                self._give_credit(message)
             case EndPhase():
                 self._transport.send(self._coordinator, PhaseCommitted({}))
             case WriterFinish():
