@@ -64,6 +64,7 @@ class Echo:
     """A worker that is done with a task when it gets it."""
 
     accepts = ToWorker
+    is_starved = False
 
     def __init__(self, transport: Transport) -> None:
         self.finished = False
@@ -106,6 +107,7 @@ class Counter:
     """A writer that writes nothing."""
 
     accepts = ToWriter
+    is_starved = False
 
     def __init__(self, transport: Transport) -> None:
         self.finished = False

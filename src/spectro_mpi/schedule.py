@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 AHEAD = 2
 """Tasks a worker has at least: the one it computes and the one it goes on with."""
 
-TOLD_SECONDS = 0.1
+TOLD_SECONDS = 0.25
 """What is done is told at least so often."""
 
 CREDIT_BYTES = 64 << 20
@@ -21,8 +21,8 @@ CREDIT_OWED_BYTES = CREDIT_BYTES // 4
 """The writer gives credit back when it owes a worker so much: small results share a message."""
 
 _MOST_AHEAD = 64
-_AHEAD_SECONDS = 0.25
-"""Of work a worker has if tasks are small, so that several share a message."""
+_AHEAD_SECONDS = 0.5
+"""Of work a worker has if tasks are small: several share a message, and more come in time."""
 
 
 class Sized(Protocol):
@@ -52,9 +52,9 @@ class Stack(Generic[T]):
         return sum(item.size for item in self.items)
 
 
-def tasks_ahead(mean: float) -> int:
-    """Tasks a worker has that take `mean` seconds each."""
-    return min(_MOST_AHEAD, max(AHEAD, int(_AHEAD_SECONDS / max(mean, 1e-6))))
+def tasks_ahead(mean: float, left: float) -> int:
+    """Tasks a worker has that take `mean` seconds each, where each will get `left` more."""
+    return max(AHEAD, int(min(_MOST_AHEAD, _AHEAD_SECONDS / max(mean, 1e-6), left)))
 
 
 def worker_count(ranks: int) -> int:

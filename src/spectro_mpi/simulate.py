@@ -221,8 +221,7 @@ class _Play:
             self._extra += constants.message + constants.write_item
             self._extra += constants.supervise if self.isolated else 0.0
         self._pace = constants.pace if self.isolated else 1.0
-        mean = sum(job.plot if self._drawing else job.reduce for job in jobs) / len(jobs)
-        self._ahead = tasks_ahead(mean)
+        self._mean = sum(job.plot if self._drawing else job.reduce for job in jobs) / len(jobs)
 
     def _play(self) -> None:
         computing, coming = self._computing, self._coming
@@ -302,7 +301,8 @@ class _Play:
         heard = self.coordinator.take(self._now, self._constants.message)
         worker.assigned -= worker.untold
         worker.told, worker.untold = self._now, 0
-        self._feed(place, worker, heard, self._ahead)
+        left = len(self._feeder) / len(self.workers)
+        self._feed(place, worker, heard, tasks_ahead(self._mean, left))
 
     def _feed(self, place: int, worker: _Worker, arrives: float, ahead: int) -> None:
         while worker.assigned < ahead:

@@ -46,6 +46,19 @@ def test_a_signal_to_any_rank_stops_the_run(bench: Bench, rank: int) -> None:
     bench.same_as_whole(name)
 
 
+@pytest.mark.parametrize("attempt", range(4))
+def test_a_stop_in_the_runs_first_moments_ends_it_like_any_other(
+    bench: Bench, attempt: int
+) -> None:
+    """All ranks ask for the stop at once, when there is hardly anybody left to hear it."""
+    run = bench.start(f"early-{attempt}")
+    run.wait_for((run.run_dir / "run.lock").exists)
+    run.launcher.send_signal(signal.SIGUSR1)
+    ended = run.end(20)
+    assert ended.code == 75, ended
+    assert processes_of(run.run_dir, seconds=2) == []
+
+
 def test_before_a_known_end_of_the_job_the_items_in_hand_are_dropped(
     bench: Bench, tmp_path: Path
 ) -> None:

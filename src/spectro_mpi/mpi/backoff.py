@@ -6,9 +6,11 @@ import threading
 import time
 
 _SHORTEST_PAUSE = 4e-3
-_LONGEST_PAUSE = 32e-3
-_LONGEST_SENDING = 2e-3
-"""While messages leave, which they may do no faster than they are asked about."""
+LONGEST_PAUSE = 32e-3
+STARVED_PAUSE = 8e-3
+"""The longest while work stands still for want of a message."""
+SENDING_PAUSE = 2e-3
+"""The longest while messages leave, which they do no faster than they are asked about."""
 
 
 class Backoff:
@@ -23,12 +25,11 @@ class Backoff:
         """There was something to do: be quick."""
         self._pause = 0.0
 
-    def pause(self, sending: bool = False) -> None:
-        """There was nothing to do: wait, longer each time, but not long while `sending`."""
+    def pause(self, longest: float = LONGEST_PAUSE) -> None:
+        """There was nothing to do: wait, longer each time, up to `longest` (s)."""
         if self._wake is None:
             time.sleep(self._pause)
         else:
             self._wake.wait(self._pause)
             self._wake.clear()
-        longest = _LONGEST_SENDING if sending else _LONGEST_PAUSE
         self._pause = min(max(2 * self._pause, _SHORTEST_PAUSE), longest)

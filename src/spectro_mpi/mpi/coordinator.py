@@ -128,6 +128,11 @@ class Coordinator:
         self._partials = 0
 
     @property
+    def is_starved(self) -> bool:
+        """Between phases everyone waits for everyone."""
+        return not self._phase_open
+
+    @property
     def ending(self) -> str:
         """How the run has ended, in words."""
         return self.trouble or (f"stopped: {self.stopped_by}" if self.stopped_by else "done")
@@ -281,7 +286,7 @@ class Coordinator:
     def _take_in(self, message: Done) -> None:
         for done in message.tasks:
             self._take_in_task(message.worker, done)
-        self._ahead = tasks_ahead(self._mean)
+        self._ahead = tasks_ahead(self._mean, len(self._feeder) / len(self._place))
         self._feed(message.worker)
         self._end_phase_if_complete()
 

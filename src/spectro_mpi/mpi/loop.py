@@ -11,9 +11,9 @@ from typing import Protocol
 from spectro_mpi.errors import RunError
 from spectro_mpi.lock import RunLock
 from spectro_mpi.logs import RankLog
-from spectro_mpi.mpi.backoff import Backoff
-from spectro_mpi.mpi.messages import Message, StopRequest, Trouble
-from spectro_mpi.mpi.ranks import COORDINATOR
+from spectro_mpi.mpi.backoff import LONGEST_PAUSE, SENDING_PAUSE, STARVED_PAUSE, Backoff
+from spectro_mpi.mpi.messages import Leave, Message, StopRequest, Trouble
+from spectro_mpi.mpi.ranks import COORDINATOR, peers_of
 from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.stops import SAME_SIGNAL_SECONDS, StopSignals
 
@@ -22,6 +22,11 @@ class Role(Protocol):
     """Coordinator, worker or writer: lives on a rank, takes messages of its own kind."""
 
     finished: bool
+
+    @property
+    def is_starved(self) -> bool:
+        """Whether work stands still until it gets a message."""
+        ...
 
     def close(self) -> None:
         """Let go of processes and files, also when the run has failed."""
@@ -49,15 +54,20 @@ def loop(
     rank_log: RankLog,
     backoff: Backoff,
 ) -> None:
-    """Take in messages and let the roles work, until all have finished."""
+    """Take in messages and let the roles work, until all have finished and all have left."""
+    peers = peers_of(transport.rank, transport.size)
+    present = set(peers)
     troubled, flushed = False, True
     while not (all(role.finished for role in roles) and flushed):
         busy = False
         for request in stops.requests(transport.rank):
             transport.send(COORDINATOR, request)
         for message in transport.receive():
-            next(role for role in roles if isinstance(message, role.accepts)).handle(message)
             busy = True
+            if isinstance(message, Leave):
+                present.discard(message.rank)
+            else:
+                next(role for role in roles if isinstance(message, role.accepts)).handle(message)
         for role in roles:
             busy |= not role.finished and role.step()
         if not troubled and (trouble := _trouble_of(lock, rank_log)):
@@ -67,7 +77,15 @@ def loop(
         if busy:
             backoff.reset()
         else:
-            backoff.pause(sending=not flushed)
+            starved = any(role.is_starved and not role.finished for role in roles)
+            longest = STARVED_PAUSE if starved else LONGEST_PAUSE
+            backoff.pause(longest if flushed else SENDING_PAUSE)
+    for rank in peers:
+        transport.send(rank, Leave(transport.rank))
+    # MPI does not end well with messages that nobody took, as of a signal that came at the end.
+    while present or not transport.is_flushed():
+        present -= {one.rank for one in transport.receive() if isinstance(one, Leave)}
+        backoff.pause(SENDING_PAUSE)
 
 
 def _trouble_of(lock: RunLock | None, rank_log: RankLog) -> RunError | None:

@@ -18,6 +18,13 @@ class Message:
     """Anything sent from a role to a role."""
 
 
+@dataclass(frozen=True)
+class Leave(Message):
+    """Any rank to those it talks to: nothing more will come from it."""
+
+    rank: int
+
+
 class ToWorker(Message):
     """Taken by the workers."""
 

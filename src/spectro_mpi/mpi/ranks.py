@@ -24,6 +24,12 @@ def workers_of(size: int) -> range:
     return range(1, size - 1) if size > 2 else range(size - 1, size)
 
 
+def peers_of(rank: int, size: int) -> set[int]:
+    """The ranks it talks to: workers do not talk to each other."""
+    serving = {COORDINATOR, writer_of(size)}
+    return ({*range(size)} if rank in serving else serving) - {rank}
+
+
 def roles_of(rank: int, size: int) -> str:
     """The names of a rank's roles, joined by +."""
     held = {

@@ -74,6 +74,11 @@ class Worker:
         self._status_sent = 0.0
         self._status = ""
 
+    @property
+    def is_starved(self) -> bool:
+        """Its core is idle."""
+        return self._task is None
+
     def handle(self, message: Message) -> None:
         """Take in one message."""
         match message:
