@@ -15,6 +15,7 @@ import queue
 import sys
 import threading
 from collections import deque
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -99,12 +100,11 @@ class LocalComm:
         else:
             self._outboxes[rank].put(message)
 
-    def receive(self) -> list[Message]:
-        """What has arrived."""
+    def receive(self) -> Iterator[Message]:
+        """What has arrived, one after the other."""
         self._look()
-        arrived = list(self._arrived)
-        self._arrived.clear()
-        return arrived
+        for _ in range(len(self._arrived)):
+            yield self._arrived.popleft()
 
     def is_flushed(self) -> bool:
         """Whether everything sent has left; what has not is sent before the rank ends."""

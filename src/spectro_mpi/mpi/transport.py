@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from spectro_mpi.mpi.messages import Message
@@ -21,8 +22,8 @@ class Transport(Protocol):
         """Send `message` to a rank (which may be this one)."""
         ...
 
-    def receive(self) -> list[Message]:
-        """What has arrived."""
+    def receive(self) -> Iterator[Message]:
+        """What has arrived; each message is taken in when the one before has been handled."""
         ...
 
     def is_flushed(self) -> bool:
@@ -41,10 +42,9 @@ class QueueTransport:
     def send(self, rank: int, message: Message) -> None:
         self._queue.append(message)
 
-    def receive(self) -> list[Message]:
-        received = list(self._queue)
-        self._queue.clear()
-        return received
+    def receive(self) -> Iterator[Message]:
+        for _ in range(len(self._queue)):
+            yield self._queue.popleft()
 
     def is_flushed(self) -> bool:
         return True
@@ -67,15 +67,14 @@ class MpiTransport:
         else:
             self._sending.append(self._comm.isend(message, rank))
 
-    def receive(self) -> list[Message]:
+    def receive(self) -> Iterator[Message]:
         self.is_flushed()
-        received = self._own.receive()
-        while len(received) < _RECEIVE_AT_MOST:
+        yield from self._own.receive()
+        for _ in range(_RECEIVE_AT_MOST):
             arriving = self._comm.improbe()
             if arriving is None:
                 break
-            received.append(arriving.recv())
-        return received
+            yield arriving.recv()
 
     def is_flushed(self) -> bool:
         while self._sending and self._sending[0].test()[0]:
