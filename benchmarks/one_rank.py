@@ -33,9 +33,7 @@ def _peak_mb(who: int) -> float:
 if __name__ == "__main__":
     start = _cpu(resource.RUSAGE_SELF)
     code = main(sys.argv[2:])
-    from mpi4py import MPI
-
-    rank = MPI.COMM_WORLD.Get_rank()
+    rank = int(os.environ.get("PMI_RANK") or os.environ["OMPI_COMM_WORLD_RANK"])
     told = {
         "rank": rank,
         "start": start,

@@ -76,6 +76,7 @@ def _run(arguments: argparse.Namespace) -> int:
     # Before what takes its time to import: a signal must find somebody who listens.
     with StopSignals() as signals:
         from spectro_mpi.mpi.session import Request, run
+        from spectro_mpi.mpi.world import leave
 
         request = Request(
             config=arguments.config,
@@ -88,7 +89,9 @@ def _run(arguments: argparse.Namespace) -> int:
             progress=arguments.progress,
             walltime=arguments.walltime,
         )
-        return run(request, signals)
+        code = run(request, signals)
+        leave(code)
+        return code
 
 
 def _assets(arguments: argparse.Namespace) -> int:

@@ -154,7 +154,7 @@ def _filled(script: str, config: Config, ranks: int) -> str:
     rest = re.sub(r"# module load.*\n# source.*\n", lambda _: "\n".join(setup) + "\n", rest)
     rest = rest.replace("${1:-spectro-mpi.toml}", shlex.quote(str(folder / _SETTINGS)))
     if config.slurm.mpi:
-        launch = f'LAUNCH="srun --mpi={config.slurm.mpi}"'
+        launch = f'LAUNCH="srun --kill-on-bad-exit=1 --mpi={config.slurm.mpi}"'
         rest = re.sub(r"^LAUNCH=.*$", launch, rest, flags=re.MULTILINE)
     return "\n".join(lines) + "\n" + rest
 

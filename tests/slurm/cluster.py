@@ -21,6 +21,7 @@ CPUS = 4
 
 _CONFIG = """\
 ClusterName=test
+FirstJobId={first_job}
 SlurmctldHost={host}
 SlurmUser=root
 AuthType=auth/munge
@@ -80,7 +81,13 @@ class Cluster:
         config = self.folder / "slurm.conf"
         config.write_text(
             _CONFIG.format(
-                host=host, folder=self.folder, ports=ports, nodes=nodes, names=",".join(NODES)
+                host=host,
+                folder=self.folder,
+                ports=ports,
+                nodes=nodes,
+                names=",".join(NODES),
+                # MPICH names shared memory by the job: no other Slurm of this machine has it.
+                first_job=1000 + secrets.randbelow(60_000_000),
             )
         )
         self.environment = {

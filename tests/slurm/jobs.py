@@ -37,10 +37,12 @@ def restarts_of(slurm: Cluster, job: str) -> int:
 
 
 def wait_for(slurm: Cluster, job: str, *states: str, seconds: float = 120) -> str:
-    """Wait until a job is in one of `states`; which one."""
+    """Wait until a job is in one of `states`; which one. Requeued, it has not to wait its time."""
     end = time.monotonic() + seconds
     while (state := state_of(slurm, job)) not in states:
         assert time.monotonic() < end, f"job {job} is {state}: {slurm('squeue', '-a')}"
+        if state == "PENDING" and restarts_of(slurm, job):
+            slurm("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
         time.sleep(0.2)
     return state
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+
+import psutil
+import pytest
 
 from spectro_mpi.lock import read_owner
 from spectro_mpi.status import read_status
 from tests.conftest import BIN
 from tests.outputs import same_output
-from tests.slurm.cluster import Cluster
+from tests.slurm.cluster import NODES, Cluster
 from tests.slurm.jobs import (
     ENDED,
     command,
@@ -66,11 +70,12 @@ def test_a_preempted_run_resumes_and_completes_by_itself(
     assert "restarts so far: 1" in log_of(run_dir)
 
 
+@pytest.mark.parametrize("launcher", ["", "pmi2"])
 def test_a_run_whose_node_is_lost_resumes_on_another_and_completes_by_itself(
-    slurm: Cluster, data: Path, alone: Path, tmp_path: Path
+    slurm: Cluster, data: Path, alone: Path, tmp_path: Path, launcher: str
 ) -> None:
-    run_dir = alone.with_name("lost-node")
-    job = start(slurm, data, tmp_path, "lost-node")
+    run_dir = alone.with_name(f"lost-node-{launcher}")
+    job = start(slurm, data, tmp_path, run_dir.name, f'slurm.mpi="{launcher}"')
     node = slurm("squeue", "-h", "-j", job, "-o", "%N").strip()
     slurm.kill_node(node)
     try:
@@ -81,6 +86,44 @@ def test_a_run_whose_node_is_lost_resumes_on_another_and_completes_by_itself(
         assert "taken over from" in log_of(run_dir)
     finally:
         slurm.revive_node(node)
+
+
+@pytest.mark.parametrize("launcher", ["", "pmi2"])
+def test_a_rank_that_is_killed_ends_the_others_and_its_job_goes_on_where_it_was(
+    slurm: Cluster, data: Path, alone: Path, tmp_path: Path, launcher: str
+) -> None:
+    run_dir = alone.with_name(f"lost-rank-{launcher}")
+    job = start(slurm, data, tmp_path, run_dir.name, f'slurm.mpi="{launcher}"')
+    before = set(ranks_of(slurm, job))
+    (worker,) = (one for one in before if one.environ()["PMI_RANK"] == "1")
+    worker.kill()
+    wait_until(lambda: "the run is begun again" in log_of(run_dir), seconds=20)
+    assert not before & set(ranks_of(slurm, job))
+    assert_complete(slurm, job, run_dir, alone)
+    assert restarts_of(slurm, job) == 0
+
+
+def test_srun_that_ends_the_job_for_a_bad_exit_gives_our_code_all_the_same(
+    slurm: Cluster, data: Path, tmp_path: Path
+) -> None:
+    # All ranks but the first take their time to go.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, os, time\n"
+        'if os.environ.get("PMI_RANK", "0") != "0":\n    atexit.register(time.sleep, 1)\n'
+    )
+    run = [BIN / "spectro-mpi", "run", data, "-s", "run_id=no-time", "--walltime", "00:00:20"]
+    words = " ".join(map(str, run))
+    script = (
+        f"export PYTHONPATH={tmp_path}\n"
+        f'srun --kill-on-bad-exit=1 --mpi=pmi2 {words}; echo "exit code $?"'
+    )
+    out = data.with_name("no-time.log")
+    slurm("sbatch", "--wait", "-n", "3", f"--output={out}", f"--wrap={script}", check=False)
+    told = out.read_text()
+    assert "stopped early" in told
+    assert "exit code 75" in told
+    assert "Killed" not in told
+    assert "Terminated" not in told
 
 
 def test_srun_without_a_matching_pmi_is_refused_and_nothing_is_written(
@@ -136,6 +179,19 @@ def test_cancel_now_ends_just_this_runs_job(slurm: Cluster, data: Path, tmp_path
     assert wait_for(slurm, job, *ENDED) == "CANCELLED"
     assert state_of(slurm, other) == "RUNNING"
     slurm("scancel", other)
+
+
+def ranks_of(slurm: Cluster, job: str) -> list[psutil.Process]:
+    """The processes of a job that are ranks of a run."""
+    processes = [one for node in NODES for one in slurm.processes_on(node)]
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            environment, words = process.environ(), process.cmdline()
+            is_rank = "PMI_RANK" in environment and any(w.endswith("/spectro-mpi") for w in words)
+            if is_rank and environment.get("SLURM_JOB_ID") == job:
+                found.append(process)
+    return found
 
 
 def read_status_of(slurm: Cluster, run_dir: Path) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any, TypeVar
 
 from spectro_mpi.mpi.backoff import Backoff
@@ -38,43 +36,6 @@ def roles_of(rank: int, size: int) -> str:
         "writer": rank == writer_of(size),
     }
     return "+".join(name for name, is_held in held.items() if is_held)
-
-
-def world() -> Any:
-    """MPI's world communicator. Raises `UserError` where launcher and MPI do not match."""
-    try:
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        print(
-            f"spectro-mpi: no MPI library can be loaded ({error}); load your cluster's MPI module, "
-            "or pip install 'spectro-mpi[mpich]'",
-            file=sys.stderr,
-        )
-        raise SystemExit(2) from None
-    comm = MPI.COMM_WORLD
-    launched = _launched_ranks()
-    if comm.Get_size() == 1 and launched > 1:
-        vendor = MPI.get_vendor()[0]
-        if os.environ.get("PMI_RANK", os.environ.get("SLURM_PROCID", "0")) == "0":
-            print(
-                f"spectro-mpi: the launcher started {launched} ranks, but {vendor} sees only one: "
-                "launcher and MPI library do not match. Launch with the mpirun that belongs to "
-                f"{vendor}, or with srun --mpi=pmi2 (MPICH) or srun --mpi=pmix (Open MPI)",
-                file=sys.stderr,
-            )
-        raise SystemExit(2)
-    return comm
-
-
-def _launched_ranks() -> int:
-    """How many ranks the launcher says it started."""
-    for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"):
-        if os.environ.get(name, "").isdecimal():
-            # A batch script runs outside of srun: its own process is no rank of the job's tasks.
-            if name == "SLURM_NTASKS" and "SLURM_STEP_ID" not in os.environ:
-                continue
-            return int(os.environ[name])
-    return 1
 
 
 def ranks_on_node(comm: Any, size: int) -> tuple[int, int]:

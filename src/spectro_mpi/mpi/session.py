@@ -40,11 +40,11 @@ from spectro_mpi.mpi.ranks import (
     ranks_on_node,
     roles_of,
     workers_of,
-    world,
     writer_of,
 )
 from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
 from spectro_mpi.mpi.worker import Worker
+from spectro_mpi.mpi.world import world
 from spectro_mpi.mpi.writer import Writer
 from spectro_mpi.phases import Phase
 from spectro_mpi.phases.assets import make_assets

@@ -1,0 +1,97 @@
+"""MPI itself: found and started, and ended so that no launcher mistakes it."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_START_SECONDS = 900.0
+"""MPI that has not found all ranks by then never will."""
+_LEAVING_SECONDS = 2.0
+"""What ranks may take to go when MPI has ended."""
+_LEFT_SECONDS = 1.0
+"""Shared memory that is older than this, and nobody's, was left by ranks that were killed."""
+
+
+def world() -> Any:
+    """MPI's world communicator. Raises `SystemExit` where launcher and MPI do not match."""
+    if _is_started_by_srun():
+        _sweep_shared_memory(Path("/dev/shm"))
+    try:
+        faulthandler.dump_traceback_later(_START_SECONDS, exit=True)
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        print(
+            f"spectro-mpi: no MPI library can be loaded ({error}); load your cluster's MPI module, "
+            "or pip install 'spectro-mpi[mpich]'",
+            file=sys.stderr,
+        )
+        raise SystemExit(2) from None
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    comm = MPI.COMM_WORLD
+    launched = _launched_ranks()
+    if comm.Get_size() == 1 and launched > 1:
+        vendor = MPI.get_vendor()[0]
+        if os.environ.get("PMI_RANK", os.environ.get("SLURM_PROCID", "0")) == "0":
+            print(
+                f"spectro-mpi: the launcher started {launched} ranks, but {vendor} sees only one: "
+                "launcher and MPI library do not match. Launch with the mpirun that belongs to "
+                f"{vendor}, or with srun --kill-on-bad-exit=1 and --mpi=pmi2 (MPICH) or --mpi=pmix "
+                "(Open MPI)",
+                file=sys.stderr,
+            )
+        raise SystemExit(2)
+    return comm
+
+
+def leave(code: int) -> None:
+    """End MPI; a first rank that will exit with another code than 0 lets the others go before it.
+
+    `srun --kill-on-bad-exit` ends those that are still there, and then tells that, not the code.
+    """
+    from mpi4py import MPI
+
+    alone = MPI.COMM_WORLD.Get_size() == 1
+    MPI.Finalize()
+    if code and not alone and _is_started_by_srun():
+        time.sleep(_LEAVING_SECONDS)
+
+
+def _is_started_by_srun() -> bool:
+    return "SLURM_STEP_ID" in os.environ
+
+
+def _sweep_shared_memory(folder: Path) -> None:
+    """Remove what ranks of MPICH that were killed have left.
+
+    MPICH names it by the numbers of job and step. A requeued job has them again, and its ranks
+    would wait for ever for what stands there.
+    """
+    left = set()
+    for path in folder.glob("mpich_shm_*"):
+        with suppress(OSError):
+            facts = path.stat()
+            if facts.st_uid == os.getuid() and time.time() - facts.st_mtime > _LEFT_SECONDS:
+                left.add(str(path))
+    for maps in Path("/proc").glob("[0-9]*/maps") if left else ():
+        with suppress(OSError):
+            left.difference_update(maps.read_text().split())
+    for name in left:
+        Path(name).unlink(missing_ok=True)
+
+
+def _launched_ranks() -> int:
+    """How many ranks the launcher says it started."""
+    for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"):
+        if os.environ.get(name, "").isdecimal():
+            # A batch script runs outside of srun: its own process is no rank of the job's tasks.
+            if name == "SLURM_NTASKS" and not _is_started_by_srun():
+                continue
+            return int(os.environ[name])
+    return 1
