@@ -17,6 +17,18 @@ BIN = Path(sys.executable).parent
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a file stay together. First come those on a Slurm: they mostly wait."""
+
+    def place(item: pytest.Item) -> str:
+        path = item.path.relative_to(Path(__file__).parent)
+        return "slurm" if path.parts[0] == "slurm" else str(path)
+
+    items.sort(key=lambda item: place(item) != "slurm")
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(place(item)))
+
+
 @dataclass(frozen=True)
 class Finished:
     """A command that has ended."""
