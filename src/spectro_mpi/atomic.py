@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SUFFIX = ".part"
@@ -10,6 +11,9 @@ SUFFIX = ".part"
 
 DAMAGED = ".damaged"
 """Ends the name (before a number, if there are several) of a file that did not read."""
+
+_SYNCED_AT_ONCE = 8
+"""Files: file systems take longer to say that something is on disk than to put it there."""
 
 
 def part_path(path: Path) -> Path:
@@ -33,13 +37,17 @@ def commit(*paths: Path) -> None:
 
     The paths lie in one directory.
     """
-    for path in paths:
-        with part_path(path).open("rb") as file:
-            os.fsync(file.fileno())
+    with ThreadPoolExecutor(min(_SYNCED_AT_ONCE, len(paths))) as pool:
+        list(pool.map(_sync_part, paths))
     for path in paths:
         part_path(path).replace(path)
     for folder in {path.parent for path in paths}:
         sync_directory(folder)
+
+
+def _sync_part(path: Path) -> None:
+    with part_path(path).open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def set_aside(path: Path) -> Path:
