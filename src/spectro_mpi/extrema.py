@@ -72,12 +72,14 @@ class Tally:
         self.bins[other.first_bin - first :][: len(other.bins)] += other.bins
         self.smallest = min(self.smallest, other.smallest)
         self.largest = max(self.largest, other.largest)
-        self.energy, where = np.unique(
-            np.concatenate([self.energy, other.energy]), return_inverse=True
-        )
-        cells = np.concatenate([self.energy_cells, other.energy_cells])
-        self.energy_cells = np.zeros(len(self.energy), np.int64)
-        np.add.at(self.energy_cells, where, cells)
+        where = np.searchsorted(self.energy, other.energy)
+        if not np.array_equal(np.append(self.energy, np.inf)[where], other.energy):
+            energy = np.union1d(self.energy, other.energy)
+            cells = np.zeros(len(energy), np.int64)
+            cells[np.searchsorted(energy, self.energy)] = self.energy_cells
+            self.energy, self.energy_cells = energy, cells
+            where = np.searchsorted(energy, other.energy)
+        self.energy_cells[where] += other.energy_cells
 
     def percentile(self, percent: float) -> float:
         """As `numpy.percentile` (linear): exact for whole numbers, else within 0.1 %."""

@@ -157,7 +157,7 @@ class ChildExecutor:
     ) -> None:
         """`memory_share`: bytes for child and rank together if the settings do not say; 0: any.
 
-        `wake` is set whenever the child has sent something.
+        `wake` is set when the child has sent something that is waited for.
         """
         self.step = self.how_far = ""
         self._sampling = sampling or Sampling()
@@ -223,7 +223,8 @@ class ChildExecutor:
 
         def arrive(message: object) -> None:
             inbox.put(message)
-            wake.set()
+            if not isinstance(message, _Step | _Log):  # nobody waits for those
+                wake.set()
 
         threading.Thread(target=receive, args=(self._pipe, arrive), daemon=True).start()
         threading.Thread(target=transmit, args=(self._pipe, self._outbox), daemon=True).start()
@@ -263,8 +264,10 @@ class ChildExecutor:
         return None
 
     def _excess_memory(self) -> str:
-        """Says so if the child has more memory than it may."""
+        """Says so if the child has more memory than it may, if there is a limit."""
         limit = self._settings.memory_limit_mb
+        if not (limit or self._memory_share):
+            return ""
         resident = _resident_mb(self.pid)
         self._sampling.memory(resident)
         if limit:
@@ -272,7 +275,7 @@ class ChildExecutor:
                 f"needed {resident:.0f} MB, memory_limit_mb = {limit}" if resident > limit else ""
             )
         share = self._memory_share / 2**20
-        if share and resident + _resident_mb(os.getpid()) > share:
+        if resident + _resident_mb(os.getpid()) > share:
             return (
                 f"needed {resident:.0f} MB, {share:.0f} MB are the rank's share of the job's limit"
             )

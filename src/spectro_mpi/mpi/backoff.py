@@ -6,10 +6,10 @@ import threading
 import time
 
 _SHORTEST_PAUSE = 4e-3
-LONGEST_PAUSE = 32e-3
+LONGEST_PAUSE = 64e-3
 STARVED_PAUSE = 8e-3
 """The longest while work stands still for want of a message."""
-SENDING_PAUSE = 2e-3
+SENDING_PAUSE = 4e-3
 """The longest while messages leave, which they do no faster than they are asked about."""
 
 
