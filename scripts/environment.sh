@@ -8,9 +8,10 @@ make_environment() { # EXTRAS
         echo "Python 3.10 or newer is wanted; set PYTHON to one (found: $("$python" -V 2>&1))" >&2
         return 1
     fi
-    if [ ! -x .venv/bin/python ]; then
+    # Also where making it was interrupted.
+    if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
         echo "Making the virtual environment .venv …"
-        "$python" -m venv .venv
+        "$python" -m venv --clear .venv
     fi
     echo "Installing spectro-mpi[$1] into .venv …"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$1]"
