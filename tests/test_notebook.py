@@ -132,6 +132,8 @@ def test_a_notebooks_stop_button_stops_cleanly_and_the_next_call_goes_on(
     demo: DemoSummary, tmp_path: Path
 ) -> None:
     script = (
+        # As a notebook does; what a shell has started in the background ignores it.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import spectro_mpi\n"
         f"spectro_mpi.plot_directory({str(demo.directory / 'FAST_data')!r}, 'run', max_workers=2,"
         " flush_batch_size=1, settings={'plot': {'dpi': 50}})\n"

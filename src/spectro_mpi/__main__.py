@@ -9,8 +9,11 @@ def main() -> int:
     # A Ctrl-C in the midst of imports ends the process without a traceback; a run listens soon.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from spectro_mpi import cli
+    from spectro_mpi.stops import heed_no_stops
 
-    return cli.main()
+    code = cli.main()
+    heed_no_stops()  # the second of two signals must not take the place of the exit code
+    return code
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def _run(arguments: argparse.Namespace) -> int:
             walltime=arguments.walltime,
         )
         code = run(request, signals)
-        leave(code)
+        leave(code)  # a stop that is asked for now does no harm either
         return code
 
 

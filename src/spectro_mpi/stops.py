@@ -56,6 +56,6 @@ class StopSignals:
 
 
 def heed_no_stops() -> None:
-    """Ignore them, in a child of a rank: whether to stop, and when, is the rank's business."""
+    """Ignore them: in a child of a rank, whose business it is to stop; in a process that ends."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -137,6 +137,10 @@ class Worker:
         return True
 
     def _take_in(self, task: Task, outcome: Outcome) -> None:
+        seconds = time.monotonic() - self._began
+        self._sampling.done(task, seconds, outcome)
+        self._task = None
+        self._start_next()  # first of all: its core is idle until then
         again = self._may_do_better(task, outcome)
         if not again and outcome.partial is not None:
             self._merge(outcome.partial)
@@ -149,8 +153,6 @@ class Worker:
                 failure.reason,
                 failure.message,
             )
-        seconds = time.monotonic() - self._began
-        self._sampling.done(task, seconds, outcome)
         done = "read back" if task.mode == "restore" else f"{task.phase} done"
         log.info("item %s: %s in %.3f s", task.item.id, done, seconds)
         failures = tuple(outcome.failures)
@@ -160,8 +162,6 @@ class Worker:
             self._held = Result(rank, task.phase, task.item.id, failures, packed, fingerprint)
             self._send_held()
         self._done.append(TaskDone(task.item.id, failures, seconds, again))
-        self._task = None
-        self._start_next()
         # While there is more to do, small tasks share a message.
         if self._task is None or not self._waiting or self._began - self._told > TOLD_SECONDS:
             self._told = self._began

@@ -42,8 +42,8 @@ def world() -> Any:
             print(
                 f"spectro-mpi: the launcher started {launched} ranks, but {vendor} sees only one: "
                 "launcher and MPI library do not match. Launch with the mpirun that belongs to "
-                f"{vendor}, or with srun --kill-on-bad-exit=1 and --mpi=pmi2 (MPICH) or --mpi=pmix "
-                "(Open MPI)",
+                f"{vendor}, or with srun --mpi=pmi2 (MPICH) or srun --mpi=pmix (Open MPI), and "
+                "--kill-on-bad-exit=1",
                 file=sys.stderr,
             )
         raise SystemExit(2)
