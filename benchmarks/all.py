@@ -3,7 +3,7 @@
 Usage: python benchmarks/all.py [--only NAME,NAME…] [--constants]
 
 `--constants` measures the constants of `spectro-mpi plan` first. Wants a machine that does nothing
-else, for about twenty minutes.
+else, for about an hour.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How fast the coordinator feeds its workers, with tasks that take no time.
 
-Usage: python benchmarks/coordinator.py [--runs 5] [--tasks 4000] [--json]
+Usage: python benchmarks/coordinator.py [--runs 5] [--tasks 1000] [--json]
 
 "One a message": workers say that a task took 0.2 s, so that each is told and followed by itself, as
 in a run; "batched": the real worker with an executor that does nothing, so that tasks share
@@ -151,7 +151,7 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
     ]
 
 
-def message_seconds(tasks: int = 4000, runs: int = 3) -> float:
+def message_seconds(tasks: int = 1000, runs: int = 3) -> float:
     """What it costs the coordinator to take in a task that is done and send another."""
     return statistics.median(_play_with_mpi(tasks, "echo")["cpu"] / tasks for _ in range(runs))
 
@@ -223,4 +223,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["rank"]:
         _rank(int(sys.argv[2]), sys.argv[3])
     else:
-        benchmark(__doc__, measure, runs=5, tasks=4000)
+        benchmark(__doc__, measure, runs=5, tasks=1000)

@@ -27,6 +27,9 @@ from spectro_mpi.run import open_run
 
 PASSES = 3
 
+_BATCH = 4
+"""Results in one; not so many that the writer would write them before it is full."""
+
 Found = dict[str, Any]
 """Constants by name."""
 Floats = NDArray[np.float64]
@@ -59,14 +62,14 @@ def reducing(config: Config, items: Sequence[Item]) -> tuple[Found, list[Outcome
 
 
 def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) -> Found:
-    """What results cost the writer: in one batch, and in one each."""
+    """What results cost the writer: in batches, and in one each."""
     count = len(items)
     results = [
         Result(0, "reduce", item.id, (), outcome.packed)
         for item, outcome in zip(items, outcomes, strict=True)
     ]
     reduce: dict[int, Floats] = {}
-    for batch in (10 * count, 1):
+    for batch in (_BATCH, 1):
         settings = replace(
             config, run_id=f"batch-{batch}", run=replace(config.run, flush_batch_size=batch)
         )
@@ -78,14 +81,16 @@ def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) 
         drawn = [replace(result, phase="plot", packed=None) for result in results]
         plot = [timed(writer.handle, result) for result in drawn]
         ending += timed(writer.handle, WriterFinish())
-    whole = reduce[10 * count]
-    megabytes = np.array([result.nbytes / 1e6 for result in results])
-    # The first result opens the shard.
-    item, megabyte = fitted(whole[1:], np.ones(count - 1), megabytes[1:])
+    alone, full = reduce[1], count - count % _BATCH
+    item, megabyte = fitted(
+        alone, np.ones(count), np.array([result.nbytes / 1e6 for result in results])
+    )
+    commits = full - full // _BATCH
+    commit = max(0.0, float(np.sum(alone[:full] - reduce[_BATCH][:full]))) / max(1, commits)
     return {
-        "write_item": item,
+        "write_item": max(0.0, item - commit),
         "write_mb": megabyte,
-        "commit": max(0.0, float(np.median(reduce[1] - whole))),
+        "commit": commit,
         "journal": statistics.median(plot),
         "finish_item": ending / count,
     }

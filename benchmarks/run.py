@@ -1,12 +1,13 @@
 """Whole runs, CDF files to figures on both kinds of limits.
 
-Usage: python benchmarks/run.py [--runs 3] [--copies 6] [--json]
+Usage: python benchmarks/run.py [--runs 3] [--copies 6] [--long 48] [--json]
 
 1. One core of ours against the straightforward script (straight.py) on the demo's orbits: the same
    figures of the same size. N = 1 computes in the rank; N = 3 has one worker.
-2. On `--copies` times the orbits: two workers (N = 4) against one (N = 3), a compute process for
-   each against none, the CPU time of coordinator and writer (also with figures on all four pairs of
-   scales), simulated against measured makespan (for the cores there are).
+2. On `--copies` times the orbits: two workers (N = 4) against one (N = 3), and for comparison two
+   runs that have nothing to do with each other against one; a compute process for each worker
+   against none; the CPU time of coordinator and writer (also with figures on all four pairs of
+   scales, and on `--long` times the orbits); simulated against measured makespan.
 
 All without the report at the end, which costs some seconds however long the run.
 Wall time unless it says CPU. Wants a machine that does nothing else.
@@ -19,6 +20,8 @@ import os
 import statistics
 import sys
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from common import Row, benchmark, sample_data
@@ -27,7 +30,8 @@ from whole import CONFIG, HERE, Whole, run_ours, run_process, with_copies
 from spectro_mpi.config import load_config
 from spectro_mpi.costs import jobs_of, load_constants
 from spectro_mpi.instruments.cdf import has_fast_reader
-from spectro_mpi.inventory import take_inventory
+from spectro_mpi.inventory import Item, take_inventory
+from spectro_mpi.schedule import snake
 from spectro_mpi.simulate import simulate
 
 INLINE = 'run.isolation="none"'
@@ -39,7 +43,8 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
     """Medians in seconds."""
     with sample_data(arguments.data) as folder:
         rows = _per_core(folder, arguments.runs)
-        return rows + _many(with_copies(folder, arguments.copies), arguments.runs)
+        many, long = (with_copies(folder, times) for times in (arguments.copies, arguments.long))
+        return rows + _many(many, long, arguments.runs)
 
 
 def _per_core(folder: Path, runs: int) -> list[Row]:
@@ -60,7 +65,9 @@ def _per_core(folder: Path, runs: int) -> list[Row]:
     ]
 
 
-def _many(folder: Path, runs: int) -> list[Row]:
+def _many(folder: Path, long: Path, runs: int) -> list[Row]:
+    config = load_config(folder / CONFIG, ('plot.events=""',))
+    items = take_inventory(config).items
     measured: dict[str, list[Whole]] = {}
     for _ in range(runs):
         for ranks in SIMULATED:
@@ -68,16 +75,20 @@ def _many(folder: Path, runs: int) -> list[Row]:
         measured.setdefault("none", []).append(run_ours(folder, 4, INLINE))
         measured.setdefault("cdflib", []).append(run_ours(folder, 4, fast=False))
         measured.setdefault("pairs", []).append(run_ours(folder, 4, PAIRS))
+        measured.setdefault("alone", []).append(run_ours(folder, 1, INLINE))
+        measured.setdefault("both", []).append(_at_once(folder, items))
+        measured.setdefault("long", []).append(run_ours(long, 4))
     took = {name: _seconds(wholes) for name, wholes in measured.items()}
-    items = len(measured["N = 4"][0].items["plot"])
     rows = [
-        Row(f"{items} items, N = 4", "s", took["N = 4"], took["N = 3"], "N = 3", at_least=1.9),
+        Row(f"{len(items)} items, N = 4", "s", took["N = 4"], took["N = 3"], "N = 3", at_least=1.9),
+        Row("two of N = 1 at once, half the items each", "s", took["both"], took["alone"], "N = 1"),
         Row(
             "N = 4, compute processes, both cdflib",
             "s",
             took["cdflib"],
             took["none"],
             "isolation none",
+            at_least=0.97,
         ),
         Row(
             "N = 4, compute processes",
@@ -89,10 +100,10 @@ def _many(folder: Path, runs: int) -> list[Row]:
         ),
         *_serving("", measured["N = 4"]),
         *_serving(", four pairs of scales", measured["pairs"]),
+        *_serving(f", {len(measured['long'][0].items['plot'])} items", measured["long"]),
     ]
-    config = load_config(folder / CONFIG, ('plot.events=""',))
     constants = load_constants()
-    jobs = jobs_of(take_inventory(config).items, config, constants, has_fast_reader())
+    jobs = jobs_of(items, config, constants, has_fast_reader())
     cores = len(os.sched_getaffinity(0))
     for ranks in SIMULATED:
         name, made = f"N = {ranks}", simulate(jobs, config, constants, ranks, cores)
@@ -126,6 +137,14 @@ def _serving(words: str, wholes: list[Whole]) -> list[Row]:
     ]
 
 
+def _at_once(folder: Path, items: Sequence[Item]) -> Whole:
+    """The longer of two runs of one rank each, which share the items and nothing else."""
+    halves = [",".join(item.id for item in stack.items) for stack in snake(items, 2)]
+    with ThreadPoolExecutor(2) as pool:
+        runs = pool.map(lambda half: run_ours(folder, 1, INLINE, f"select.orbits={half}"), halves)
+        return max(runs, key=lambda whole: whole.seconds)
+
+
 def _straight(folder: Path) -> Whole:
     with tempfile.TemporaryDirectory(prefix="spectro-mpi-straight-") as name:
         return run_process(
@@ -138,4 +157,4 @@ def _seconds(wholes: list[Whole]) -> float:
 
 
 if __name__ == "__main__":
-    benchmark(__doc__, measure, runs=3, copies=6)
+    benchmark(__doc__, measure, runs=3, copies=6, long=48)
