@@ -21,7 +21,7 @@ _LEFT_SECONDS = 1.0
 def world() -> Any:
     """MPI's world communicator. Raises `SystemExit` where launcher and MPI do not match."""
     if _is_started_by_srun():
-        _sweep_shared_memory(Path("/dev/shm"))
+        sweep_shared_memory(Path("/dev/shm"))
     try:
         faulthandler.dump_traceback_later(_START_SECONDS, exit=True)
         from mpi4py import MPI
@@ -63,11 +63,7 @@ def leave(code: int) -> None:
         time.sleep(_LEAVING_SECONDS)
 
 
-def _is_started_by_srun() -> bool:
-    return "SLURM_STEP_ID" in os.environ
-
-
-def _sweep_shared_memory(folder: Path) -> None:
+def sweep_shared_memory(folder: Path) -> None:
     """Remove what ranks of MPICH that were killed have left.
 
     MPICH names it by the numbers of job and step. A requeued job has them again, and its ranks
@@ -84,6 +80,10 @@ def _sweep_shared_memory(folder: Path) -> None:
             left.difference_update(maps.read_text().split())
     for name in left:
         Path(name).unlink(missing_ok=True)
+
+
+def _is_started_by_srun() -> bool:
+    return "SLURM_STEP_ID" in os.environ
 
 
 def _launched_ranks() -> int:

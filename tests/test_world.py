@@ -1,0 +1,28 @@
+"""What ranks of MPI that were killed have left is taken away, and nothing else."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import time
+from pathlib import Path
+
+from spectro_mpi.mpi.world import sweep_shared_memory
+
+
+def test_shared_memory_is_swept_that_is_old_and_nobodys(tmp_path: Path) -> None:
+    names = ("mpich_shm_left_0", "mpich_shm_used_0", "mpich_shm_young_0", "of_something_else")
+    for name in names:
+        (tmp_path / name).write_bytes(bytes(4096))
+        if "young" not in name:
+            os.utime(tmp_path / name, (time.time() - 60,) * 2)
+    with (
+        (tmp_path / "mpich_shm_used_0").open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ),
+    ):
+        sweep_shared_memory(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
+
+
+def test_where_there_is_no_shared_memory_nothing_is_swept(tmp_path: Path) -> None:
+    sweep_shared_memory(tmp_path / "absent")
