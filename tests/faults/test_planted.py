@@ -106,7 +106,7 @@ def test_a_clock_that_jumps_changes_nothing(bench: Bench, tmp_path: Path) -> Non
     began = time.monotonic()
     done = bench.run("clock", env={"PYTHONPATH": str(tmp_path)})
     assert done.code == 3
-    assert time.monotonic() - began < 90  # a day is longer, and a loaded machine slow
+    assert time.monotonic() - began < 30
     bench.same_as_whole("clock")
 
 
