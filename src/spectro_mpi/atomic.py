@@ -45,11 +45,6 @@ def commit(*paths: Path) -> None:
         sync_directory(folder)
 
 
-def _sync_part(path: Path) -> None:
-    with part_path(path).open("rb") as file:
-        os.fsync(file.fileno())
-
-
 def set_aside(path: Path) -> Path:
     """Give a file that does not read a name that says so; returns it. Raises `OSError`."""
     aside, number = path.with_name(path.name + DAMAGED), 1
@@ -87,3 +82,8 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_part(path: Path) -> None:
+    with part_path(path).open("rb") as file:
+        os.fsync(file.fileno())
