@@ -17,6 +17,7 @@ BIN = Path(sys.executable).parent
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of a file stay together. First come those on a Slurm: they mostly wait."""
 
