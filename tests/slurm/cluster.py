@@ -8,6 +8,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -93,7 +94,7 @@ class Cluster:
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "PMI"))},
             "SLURM_CONF": str(config),
-            "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin",
         }
         self._spawn(
             "munged",

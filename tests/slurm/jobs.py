@@ -37,12 +37,17 @@ def restarts_of(slurm: Cluster, job: str) -> int:
 
 
 def wait_for(slurm: Cluster, job: str, *states: str, seconds: float = 120) -> str:
-    """Wait until a job is in one of `states`; which one. Requeued, it has not to wait its time."""
+    """Wait until a job is in one of `states`; which one. Requeued, it waits 3 s, not two minutes.
+
+    (A job that starts again in the second in which it was ended is refused by the node.)
+    """
     end = time.monotonic() + seconds
+    hurried = 0
     while (state := state_of(slurm, job)) not in states:
         assert time.monotonic() < end, f"job {job} is {state}: {slurm('squeue', '-a')}"
-        if state == "PENDING" and restarts_of(slurm, job):
-            slurm("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
+        if state == "PENDING" and (restarts := restarts_of(slurm, job)) > hurried:
+            slurm("scontrol", "update", f"JobId={job}", "StartTime=now+3", check=False)
+            hurried = restarts
         time.sleep(0.2)
     return state
 
