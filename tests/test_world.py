@@ -1,4 +1,4 @@
-"""What ranks of MPI that were killed have left is taken away, and nothing else."""
+"""MPI is started as its launcher needs it; what killed ranks have left of it is taken away."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import os
 import time
 from pathlib import Path
 
-from spectro_mpi.mpi.world import sweep_shared_memory
+import pytest
+
+from spectro_mpi.mpi.world import short_addresses, sweep_shared_memory
 
 
 def test_shared_memory_is_swept_that_is_old_and_nobodys(tmp_path: Path) -> None:
@@ -26,3 +28,20 @@ def test_shared_memory_is_swept_that_is_old_and_nobodys(tmp_path: Path) -> None:
 
 def test_where_there_is_no_shared_memory_nothing_is_swept(tmp_path: Path) -> None:
     sweep_shared_memory(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("version", "device", "is_set"),
+    [
+        ((5, 0, 2), "ch4:ucx ofi", True),
+        ((5, 0, 2), "ch4:ucx", False),
+        ((5, 0, 2), "ch4:ofi", False),
+        ((4, 3, 1), "ch4:ucx ofi", False),
+    ],
+)
+def test_only_mpich_that_has_both_gets_short_addresses(
+    version: tuple[int, ...], device: str, is_set: bool
+) -> None:
+    library = f"MPICH Version: x\nMPICH Device:       {device}\nMPICH CC: ofi\n"
+    assert bool(short_addresses("MPICH", version, library)) is is_set
+    assert not short_addresses("Open MPI", version, library)

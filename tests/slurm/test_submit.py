@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,21 @@ def test_submit_pregenerates_then_runs_over_both_nodes_to_the_end(
     log = log_of(run_dir)
     assert "reduce: 6/6 items" not in log
     assert "plot: 6/6 items" in log
+
+
+_MEMORY_FULL_OF_WHAT_CANNOT_BE_COMPRESSED = """
+import os
+kept = [os.urandom(size) for size in range(100, 3100) for _ in range(6)]
+del kept[::2]
+from spectro_mpi.mpi.world import world
+print(world().Get_rank(), world().Get_size())
+"""
+
+
+def test_ranks_of_srun_find_each_other_whatever_lies_in_their_memory(slurm: Cluster) -> None:
+    python = (sys.executable, "-c", _MEMORY_FULL_OF_WHAT_CANNOT_BE_COMPRESSED)
+    srun = ("srun", "--kill-on-bad-exit=1", "--mpi=pmi2", "--nodes=2", "--ntasks=4", "--time=1")
+    assert sorted(slurm(*srun, *python).splitlines()) == ["0 4", "1 4", "2 4", "3 4"]
 
 
 def test_dry_run_prints_what_would_be_submitted(data: Path, slurm: Cluster) -> None:

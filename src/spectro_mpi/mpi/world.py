@@ -20,11 +20,8 @@ _LEFT_SECONDS = 1.0
 
 def world() -> Any:
     """MPI's world communicator. Raises `SystemExit` where launcher and MPI do not match."""
-    if _is_started_by_srun():
-        sweep_shared_memory(Path("/dev/shm"))
     try:
-        faulthandler.dump_traceback_later(_START_SECONDS, exit=True)
-        from mpi4py import MPI
+        MPI = _started()
     except (ImportError, RuntimeError) as error:
         print(
             f"spectro-mpi: no MPI library can be loaded ({error}); load your cluster's MPI module, "
@@ -32,8 +29,6 @@ def world() -> Any:
             file=sys.stderr,
         )
         raise SystemExit(2) from None
-    finally:
-        faulthandler.cancel_dump_traceback_later()
     comm = MPI.COMM_WORLD
     launched = _launched_ranks()
     if comm.Get_size() == 1 and launched > 1:
@@ -48,6 +43,26 @@ def world() -> Any:
             )
         raise SystemExit(2)
     return comm
+
+
+def short_addresses(vendor: str, version: tuple[int, ...], library: str) -> dict[str, str]:
+    """Settings of MPICH with which ranks started by `srun --mpi=pmi2` find each other.
+
+    MPICH 5.0 hands UCX's address of a rank to the others with as much of the heap as follows in
+    4,096 bytes (`MPIDI_UCX_comm_addr_exchange`), in lines of up to 1,100 characters; Slurm's
+    plugin takes 1,024. The addresses of OFI, which is in the same library, are a line of 70.
+
+    Parameters
+    ----------
+    vendor, version
+        As of `mpi4py.MPI.get_vendor`.
+    library
+        As of `MPI.Get_library_version`; has the line `MPICH Device: ch4:ucx ofi` for MPICH of PyPI.
+    """
+    device = next((line for line in library.splitlines() if line.startswith("MPICH Device:")), "")
+    if vendor == "MPICH" and version >= (5,) and "ch4:ucx" in device and "ofi" in device:
+        return {"MPIR_CVAR_CH4_NETMOD": "ofi"}
+    return {}
 
 
 def leave(code: int) -> None:
@@ -80,6 +95,28 @@ def sweep_shared_memory(folder: Path) -> None:
             left.difference_update(maps.read_text().split())
     for name in left:
         Path(name).unlink(missing_ok=True)
+
+
+def _started() -> Any:
+    """mpi4py's module of MPI, with MPI started. Raises `ImportError` or `RuntimeError`."""
+    import mpi4py
+
+    mpi4py.rc(initialize=False, finalize=True)
+    from mpi4py import MPI
+
+    if MPI.Is_initialized():
+        return MPI
+    if _is_started_by_srun():
+        sweep_shared_memory(Path("/dev/shm"))
+        settings = short_addresses(*MPI.get_vendor(), MPI.Get_library_version())
+        for name, value in settings.items():
+            os.environ.setdefault(name, value)
+    try:
+        faulthandler.dump_traceback_later(_START_SECONDS, exit=True)
+        MPI.Init_thread(MPI.THREAD_MULTIPLE)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    return MPI
 
 
 def _is_started_by_srun() -> bool:
