@@ -134,6 +134,16 @@ def test_no_two_words_of_a_figure_overlap(ranks: int, tmp_path: Path) -> None:
     assert any("item 3, ees (read): out-of-memory" in word for word in _words(figures[0]))
 
 
+@pytest.mark.parametrize("ranks", [1, 2, 3, 64])
+def test_no_worker_has_a_rank_between_two_numbers(ranks: int, tmp_path: Path) -> None:
+    write_archive(tmp_path / RESOURCES, _record(ranks=ranks, items=4 * ranks))
+    figure = stack_load(tmp_path)
+    assert figure is not None
+    for axes in figure.figure.axes:
+        assert len(axes.get_xticks())
+        assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
 def test_times_are_told_as_clocks() -> None:
     assert [seconds_at(one) for one in ("7.5", "1:01", "1:02:05")] == [7.5, 61, 3725]
     assert [clock(one) for one in (0, 61, 3600 + 125)] == ["0:00", "1:01", "1:02:05"]

@@ -416,7 +416,7 @@ def _bars(
         * max(float(np.max(values)), float(np.max(planned)) if planned is not None else 0.0, 1e-9),
     )
     axes.set_xlim(workers[0] - 0.6, workers[-1] + 0.6)
-    axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(12, integer=True, min_n_ticks=1))
     quiet_grid(axes)
 
 
