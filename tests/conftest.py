@@ -14,6 +14,8 @@ import pytest
 from spectro_mpi.demo import DemoSummary, write_demo
 
 BIN = Path(sys.executable).parent
+NO_REPORT = "[report]\nat_end = false\n"
+"""Settings of runs whose report nobody looks at: it takes as long as they do."""
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -73,7 +75,7 @@ def settings(demo: DemoSummary, tmp_path: Path) -> Path:
     """A settings file for the sample data, small figures, output in a folder of the test's own."""
     path = tmp_path / "spectro-mpi.toml"
     path.write_text(
-        f'input = "{demo.directory / "FAST_data"}"\noutput = "runs"\n[plot]\ndpi = 50\n'
+        f'input = "{demo.directory / "FAST_data"}"\noutput = "runs"\n[plot]\ndpi = 50\n{NO_REPORT}'
     )
     return path
 
@@ -85,7 +87,7 @@ def sampled(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Path
     settings = folder / "spectro-mpi.toml"
     settings.write_text(
         f'input = "{demo.directory / "FAST_data"}"\n'
-        "[plot]\ndpi = 50\n[run]\nsample_interval_seconds = 0.1\n"
+        f"[plot]\ndpi = 50\n[run]\nsample_interval_seconds = 0.1\n{NO_REPORT}"
     )
     assert spectro_mpi("run", settings, "--no-progress", ranks=4).code == 3
     return folder / "runs" / "fast"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spectro_mpi.demo import DemoSummary
-from tests.conftest import spectro_mpi
+from tests.conftest import NO_REPORT, spectro_mpi
 from tests.outputs import pictures, same_output
 
 
@@ -22,7 +22,7 @@ def finished(demo: DemoSummary, tmp_path: Path) -> Path:
         shutil.copy(path, folder)
     (tmp_path / "events.csv").write_text("orbit,instrument,start,end\n")
     settings = tmp_path / "spectro-mpi.toml"
-    settings.write_text('[plot]\ndpi = 50\nevents = "events.csv"\n')
+    settings.write_text(f'[plot]\ndpi = 50\nevents = "events.csv"\n{NO_REPORT}')
     assert spectro_mpi("run", settings).code == 0
     return settings
 

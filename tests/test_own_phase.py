@@ -20,7 +20,7 @@ import xarray
 
 from spectro_mpi import open_run
 from spectro_mpi.demo import DemoSummary
-from tests.conftest import BIN, Finished, spectro_mpi
+from tests.conftest import BIN, NO_REPORT, Finished, spectro_mpi
 from tests.outputs import pictures, same_output
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -53,7 +53,7 @@ def runs(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> dict[in
     """The example phase on 1, 2 and 4 ranks: ranks → run directory."""
     folder = tmp_path_factory.mktemp("own")
     settings = folder / "spectro-mpi.toml"
-    settings.write_text(f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 50\n')
+    settings.write_text(f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 50\n{NO_REPORT}')
     for ranks in (1, 2, 4):
         done = spectro_mpi("run", settings, *FLUX, "-s", f"run_id=n{ranks}", ranks=ranks)
         assert done.code == 3, done.err

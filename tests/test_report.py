@@ -20,7 +20,14 @@ from spectro_mpi.draw.thumbnail import HEIGHT, WIDTH
 from spectro_mpi.report.scripts import call
 from spectro_mpi.report.values import values_of
 from spectro_mpi.spectrogram import Spectrogram
-from tests.conftest import spectro_mpi
+from tests.conftest import NO_REPORT, spectro_mpi
+
+
+@pytest.fixture
+def settings(settings: Path) -> Path:
+    """As everybody's, with the report that a run makes unless told otherwise."""
+    settings.write_text(settings.read_text().replace(NO_REPORT, ""))
+    return settings
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 
 from spectro_mpi import open_run
 from spectro_mpi.demo import DemoSummary
-from tests.conftest import BIN, Finished, spectro_mpi
+from tests.conftest import BIN, NO_REPORT, Finished, spectro_mpi
 from tests.outputs import pictures, same_output, snapshot
 from tests.straight import reduced
 
@@ -30,7 +30,7 @@ def runs(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> dict[in
     settings.write_text(
         f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 50\n'
         'scales = [["linear", "log"], ["log", "linear"]]\n'
-        f'events = "{demo.directory / "events.csv"}"\n[run]\nflush_batch_size = 3\n'
+        f'events = "{demo.directory / "events.csv"}"\n[run]\nflush_batch_size = 3\n{NO_REPORT}'
     )
     for ranks in (1, 2, 3, 4, 8):
         done = spectro_mpi("run", settings, "-s", f"run_id=n{ranks}", ranks=ranks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spectro_mpi.demo import DemoSummary
+from tests.conftest import NO_REPORT
 from tests.faults.runs import Bench
 
 
@@ -14,7 +15,8 @@ def bench(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     folder = tmp_path_factory.mktemp("faults")
     settings = folder / "spectro-mpi.toml"
     settings.write_text(
-        f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 50\n[run]\nflush_batch_size = 2\n'
+        f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 50\n'
+        f"[run]\nflush_batch_size = 2\n{NO_REPORT}"
     )
     bench = Bench(settings, folder / "runs" / "whole")
     done = bench.run("whole")

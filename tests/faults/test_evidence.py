@@ -25,7 +25,7 @@ OFTEN = ("-s", "run.sample_interval_seconds=0.2")
 def test_memory_that_ran_out_is_told_with_item_step_and_the_curve_up_to_the_kill(
     bench: Bench, tmp_path: Path
 ) -> None:
-    limit = ("-s", "run.memory_limit_mb=600")
+    limit = ("-s", "run.memory_limit_mb=600", "-s", "report.at_end=true")
     environment = plant(tmp_path, {"13313": "grows"}, "plot")
     # With the default interval: the curve is there although nothing was due.
     assert bench.run("grown", *limit, env=environment).code == 3

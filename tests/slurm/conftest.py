@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spectro_mpi.demo import write_demo
-from tests.conftest import BIN
+from tests.conftest import BIN, NO_REPORT
 from tests.slurm.cluster import Cluster, make_folder, missing
 
 
@@ -41,6 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f'input = "{folder / "FAST_data"}"\n'
         f'[plot]\ndpi = 50\nevents = "{folder / "events.csv"}"\n'
         '[run]\nflush_batch_size = 1\n[slurm]\nnodes = 2\nextra = ["--ntasks-per-node=2"]\n'
+        f"{NO_REPORT}"
     )
     return settings
 
