@@ -348,13 +348,16 @@ def read_back(picture: Path, spectrogram: Spectrogram) -> tuple[int, int]:
     left, top, right, bottom = panel["box"]
     colours = (mpl.colormaps[panel["colormap"]](np.arange(256))[:, :3] * 255).round().astype(int)
     shown = rgb[top:bottom, left:right]
-    step = np.abs(shown[:, :, None, :] - colours).sum(axis=3).argmin(axis=2)
+    kinds, kind = np.unique(shown.reshape(-1, 3), axis=0, return_inverse=True)
+    nearest = np.abs(kinds[:, None, :] - colours).sum(axis=2).argmin(axis=1)
+    step = nearest[kind].reshape(shown.shape[:2])
     time = np.interp(np.arange(right - left) + 0.5, [0, right - left], panel["time"])
     low, high = np.log10(panel["energy"])
     energy = 10 ** np.interp(np.arange(bottom - top) + 0.5, [0, bottom - top], [high, low])
     record = np.abs(spectrogram.time[None] - time[:, None]).argmin(axis=1)
-    centres = np.log(spectrogram.energy[spectrogram.mode[record]])
-    channel = np.nanargmin(np.abs(centres[None] - np.log(energy)[:, None, None]), axis=2)
+    modes, mode = np.unique(spectrogram.mode[record], return_inverse=True)
+    away = np.abs(np.log(spectrogram.energy[modes])[None] - np.log(energy)[:, None, None])
+    channel = np.nanargmin(away, axis=2)[:, mode]
     values = spectrogram.values[0][record[None, :], channel]
     z_low, z_high = np.log(panel["z"])
     wanted = np.clip((np.log(values) - z_low) / (z_high - z_low) * 256, 0, 255).astype(int)
