@@ -13,7 +13,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5d, h5ds
+from h5py import h5d, h5ds, h5f
 from numpy.typing import NDArray
 
 from spectro_mpi.artifacts import Group
@@ -46,7 +46,8 @@ class Packed:
 
     def open(self) -> h5py.File:
         """The file, for reading."""
-        return h5py.File(io.BytesIO(self.file.data), "r")
+        # HDF5 reads its own memory faster than a Python file.
+        return h5py.File(h5f.open_file_image(self.file.tobytes()))
 
 
 def pack(groups: Sequence[Group | Spectrogram]) -> Packed:
