@@ -8,4 +8,4 @@ make_environment mpich,fast,test,docs
 ruff check .
 ruff format --check .
 mypy
-pytest -n 2 --dist loadgroup --no-loadscope-reorder "$@"
+pytest -n 2 --no-loadscope-reorder "$@"

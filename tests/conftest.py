@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,17 +20,30 @@ NO_REPORT = "[report]\nat_end = false\n"
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a file stay together. First come those on a Slurm: they mostly wait."""
+    """First come tests on a Slurm: they mostly wait."""
+    items.sort(key=lambda item: _place(item.nodeid) != "slurm")
 
-    def place(item: pytest.Item) -> str:
-        path = item.path.relative_to(Path(__file__).parent)
-        return "slurm" if path.parts[0] == "slurm" else str(path)
 
-    items.sort(key=lambda item: place(item) != "slurm")
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(place(item)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests of a file stay together, and all tests on a Slurm.
+
+    (xdist's own groups do nothing under pytest 9.2, which does not let it rename tests.)
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByPlace(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _place(nodeid)
+
+    return ByPlace(config, log)
+
+
+def _place(nodeid: str) -> str:
+    """A test's file, or where it wants to be."""
+    path = nodeid.partition("::")[0]
+    return "slurm" if "/slurm/" in path else path
 
 
 @dataclass(frozen=True)
