@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -130,6 +131,14 @@ class Cluster:
         self.start_node(node)
         self("scontrol", "update", f"NodeName={node}", "State=RESUME")
         self._await(lambda: self("sinfo", "-h", "-n", node, "-o", "%T").split() == ["idle"], node)
+
+    def take_back_drained_nodes(self) -> None:
+        """Resume nodes that Slurm has drained: on a slow machine it takes ends for failures."""
+        for line in self("sinfo", "-h", "-N", "-o", "%N %t %E").splitlines():
+            node, state, reason = line.split(maxsplit=2)
+            if state.startswith("drain"):
+                warnings.warn(f"node {node} was drained: {reason}", stacklevel=2)
+                self("scontrol", "update", f"NodeName={node}", "State=RESUME", check=False)
 
     def processes_on(self, node: str) -> list[psutil.Process]:
         """What jobs have running on a node, and the step daemons over it."""

@@ -45,6 +45,8 @@ def wait_for(slurm: Cluster, job: str, *states: str, seconds: float = 120) -> st
     hurried = 0
     while (state := state_of(slurm, job)) not in states:
         assert time.monotonic() < end, f"job {job} is {state}: {slurm('squeue', '-a')}"
+        if state == "PENDING":
+            slurm.take_back_drained_nodes()
         if state == "PENDING" and (restarts := restarts_of(slurm, job)) > hurried:
             slurm("scontrol", "update", f"JobId={job}", "StartTime=now+3", check=False)
             hurried = restarts
