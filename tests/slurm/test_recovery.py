@@ -173,7 +173,9 @@ def test_cancel_takes_waiting_jobs_out_of_the_queue(slurm: Cluster, data: Path) 
 
 def test_cancel_now_ends_just_this_runs_job(slurm: Cluster, data: Path, tmp_path: Path) -> None:
     run_dir = data.parent / "runs" / "at-once"
-    other = slurm("sbatch", "--parsable", "-n", "1", "--wrap=sleep 600").strip()
+    other = slurm(
+        "sbatch", "--parsable", "-n", "1", "--output=/dev/null", "--wrap=sleep 600"
+    ).strip()
     job = start(slurm, data, tmp_path, "at-once")
     assert f"job {job} (running) is cancelled" in command(slurm, "cancel", run_dir, "--now")
     assert wait_for(slurm, job, *ENDED) == "CANCELLED"
