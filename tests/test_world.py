@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spectro_mpi.mpi.world import short_addresses, sweep_shared_memory
+from spectro_mpi.mpi.world import sweep_shared_memory, wants_ofi
 
 
 def test_shared_memory_is_swept_that_is_old_and_nobodys(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_where_there_is_no_shared_memory_nothing_is_swept(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("version", "device", "is_set"),
+    ("version", "device", "is_wanted"),
     [
         ((5, 0, 2), "ch4:ucx ofi", True),
         ((5, 0, 2), "ch4:ucx", False),
@@ -39,9 +39,9 @@ def test_where_there_is_no_shared_memory_nothing_is_swept(tmp_path: Path) -> Non
         ((4, 3, 1), "ch4:ucx ofi", False),
     ],
 )
-def test_only_mpich_that_has_both_gets_short_addresses(
-    version: tuple[int, ...], device: str, is_set: bool
+def test_only_mpich_that_has_both_is_given_ofi(
+    version: tuple[int, ...], device: str, is_wanted: bool
 ) -> None:
     library = f"MPICH Version: x\nMPICH Device:       {device}\nMPICH CC: ofi\n"
-    assert bool(short_addresses("MPICH", version, library)) is is_set
-    assert not short_addresses("Open MPI", version, library)
+    assert wants_ofi("MPICH", version, library) is is_wanted
+    assert not wants_ofi("Open MPI", version, library)

@@ -8,7 +8,6 @@ import secrets
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -16,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+
+from tests.conftest import BIN
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel")
 NODES = ("n1", "n2")
@@ -95,7 +96,7 @@ class Cluster:
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "PMI"))},
             "SLURM_CONF": str(config),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin",
+            "PATH": f"{BIN}:{os.environ['PATH']}:/usr/sbin:/sbin",
         }
         self._spawn(
             "munged",

@@ -47,9 +47,9 @@ def wait_for(slurm: Cluster, job: str, *states: str, seconds: float = 120) -> st
         assert time.monotonic() < end, f"job {job} is {state}: {slurm('squeue', '-a')}"
         if state == "PENDING":
             slurm.take_back_drained_nodes()
-        if state == "PENDING" and (restarts := restarts_of(slurm, job)) > hurried:
-            slurm("scontrol", "update", f"JobId={job}", "StartTime=now+3", check=False)
-            hurried = restarts
+            if (restarts := restarts_of(slurm, job)) > hurried:
+                slurm("scontrol", "update", f"JobId={job}", "StartTime=now+3", check=False)
+                hurried = restarts
         time.sleep(0.2)
     return state
 

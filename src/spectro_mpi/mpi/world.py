@@ -45,8 +45,8 @@ def world() -> Any:
     return comm
 
 
-def short_addresses(vendor: str, version: tuple[int, ...], library: str) -> dict[str, str]:
-    """Settings of MPICH with which ranks started by `srun --mpi=pmi2` find each other.
+def wants_ofi(vendor: str, version: tuple[int, ...], library: str) -> bool:
+    """Whether ranks started by `srun --mpi=pmi2` find each other only with MPICH's netmod OFI.
 
     MPICH 5.0 hands UCX's address of a rank to the others with as much of the heap as follows in
     4,096 bytes (`MPIDI_UCX_comm_addr_exchange`), in lines of up to 1,100 characters; Slurm's
@@ -60,9 +60,7 @@ def short_addresses(vendor: str, version: tuple[int, ...], library: str) -> dict
         As of `MPI.Get_library_version`; has the line `MPICH Device: ch4:ucx ofi` for MPICH of PyPI.
     """
     device = next((line for line in library.splitlines() if line.startswith("MPICH Device:")), "")
-    if vendor == "MPICH" and version >= (5,) and "ch4:ucx" in device and "ofi" in device:
-        return {"MPIR_CVAR_CH4_NETMOD": "ofi"}
-    return {}
+    return vendor == "MPICH" and version >= (5,) and "ch4:ucx" in device and "ofi" in device
 
 
 def leave(code: int) -> None:
@@ -108,9 +106,8 @@ def _started() -> Any:
         return MPI
     if _is_started_by_srun():
         sweep_shared_memory(Path("/dev/shm"))
-        settings = short_addresses(*MPI.get_vendor(), MPI.Get_library_version())
-        for name, value in settings.items():
-            os.environ.setdefault(name, value)
+        if wants_ofi(*MPI.get_vendor(), MPI.Get_library_version()):
+            os.environ.setdefault("MPIR_CVAR_CH4_NETMOD", "ofi")
     try:
         faulthandler.dump_traceback_later(_START_SECONDS, exit=True)
         MPI.Init_thread(MPI.THREAD_MULTIPLE)
