@@ -29,15 +29,18 @@ from item_costs import PASSES, Found, drawing, reducing, writing
 from whole import CONFIG, launcher, run_ours, run_process
 
 import spectro_mpi
-from spectro_mpi.config import Config, load_config
-from spectro_mpi.costs import CONSTANTS, Constants, jobs_of
 from spectro_mpi.instruments.cdf import has_fast_reader
-from spectro_mpi.inventory import Item, take_inventory
-from spectro_mpi.isolation import ChildExecutor, Executor, InlineExecutor
+from spectro_mpi.model.items import Item
 from spectro_mpi.mpi.backoff import Backoff
 from spectro_mpi.mpi.transport import MpiTransport
-from spectro_mpi.phases import Task, Workspace
-from spectro_mpi.run import open_run
+from spectro_mpi.phases.executor import ChildExecutor, Executor, InlineExecutor
+from spectro_mpi.phases.task import Task
+from spectro_mpi.phases.workspace import Workspace
+from spectro_mpi.planning.costs import CONSTANTS, Constants, jobs_of
+from spectro_mpi.planning.inventory import take_inventory
+from spectro_mpi.rundir.reader import open_run
+from spectro_mpi.settings.loading import load_config
+from spectro_mpi.settings.schema import Config
 
 
 def main() -> None:
@@ -45,7 +48,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, help="a demo's directory (default: make one)")
-    default = Path(spectro_mpi.__file__).parent / CONSTANTS
+    default = Path(spectro_mpi.__file__).parent / "planning" / CONSTANTS
     parser.add_argument("--output", type=Path, default=default)
     arguments = parser.parse_args()
     with (

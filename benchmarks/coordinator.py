@@ -23,13 +23,8 @@ from pathlib import Path
 from common import Row, benchmark, sample_data
 from whole import CONFIG, launcher, run_process
 
-from spectro_mpi.config import Config, load_config
-from spectro_mpi.costs import jobs_of, load_constants
-from spectro_mpi.display import NoDisplay
 from spectro_mpi.instruments.cdf import has_fast_reader
-from spectro_mpi.inventory import InputPath, Item, take_inventory
-from spectro_mpi.line import make_line
-from spectro_mpi.logs import RankLog
+from spectro_mpi.model.items import InputPath, Item
 from spectro_mpi.mpi.backoff import Backoff
 from spectro_mpi.mpi.coordinator import Coordinator
 from spectro_mpi.mpi.loop import Role, Stops, loop
@@ -51,10 +46,18 @@ from spectro_mpi.mpi.messages import (
 from spectro_mpi.mpi.ranks import workers_of, writer_of
 from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
 from spectro_mpi.mpi.worker import Worker
-from spectro_mpi.phases import Outcome, Task, Workspace
-from spectro_mpi.plan import RunPlan
-from spectro_mpi.progress import Progress
-from spectro_mpi.stops import StopSignals
+from spectro_mpi.phases.order import make_line
+from spectro_mpi.phases.task import Outcome, Task
+from spectro_mpi.phases.workspace import Workspace
+from spectro_mpi.planning.costs import jobs_of, load_constants
+from spectro_mpi.planning.inventory import take_inventory
+from spectro_mpi.planning.todo import RunPlan
+from spectro_mpi.rundir.progress import Progress
+from spectro_mpi.settings.loading import load_config
+from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.logs import RankLog
+from spectro_mpi.system.signals import StopSignals
+from spectro_mpi.terminal.display import NoDisplay
 
 RANKS = 4
 _UNBATCHED_SECONDS = 0.2
@@ -205,7 +208,10 @@ def play(transport: Transport, tasks: int, way: str) -> dict[str, float]:
             )
             roles.append(coordinator)
             coordinator.start()
-        stops, rank_log = Stops(StopSignals(), math.inf), RankLog(Path(folder), rank, 10)
+        stops, rank_log = (
+            Stops(StopSignals(), math.inf),
+            RankLog(Path(folder) / f"rank-{rank}.log", 10),
+        )
         loop(transport, roles, None, stops, rank_log, Backoff())
         rank_log.close()
     return {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}

@@ -23,8 +23,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from spectro_mpi.draw.figure import FigureContent, Painter, Panel, Style
-from spectro_mpi.extrema import Limits
-from spectro_mpi.spectrogram import Spectrogram
+from spectro_mpi.model.extrema import Limits
+from spectro_mpi.model.spectrogram import Spectrogram
 
 STYLE = Style(200, (12.0, 3.0), "inferno", "Energy (eV)", 6.25)
 CATEGORIES = ("all", "downgoing", "upgoing", "perpendicular")

@@ -12,18 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.config import Config, Limits
-from spectro_mpi.costs import figures_of, megapixels_of
-from spectro_mpi.extrema import Tallies, merge_tallies
-from spectro_mpi.inventory import Item
-from spectro_mpi.lock import LOCK
+from spectro_mpi.model.extrema import Tallies, merge_tallies
+from spectro_mpi.model.items import Item
 from spectro_mpi.mpi.messages import EndPhase, Result, WriterFinish
 from spectro_mpi.mpi.transport import QueueTransport
 from spectro_mpi.mpi.writer import Writer
-from spectro_mpi.packed import Packed
-from spectro_mpi.phases import Outcome, Task, Workspace
 from spectro_mpi.phases.compute import ReadyPhase, make_ready
-from spectro_mpi.run import open_run
+from spectro_mpi.phases.task import Outcome, Task
+from spectro_mpi.phases.workspace import Workspace
+from spectro_mpi.planning.costs import figures_of, megapixels_of
+from spectro_mpi.rundir.layout import LOCK
+from spectro_mpi.rundir.packed import Packed
+from spectro_mpi.rundir.reader import open_run
+from spectro_mpi.settings.schema import Config, Limits
 
 PASSES = 3
 

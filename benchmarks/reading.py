@@ -15,9 +15,9 @@ from pathlib import Path
 import cdflib
 from common import Row, benchmark, in_turn, sample_data, sample_file
 
-from spectro_mpi.config import Config, Data
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader
 from spectro_mpi.instruments.fast_esa import FastEsaFile
+from spectro_mpi.settings.schema import Config, Data
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:

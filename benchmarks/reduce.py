@@ -13,10 +13,10 @@ import argparse
 from common import Row, benchmark, in_turn, sample_data, sample_file
 from straight import load, reduce_by_record
 
-from spectro_mpi.config import Config
 from spectro_mpi.instruments.cdf import CdflibReader
 from spectro_mpi.instruments.fast_esa import FastEsaFile
-from spectro_mpi.reduce import reduce_distribution
+from spectro_mpi.model.pitch_angles import reduce_distribution
+from spectro_mpi.settings.schema import Config
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:

@@ -25,15 +25,16 @@ import numpy as np
 from common import Row, benchmark
 from playwright.sync_api import Page, sync_playwright
 
-from spectro_mpi.config import Config
 from spectro_mpi.demo import write_demo
 from spectro_mpi.errors import REASONS, Failure
-from spectro_mpi.packed import pack
-from spectro_mpi.progress import PHASES, ProgressKeeper
-from spectro_mpi.report.places import ITEMS, PAGE
-from spectro_mpi.run import CONFIG, open_run
-from spectro_mpi.spectrogram import Spectrogram
-from spectro_mpi.store import shard_path, write_shard
+from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.rundir.journal import ProgressKeeper
+from spectro_mpi.rundir.layout import CONFIG, PAGE, PREVIEWS, shard_path
+from spectro_mpi.rundir.packed import pack
+from spectro_mpi.rundir.progress import PHASES
+from spectro_mpi.rundir.reader import open_run
+from spectro_mpi.rundir.store import write_shard
+from spectro_mpi.settings.schema import Config
 
 FIRST_ITEM = 10_000
 ITEMS_A_SHARD = 10
@@ -154,14 +155,14 @@ def _spectrogram(item: str, stamp: str, instrument: str) -> Spectrogram:
 def _pictures(template: Path, run_dir: Path, names: list[str]) -> None:
     """The template's figures and previews under the names of all items."""
     (folder,) = (template / "plots").glob("*/*/*")
-    originals = [*folder.iterdir(), *(template / ITEMS).glob("*/*/*.*")]
+    originals = [*folder.iterdir(), *(template / PREVIEWS).glob("*/*/*.*")]
     for number, item in enumerate(names):
         if number % _LINKS == 0:
             copies = folder.parent / f"copies-{number}"
             copies.mkdir()
             sources = [Path(shutil.copy(path, copies)) for path in originals]
         month = time.strftime("%Y/%m", _start(number))
-        plots, previews = run_dir / "plots" / month / item, run_dir / ITEMS / month
+        plots, previews = run_dir / "plots" / month / item, run_dir / PREVIEWS / month
         plots.mkdir(parents=True)
         previews.mkdir(parents=True, exist_ok=True)
         for source in sources:

@@ -27,12 +27,13 @@ from pathlib import Path
 from common import Row, benchmark, sample_data
 from whole import CONFIG, HERE, Whole, run_ours, run_process, with_copies
 
-from spectro_mpi.config import load_config
-from spectro_mpi.costs import jobs_of, load_constants
 from spectro_mpi.instruments.cdf import has_fast_reader
-from spectro_mpi.inventory import Item, take_inventory
-from spectro_mpi.schedule import snake
-from spectro_mpi.simulate import simulate
+from spectro_mpi.model.items import Item
+from spectro_mpi.planning.costs import jobs_of, load_constants
+from spectro_mpi.planning.inventory import take_inventory
+from spectro_mpi.planning.simulate import simulate
+from spectro_mpi.planning.stacks import snake
+from spectro_mpi.settings.loading import load_config
 
 INLINE = 'run.isolation="none"'
 PAIRS = 'plot.scales=[["linear","log"],["log","log"],["linear","linear"],["log","linear"]]'

@@ -18,16 +18,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 
 from common import Row, benchmark
 
-from spectro_mpi.activity import doing
-from spectro_mpi.config import Run
-from spectro_mpi.inventory import Item
-from spectro_mpi.phases import Outcome, Task
-from spectro_mpi.resources.sampler import Sampler, Station
+from spectro_mpi.resources.sampler import Sampler
+from spectro_mpi.resources.sampling import Station
+from spectro_mpi.settings.schema import Run
+from spectro_mpi.system.activity import doing
 
 ALLOWED = 0.5
 """Per cent of a core."""
@@ -72,10 +70,10 @@ def _load(seconds: float) -> float:
 
 
 def _tell(sampler: Sampler) -> None:
-    sampler.begins(_TASK)
+    sampler.begins("plot", "13312")
     sampler.step("ees")
     sampler.memory(200.0)
-    sampler.done(_TASK, 1.0, Outcome(spent=(0.0, 0.2, 0.3, 0.3, 0.1, 0.1)))
+    sampler.done("plot", "13312", 0, 1.0, 0, (0.0, 0.2, 0.3, 0.3, 0.1, 0.1))
 
 
 def _do() -> None:
@@ -104,9 +102,6 @@ def _child() -> Iterator[int]:
         child.stdout.readline()  # it holds its memory now
         yield child.pid
         child.stdin.close()
-
-
-_TASK = Task("plot", Item("13312", datetime(2000, 1, 1, tzinfo=timezone.utc), ()))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from spectro_mpi.config import Config, Plot, SettingsError, differing_keys, load_config
+from spectro_mpi.settings.loading import differing_keys, load_config
+from spectro_mpi.settings.schema import Config, Plot, SettingsError
 
 
 def mistakes(tmp_path: Path, text: str, *overrides: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spectro_mpi.diagnosis import Diagnosis, diagnose
+from spectro_mpi.diagnosis.verdict import Diagnosis, diagnose
 from spectro_mpi.resources.lines import LineFile
 
 START, END = 1.8e9, 1.8e9 + 100

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import spectro_mpi as package
-from spectro_mpi.run import open_run
+from spectro_mpi.rundir.reader import open_run
 from tests.conftest import BIN, spectro_mpi
 from tests.istp_files import variables, write
 

@@ -24,7 +24,7 @@ from spectro_mpi.draw.palette import palette_of
 from spectro_mpi.draw.scale import usable_scale
 from spectro_mpi.draw.text import Lettering
 from spectro_mpi.draw.ticks import time_ticks, value_ticks
-from spectro_mpi.extrema import Limits
+from spectro_mpi.model.extrema import Limits
 from tests.test_draw_pixels import CADENCE, LIMITS, T0, content, read, spectrogram, style
 
 NAN = float("nan")

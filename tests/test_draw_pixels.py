@@ -18,8 +18,8 @@ from PIL import Image
 
 from spectro_mpi.draw.figure import FigureContent, Painter, Panel, Style
 from spectro_mpi.draw.palette import BLACK, FIRST_COLOR, palette_of
-from spectro_mpi.extrema import Limits
-from spectro_mpi.spectrogram import Spectrogram
+from spectro_mpi.model.extrema import Limits
+from spectro_mpi.model.spectrogram import Spectrogram
 
 T0 = 946685857.0  # 2000-01-01T00:17:37
 CADENCE = 2.5

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spectro_mpi.config import SettingsError
-from spectro_mpi.events import Mark, place, read_marks
-from spectro_mpi.spectrogram import Spectrogram
+from spectro_mpi.model.marks import Mark, place
+from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.planning.events import read_marks
+from spectro_mpi.settings.schema import SettingsError
 
 NOON = 946728000.0  # 2000-01-01T12:00:00Z
 

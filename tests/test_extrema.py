@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from spectro_mpi.config import Axes, ScalePair
-from spectro_mpi.extrema import (
+from spectro_mpi.instruments.fast_esa import legend
+from spectro_mpi.model.extrema import (
     Limits,
     Tallies,
     flat_extrema,
@@ -16,8 +16,8 @@ from spectro_mpi.extrema import (
     raw_limits,
     tally,
 )
-from spectro_mpi.instruments.fast_esa import legend
-from spectro_mpi.spectrogram import Spectrogram
+from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.settings.schema import Axes, ScalePair
 
 ENERGY = np.array([[500, 40, 30, 20, 10], [55, 45, 35, 25, np.nan]], np.float32)
 

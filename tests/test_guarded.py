@@ -6,17 +6,17 @@ import os
 
 import pytest
 
-from spectro_mpi.guarded import Guarded
+from spectro_mpi.system.untrusted import UntrustedCalls
 
 
 def test_a_call_that_ends_its_process_is_told_and_the_next_one_works() -> None:
-    with Guarded() as guarded:
-        assert guarded(len, "four") == 4
+    with UntrustedCalls() as untrusted:
+        assert untrusted(len, "four") == 4
         with pytest.raises(ChildProcessError):
-            guarded(os.abort)
-        assert guarded(len, "five!") == 5
+            untrusted(os.abort)
+        assert untrusted(len, "five!") == 5
 
 
 def test_what_a_call_raises_is_raised_here() -> None:
-    with Guarded() as guarded, pytest.raises(FileNotFoundError):
-        guarded(os.listdir, "/nowhere")
+    with UntrustedCalls() as untrusted, pytest.raises(FileNotFoundError):
+        untrusted(os.listdir, "/nowhere")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from spectro_mpi.demo import DemoSummary
-from spectro_mpi.file_pattern import FilePattern
 from spectro_mpi.instruments.inspection import pattern_of
-from spectro_mpi.run import open_run
+from spectro_mpi.rundir.reader import open_run
+from spectro_mpi.settings.file_pattern import FilePattern
 from tests.conftest import real_file, spectro_mpi
 from tests.istp_files import TIME, Variable, flux, variables, write
 from tests.test_istp import PSP, expected, read_back

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from spectro_mpi.config import Config, Select
 from spectro_mpi.errors import UserError
-from spectro_mpi.inventory import item_order, take_inventory
+from spectro_mpi.model.items import item_order
+from spectro_mpi.planning.inventory import take_inventory
+from spectro_mpi.settings.schema import Config, Select
 
 NAME = "fa_esa_l2_{}_20000101001737_{:05d}_v{:02d}.cdf"
 

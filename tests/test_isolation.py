@@ -16,11 +16,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from spectro_mpi.config import Config, Run
 from spectro_mpi.demo import DemoSummary
-from spectro_mpi.inventory import InputPath, Item
-from spectro_mpi.isolation import ChildExecutor, Executor, InlineExecutor
-from spectro_mpi.phases import Outcome, Task, Workspace
+from spectro_mpi.model.items import InputPath, Item
+from spectro_mpi.phases.executor import ChildExecutor, Executor, InlineExecutor
+from spectro_mpi.phases.task import Outcome, Task
+from spectro_mpi.phases.workspace import Workspace
+from spectro_mpi.settings.schema import Config, Run
 from tests.conftest import spectro_mpi
 
 START = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -160,8 +161,9 @@ def test_ranks_load_neither_matplotlib_nor_a_reader_of_cdf_files(
 def test_the_child_goes_with_its_parent(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys, time; from pathlib import Path\n"
-        "from spectro_mpi.config import Config, Run; from spectro_mpi.phases import Workspace\n"
-        "from spectro_mpi.isolation import ChildExecutor\n"
+        "from spectro_mpi.settings.schema import Config, Run\n"
+        "from spectro_mpi.phases.workspace import Workspace\n"
+        "from spectro_mpi.phases.executor import ChildExecutor\n"
         "if __name__ == '__main__':\n"
         "    child = ChildExecutor(Run())\n"
         "    child.begin('reduce', Workspace(Config(), Path('.')))\n"

@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spectro_mpi.config import Config, Data, Plot, load_config
 from spectro_mpi.demo import DemoSummary
 from spectro_mpi.draw.figure import FigureContent, Painter, Panel, Style
 from spectro_mpi.errors import InvalidCdfError
-from spectro_mpi.extrema import Limits
-from spectro_mpi.instrument_table import InstrumentTable
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader
-from spectro_mpi.inventory import InputPath
+from spectro_mpi.model.extrema import Limits
+from spectro_mpi.model.items import InputPath
+from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.phases.reduce import reduce_file
-from spectro_mpi.run import open_run
-from spectro_mpi.spectrogram import Spectrogram
+from spectro_mpi.rundir.reader import open_run
+from spectro_mpi.settings.instrument_table import InstrumentTable
+from spectro_mpi.settings.loading import load_config
+from spectro_mpi.settings.schema import Config, Data, Plot
 from tests.conftest import real_file, spectro_mpi
 from tests.istp_files import (
     BINS,

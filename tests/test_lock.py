@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from spectro_mpi.errors import RunError
-from spectro_mpi.lock import LOCK, RunLock, is_running, read_owner
+from spectro_mpi.rundir.layout import LOCK
+from spectro_mpi.rundir.lock import RunLock, is_running, read_owner
 
 
 def test_a_living_owner_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +33,7 @@ def test_a_living_owner_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_dead_owner_on_this_host_is_taken_over(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from spectro_mpi.lock import RunLock\n"
+        "import sys; from pathlib import Path; from spectro_mpi.rundir.lock import RunLock\n"
         "RunLock(Path(sys.argv[1])).acquire()\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
@@ -99,7 +100,7 @@ def test_of_many_that_want_a_dead_owners_lock_one_gets_it(tmp_path: Path) -> Non
     os.utime(path, (0, 0))
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from spectro_mpi.lock import RunLock; from spectro_mpi.errors import RunError\n"
+        "from spectro_mpi.rundir.lock import RunLock; from spectro_mpi.errors import RunError\n"
         "try: RunLock(Path(sys.argv[1])).acquire()\n"
         "except RunError: sys.exit(3)\n"
         "sys.stdin.read()\n"

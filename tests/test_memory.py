@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from spectro_mpi import memory
-from spectro_mpi.config import Run
-from spectro_mpi.memory import cgroup_limit, share_of_limit
+from spectro_mpi.settings.schema import Run
+from spectro_mpi.system import limits as memory
+from spectro_mpi.system.limits import cgroup_limit, share_of_limit
 
 GB = 1 << 30
 

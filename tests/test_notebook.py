@@ -22,12 +22,12 @@ from PIL import Image
 
 import spectro_mpi
 from spectro_mpi import UserError
+from spectro_mpi.api.axes import make_spectrogram, plot_spectrogram_set
 from spectro_mpi.demo import DemoSummary
-from spectro_mpi.draw.axes import make_spectrogram, plot_spectrogram_set
 from spectro_mpi.draw.figure import FigureContent, Painter, Panel, Style
-from spectro_mpi.extrema import Limits
-from spectro_mpi.run import Run
-from spectro_mpi.spectrogram import Spectrogram
+from spectro_mpi.model.extrema import Limits
+from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.rundir.reader import Run
 from tests.conftest import spectro_mpi as command
 from tests.outputs import same_output
 

@@ -8,16 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from spectro_mpi.config import ScalePair
 from spectro_mpi.errors import Failure, RunError
-from spectro_mpi.progress import (
-    JOURNAL,
-    PROGRESS,
-    Batch,
-    ProgressKeeper,
-    damaged_state,
-    load_progress,
-)
+from spectro_mpi.rundir.journal import ProgressKeeper, damaged_state, load_progress
+from spectro_mpi.rundir.layout import JOURNAL, PROGRESS
+from spectro_mpi.rundir.progress import Batch
+from spectro_mpi.settings.schema import ScalePair
 
 SCALES: list[ScalePair] = [("linear", "log")]
 BROKEN = Failure("ees", "reduce", "invalid-cdf", "not a CDF")

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from spectro_mpi.config import Config, Data
 from spectro_mpi.demo import DemoSummary
 from spectro_mpi.errors import InvalidCdfError
-from spectro_mpi.instruments import FILL_FLOAT, Distribution
 from spectro_mpi.instruments.cdf import CdflibReader
-from spectro_mpi.inventory import InputPath
+from spectro_mpi.model.distribution import FILL_FLOAT, Distribution
+from spectro_mpi.model.items import InputPath
+from spectro_mpi.model.pitch_angles import reduce_distribution
 from spectro_mpi.phases.reduce import reduce_file
-from spectro_mpi.reduce import reduce_distribution
+from spectro_mpi.settings.schema import Config, Data
 from tests.conftest import real_file
 from tests.straight import reduced
 

@@ -17,9 +17,9 @@ from PIL import Image
 
 from spectro_mpi import open_run
 from spectro_mpi.draw.thumbnail import HEIGHT, WIDTH
-from spectro_mpi.report.scripts import call
-from spectro_mpi.report.values import values_of
-from spectro_mpi.spectrogram import Spectrogram
+from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.previews.scripts import call
+from spectro_mpi.previews.values import values_of
 from tests.conftest import NO_REPORT, spectro_mpi
 
 

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_pl
 
 from spectro_mpi import open_run
 from spectro_mpi.demo import DemoSummary
-from spectro_mpi.run import Run
+from spectro_mpi.rundir.reader import Run
 from tests.conftest import spectro_mpi
 
 ORBIT = "13321"

@@ -6,20 +6,19 @@ import math
 import os
 import shutil
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from spectro_mpi.activity import ACTIVITIES, doing, spent, start_counting
-from spectro_mpi.inventory import Item
-from spectro_mpi.phases import Outcome, Task
-from spectro_mpi.resources import RESOURCES, Record, fold, read_record, read_samples, read_steps
+from spectro_mpi.resources import Record, fold, read_record, read_samples, read_steps
 from spectro_mpi.resources.archive import SAMPLES_KEPT
-from spectro_mpi.resources.lines import LineFile, line_files
-from spectro_mpi.resources.sampler import Sampler, Station
+from spectro_mpi.resources.lines import LineFile
+from spectro_mpi.resources.sampler import Sampler
+from spectro_mpi.resources.sampling import Station
 from spectro_mpi.resources.tables import Samples, rows_of, table_of, thin
+from spectro_mpi.rundir.layout import RESOURCES, all_rank_lines
+from spectro_mpi.system.activity import ACTIVITIES, doing, spent, start_counting
 from tests.conftest import spectro_mpi
 
 HERE = Station(rank=0, size=1, roles="worker", leads_node=True)
@@ -112,7 +111,7 @@ def test_a_fold_that_was_interrupted_takes_nothing_in_twice(tmp_path: Path) -> N
     assert len(_record(tmp_path).ranks) == 1
     fold(tmp_path)
     assert len(_record(tmp_path).ranks) == 1
-    assert not line_files(tmp_path)
+    assert not all_rank_lines(tmp_path)
 
 
 def test_a_torn_line_is_left_out(tmp_path: Path) -> None:
@@ -144,7 +143,7 @@ def test_a_long_feed_stays_within_bounds_and_keeps_its_peaks_and_its_last_minute
         file.append([("ranks", _ranks_row(1e9 + rank))])
         file.append([("samples", row) for row in rows])
         file.close()
-    before = sum(path.stat().st_size for path in line_files(tmp_path).values())
+    before = sum(path.stat().st_size for path in all_rank_lines(tmp_path).values())
     fold(tmp_path)
     samples = _record(tmp_path).samples
     assert SAMPLES_KEPT / 4 < len(samples) <= SAMPLES_KEPT
@@ -202,7 +201,7 @@ def test_memory_that_grows_is_written_down_before_its_turn(tmp_path: Path) -> No
 def test_a_compute_process_that_is_lost_leaves_what_it_was_at(tmp_path: Path) -> None:
     sampler = Sampler(tmp_path, HERE, interval=1000)
     sampler.child(os.getpid(), type("Shown", (), {"value": ACTIVITIES.index("draw")}))
-    sampler.begins(_task())
+    sampler.begins("plot", "13312")
     sampler.step("ies")
     sampler.memory(4000.0)
     sampler.child_lost("out-of-memory", "needed 4000 MB", limit=3900)
@@ -211,7 +210,7 @@ def test_a_compute_process_that_is_lost_leaves_what_it_was_at(tmp_path: Path) ->
     assert record.ends.resident.tolist() == [4000.0]
     assert record.ends.limit.tolist() == [3900.0]
     assert record.samples.child_resident.tolist() == [4000.0]
-    sampler.done(_task(), 1.5, Outcome())
+    sampler.done("plot", "13312", 0, 1.5, 0, ())
     sampler.close("done")
     assert _record(tmp_path).steps.peak.tolist() == [4000.0]
     assert _record(tmp_path).ranks.ending.tolist() == ["done"]
@@ -243,10 +242,6 @@ def _record(run_dir: Path) -> Record:
     return record
 
 
-def _task() -> Task:
-    return Task("plot", Item("13312", datetime(2000, 1, 1, tzinfo=timezone.utc), ()))
-
-
 def _ranks_row(began: float) -> list[object]:
     return ["here", 7, "worker", began, math.nan, "", 5.0, 2, 1e4, 0.0, "", math.nan]
 
@@ -255,4 +250,4 @@ def _ranks_file(run_dir: Path, began: float) -> Path:
     file = LineFile(run_dir, 5)
     file.append([("ranks", _ranks_row(began))])
     file.close()
-    return line_files(run_dir)[5]
+    return all_rank_lines(run_dir)[5]

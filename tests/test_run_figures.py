@@ -14,7 +14,6 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from spectro_mpi.activity import ACTIVITIES
 from spectro_mpi.report.run_figures import (
     RunFigure,
     load_and_memory,
@@ -31,9 +30,11 @@ from spectro_mpi.report.run_time import (
     read_run_time,
     seconds_at,
 )
-from spectro_mpi.resources import RESOURCES, Ends, Nodes, Plans, Ranks, Record, Samples, Steps
+from spectro_mpi.resources import Ends, Nodes, Plans, Ranks, Record, Samples, Steps
 from spectro_mpi.resources.archive import write_archive
 from spectro_mpi.resources.tables import joined, table_of
+from spectro_mpi.rundir.layout import RESOURCES
+from spectro_mpi.system.activity import ACTIVITIES
 from tests.conftest import spectro_mpi
 
 SVG = "{http://www.w3.org/2000/svg}"

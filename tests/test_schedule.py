@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spectro_mpi.schedule import Feeder, imbalance, snake, worker_count
+from spectro_mpi.planning.stacks import Feeder, imbalance, snake, worker_count
 
 
 @dataclass(frozen=True)

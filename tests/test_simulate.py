@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import settings as checked
 from hypothesis import strategies as st
 
-from spectro_mpi.config import Config, Plot, Run
-from spectro_mpi.costs import Constants, Job, jobs_of, load_constants
 from spectro_mpi.errors import UserError
-from spectro_mpi.inventory import InputPath, Item, take_inventory
-from spectro_mpi.schedule import snake
-from spectro_mpi.simulate import WORTHWHILE, efficiency, knee, simulate
+from spectro_mpi.model.items import InputPath, Item
+from spectro_mpi.planning.costs import Constants, Job, jobs_of, load_constants
+from spectro_mpi.planning.inventory import take_inventory
+from spectro_mpi.planning.simulate import WORTHWHILE, efficiency, knee, simulate
+from spectro_mpi.planning.stacks import snake
+from spectro_mpi.settings.schema import Config, Plot, Run
 from tests.conftest import spectro_mpi
 
 INLINE = Config(run=Run(isolation="none"))

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 
 from spectro_mpi.demo import DemoSummary
-from spectro_mpi.lock import read_owner
-from spectro_mpi.status import read_status
+from spectro_mpi.operations.status import read_status
+from spectro_mpi.rundir.lock import read_owner
 from tests.conftest import BIN, slow_figures_path, spectro_mpi
 
 

@@ -13,14 +13,13 @@ import pytest
 import xarray
 
 from spectro_mpi.instruments.fast_esa import legend
-from spectro_mpi.packed import pack
-from spectro_mpi.spectrogram import Spectrogram
-from spectro_mpi.store import (
+from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.rundir.layout import next_shard_number, shard_path
+from spectro_mpi.rundir.packed import pack
+from spectro_mpi.rundir.store import (
     instruments_of,
-    next_shard_number,
     read_item,
     read_spectrogram,
-    shard_path,
     write_links,
     write_shard,
 )

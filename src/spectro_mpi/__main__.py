@@ -9,7 +9,7 @@ def main() -> int:
     # A Ctrl-C in the midst of imports ends the process without a traceback; a run listens soon.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from spectro_mpi import cli
-    from spectro_mpi.stops import heed_no_stops
+    from spectro_mpi.system.signals import heed_no_stops
 
     code = cli.main()
     heed_no_stops()  # the second of two signals must not take the place of the exit code

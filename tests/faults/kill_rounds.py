@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from spectro_mpi.demo import write_demo
-from spectro_mpi.progress import load_progress
+from spectro_mpi.rundir.journal import load_progress
 from tests.faults.runs import Bench, Started, processes_of
 
 _RANKS = 3

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from spectro_mpi.demo import DemoSummary
-from spectro_mpi.diagnosis import diagnose
+from spectro_mpi.diagnosis.verdict import diagnose
 from tests.conftest import BIN, Finished, spectro_mpi
 from tests.faults.plant import plant
 from tests.faults.runs import Bench, processes_of, progress_of

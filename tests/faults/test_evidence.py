@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from spectro_mpi.diagnosis import diagnose
+from spectro_mpi.diagnosis.verdict import diagnose
 from spectro_mpi.report.run_figures import timeline
 from spectro_mpi.resources import read_record, read_samples
 from tests.conftest import spectro_mpi

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from spectro_mpi.config import Config, Run
 from spectro_mpi.demo import write_demo
-from spectro_mpi.inventory import InputPath, Item
-from spectro_mpi.isolation import ChildExecutor
-from spectro_mpi.phases import Outcome, Task, Workspace
+from spectro_mpi.model.items import InputPath, Item
+from spectro_mpi.phases.executor import ChildExecutor
+from spectro_mpi.phases.task import Outcome, Task
+from spectro_mpi.phases.workspace import Workspace
+from spectro_mpi.settings.schema import Config, Run
 from tests.fuzz.mutate import mutate
 
 LIMIT_SECONDS = 3.0

@@ -41,7 +41,7 @@ def openmpi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     others = sysconfig.get_path("purelib")
     (site / "others.pth").write_text(f"import site; site.addsitedir({others!r})\n")
     script = folder / "bin" / "spectro-mpi"
-    # Guarded, because compute processes import what started their rank.
+    # UntrustedCalls, because compute processes import what started their rank.
     script.write_text(
         f"#!{folder}/bin/python\nimport sys\nfrom spectro_mpi.__main__ import main\n"
         "if __name__ == '__main__':\n    sys.exit(main())\n"

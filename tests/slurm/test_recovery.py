@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from spectro_mpi.lock import read_owner
-from spectro_mpi.status import read_status
+from spectro_mpi.operations.status import read_status
+from spectro_mpi.rundir.lock import read_owner
 from tests.conftest import BIN
 from tests.outputs import same_output
 from tests.slurm.cluster import NODES, Cluster

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spectro_mpi.status import read_status
+from spectro_mpi.operations.status import read_status
 from tests.outputs import same_output
 from tests.slurm.cluster import Cluster
 from tests.slurm.jobs import (

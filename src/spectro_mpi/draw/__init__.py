@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from spectro_mpi.config import SettingsError
+from spectro_mpi.settings.schema import SettingsError
 
 
 def check_colormap(name: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spectro_mpi.extrema import Limits
-from spectro_mpi.spectrogram import Spectrogram
+from spectro_mpi.model.extrema import Limits
+from spectro_mpi.model.spectrogram import Spectrogram
 
 
 @dataclass(frozen=True)

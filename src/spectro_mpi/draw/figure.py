@@ -15,12 +15,11 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.activity import doing
 from spectro_mpi.draw import layout as points
-from spectro_mpi.draw.assets import FrameFiles
 from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.content import Event, FigureContent, Panel, Style
 from spectro_mpi.draw.frame import ZOOM, Frame, FrameSpec, Row, draw_frame
+from spectro_mpi.draw.frame_files import FrameFiles
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
 from spectro_mpi.draw.palette import BLANK, MARKER, palette_of
 from spectro_mpi.draw.png import encode_png
@@ -37,6 +36,7 @@ from spectro_mpi.draw.times import (
     draw_time_axis,
     header_of,
 )
+from spectro_mpi.system.activity import doing
 
 __all__ = ["KEYWORD", "Event", "Figure", "FigureContent", "Painter", "Panel", "Style"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from spectro_mpi.draw.columns import Columns, Records, columns_of, records_of
 from spectro_mpi.draw.raster import Cells, Table, reduce_columns, tables_of
 from spectro_mpi.draw.times import Window
-from spectro_mpi.spectrogram import Spectrogram
+from spectro_mpi.model.spectrogram import Spectrogram
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")

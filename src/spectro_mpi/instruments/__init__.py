@@ -2,52 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.spectrogram import Legend
-
-Categories = Mapping[str, Sequence[tuple[float, float]]]
-"""Name → intervals [lo, hi) of pitch angle, degrees within 0 to 360."""
-Combine = Literal["sum", "mean"]
-"""How the bins of a category become one."""
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """Consecutive records of one particle instrument: (record, bin, channel).
-
-    Missing times are NaN. A value counts if its record is `valid`, its bin is below `nbins` and
-    its channel below `nenergy` of that record, and neither it nor its pitch angle nor its weight
-    is NaN, `value_fill`, or a float fill value (−1e31).
-    """
-
-    time: NDArray[np.float64]
-    """(record,) centre, s since 1970 UTC."""
-    time_start: NDArray[np.float64]
-    """(record,) s since 1970 UTC."""
-    time_end: NDArray[np.float64]
-    """(record,) s since 1970 UTC."""
-    valid: NDArray[np.bool_]
-    """(record,)"""
-    mode: NDArray[np.unsignedinteger[Any]]
-    """(record,) row of the file's energy table that holds for the record."""
-    nbins: NDArray[np.integer[Any]]
-    """(record,) number of angle bins in use."""
-    nenergy: NDArray[np.integer[Any]]
-    """(record,) number of energy channels in use."""
-    values: NDArray[np.uint8] | NDArray[np.floating[Any]]
-    """(record, bin, channel) telemetry codes, or a quantity such as eV/(cm² s sr eV)."""
-    value_fill: float
-    """The FILLVAL of `values`."""
-    pitch_angle: NDArray[np.float32]
-    """(record, bin, channel) degrees, of each bin and channel."""
-    weight: NDArray[np.float32] | None
-    """(record, bin, channel) solid angle, sr; None: all bins count alike."""
+from spectro_mpi.model.distribution import Categories, Combine, Distribution
+from spectro_mpi.model.spectrogram import Legend
 
 
 class InputFile(Protocol):
@@ -74,13 +35,3 @@ class InputFile(Protocol):
         Complete once all chunks have been read.
         """
         ...
-
-
-FILL_FLOAT = -1e31
-"""FILLVAL of floats and doubles in ISTP files."""
-
-
-def is_measured(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where `values` (any shape, float) are neither NaN nor infinite nor a float fill value."""
-    measured: NDArray[np.bool_] = np.isfinite(values) & (values > FILL_FLOAT / 10)
-    return measured

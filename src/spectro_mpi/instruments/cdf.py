@@ -112,9 +112,9 @@ class CdflibReader:
         import cdflib
 
         self.path = path
-        self._cdf: Any = _guarded(path, "its header", lambda: cdflib.CDF(path))
+        self._cdf: Any = _checked(path, "its header", lambda: cdflib.CDF(path))
         self._cdf.vdr_info = _consistent(self._cdf.vdr_info)
-        info = _guarded(path, "its header", self._cdf.cdf_info)
+        info = _checked(path, "its header", self._cdf.cdf_info)
         self.names = frozenset([*info.zVariables, *info.rVariables])
         self._inquiries: dict[str, Any] = {}
 
@@ -135,25 +135,25 @@ class CdflibReader:
         return str(self._inquire(name).Data_Type_Description)
 
     def attributes(self, name: str) -> dict[str, Attribute]:
-        return _guarded(
+        return _checked(
             self.path,
             f"the attributes of {name}",
             lambda: _simple(self._cdf.varattsget(name).items()),
         )
 
     def global_attributes(self) -> dict[str, str]:
-        return _guarded(
+        return _checked(
             self.path,
             "its global attributes",
             lambda: _texts((key, one[:1]) for key, one in self._cdf.globalattsget().items()),
         )
 
     def static(self, name: str) -> NDArray[Any]:
-        value = _guarded(self.path, name, lambda: np.asarray(self._cdf.varget(name)))
+        value = _checked(self.path, name, lambda: np.asarray(self._cdf.varget(name)))
         return _reshaped(self.path, name, value, self.shape(name))
 
     def range(self, name: str, first: int, last: int) -> NDArray[Any]:
-        value = _guarded(
+        value = _checked(
             self.path,
             name,
             lambda: np.asarray(self._cdf.varget(name, startrec=first, endrec=last - 1)),
@@ -162,7 +162,7 @@ class CdflibReader:
 
     def _inquire(self, name: str) -> Any:
         if name not in self._inquiries:
-            self._inquiries[name] = _guarded(self.path, name, lambda: self._cdf.varinq(name))
+            self._inquiries[name] = _checked(self.path, name, lambda: self._cdf.varinq(name))
         return self._inquiries[name]
 
 
@@ -174,7 +174,7 @@ class PycdfppReader:
         import pycdfpp
 
         self.path = path
-        self._cdf: Any = _guarded(path, "its header", lambda: pycdfpp.load(str(path)))
+        self._cdf: Any = _checked(path, "its header", lambda: pycdfpp.load(str(path)))
         if self._cdf is None:
             raise InvalidCdfError(f"{path}: its header cannot be read")
         self.names = frozenset(name for name, _ in self._cdf.items())
@@ -193,14 +193,14 @@ class PycdfppReader:
         return str(self._cdf[name].type.name)
 
     def attributes(self, name: str) -> dict[str, Attribute]:
-        return _guarded(
+        return _checked(
             self.path,
             f"the attributes of {name}",
             lambda: _simple((key, one.value) for key, one in self._cdf[name].attributes.items()),
         )
 
     def global_attributes(self) -> dict[str, str]:
-        return _guarded(
+        return _checked(
             self.path,
             "its global attributes",
             lambda: _texts(
@@ -216,7 +216,7 @@ class PycdfppReader:
         return _reshaped(self.path, name, value, (last - first, *self.shape(name)))
 
     def _values(self, name: str) -> NDArray[Any]:
-        values = _guarded(self.path, name, lambda: np.asarray(self._cdf[name].values))
+        values = _checked(self.path, name, lambda: np.asarray(self._cdf[name].values))
         if not values.dtype.names:
             return values
         # Epochs come as structures of one field; EPOCH16 of two, which cdflib makes complex.
@@ -224,7 +224,7 @@ class PycdfppReader:
         return values.view(values.dtype[0] if one_field else np.complex128)
 
 
-def _guarded(path: Path, what: str, read: Callable[[], T]) -> T:
+def _checked(path: Path, what: str, read: Callable[[], T]) -> T:
     try:
         return read()
     except (MemoryError, TimeoutError):

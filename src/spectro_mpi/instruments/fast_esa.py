@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.errors import InvalidCdfError
-from spectro_mpi.instruments import (
+from spectro_mpi.instruments.cdf import CdfReader
+from spectro_mpi.model.distribution import (
     FILL_FLOAT,
     Categories,
     Combine,
     Distribution,
     is_measured,
 )
-from spectro_mpi.instruments.cdf import CdfReader
-from spectro_mpi.spectrogram import Legend
+from spectro_mpi.model.spectrogram import Legend
 
 MISSION = "FAST ESA"
 LONG_NAMES = {

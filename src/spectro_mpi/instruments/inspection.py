@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from spectro_mpi.errors import InvalidCdfError, UserError
-from spectro_mpi.file_pattern import FilePattern
-from spectro_mpi.instrument_table import InstrumentTable
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader
 from spectro_mpi.instruments.fast_esa import parse_name
 from spectro_mpi.instruments.istp import EVERYTHING, IstpFile
 from spectro_mpi.instruments.istp_axes import NUMBERS, Axes, axes_of
 from spectro_mpi.instruments.units import axis_unit, readable
+from spectro_mpi.settings.file_pattern import FilePattern
+from spectro_mpi.settings.instrument_table import InstrumentTable
 
 _PROPOSED = 4
 """Variables drawn by the proposed settings; more stand there as comments."""

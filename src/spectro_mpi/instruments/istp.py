@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.errors import InvalidCdfError
-from spectro_mpi.instrument_table import InstrumentTable
-from spectro_mpi.instruments import Categories, Combine, Distribution, is_measured
 from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.energy_tables import EnergyTables
 from spectro_mpi.instruments.istp_axes import NUMBERS, axes_along, axes_of, check_records
 from spectro_mpi.instruments.times import unix_seconds
 from spectro_mpi.instruments.units import is_unit, readable, titled
-from spectro_mpi.spectrogram import Legend
+from spectro_mpi.model.distribution import Categories, Combine, Distribution, is_measured
+from spectro_mpi.model.spectrogram import Legend
+from spectro_mpi.settings.instrument_table import InstrumentTable
 
 EVERYTHING: Categories = {"all": ((0.0, 360.0),)}
 """The only category where there are no pitch angles."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from spectro_mpi.errors import InvalidCdfError
-from spectro_mpi.instrument_table import InstrumentTable
 from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.times import EPOCH_TYPES
 from spectro_mpi.instruments.units import AxisUnit, axis_unit
+from spectro_mpi.settings.instrument_table import InstrumentTable
 
 NUMBERS = frozenset(
     {f"CDF_{kind}" for kind in ("REAL4", "REAL8", "FLOAT", "DOUBLE", "BYTE")}

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from spectro_mpi.config import Config
-from spectro_mpi.file_pattern import FilePattern
 from spectro_mpi.instruments import InputFile, fast_esa
 from spectro_mpi.instruments.cdf import CdfReader
+from spectro_mpi.settings.file_pattern import FilePattern
+from spectro_mpi.settings.schema import Config
 
 
 @dataclass(frozen=True)

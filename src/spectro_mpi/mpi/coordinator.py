@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from spectro_mpi.config import Config
-from spectro_mpi.display import Display
 from spectro_mpi.errors import Failure
 from spectro_mpi.mpi.messages import (
     Assign,
@@ -39,12 +37,17 @@ from spectro_mpi.mpi.messages import (
     WriteRunWide,
 )
 from spectro_mpi.mpi.transport import Transport
-from spectro_mpi.phases import MergingPhase, Phase, Task, Workspace, is_of_store
-from spectro_mpi.plan import RunPlan, digest, run_wide_path
-from spectro_mpi.progress import Fact
-from spectro_mpi.resources.sampler import Sampling
-from spectro_mpi.run import STOP, read_run_wide
-from spectro_mpi.schedule import AHEAD, Feeder, snake, tasks_ahead
+from spectro_mpi.phases.interface import MergingPhase, Phase
+from spectro_mpi.phases.task import Task, is_of_store
+from spectro_mpi.phases.workspace import Workspace
+from spectro_mpi.planning.stacks import AHEAD, Feeder, snake, tasks_ahead
+from spectro_mpi.planning.todo import RunPlan, digest
+from spectro_mpi.resources.sampling import Sampling
+from spectro_mpi.rundir.layout import STOP, run_wide_path
+from spectro_mpi.rundir.progress import Fact
+from spectro_mpi.rundir.reader import read_run_wide
+from spectro_mpi.settings.schema import Config
+from spectro_mpi.terminal.display import Display
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +105,7 @@ class Coordinator:
         self._display = display
         self._sampling = sampling or Sampling()
         run_wide = {
-            phase.run_wide.name: read_run_wide(run_wide_path(config.run_dir, phase))
+            phase.run_wide.name: read_run_wide(run_wide_path(config.run_dir, phase.run_wide.name))
             for phase in plan.line.phases
             if isinstance(phase, MergingPhase)
         }

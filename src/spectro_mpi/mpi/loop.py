@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from spectro_mpi.errors import RunError
-from spectro_mpi.lock import RunLock
-from spectro_mpi.logs import RankLog
 from spectro_mpi.mpi.backoff import LONGEST_PAUSE, SENDING_PAUSE, STARVED_PAUSE, Backoff
 from spectro_mpi.mpi.messages import Leave, Message, StopRequest, Trouble
 from spectro_mpi.mpi.ranks import COORDINATOR, peers_of
 from spectro_mpi.mpi.transport import Transport
-from spectro_mpi.stops import SAME_SIGNAL_SECONDS, StopSignals
+from spectro_mpi.rundir.lock import RunLock
+from spectro_mpi.system.logs import RankLog
+from spectro_mpi.system.signals import SAME_SIGNAL_SECONDS, StopSignals
 
 
 class Role(Protocol):

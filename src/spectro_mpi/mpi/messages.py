@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spectro_mpi.errors import Failure
-from spectro_mpi.phases import Task, Workspace
-from spectro_mpi.progress import Fact
+from spectro_mpi.phases.task import Task
+from spectro_mpi.phases.workspace import Workspace
+from spectro_mpi.rundir.progress import Fact
 
 if TYPE_CHECKING:
-    from spectro_mpi.packed import Packed
+    from spectro_mpi.rundir.packed import Packed
 
 
 class Message:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from spectro_mpi.mpi.backoff import Backoff
-from spectro_mpi.mpi.local import LocalComm
+from spectro_mpi.mpi.pipe_comm import LocalComm
 
 COORDINATOR = 0
 

@@ -6,33 +6,21 @@ import gc
 import logging
 import math
 import os
-import subprocess
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import closing, nullcontext, suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 
-from spectro_mpi.config import Config, load_config
-from spectro_mpi.display import Displays, make_display
 from spectro_mpi.draw import check_colormap
 from spectro_mpi.errors import RunError, UserError, writing
-from spectro_mpi.inventory import Inventory, load_inventory, save_inventory, take_inventory
-from spectro_mpi.isolation import ChildExecutor, InlineExecutor
-from spectro_mpi.line import Line, make_line
-from spectro_mpi.live import LiveFile
-from spectro_mpi.lock import RunLock
-from spectro_mpi.logs import RankLog
-from spectro_mpi.memory import share_of_limit
-from spectro_mpi.mend import mend
 from spectro_mpi.mpi.backoff import Backoff
 from spectro_mpi.mpi.coordinator import Coordinator
-from spectro_mpi.mpi.local import LocalComm
+from spectro_mpi.mpi.first_rank import make_report, prepare_run
 from spectro_mpi.mpi.loop import Role, Stops, loop
+from spectro_mpi.mpi.pipe_comm import LocalComm
 from spectro_mpi.mpi.ranks import (
     COORDINATOR,
     broadcast,
@@ -42,52 +30,35 @@ from spectro_mpi.mpi.ranks import (
     workers_of,
     writer_of,
 )
+from spectro_mpi.mpi.request import Request
 from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
 from spectro_mpi.mpi.worker import Worker
 from spectro_mpi.mpi.world import world
 from spectro_mpi.mpi.writer import Writer
-from spectro_mpi.phases import Phase
-from spectro_mpi.phases.assets import make_assets
-from spectro_mpi.plan import RunPlan, plan_run
-from spectro_mpi.report.places import PAGE
+from spectro_mpi.phases.executor import ChildExecutor, InlineExecutor
+from spectro_mpi.phases.order import Line, make_line
+from spectro_mpi.planning.events import marks_of
+from spectro_mpi.planning.todo import RunPlan
 from spectro_mpi.resources import fold
-from spectro_mpi.resources.sampler import Sampler, Sampling, Station
-from spectro_mpi.run import INVENTORY, LOGS, STOP, claim_directory, marks_of, prepare
-from spectro_mpi.slurm import end_of_job, keep_from_requeue, seconds_of
-from spectro_mpi.stops import StopSignals
-from spectro_mpi.summary import SOME_FAILED, print_inventory, print_summary
+from spectro_mpi.resources.sampler import Sampler
+from spectro_mpi.resources.sampling import Sampling, Station
+from spectro_mpi.rundir.layout import LOGS, STOP, rank_log
+from spectro_mpi.rundir.live import LiveFile
+from spectro_mpi.rundir.lock import RunLock
+from spectro_mpi.settings.loading import load_config
+from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.limits import share_of_limit
+from spectro_mpi.system.logs import RankLog
+from spectro_mpi.system.scheduler.slurm import end_of_job, keep_from_requeue, seconds_of
+from spectro_mpi.system.signals import StopSignals
+from spectro_mpi.terminal.display import Displays, make_display
+from spectro_mpi.terminal.summary import SOME_FAILED, print_summary
 
 log = logging.getLogger(__name__)
-
 _LAST_WORDS_SECONDS = 0.3
-_REPORT_SECONDS = 600.0
-"""Longer than this nobody waits for the report at the end of a run."""
+
 _DROP_BEFORE_END = 20.0
 """Seconds before a known end of the job at which what is still in hand is dropped."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line, or a script, asks of a run."""
-
-    config: Path | Callable[[], Config] | None = None
-    """A settings file (None: that of this directory), or what tells the settings."""
-    overrides: tuple[str, ...] = ()
-    fresh: bool = False
-    retry: bool = False
-    redo: str = ""
-    """A phase all of whose items are done again."""
-    active: frozenset[str] | None = None
-    """Phases that run; what the others give is expected to be there. None: all run."""
-    preparing: bool = False
-    """Whether only what items share is to be made ahead of their figures."""
-    phases: tuple[Phase | str, ...] | None = None
-    """In place of those of the settings."""
-    inventory: Inventory | None = None
-    """Items in place of those the input holds."""
-    walltime: str = ""
-    """As Slurm writes it; empty: what Slurm says of the job, if there is one."""
-    progress: bool = True
 
 
 def run(request: Request, signals: StopSignals | None = None, comm: Any = None) -> int:
@@ -157,7 +128,7 @@ def _run_config(
     code = 0
     if line is not None:
         try:
-            plan, lock = _prepare(request, line)
+            plan, lock = prepare_run(request, line)
         except UserError as error:
             code = _told(error)
         if plan is not None and plan.nothing_to_do:
@@ -180,36 +151,10 @@ def _run_config(
                 (config.run_dir / STOP).unlink()
             lock.release()
     if plan is not None and config.report.at_end and code in (0, SOME_FAILED):
-        _make_report(config, request, wanted)
+        make_report(config, request, wanted)
     if size > 1:
         meet(comm)  # in MPI's own end they would spin until the report is made
     return code
-
-
-def _make_report(config: Config, request: Request, anything_done: bool) -> None:
-    """Make the run's report, in a process of its own: whatever becomes of it, the run is done."""
-    if request.preparing or not (anything_done or not (config.run_dir / PAGE).exists()):
-        return
-    command = [sys.executable, "-m", "spectro_mpi", "report", "--no-previews", "--quiet"]
-    trouble = ""
-    try:
-        made = subprocess.run(
-            [*command, str(config.run_dir)],
-            capture_output=True,
-            text=True,
-            timeout=_REPORT_SECONDS,
-            check=False,
-        )
-        if made.returncode:
-            trouble = made.stderr.strip().rpartition("\n")[2]
-    except subprocess.TimeoutExpired:
-        trouble = f"it took longer than {_REPORT_SECONDS:.0f} s"
-    except OSError as error:
-        trouble = str(error)
-    if trouble:
-        print(f"the report was not made ({trouble}); `spectro-mpi report {config.run_dir}` does it")
-    else:
-        print(f"report: {config.run_dir / PAGE}", flush=True)
 
 
 def _told(error: UserError) -> int:
@@ -237,43 +182,6 @@ def _keep_resources(comm: Any, config: Config, station: Station) -> None:
         meet(comm)
 
 
-def _prepare(request: Request, line: Line) -> tuple[RunPlan, RunLock]:
-    config = line.config
-    kept = config.run_dir / INVENTORY
-    anew = request.fresh or request.preparing
-    known = None if anew or request.inventory else load_inventory(kept, config)
-    inventory = request.inventory or known or take_inventory(config)
-    claim_directory(config)
-    lock = RunLock(config.run_dir)
-    with writing(config.run_dir):
-        lock.acquire()
-    try:
-        with writing(config.run_dir):
-            prepare(config, request.fresh)
-            with closing(_rank_log(config, COORDINATOR)):
-                mended = mend(config, inventory)
-                fold(config.run_dir)  # what an execution that died has left
-            if request.preparing:
-                save_inventory(kept, inventory, config)
-        plan = plan_run(
-            line,
-            inventory,
-            retry=request.retry,
-            redo=request.redo,
-            preparing=request.preparing,
-        )
-        make_assets(line, inventory.items, anew=anew)
-    except BaseException:
-        lock.release()
-        raise
-    print_inventory(config, inventory)
-    if known is not None:
-        print(f"  by {kept}; `spectro-mpi assets` searches anew")
-    for sentence in [*mended, *plan.told]:
-        print(f"  {sentence}")
-    return plan, lock
-
-
 def _serve(
     transport: Transport,
     config: Config,
@@ -289,7 +197,7 @@ def _serve(
     roles: list[Role] = []
     coordinator: Coordinator | None = None
     with writing(config.run_dir / LOGS):
-        rank_log = _rank_log(config, rank)
+        own_log = RankLog(rank_log(config.run_dir, rank), config.run.log_batch)
     log.info("rank %d of %d, process %d", rank, size, os.getpid())
     end = _time_to_drop(request.walltime) if plan is not None else math.inf
     sampling = _sampling(config, station, end)
@@ -323,18 +231,18 @@ def _serve(
     gc.collect()
     gc.freeze()  # modules and inventory live on: not to be gone through again and again
     try:
-        loop(transport, roles, lock, stops, rank_log, Backoff(wake))
+        loop(transport, roles, lock, stops, own_log, Backoff(wake))
         ending = coordinator.ending if coordinator is not None else "done"
     finally:
         for role in roles:
             role.close()
         error = sys.exc_info()[1]
         sampling.close(ending or f"{type(error).__name__}: {error}")
-        rank_log.close()
+        own_log.close()
     if coordinator is not None and coordinator.trouble:
         return _told(RunError(coordinator.trouble))
-    if rank_log.trouble is not None:
-        return _told(rank_log.trouble)
+    if own_log.trouble is not None:
+        return _told(own_log.trouble)
     if coordinator is None or plan is None:
         return 0
     job = os.environ.get("SLURM_JOB_ID")
@@ -351,10 +259,6 @@ def _sampling(config: Config, station: Station, drop_at: float) -> Sampling:
         ends = time.time() + drop_at + _DROP_BEFORE_END - time.monotonic()
         station = replace(station, job_ends=round(ends))
     return Sampler(config.run_dir, station, interval)
-
-
-def _rank_log(config: Config, rank: int) -> RankLog:
-    return RankLog(config.run_dir / LOGS, rank, config.run.log_batch)
 
 
 def _time_to_drop(walltime: str) -> float:

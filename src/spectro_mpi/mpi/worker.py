@@ -8,7 +8,6 @@ from collections import deque
 from typing import Any
 
 from spectro_mpi.errors import RunError
-from spectro_mpi.isolation import Executor
 from spectro_mpi.mpi.messages import (
     Assign,
     Begin,
@@ -28,10 +27,12 @@ from spectro_mpi.mpi.messages import (
     WorkerFinish,
 )
 from spectro_mpi.mpi.transport import Transport
-from spectro_mpi.phases import MergingPhase, Outcome, Task, is_of_store
+from spectro_mpi.phases.executor import Executor
+from spectro_mpi.phases.interface import MergingPhase
 from spectro_mpi.phases.registry import make_phase
-from spectro_mpi.resources.sampler import Sampling
-from spectro_mpi.schedule import CREDIT_BYTES, CREDIT_OWED_BYTES, TOLD_SECONDS
+from spectro_mpi.phases.task import Outcome, Task, is_of_store
+from spectro_mpi.planning.stacks import CREDIT_BYTES, CREDIT_OWED_BYTES, TOLD_SECONDS
+from spectro_mpi.resources.sampling import Sampling
 
 log = logging.getLogger(__name__)
 
@@ -132,13 +133,15 @@ class Worker:
             return False
         self._task = self._waiting.popleft()
         self._began = time.monotonic()
-        self._sampling.begins(self._task)
+        self._sampling.begins(self._task.phase, self._task.item.id)
         self._executor.submit(self._task)
         return True
 
     def _take_in(self, task: Task, outcome: Outcome) -> None:
         seconds = time.monotonic() - self._began
-        self._sampling.done(task, seconds, outcome)
+        self._sampling.done(
+            task.phase, task.item.id, task.size, seconds, len(outcome.failures), outcome.spent
+        )
         self._task = None
         self._start_next()  # first of all: its core is idle until then
         again = self._may_do_better(task, outcome)

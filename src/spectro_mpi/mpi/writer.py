@@ -9,10 +9,7 @@ import os
 import time
 from pathlib import Path
 
-from spectro_mpi.atomic import write_atomic
-from spectro_mpi.config import Config
 from spectro_mpi.errors import output_trouble, writing
-from spectro_mpi.lock import LOCK
 from spectro_mpi.mpi.messages import (
     Closed,
     Credit,
@@ -30,10 +27,14 @@ from spectro_mpi.mpi.messages import (
     WriteRunWide,
 )
 from spectro_mpi.mpi.transport import Transport
-from spectro_mpi.progress import Batch, ProgressKeeper
-from spectro_mpi.resources.sampler import Sampling
-from spectro_mpi.schedule import CREDIT_OWED_BYTES
-from spectro_mpi.store import next_shard_number, shard_path, write_links, write_shard
+from spectro_mpi.planning.stacks import CREDIT_OWED_BYTES
+from spectro_mpi.resources.sampling import Sampling
+from spectro_mpi.rundir.journal import ProgressKeeper
+from spectro_mpi.rundir.layout import LOCK, next_shard_number, run_wide_path, shard_path
+from spectro_mpi.rundir.progress import Batch
+from spectro_mpi.rundir.store import write_links, write_shard
+from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.atomic import write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class Writer:
                 self._end_phase_if_complete()
             case WriteRunWide():
                 content = json.dumps(message.content, indent=1, sort_keys=True) + "\n"
-                write_atomic(self._run_dir / f"{message.name}.json", content.encode())
+                write_atomic(run_wide_path(self._run_dir, message.name), content.encode())
                 self._keeper.note_made_from(message.name, message.basis)
             case MadeFrom():
                 self._keeper.note_made_from(message.phase, message.digest)
@@ -171,7 +172,7 @@ class Writer:
         items = tuple(self._batch)
         self._keeper.journal(Batch(self._phase, items, failures, shard, tuple(given), prints))
         self._keeper.fold_if_due()
-        self._sampling.wrote(self._phase, len(self._batch), time.monotonic() - began)
+        self._sampling.wrote(self._phase, self._held_bytes, time.monotonic() - began)
         log.info("committed %d items of phase %s %s", len(self._batch), self._phase, shard)
         self._batch, self._held_bytes = {}, 0
 

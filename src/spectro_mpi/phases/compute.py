@@ -5,22 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from spectro_mpi import activity
-from spectro_mpi.artifacts import Artifact
-from spectro_mpi.phases import (
-    MergingPhase,
-    Outcome,
-    Outputs,
-    Phase,
-    PreparingPhase,
-    Task,
-    Workspace,
-)
-from spectro_mpi.phases.context import Context, Inputs, Report
+from spectro_mpi.model.artifacts import Artifact
+from spectro_mpi.phases.context import Context, Inputs, ReportStep
+from spectro_mpi.phases.interface import MergingPhase, Outputs, Phase, PreparingPhase
 from spectro_mpi.phases.registry import make_phase
+from spectro_mpi.phases.task import Outcome, Task
+from spectro_mpi.phases.workspace import Workspace
+from spectro_mpi.system import activity
 
 if TYPE_CHECKING:
-    from spectro_mpi.packed import Packed
+    from spectro_mpi.rundir.packed import Packed
 
 
 @dataclass(frozen=True)
@@ -32,13 +26,13 @@ class ReadyPhase:
     kinds: dict[str, tuple[str, Artifact]]
     """What it needs and what it gives: kind → (phase that gives it, what it is)."""
 
-    def compute(self, task: Task, report: Report) -> Outcome:
+    def compute(self, task: Task, report: ReportStep) -> Outcome:
         """Run a task; what it raises beside what it foresees is a failure of the whole item.
 
         Raises `RunError` where the output cannot be written.
         """
         activity.start_counting()
-        context = Context(self.phase, task, self.workspace, report)
+        context = Context(task, self.workspace, self.phase.settings, self.phase.gives_files, report)
         inputs = Inputs(self.kinds, task, self.workspace)
         outcome: Outcome | None = None
         with context.boundary():
@@ -66,7 +60,7 @@ def make_ready(name: str, workspace: Workspace) -> ReadyPhase:
             kinds |= {one.name: (carried.name, one) for one in given if one.name in wanted}
     phase.begin(workspace)
     if phase.in_store:
-        import spectro_mpi.packed  # noqa: F401 - before a task's time counts
+        import spectro_mpi.rundir.packed  # noqa: F401 - before a task's time counts
     return ReadyPhase(phase, workspace, kinds)
 
 
@@ -86,7 +80,7 @@ def _call(phase: Phase, task: Task, inputs: Inputs, context: Context) -> Outputs
 def _packed(outputs: Outputs) -> Packed | None:
     if not outputs.groups:
         return None
-    from spectro_mpi.packed import pack
+    from spectro_mpi.rundir.packed import pack
 
     with activity.doing("write"):
         return pack(outputs.groups)

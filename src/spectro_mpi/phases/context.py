@@ -11,24 +11,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spectro_mpi.activity import doing
-from spectro_mpi.artifacts import Artifact
-from spectro_mpi.atomic import commit, make_below, part_path
-from spectro_mpi.config import Config
 from spectro_mpi.errors import Failure, RunError, reason_of, writing
-from spectro_mpi.events import Mark
-from spectro_mpi.files import item_folder
-from spectro_mpi.inventory import Item
-from spectro_mpi.phases import Phase, Task, Workspace
-from spectro_mpi.phases.assets import map_array
-from spectro_mpi.spectrogram import Spectrogram
-from spectro_mpi.store import DATA, UNREADABLE, read_item
+from spectro_mpi.model.artifacts import Artifact
+from spectro_mpi.model.items import Item
+from spectro_mpi.model.marks import Mark
+from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.phases.task import Task
+from spectro_mpi.phases.workspace import Workspace
+from spectro_mpi.rundir.layout import DATA, asset_path, item_folder
+from spectro_mpi.rundir.store import UNREADABLE, read_item
+from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.activity import doing
+from spectro_mpi.system.arrays import map_array
+from spectro_mpi.system.atomic import commit, make_below, part_path
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Report = Callable[[str, str], None]
+ReportStep = Callable[[str, str], None]
 """Called with the step that is being done, and how far it is (as in "3/10"; empty: it begins)."""
 
 _TOLD_SECONDS = 0.2
@@ -58,12 +59,19 @@ class Context:
         Whether a process has died of this item before.
     """
 
-    def __init__(self, phase: Phase, task: Task, workspace: Workspace, report: Report) -> None:
+    def __init__(
+        self,
+        task: Task,
+        workspace: Workspace,
+        settings: Mapping[str, Any],
+        gives_files: bool,
+        report: ReportStep,
+    ) -> None:
         self.item: Item = task.item
         self.config: Config = workspace.config
-        self.settings: Mapping[str, Any] = phase.settings
+        self.settings: Mapping[str, Any] = settings
         self.run_dir: Path = workspace.run_dir
-        self.log = logging.getLogger(f"spectro_mpi.phase.{phase.name}")
+        self.log = logging.getLogger(f"spectro_mpi.phase.{task.phase}")
         self.earlier_failures = task.failures
         self.careful = task.careful
         self.failures: list[Failure] = []
@@ -71,11 +79,10 @@ class Context:
         self.marks: tuple[Mark, ...] = tuple(workspace.marks.get(task.item.id, ()))
         """The marked events of the item."""
         self.step = "start"
-        self._phase = phase.name
-        self._assets = workspace.of(phase.name).assets
+        self._phase = task.phase
         self._report = report
-        self._folder = item_folder(workspace.run_dir, phase.name, task.item)
-        self._gives_files = phase.gives_files and task.mode == "run"
+        self._folder = item_folder(workspace.run_dir, task.phase, task.item)
+        self._gives_files = gives_files and task.mode == "run"
         self._folder_made = False
         self._written: list[Path] = []
         self._done: dict[str, float] = {}
@@ -111,7 +118,7 @@ class Context:
 
     def asset(self, name: str) -> NDArray[Any]:
         """An array the phase made in `create_assets`, mapped into memory, read-only."""
-        return map_array(self._assets / f"{name}.npy")
+        return map_array(asset_path(self.run_dir, self._phase, name))
 
     @contextmanager
     def boundary(self, instrument: str = "") -> Iterator[None]:

@@ -7,26 +7,26 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from spectro_mpi.activity import doing
-from spectro_mpi.artifacts import Artifact
-from spectro_mpi.config import Plot, ScalePair
 from spectro_mpi.draw.content import Event, FigureContent, Panel, Style
+from spectro_mpi.draw.names import figure_name, figure_names, kinds_of
 from spectro_mpi.errors import writing
-from spectro_mpi.events import Marks, place
-from spectro_mpi.extrema import WHOLE, Limits, empty_limits, given_limits, raw_limits
-from spectro_mpi.figures import figure_name, figure_names, kinds_of
-from spectro_mpi.files import ASSETS, item_folder
-from spectro_mpi.inventory import Item
-from spectro_mpi.phases import Outputs, PreparingPhase, Task, Workspace
+from spectro_mpi.model.artifacts import Artifact
+from spectro_mpi.model.extrema import WHOLE, Limits, empty_limits, given_limits, raw_limits
+from spectro_mpi.model.items import Item
+from spectro_mpi.model.marks import Marks, place
+from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.phases.context import Context, Inputs
-from spectro_mpi.report.places import ITEMS, SHEET, month_of
-from spectro_mpi.spectrogram import Spectrogram
+from spectro_mpi.phases.interface import Outputs, PreparingPhase
+from spectro_mpi.phases.task import Task
+from spectro_mpi.phases.workspace import Workspace
+from spectro_mpi.rundir.layout import FRAMES, PREVIEWS, SHEET, item_folder, month_of
+from spectro_mpi.settings.schema import Plot, ScalePair
+from spectro_mpi.system.activity import doing
 
 if TYPE_CHECKING:
     from spectro_mpi.draw.figure import Figure, Painter
-    from spectro_mpi.report.preview import Preview
+    from spectro_mpi.previews.preview import Preview
 
-FRAMES = f"{ASSETS}/frames"
 
 Spectrograms = Mapping[str, Spectrogram]
 """Instrument → its spectrogram of the item at hand."""
@@ -50,7 +50,7 @@ class PlotPhase(PreparingPhase):
 
     def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
         """Draw all figures of the item, and keep what the report shows of them."""
-        from spectro_mpi.report.preview import Preview
+        from spectro_mpi.previews.preview import Preview
 
         preview = Preview(item.id)
 
@@ -62,7 +62,7 @@ class PlotPhase(PreparingPhase):
         shown = self._draw_all(item, inputs, context, self._painter, limits, take)
         self._remove_renamed(item, shown)
         context.status("preview")
-        with context.boundary("preview"), writing(context.run_dir / ITEMS):
+        with context.boundary("preview"), writing(context.run_dir / PREVIEWS):
             self._write_preview(item, preview, shown)
         return Outputs()
 
@@ -78,7 +78,7 @@ class PlotPhase(PreparingPhase):
                 (folder / name).unlink(missing_ok=True)
 
     def _write_preview(self, item: Item, preview: Preview, shown: Spectrograms) -> None:
-        from spectro_mpi.report.preview import write_preview
+        from spectro_mpi.previews.preview import write_preview
 
         wanted, run_dir = self.config.report, self._workspace.run_dir
         marked = item.id in self._workspace.marks
@@ -122,8 +122,8 @@ class PlotPhase(PreparingPhase):
         self._draw_all(item, inputs, context, self._preparer, limits, lambda *_: None)
 
     def _make_painter(self, keep_frames: bool) -> Painter:
-        from spectro_mpi.draw.assets import FrameFiles
         from spectro_mpi.draw.figure import Painter
+        from spectro_mpi.draw.frame_files import FrameFiles
 
         return Painter(FrameFiles(self._workspace.run_dir / FRAMES), keep_frames)
 

@@ -9,22 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from spectro_mpi.activity import doing
-from spectro_mpi.artifacts import Artifact
-from spectro_mpi.config import Config
 from spectro_mpi.errors import InvalidCdfError
-from spectro_mpi.events import Marks
-from spectro_mpi.extrema import WHOLE, Tallies, flat_extrema, merge_tallies, tally
 from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader, loads_fast_reader
 from spectro_mpi.instruments.energy_tables import narrowest
 from spectro_mpi.instruments.fast_esa import QUANTITIES
 from spectro_mpi.instruments.presets import open_input
-from spectro_mpi.inventory import InputPath, Item
-from spectro_mpi.phases import MergingPhase, Outputs
+from spectro_mpi.model.artifacts import Artifact
+from spectro_mpi.model.extrema import WHOLE, Tallies, flat_extrema, merge_tallies, tally
+from spectro_mpi.model.items import InputPath, Item
+from spectro_mpi.model.marks import Marks
+from spectro_mpi.model.pitch_angles import reduce_distribution
+from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.phases.context import Context, Inputs
-from spectro_mpi.reduce import reduce_distribution
-from spectro_mpi.spectrogram import Spectrogram
+from spectro_mpi.phases.interface import MergingPhase, Outputs
+from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.activity import doing
 
 EXTREMA = Artifact("extrema", extension=".json", of="run", long_name="Common axis limits")
 

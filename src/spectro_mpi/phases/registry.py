@@ -10,8 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from spectro_mpi.config import Config, SettingsError
-from spectro_mpi.phases import Carried, Phase, Workspace
+from spectro_mpi.phases.interface import Phase
+from spectro_mpi.phases.workspace import Carried, Workspace
+from spectro_mpi.settings.schema import Config, SettingsError
 
 ENTRY_POINTS = "spectro_mpi.phases"
 

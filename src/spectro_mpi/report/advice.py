@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from spectro_mpi.activity import ACTIVITIES
-from spectro_mpi.config import Config
-from spectro_mpi.costs import Constants, Job, load_constants
-from spectro_mpi.inventory import item_order
+from spectro_mpi.model.items import item_order
+from spectro_mpi.planning.costs import Constants, Job, load_constants
+from spectro_mpi.planning.simulate import Simulated, simulate
 from spectro_mpi.report.run_time import RunTime, read_run_time
 from spectro_mpi.resources import Samples, Steps
-from spectro_mpi.run import open_run
-from spectro_mpi.simulate import Simulated, simulate
+from spectro_mpi.rundir.reader import open_run
+from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.activity import ACTIVITIES
 
 _SPARE = 1.25
 """What to ask for, as a multiple of the memory seen."""

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from spectro_mpi.config import Config
-from spectro_mpi.figures import figure_name, kinds_of
-from spectro_mpi.files import PLOTS
+from spectro_mpi.draw.names import figure_name, kinds_of
 from spectro_mpi.instruments.presets import NameReader, name_reader
-from spectro_mpi.inventory import item_order
-from spectro_mpi.report.places import ITEMS, SCRIPT, SHEET
-from spectro_mpi.run import Run, marks_of
-from spectro_mpi.store import DATA, sources_of
+from spectro_mpi.model.items import item_order
+from spectro_mpi.planning.events import marks_of
+from spectro_mpi.rundir.layout import DATA, PLOTS, PREVIEWS, SCRIPT, SHEET
+from spectro_mpi.rundir.reader import Run
+from spectro_mpi.rundir.store import sources_of
+from spectro_mpi.settings.schema import Config
 
 _FILE_NAME = re.compile(r"[^/\\\s:\"']+\.cdf", re.IGNORECASE)
 
@@ -63,7 +63,7 @@ def item_entries(run: Run) -> list[ItemEntry]:
     progress = run.progress
     sources = _sources(run)
     months = _months(run.path / PLOTS)
-    previews = _names(run.path / ITEMS)
+    previews = _names(run.path / PREVIEWS)
     marks, names_in = marks_of(run.config), name_reader(run.config)
     done = set(progress.completed("plot"))
     drawn = progress.settled["plot"]

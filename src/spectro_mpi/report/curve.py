@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spectro_mpi.diagnosis import Diagnosis
+from spectro_mpi.diagnosis.verdict import Diagnosis
 
 WIDTH, HEIGHT = 600.0, 120.0
 """Of the drawing, in its own units."""

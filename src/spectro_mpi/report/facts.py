@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from spectro_mpi.config import Config, Plot
 from spectro_mpi.errors import REASONS, Failure
 from spectro_mpi.instruments.fast_esa import QUANTITIES
-from spectro_mpi.inventory import item_order
+from spectro_mpi.model.items import item_order
+from spectro_mpi.operations.status import Status
 from spectro_mpi.report.advice import advice
 from spectro_mpi.report.contents import ItemEntry
 from spectro_mpi.report.curve import curve_of
 from spectro_mpi.report.index import Listed, listed
 from spectro_mpi.report.logbook import Logbook, PhaseTime
-from spectro_mpi.run import Run
-from spectro_mpi.status import Status
+from spectro_mpi.rundir.reader import Run
+from spectro_mpi.settings.schema import Config, Plot
 
 LISTED = 50
 """Failures of one reason that stand in the page itself; the others are loaded on demand."""

@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
-from spectro_mpi.atomic import write_atomic
 from spectro_mpi.errors import UserError
+from spectro_mpi.system.atomic import write_atomic
 
 _PARTS = "parts"
 _PART_NAME = re.compile(r".+\.[0-9a-f]{10}\.[a-z]+")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from spectro_mpi.errors import Failure
+from spectro_mpi.previews.scripts import call
 from spectro_mpi.report.contents import FigureKind, ItemEntry
 from spectro_mpi.report.folder import PageFolder
 from spectro_mpi.report.logbook import Logbook
-from spectro_mpi.report.scripts import call
-from spectro_mpi.run import Run
+from spectro_mpi.rundir.reader import Run
 
 CHUNK_ITEMS = 5000
 """Items of one script: about 150 kB."""

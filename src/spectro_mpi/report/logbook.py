@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from spectro_mpi.run import LOGS
+from spectro_mpi.rundir.layout import rank_logs
 
 _STAMP = r"(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(?P<ms>\d{3}) [A-Z]+ [\w.]+: "
 _START = re.compile(_STAMP + r"rank 0 of (?P<ranks>\d+), process ")
@@ -71,7 +71,7 @@ class Logbook:
 def read_logbook(run_dir: Path) -> Logbook:
     """Read all logs of a run; what cannot be read is passed over."""
     book = Logbook()
-    logs = sorted((run_dir / LOGS).glob("rank-*.log"))
+    logs = rank_logs(run_dir)
     for log in logs[:1]:
         book.phases = list(_phases(_lines(log)))
     for log in logs:

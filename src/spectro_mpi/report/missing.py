@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spectro_mpi.cores import cores_allowed
-from spectro_mpi.files import PLOTS
 from spectro_mpi.report.contents import ItemEntry
-from spectro_mpi.report.places import SHEET
-from spectro_mpi.run import Run
-from spectro_mpi.store import DATA
+from spectro_mpi.rundir.layout import DATA, PLOTS, SHEET
+from spectro_mpi.rundir.reader import Run
+from spectro_mpi.system.limits import cores_allowed
 
 _FEW = 8
 """Previews that are not worth the start of other processes."""
@@ -64,8 +62,8 @@ def make_previews(wanted: Sequence[Wanted]) -> Iterator[str]:
 
 def _make(wanted: Wanted) -> str:
     """Make one preview; returns its item, or nothing if its figures or data do not read."""
-    from spectro_mpi.report.preview import Preview, write_preview
-    from spectro_mpi.store import read_spectrograms
+    from spectro_mpi.previews.preview import Preview, write_preview
+    from spectro_mpi.rundir.store import read_spectrograms
 
     entry = wanted.entry
     preview = Preview(entry.id)

@@ -11,16 +11,16 @@ from typing import Any
 from urllib.parse import quote
 
 from spectro_mpi.errors import writing
+from spectro_mpi.operations.status import read_status
 from spectro_mpi.report.contents import ItemEntry, item_entries
 from spectro_mpi.report.facts import page_facts
 from spectro_mpi.report.folder import PageFolder
 from spectro_mpi.report.index import CHUNK_ITEMS, write_index
 from spectro_mpi.report.logbook import Logbook, read_logbook
 from spectro_mpi.report.missing import make_previews, missing_previews
-from spectro_mpi.report.places import ITEMS, PAGE, REPORT
 from spectro_mpi.resources import read_record
-from spectro_mpi.run import LOGS, Run, open_run
-from spectro_mpi.status import read_status
+from spectro_mpi.rundir.layout import LOGS, PAGE, PREVIEWS, REPORT
+from spectro_mpi.rundir.reader import Run, open_run
 
 _CODE = (
     "report.css",
@@ -129,7 +129,7 @@ def _page_config(folder: PageFolder, run: Run) -> dict[str, Any]:
     """What the scripts need to know of the run."""
     return {
         "root": folder.to(run.path),
-        "previews": folder.to(run.path / ITEMS),
+        "previews": folder.to(run.path / PREVIEWS),
         "limits": list(run.config.plot.limits),
         "values": run.config.report.values,
         "scales": len(run.config.plot.scales),

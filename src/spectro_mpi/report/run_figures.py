@@ -20,8 +20,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from spectro_mpi.atomic import write_atomic
-from spectro_mpi.report.look import (
+from spectro_mpi.report.run_time import DONE_WITH, RunTime, Span, clock, read_run_time
+from spectro_mpi.report.style import (
     ALARM,
     COLORS,
     INK,
@@ -37,12 +37,9 @@ from spectro_mpi.report.look import (
     time_axis,
     title,
 )
-from spectro_mpi.report.run_time import DONE_WITH, RunTime, Span, clock, read_run_time
 from spectro_mpi.resources import Ends, Samples
 from spectro_mpi.resources.tables import Array
-
-PARTS = "report/part"
-"""Where figures of a part of a run go, in its directory."""
+from spectro_mpi.system.atomic import write_atomic
 
 _COLUMNS = 1500
 """Moments across a time line."""

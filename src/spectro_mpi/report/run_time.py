@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from spectro_mpi.activity import ACTIVITIES
 from spectro_mpi.resources import Record, read_record
 from spectro_mpi.resources.tables import Array, Steps
+from spectro_mpi.system.activity import ACTIVITIES
 
 WAITING = "start or wait"
 """What is left of a task's time: its compute process starts, or its result is handed over."""

@@ -8,19 +8,10 @@ long columns (`tables.py`), at any time.
 
 from __future__ import annotations
 
-from spectro_mpi.resources.archive import (
-    RESOURCES,
-    Record,
-    fold,
-    read_record,
-    read_samples,
-    read_steps,
-)
-from spectro_mpi.resources.lines import FOLDER
+from spectro_mpi.resources.archive import Record, fold, read_record, read_samples, read_steps
 from spectro_mpi.resources.tables import Ends, Nodes, Plans, Ranks, Samples, Steps
 
 __all__ = [
-    "FOLDER",
     "RESOURCES",
     "Ends",
     "Nodes",

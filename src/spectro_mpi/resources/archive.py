@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from spectro_mpi.atomic import part_path, set_aside, write_atomic
-from spectro_mpi.resources.lines import TABLES, drop_lines, line_files, read_lines
+from spectro_mpi.resources.lines import TABLES, drop_lines, read_lines
 from spectro_mpi.resources.tables import (
     TEXT,
     Array,
@@ -32,11 +31,12 @@ from spectro_mpi.resources.tables import (
     table_of,
     thin,
 )
-from spectro_mpi.store import UNREADABLE
+from spectro_mpi.rundir.layout import RESOURCES, all_rank_lines
+from spectro_mpi.rundir.store import UNREADABLE
+from spectro_mpi.system.atomic import part_path, set_aside, write_atomic
 
 log = logging.getLogger(__name__)
 
-RESOURCES = "resources.h5"
 
 SAMPLES_KEPT = 200_000
 """Rows of samples in the file, of all ranks; more are thinned."""
@@ -97,7 +97,7 @@ def fold(run_dir: Path) -> None:
 
     Nothing is lost or taken in twice if this is interrupted. The execution has ended.
     """
-    files = line_files(run_dir)
+    files = all_rank_lines(run_dir)
     if not files:
         return
     path = run_dir / RESOURCES
@@ -114,7 +114,7 @@ def _with_lines(run_dir: Path, kept: Record) -> Record:
     execution = int(kept.ranks.execution.max(initial=-1)) + 1
     known = set(zip(kept.ranks.rank, kept.ranks.began, strict=True))
     rows: dict[str, list[list[Any]]] = {name: [] for name in TABLES}
-    for rank, path in line_files(run_dir).items():
+    for rank, path in all_rank_lines(run_dir).items():
         found = read_lines(path)
         # Without a first line there is nothing; one that is known was left by an interrupted fold.
         began = [row[_BEGAN] for row in found["ranks"] if len(row) > _BEGAN]

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from spectro_mpi.atomic import part_path
 from spectro_mpi.resources.tables import Ends, Nodes, Plans, Ranks, Samples, Steps, Table
-
-FOLDER = "resources"
+from spectro_mpi.rundir.layout import RESOURCE_LINES, all_rank_lines, rank_lines
+from spectro_mpi.system.atomic import part_path
 
 TABLES: Mapping[str, type[Table]] = {
     "samples": Samples,
@@ -36,9 +35,8 @@ class LineFile:
 
     def __init__(self, run_dir: Path, rank: int) -> None:
         """Raises `OSError`."""
-        folder = run_dir / FOLDER
-        folder.mkdir(exist_ok=True)
-        self.path = folder / f"rank-{rank:04d}.lines"
+        self.path = rank_lines(run_dir, rank)
+        self.path.parent.mkdir(exist_ok=True)
         self._file = self._opened("wb")
 
     def append(self, rows: Iterable[tuple[str, Sequence[Any]]]) -> None:
@@ -66,12 +64,6 @@ class LineFile:
         return file
 
 
-def line_files(run_dir: Path) -> dict[int, Path]:
-    """Rank → its file, of an execution that goes on or died."""
-    files = (run_dir / FOLDER).glob("rank-*.lines")
-    return {int(path.stem.removeprefix("rank-")): path for path in sorted(files)}
-
-
 def read_lines(path: Path) -> Rows:
     """What a rank has written so far. What does not read is left out: a torn line, mostly."""
     rows: Rows = {name: [] for name in TABLES}
@@ -85,13 +77,13 @@ def read_lines(path: Path) -> Rows:
 
 def drop_lines(run_dir: Path, ranks: Iterable[int]) -> None:
     """Take away the files of ranks. Raises `OSError`."""
-    files = line_files(run_dir)
+    files = all_rank_lines(run_dir)
     for rank in ranks:
         files[rank].unlink(missing_ok=True)
-    for path in (run_dir / FOLDER).glob("*"):
+    for path in (run_dir / RESOURCE_LINES).glob("*"):
         path.unlink(missing_ok=True)
     with contextlib.suppress(FileNotFoundError):
-        (run_dir / FOLDER).rmdir()
+        (run_dir / RESOURCE_LINES).rmdir()
 
 
 def _line(name: str, row: Sequence[Any]) -> bytes:

@@ -20,73 +20,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spectro_mpi import activity
-from spectro_mpi.activity import ACTIVITIES
-from spectro_mpi.cores import cores_allowed
-from spectro_mpi.memory import cgroup_limit
-from spectro_mpi.phases import Outcome, Task
 from spectro_mpi.resources.archive import SAMPLES_KEPT
 from spectro_mpi.resources.lines import LineFile, read_lines
+from spectro_mpi.resources.sampling import Sampling, Station
 from spectro_mpi.resources.tables import Samples, rows_of, table_of, thin
+from spectro_mpi.system import activity
+from spectro_mpi.system.activity import ACTIVITIES
+from spectro_mpi.system.limits import cgroup_limit, cores_allowed
 
 log = logging.getLogger(__name__)
 
 _TICK = 0.2
 """Seconds between looks at memory."""
+
 _MORE, _MORE_MB = 1.1, 64.0
 """A row is written out of turn for so much more memory than ever, as a factor and in MB."""
+
 _REMEMBERED = 0.9
 """Of the highest memory so much is remembered after each row."""
 _LEAST_ROWS = 240
+
 _LATEST = 60
 """Rows that are not thinned: the last minutes."""
+
 _FULL_LINES = 256
 """Rows that wait for their turn to be written, at most."""
 _MB = 2**20
-
-
-@dataclass(frozen=True)
-class Station:
-    """Where a rank is and what it does there."""
-
-    rank: int
-    size: int
-    roles: str
-    leads_node: bool
-    """Whether it tells the totals of its node."""
-    job_ends: float = math.nan
-    """s since 1970 UTC."""
-
-
-class Sampling:
-    """What roles tell whoever samples. This one does not listen: nothing is sampled."""
-
-    def begins(self, task: Task) -> None:
-        """A task begins."""
-
-    def step(self, name: str) -> None:
-        """A step of it begins."""
-
-    def child(self, pid: int, shown: Any) -> None:
-        """There is a new compute process, which shows its activity in `shown`."""
-
-    def memory(self, megabytes: float) -> None:
-        """The compute process was seen to have so much memory."""
-
-    def child_lost(self, reason: str, message: str, limit: float = 0.0) -> None:
-        """The compute process is about to be ended, or has died; `limit`: MB it might have."""
-
-    def done(self, task: Task, seconds: float, outcome: Outcome) -> None:
-        """A task is done."""
-
-    def wrote(self, phase: str, size: int, seconds: float) -> None:
-        """A batch of results of a phase, `size` bytes, has been written."""
-
-    def plan(self, phase: str, stacks: Sequence[tuple[int, int, int]]) -> None:
-        """Stacks are dealt: (rank, items, bytes) of each worker."""
-
-    def close(self, ending: str) -> None:
-        """End; how the rank's work ended."""
 
 
 class Sampler(Sampling):
@@ -121,9 +80,9 @@ class Sampler(Sampling):
         self._thread = threading.Thread(target=self._watch, name="sampler", daemon=True)
         self._thread.start()
 
-    def begins(self, task: Task) -> None:
+    def begins(self, phase: str, item: str) -> None:
         with self._lock:
-            self._task = _TaskAtHand(task.phase, task.item.id, time.monotonic())
+            self._task = _TaskAtHand(phase, item, time.monotonic())
 
     def step(self, name: str) -> None:
         self._task.step = name
@@ -147,28 +106,27 @@ class Sampler(Sampling):
             self._child = None
             self._flush()
 
-    def done(self, task: Task, seconds: float, outcome: Outcome) -> None:
+    def done(
+        self,
+        phase: str,
+        item: str,
+        size: int,
+        seconds: float,
+        failures: int,
+        spent: Sequence[float],
+    ) -> None:
         idle = (0.0,) * (len(ACTIVITIES) - 1)
         with self._lock:
             begin, peak = self._task.began, self._task.peak
-            spent = outcome.spent or (seconds, *idle)
-            self._add_step(
-                begin,
-                seconds,
-                task.phase,
-                task.item.id,
-                task.size,
-                len(outcome.failures),
-                peak,
-                spent,
-            )
+            spent = spent or (seconds, *idle)
+            self._add_step(begin, seconds, phase, item, size, failures, peak, spent)
             self._task = _TaskAtHand()
 
-    def wrote(self, phase: str, size: int, seconds: float) -> None:
+    def wrote(self, phase: str, nbytes: int, seconds: float) -> None:
         spent = (*(0.0 for _ in ACTIVITIES[1:]), seconds)
         began = time.monotonic() - seconds
         with self._lock:
-            self._add_step(began, seconds, f"write {phase}", "", size, 0, 0.0, spent)
+            self._add_step(began, seconds, f"write {phase}", "", nbytes, 0, 0.0, spent)
 
     def plan(self, phase: str, stacks: Sequence[tuple[int, int, int]]) -> None:
         with self._lock:

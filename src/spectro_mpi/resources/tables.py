@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.activity import ACTIVITIES
+from spectro_mpi.system.activity import ACTIVITIES
 
 Array = NDArray[Any]
 
@@ -83,7 +83,7 @@ class Steps(Table):
     seconds: Array = column("f4", "s", "from the task's start to its outcome")
     phase: Array = column(TEXT)
     item: Array = column(TEXT)
-    size: Array = column("i8", "bytes", "of the item's files")
+    size: Array = column("i8", "bytes", "of the item's files; of a batch written, of its results")
     failures: Array = column("i4", "", "instruments or figures that could not be done")
     peak: Array = column("f4", "MB", "highest memory of whoever computed it seen meanwhile")
     spent: Array = column("f4", "s", "by activity: " + ", ".join(ACTIVITIES), len(ACTIVITIES))

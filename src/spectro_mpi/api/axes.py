@@ -1,0 +1,365 @@
+"""Spectrograms on matplotlib axes, for notebooks and scripts: every cell at its own edges.
+
+Slower than the figures of a run, and free to be changed afterwards; times and energies are placed
+by the same edges (`columns.records_of`, `raster.tables_of`).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spectro_mpi.draw.columns import Records, records_of
+from spectro_mpi.draw.raster import Table, tables_of
+from spectro_mpi.draw.scale import usable_scale
+from spectro_mpi.settings.schema import SCALE_PAIR_COLORMAPS
+from spectro_mpi.system.atomic import write_atomic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ScaleName = Literal["linear", "log"]
+
+ROW_KEYS = (
+    *("x", "y", "data", "axis", "collapse", "label", "y_label", "z_label"),
+    *("y_min", "y_max", "z_min", "z_max", "vmin", "vmax"),
+)
+"""What a row of `plot_spectrogram_set` may hold."""
+
+_PERCENTILES = (1, 99)
+_SECONDS_A_DAY = 86400.0
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Values in order of time, with the edges of their cells."""
+
+    records: Records
+    tables: tuple[Table, ...]
+    values: NDArray[np.float32]
+    """(record, channel) as given"""
+
+
+def make_spectrogram(
+    time: ArrayLike,
+    energy: ArrayLike,
+    values: ArrayLike,
+    *,
+    time_start: ArrayLike | None = None,
+    time_end: ArrayLike | None = None,
+    ax: Axes | None = None,
+    y_scale: ScaleName = "log",
+    z_scale: ScaleName = "log",
+    y_min: float | None = None,
+    y_max: float | None = None,
+    z_min: float | None = None,
+    z_max: float | None = None,
+    colormap: str = "",
+    label: str = "",
+    y_label: str = "Energy (eV)",
+    z_label: str = "",
+    colorbar: bool = True,
+) -> Axes:
+    """Draw one spectrogram, each value between the edges of its own record and channel.
+
+    Parameters
+    ----------
+    time : array_like, (record,)
+        Centres of the records: numpy datetimes, or s since 1970 UTC. Gaps stay blank.
+    energy : array_like, (channel,) or (record, channel)
+        Centres of the channels, in any order, eV (or Hz, or what `y_label` says); NaN: no channel.
+    values : array_like, (record, channel)
+        What is shown; NaN, and on log colours what is not positive, is blank.
+    time_start, time_end : array_like, (record,), optional
+        Where records begin and end, as `time`. None: half-way between neighbours.
+    ax : matplotlib Axes, optional
+        Where to draw. None: a new figure.
+    y_scale, z_scale : {"linear", "log"}
+        Of energy and colours.
+    y_min, y_max, z_min, z_max : float, optional
+        Limits. None: of energy the outermost edges, of colours the 1st and 99th percentile.
+    colormap : str
+        A matplotlib colour map; empty: by the pair of scales, as in a run's figures.
+    label, y_label, z_label : str
+        Title, axis label, label of the colour bar.
+    colorbar : bool
+        Whether to draw one.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    ValueError
+        Where shapes do not fit each other, or a scale is unknown.
+    """
+    for name, scale in (("y_scale", y_scale), ("z_scale", z_scale)):
+        if scale not in ("linear", "log"):
+            raise ValueError(f'{name} = {scale!r}: "linear" or "log" is wanted')
+    cells = _cells(time, energy, values, time_start, time_end)
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.subplots(figsize=(10, 3), layout="constrained")[1]
+    shown = cells.values[cells.records.order]
+    z_low, z_high = _limits(shown, z_scale, z_min, z_max)
+    edges = [edge for table in cells.tables for edge in (table.edges[0], table.edges[-1])]
+    y = usable_scale(
+        y_scale,
+        y_min if y_min is not None else min(edges, default=np.nan) if y_scale == "log" else 0.0,
+        y_max if y_max is not None else max(edges, default=np.nan),
+    )
+    mesh = _draw(ax, cells, z_scale, (z_low, z_high), _colormap(colormap, y_scale, z_scale))
+    ax.set_yscale(y_scale)
+    ax.set_ylim(y.low, y.high)
+    _set_times(ax, cells.records)
+    ax.set_ylabel(y_label)
+    if label:
+        ax.set_title(label, loc="left", fontsize="medium")
+    if colorbar:
+        figure: Any = ax.figure
+        figure.colorbar(mesh, ax=ax, label=z_label, pad=0.01)
+    return ax
+
+
+def plot_spectrogram_set(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    y_scale: ScaleName = "log",
+    z_scale: ScaleName = "log",
+    title: str = "",
+    colormap: str = "",
+    panel_size: tuple[float, float] = (12.0, 3.0),
+    dpi: float = 100,
+    path: Path | str | None = None,
+) -> Figure:
+    """Draw spectrograms one below the other, on a common time axis.
+
+    Parameters
+    ----------
+    rows : sequence of mappings
+        For each panel: ``x`` (record,), ``y`` (channel,) or (record, channel), and ``data``
+        (record, channel), as `time`, `energy` and `values` of `make_spectrogram`. ``data`` may have
+        three axes if ``axis`` says which of them to collapse, by the mean over its finite values
+        or, with ``collapse="sum"``, by their sum. Optional: ``label``, ``y_label``, ``z_label``,
+        ``y_min``, ``y_max``, ``z_min``, ``z_max``; ``vmin``, ``vmax`` are other names of the latter
+        two, and win.
+    y_scale, z_scale : {"linear", "log"}
+        Of energy and colours.
+    title : str
+        Above all.
+    colormap : str
+        A matplotlib colour map; empty: by the pair of scales.
+    panel_size : (float, float)
+        Width of the figure and height of one row, inches.
+    dpi : float
+        Pixels an inch.
+    path : path, optional
+        A file to write the figure to; its ending says the format. It is complete or absent.
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Raises
+    ------
+    ValueError
+        Where there are no rows, a row holds something unknown or lacks something, or shapes do not
+        fit; the message names the row.
+    """
+    from matplotlib.figure import Figure
+
+    panels = [_panel(number, row) for number, row in enumerate(rows)]
+    if not panels:
+        raise ValueError("rows is empty: there is nothing to draw")
+    width, height = panel_size
+    figure = Figure(figsize=(width, height * len(panels)), dpi=dpi, layout="constrained")
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for number, (panel, ax) in enumerate(zip(panels, axes, strict=True)):
+        try:
+            make_spectrogram(**panel, ax=ax, y_scale=y_scale, z_scale=z_scale, colormap=colormap)
+        except ValueError as error:
+            raise ValueError(f"row {number}: {error}") from None
+    if len(panels) > 1:
+        spans = [ax.dataLim for ax in axes if np.isfinite(ax.dataLim.x0)]
+        if spans:
+            axes[0].set_xlim(min(one.x0 for one in spans), max(one.x1 for one in spans))
+    if title:
+        figure.suptitle(title)
+    if path is not None:
+        path = Path(path)
+        write_atomic(path, figure_file(figure, path.suffix.removeprefix(".") or "png"))
+    return figure
+
+
+def preload() -> None:
+    """Import what draws, which takes a moment, before it is needed."""
+    import matplotlib.figure  # noqa: F401
+
+
+def figure_file(figure: Figure, kind: str) -> bytes:
+    """A figure as a file of a kind ("png", "pdf", …)."""
+    content = io.BytesIO()
+    figure.savefig(content, format=kind)
+    return content.getvalue()
+
+
+def _panel(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as arguments of `make_spectrogram`."""
+    unknown = sorted(set(row) - set(ROW_KEYS))
+    missing = [key for key in ("x", "y", "data") if key not in row]
+    if unknown or missing:
+        told = [f"does not know {', '.join(unknown)}"] if unknown else []
+        told += [f"lacks {', '.join(missing)}"] if missing else []
+        raise ValueError(f"row {number} {' and '.join(told)}; it has {', '.join(ROW_KEYS)}")
+    labels = {key: row[key] for key in ("label", "y_label", "z_label") if key in row}
+    limits = {key: row.get(key) for key in ("y_min", "y_max", "z_min", "z_max")}
+    for key, other in (("z_min", "vmin"), ("z_max", "vmax")):
+        limits[key] = limits[key] if row.get(other) is None else row[other]
+    data = _collapsed(number, row)
+    return {"time": row["x"], "energy": row["y"], "values": data, **labels, **limits}
+
+
+def _collapsed(number: int, row: Mapping[str, Any]) -> NDArray[np.float64]:
+    data = np.asarray(row["data"], np.float64)
+    axis, how = row.get("axis"), row.get("collapse", "mean")
+    if how not in ("mean", "sum"):
+        raise ValueError(f'row {number}: collapse = {how!r}: "mean" or "sum" is wanted')
+    if data.ndim == 2 and axis is None:
+        return data
+    if data.ndim != 3 or axis is None or not -3 <= axis < 3:
+        raise ValueError(
+            f"row {number}: data has shape {data.shape} and axis is {axis}; wanted are two axes, "
+            "or three and which of them (0, 1, 2) to collapse"
+        )
+    finite = np.isfinite(data)
+    count = finite.sum(axis=axis)
+    total = np.where(finite, data, 0).sum(axis=axis)
+    collapsed = total / np.maximum(count, 1) if how == "mean" else total
+    return np.where(count > 0, collapsed, np.nan)
+
+
+def _cells(
+    time: ArrayLike,
+    energy: ArrayLike,
+    values: ArrayLike,
+    time_start: ArrayLike | None,
+    time_end: ArrayLike | None,
+) -> _Cells:
+    seconds = _seconds("time", time)
+    data = np.asarray(values, np.float32)
+    centres = np.asarray(energy, np.float64)
+    if seconds.ndim != 1 or data.ndim != 2 or len(data) != len(seconds):
+        raise ValueError(
+            f"values have shape {data.shape} and time {seconds.shape}: "
+            "(record, channel) and (record,) are wanted"
+        )
+    if centres.shape not in (data.shape, data.shape[1:]):
+        raise ValueError(
+            f"energy has shape {centres.shape}: {data.shape[1:]} or {data.shape} is wanted, "
+            "as values have it"
+        )
+    if centres.ndim == 1:
+        rows, mode = centres[None], np.zeros(len(data), np.intp)
+    else:
+        # Records with equal energies belong to one table.
+        rows, mode = np.unique(
+            np.where(np.isfinite(centres), centres, 0), axis=0, return_inverse=True
+        )
+        mode = mode.reshape(-1)
+    ends = []
+    for name, given in (("time_start", time_start), ("time_end", time_end)):
+        one = np.full(len(seconds), np.nan) if given is None else _seconds(name, given)
+        if one.shape != seconds.shape:
+            raise ValueError(f"{name} has shape {one.shape}: {seconds.shape} is wanted, as of time")
+        ends.append(one)
+    records = records_of(seconds, *ends)
+    return _Cells(records, tables_of(rows, mode, records), data)  # type: ignore[arg-type]
+
+
+def _seconds(name: str, time: ArrayLike) -> NDArray[np.float64]:
+    """s since 1970 UTC, NaN where there is no time."""
+    given = np.asarray(time)
+    if given.dtype.kind == "M":
+        found = given.astype("datetime64[ns]").astype(np.int64) / 1e9
+        return np.where(np.isnat(given), np.nan, found)
+    if given.dtype.kind == "O":
+        stamps = [getattr(one, "timestamp", lambda one=one: one)() for one in given]
+        return np.asarray(stamps, np.float64)
+    if given.dtype.kind not in "fiu":
+        raise ValueError(f"{name} is of {given.dtype}: times, or s since 1970, are wanted")
+    return given.astype(np.float64)
+
+
+def _limits(
+    values: NDArray[np.float32], scale: str, low: float | None, high: float | None
+) -> tuple[float, float]:
+    cells = values[np.isfinite(values) & (values > 0)]
+    found = np.percentile(cells, _PERCENTILES) if len(cells) else (1.0, 10.0)
+    usable = usable_scale(
+        scale,
+        float(found[0]) if low is None else low,
+        float(found[1]) if high is None else high,
+    )
+    return usable.low, usable.high
+
+
+def _colormap(name: str, y_scale: ScaleName, z_scale: ScaleName) -> str:
+    import matplotlib as mpl
+
+    if name and name not in mpl.colormaps:
+        raise ValueError(f"colormap = {name!r}: matplotlib has no colour map of that name")
+    return name or SCALE_PAIR_COLORMAPS[y_scale, z_scale]
+
+
+def _draw(ax: Axes, cells: _Cells, z_scale: str, limits: tuple[float, float], colormap: str) -> Any:
+    """A mesh for each table of energies: between two of its records all others are a gap."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LogNorm, Normalize
+
+    norm = LogNorm(*limits, clip=False) if z_scale == "log" else Normalize(*limits)
+    mesh: Any = None
+    records = cells.records
+    for table in cells.tables:
+        rows = cells.values[records.order[table.here]]
+        shown = rows[:, table.lead].copy()
+        for channel, members in table.repeated:
+            finite = np.isfinite(rows[:, members])
+            total = np.where(finite, rows[:, members], 0).sum(axis=1, dtype=np.float64)
+            mean = np.where(finite.any(axis=1), total / np.maximum(finite.sum(axis=1), 1), np.nan)
+            shown[:, channel] = mean
+        # Start and end of each record in turn: every second column lies between two records.
+        edges = np.stack([records.start[table.here], records.end[table.here]], axis=1).reshape(-1)
+        columns = np.full((2 * len(shown) - 1, shown.shape[1]), np.nan)
+        columns[::2] = shown
+        if z_scale == "log":
+            columns[~(columns > 0)] = np.nan
+        mesh = ax.pcolormesh(
+            edges / _SECONDS_A_DAY,
+            table.edges,
+            columns.T,
+            norm=norm,
+            cmap=colormap,
+            rasterized=True,
+        )
+    return ScalarMappable(norm, colormap) if mesh is None else mesh
+
+
+def _set_times(ax: Axes, records: Records) -> None:
+    from matplotlib import dates
+
+    untyped: Any = dates
+    locator = untyped.AutoDateLocator()
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator))
+    if len(records.start):
+        first, last = records.start.min(), records.end.max()
+        ax.set_xlim(first / _SECONDS_A_DAY, last / _SECONDS_A_DAY)

@@ -1,0 +1,169 @@
+"""Figures of any items: rows from a function of the user's, everything else as in a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spectro_mpi.api import axes
+from spectro_mpi.api.runs import ScaleName, run_locally
+from spectro_mpi.errors import UserError, writing
+from spectro_mpi.model.artifacts import Artifact
+from spectro_mpi.model.items import Item
+from spectro_mpi.phases.context import Context, Inputs
+from spectro_mpi.phases.interface import Outputs, Phase
+from spectro_mpi.phases.workspace import Workspace
+from spectro_mpi.planning.inventory import Inventory
+from spectro_mpi.rundir.reader import Run
+from spectro_mpi.settings.loading import config_from
+from spectro_mpi.system.atomic import write_atomic
+
+_NAME = re.compile(r"[^/\0.][^/\0]*")
+
+
+def batch_plot(
+    items: Iterable[Any],
+    output_dir: Path | str,
+    load_rows: Callable[[Any], Sequence[Mapping[str, Any]]],
+    *,
+    name: Callable[[Any], str] = str,
+    y_scale: ScaleName = "log",
+    z_scale: ScaleName = "log",
+    colormap: str = "",
+    panel_size: tuple[float, float] = (12.0, 3.0),
+    dpi: float = 100,
+    max_workers: int | None = None,
+    item_timeout_seconds: float = 60.0,
+    flush_batch_size: int = 10,
+    ignore_progress: bool = False,
+    retry: bool = False,
+    show_progress: bool = True,
+) -> Run:
+    """Draw a figure of each item, on processes of this machine.
+
+    An item that fails, hangs or crashes its process is recorded with the reason, and the others go
+    on. Called again, it draws what is not drawn yet.
+
+    Parameters
+    ----------
+    items : iterable
+        Anything that can be pickled: file names, dates, orbits.
+    output_dir : path
+        Where the figures go, ``{name}.png``, and what is known of the run (`progress.json`).
+    load_rows : callable
+        Item → the rows of its figure, as `plot_spectrogram_set` takes them. It is called in
+        other processes, and may be a function of a notebook.
+    name : callable
+        Item → its name: unlike all others, and fit for a file.
+    y_scale, z_scale, colormap, panel_size, dpi
+        As of `plot_spectrogram_set`.
+    max_workers : int, optional
+        Processes that compute. None: one for each core this process may use.
+    item_timeout_seconds : float
+        Longer than that, an item is a recorded error.
+    flush_batch_size : int
+        Items whose end is recorded at a time: a killed run draws so many less one again.
+    ignore_progress : bool
+        Start over.
+    retry : bool
+        Try failed items again.
+    show_progress : bool
+        Print how far it is.
+
+    Returns
+    -------
+    Run
+        ``completed("figures")`` are the names of the items drawn, ``errors`` what could not be.
+
+    Raises
+    ------
+    UserError
+        Where names are not fit, or `output_dir` is not; a sentence.
+    RunError
+        Why the run could not go on.
+    """
+    run_dir = Path(output_dir).absolute()
+    config = config_from(
+        {
+            "run_id": run_dir.name,
+            "input": str(run_dir),
+            "output": str(run_dir.parent),
+            "report": {"at_end": False},
+            "run": {
+                "orbit_timeout_seconds": item_timeout_seconds,
+                "instrument_timeout_seconds": item_timeout_seconds,
+                "flush_batch_size": flush_batch_size,
+            },
+        },
+        Path.cwd(),
+        "arguments",
+    )
+    named = _named(items, name)
+    style = {
+        "y_scale": y_scale,
+        "z_scale": z_scale,
+        "colormap": colormap,
+        "panel_size": panel_size,
+        "dpi": dpi,
+    }
+    inventory = Inventory(tuple(Item(one, None, ()) for one in named), (), 0)
+    return run_locally(
+        config,
+        phases=(_FiguresPhase(named, load_rows, style),),
+        inventory=inventory,
+        max_workers=max_workers,
+        fresh=ignore_progress,
+        retry=retry,
+        show=show_progress,
+    )
+
+
+class _FiguresPhase(Phase):
+    """Draws what a function of the user's loads."""
+
+    name = "figures"
+    gives = (Artifact("set-figures", extension=".png"),)
+
+    def __init__(
+        self,
+        items: Mapping[str, Any],
+        load_rows: Callable[[Any], Sequence[Mapping[str, Any]]],
+        style: Mapping[str, Any],
+    ) -> None:
+        self._items = items
+        self._load_rows = load_rows
+        self._style = style
+
+    def begin(self, workspace: Workspace) -> None:
+        """Import what draws."""
+        axes.preload()
+
+    def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
+        """Load the rows of an item and draw them."""
+        context.status("load")
+        rows = self._load_rows(self._items[item.id])
+        context.status("draw")
+        content = axes.figure_file(axes.plot_spectrogram_set(rows, **self._style), "png")
+        path = context.run_dir / f"{item.id}.png"
+        with writing(path):
+            write_atomic(path, content)
+        return Outputs()
+
+
+def _named(items: Iterable[Any], name: Callable[[Any], str]) -> dict[str, Any]:
+    """Name → item. Raises `UserError`."""
+    named: dict[str, Any] = {}
+    for item in items:
+        one = name(item)
+        if not isinstance(one, str) or not _NAME.fullmatch(one):
+            raise UserError(
+                f"items: {item!r} is called {one!r}, which cannot be a file's name; say `name=`"
+            )
+        if one in named:
+            raise UserError(f"items: two are called {one!r}; say `name=`")
+        named[one] = item
+    if not named:
+        raise UserError("items: there are none")
+    return named

@@ -1,0 +1,81 @@
+"""Items of a directory and stacks of them, for notebooks and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spectro_mpi.api.runs import config_of
+from spectro_mpi.errors import UserError
+from spectro_mpi.model.items import Item
+from spectro_mpi.planning.inventory import take_inventory
+from spectro_mpi.planning.stacks import Stack, snake
+
+
+def collect_items(
+    directory: Path | str,
+    *,
+    orbits: str = "",
+    skip: Iterable[int] = (),
+    instruments: Sequence[str] | None = None,
+    settings: Path | str | Mapping[str, Any] | None = None,
+) -> tuple[Item, ...]:
+    """Find the items of a directory, with their files and sizes; nothing is opened.
+
+    Parameters
+    ----------
+    directory : path
+        Searched for input files, with all below it.
+    orbits : str
+        "13312-13400,13500"; empty: all.
+    skip : iterable of int
+        Orbits to leave out.
+    instruments : sequence of str, optional
+        Those whose files count. None: as the settings say (of FAST ees, eeb, ies, ieb).
+    settings : path or mapping, optional
+        A settings file, or settings as a mapping: another mission's.
+
+    Returns
+    -------
+    tuple of Item
+        Sorted; each has an `id`, a `size` in bytes and its `files`.
+
+    Raises
+    ------
+    UserError
+        Where the directory or a selection is not right, or lets nothing through.
+    """
+    given = {"orbits": orbits, "skip": list(skip), "instruments": list(instruments or ())}
+    select = {name: value for name, value in given.items() if value}
+    config = config_of(settings, directory, "runs/fast", None, None, {}, {"select": select})
+    return take_inventory(config).items
+
+
+def create_stacks(
+    items: Sequence[Item], workers: int, *, skip: Iterable[str | int] = ()
+) -> list[Stack[Item]]:
+    """Deal items to workers, as a run does: largest first, there and back again.
+
+    Parameters
+    ----------
+    items : sequence of Item
+    workers : int
+        Number of stacks.
+    skip : iterable
+        Ids of items to leave out.
+
+    Returns
+    -------
+    list of Stack
+        One a worker, with its `items`, their `size` in bytes and their `percent` of all bytes.
+
+    Raises
+    ------
+    UserError
+        Where `workers` is less than 1.
+    """
+    if workers < 1:
+        raise UserError(f"workers = {workers}: at least 1 is wanted")
+    left_out = {str(one) for one in skip}
+    return snake([item for item in items if item.id not in left_out], workers)

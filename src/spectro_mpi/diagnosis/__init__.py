@@ -1,0 +1,1 @@
+"""Why a run died: the likely cause, by samples and logs."""

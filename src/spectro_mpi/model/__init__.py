@@ -1,0 +1,1 @@
+"""What the program speaks of, and pure array science on it: no files, no MPI."""

@@ -1,0 +1,152 @@
+"""Marked events (cusp crossings and the like): read from a table, placed in time.
+
+The table has a header and is separated by tabs, commas or semicolons. Either each row is an event,
+with columns orbit (or item), instrument, start, end; or each row is an orbit, with columns such as
+`Orbit Number`, `ees min Index`, `ees Max Index` (also start/end, and Time for Index). A whole
+number is a record index, counted from 0, both ends included; anything else an ISO 8601 time, UTC.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import numpy as np
+
+from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.settings.schema import SettingsError
+
+_WIDE = re.compile(r"(?P<instrument>\w+?)[ _](?P<end>min|start|max|end|stop)([ _](index|time))?")
+_FIRST_ENDS = ("min", "start")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One event as the table gives it: record indices (int) or s since 1970 UTC (float)."""
+
+    instrument: str
+    start: int | float
+    end: int | float
+
+
+Marks = Mapping[str, tuple[Mark, ...]]
+"""Item id → its marks."""
+
+
+def parse_marks(text: str, where: str) -> dict[str, tuple[Mark, ...]]:
+    """Read a table of events. Raises `SettingsError` naming the line it cannot read.
+
+    `where`: what the table is called in that sentence.
+    """
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if not lines:
+        return {}
+    separator = max("\t,;", key=lines[0].count)
+    rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+    header = [re.sub(r"\s+", " ", name).strip().lower() for name in rows[0]]
+    whose = [i for i, name in enumerate(header) if name.startswith("orbit") or name == "item"]
+    if not whose:
+        raise SettingsError(f"{where}: its header has no column Orbit or item: {lines[0]}")
+    orbit_column = whose[0]
+    spans = _spans(header, orbit_column)
+    if not spans:
+        raise SettingsError(
+            f"{where}: its header names no start and end: {lines[0]}; "
+            "columns such as instrument, start, end or ees min Index, ees Max Index are wanted"
+        )
+    marks: dict[str, tuple[Mark, ...]] = {}
+    for number, row in enumerate(rows[1:], 2):
+        row += [""] * (len(header) - len(row))
+        try:
+            # An orbit is a number, however it is written; an item's name stands as it is.
+            word = row[orbit_column].strip()
+            orbit = word if header[orbit_column] == "item" else str(int(float(word)))
+            found = tuple(mark for span in spans if (mark := _mark(row, span)) is not None)
+        except (ValueError, OverflowError) as error:
+            raise SettingsError(f"{where}: row {number} cannot be read: {error}") from None
+        marks[orbit] = marks.get(orbit, ()) + found
+    return {orbit: found for orbit, found in marks.items() if found}
+
+
+def place(
+    marks: Iterable[Mark], spectrograms: Mapping[str, Spectrogram], prefer: str = ""
+) -> list[tuple[float, float]]:
+    """(start, end) of each event, s since 1970 UTC, in order; overlapping ones become one.
+
+    Indices count the records of the mark's own instrument; a mark of an instrument that has no
+    data, or beyond its records, is left out; one that ends beyond them ends with the last. Where
+    `prefer` has marks of its own, only those are placed.
+    """
+    marks = list(marks)
+    spectrograms = {name.lower(): one for name, one in spectrograms.items()}
+    own = [mark for mark in marks if mark.instrument == prefer.lower()]
+    placed: list[tuple[float, float]] = []
+    for start, end in sorted(filter(None, (_place(mark, spectrograms) for mark in own or marks))):
+        if placed and start <= placed[-1][1]:
+            placed[-1] = (placed[-1][0], max(end, placed[-1][1]))
+        else:
+            placed.append((start, end))
+    return placed
+
+
+def _place(mark: Mark, spectrograms: Mapping[str, Spectrogram]) -> tuple[float, float] | None:
+    start, end = mark.start, mark.end
+    if isinstance(start, int) or isinstance(end, int):
+        spectrogram = spectrograms.get(mark.instrument)
+        if spectrogram is None:
+            return None
+        last = len(spectrogram.time) - 1
+        if isinstance(start, int) and isinstance(end, int):
+            start, end = sorted((start, end))
+            if start > last or end < 0:
+                return None
+        if isinstance(start, int):
+            start = float(spectrogram.time[min(max(start, 0), last)])
+        if isinstance(end, int):
+            end = float(spectrogram.time[min(max(end, 0), last)])
+    return (min(start, end), max(start, end)) if np.isfinite([start, end]).all() else None
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Columns that hold one event: of the instrument (or its name), of start and of end."""
+
+    instrument: str | int
+    start: int
+    end: int
+
+
+def _spans(header: list[str], orbit_column: int) -> list[_Span]:
+    ends: dict[str, dict[bool, int]] = {}
+    instrument_column = None
+    for column, name in enumerate(header):
+        if column == orbit_column:
+            continue
+        if name.startswith("instrument"):
+            instrument_column = column
+        elif match := _WIDE.fullmatch(name):
+            ends.setdefault(match["instrument"], {}).setdefault(match["end"] in _FIRST_ENDS, column)
+        elif match := _WIDE.fullmatch(f"event_{name}"):
+            ends.setdefault("", {}).setdefault(match["end"] in _FIRST_ENDS, column)
+    whole = {name: pair for name, pair in ends.items() if len(pair) == 2}
+    if instrument_column is not None and "" in whole:
+        return [_Span(instrument_column, whole[""][True], whole[""][False])]
+    return [_Span(name, pair[True], pair[False]) for name, pair in whole.items()]
+
+
+def _mark(row: list[str], span: _Span) -> Mark | None:
+    start, end = row[span.start].strip(), row[span.end].strip()
+    if not start or not end:
+        return None
+    name = row[span.instrument].strip() if isinstance(span.instrument, int) else span.instrument
+    return Mark(name.lower(), _index_or_time(start), _index_or_time(end))
+
+
+def _index_or_time(word: str) -> int | float:
+    if re.fullmatch(r"-?\d+(\.0*)?", word):
+        return int(float(word))
+    time = datetime.fromisoformat(word.replace("Z", "+00:00"))
+    return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp()

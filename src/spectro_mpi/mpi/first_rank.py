@@ -1,0 +1,91 @@
+"""What rank 0 does before the ranks begin, and after they have ended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import closing
+
+from spectro_mpi.errors import writing
+from spectro_mpi.mpi.ranks import (
+    COORDINATOR,
+)
+from spectro_mpi.mpi.request import Request
+from spectro_mpi.phases.order import Line
+from spectro_mpi.phases.shared_arrays import make_assets
+from spectro_mpi.planning.inventory import load_inventory, save_inventory, take_inventory
+from spectro_mpi.planning.todo import RunPlan, plan_run
+from spectro_mpi.resources import fold
+from spectro_mpi.rundir.claim import claim_directory, prepare
+from spectro_mpi.rundir.layout import INVENTORY, PAGE, rank_log
+from spectro_mpi.rundir.lock import RunLock
+from spectro_mpi.rundir.repair import repair
+from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.logs import RankLog
+from spectro_mpi.terminal.summary import print_inventory
+
+_REPORT_SECONDS = 600.0
+"""Longer than this nobody waits for the report at the end of a run."""
+
+
+def make_report(config: Config, request: Request, anything_done: bool) -> None:
+    """Make the run's report, in a process of its own: whatever becomes of it, the run is done."""
+    if request.preparing or not (anything_done or not (config.run_dir / PAGE).exists()):
+        return
+    command = [sys.executable, "-m", "spectro_mpi", "report", "--no-previews", "--quiet"]
+    trouble = ""
+    try:
+        made = subprocess.run(
+            [*command, str(config.run_dir)],
+            capture_output=True,
+            text=True,
+            timeout=_REPORT_SECONDS,
+            check=False,
+        )
+        if made.returncode:
+            trouble = made.stderr.strip().rpartition("\n")[2]
+    except subprocess.TimeoutExpired:
+        trouble = f"it took longer than {_REPORT_SECONDS:.0f} s"
+    except OSError as error:
+        trouble = str(error)
+    if trouble:
+        print(f"the report was not made ({trouble}); `spectro-mpi report {config.run_dir}` does it")
+    else:
+        print(f"report: {config.run_dir / PAGE}", flush=True)
+
+
+def prepare_run(request: Request, line: Line) -> tuple[RunPlan, RunLock]:
+    config = line.config
+    kept = config.run_dir / INVENTORY
+    anew = request.fresh or request.preparing
+    known = None if anew or request.inventory else load_inventory(kept, config)
+    inventory = request.inventory or known or take_inventory(config)
+    claim_directory(config)
+    lock = RunLock(config.run_dir)
+    with writing(config.run_dir):
+        lock.acquire()
+    try:
+        with writing(config.run_dir):
+            prepare(config, request.fresh)
+            with closing(RankLog(rank_log(config.run_dir, COORDINATOR), config.run.log_batch)):
+                repaired = repair(config, inventory.items)
+                fold(config.run_dir)  # what an execution that died has left
+            if request.preparing:
+                save_inventory(kept, inventory, config)
+        plan = plan_run(
+            line,
+            inventory,
+            retry=request.retry,
+            redo=request.redo,
+            preparing=request.preparing,
+        )
+        make_assets(line, inventory.items, anew=anew)
+    except BaseException:
+        lock.release()
+        raise
+    print_inventory(config, inventory)
+    if known is not None:
+        print(f"  by {kept}; `spectro-mpi assets` searches anew")
+    for sentence in [*repaired, *plan.told]:
+        print(f"  {sentence}")
+    return plan, lock

@@ -1,0 +1,65 @@
+"""A run on processes of this machine, without a launcher.
+
+`python -m spectro_mpi.mpi.processes` is rank 0 of a run that a notebook or a script sends to its
+standard input; it starts the others.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import sys
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from spectro_mpi.mpi.pipe_comm import LocalComm
+from spectro_mpi.system.processes import die_with_parent
+
+
+def run_local(size: int, request: Any) -> int:
+    """Run a request (`mpi.request.Request`) on `size` ranks, of which this process is the first."""
+    from spectro_mpi.mpi.session import run
+
+    context = multiprocessing.get_context("spawn")
+    pipes: dict[int, dict[int, Connection]] = {rank: {} for rank in range(size)}
+    for hub in {0, size - 1}:
+        for rank in range(size):
+            if rank != hub and rank not in pipes[hub]:
+                pipes[hub][rank], pipes[rank][hub] = context.Pipe()
+    processes: dict[int, BaseProcess] = {}
+    for rank in range(1, size):
+        process = context.Process(target=_rank, args=(rank, size, pipes[rank]))
+        process.start()
+        processes[rank] = process
+        for pipe in pipes[rank].values():
+            pipe.close()  # its ends, which it has now
+    comm = LocalComm(0, size, pipes[0])
+    comm.processes = processes
+    code = run(request, comm=comm)
+    comm.close()
+    return code
+
+
+def _rank(rank: int, size: int, pipes: dict[int, Connection]) -> None:
+    die_with_parent()
+    from spectro_mpi.mpi.request import Request
+    from spectro_mpi.mpi.session import run
+
+    comm = LocalComm(rank, size, pipes)
+    code = run(Request(), comm=comm)
+    comm.close()
+    sys.exit(code)
+
+
+def main() -> int:
+    """Rank 0's whole life."""
+    size, request = pickle.load(sys.stdin.buffer)
+    return run_local(size, request)
+
+
+if __name__ == "__main__":
+    # This very module, by the name that the processes it starts know it by.
+    from spectro_mpi.mpi.processes import main as begin
+
+    sys.exit(begin())

@@ -1,0 +1,101 @@
+"""Make one run directory of several that reduced disjoint shares of the items."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from spectro_mpi.errors import UserError
+from spectro_mpi.rundir.claim import claim_directory, prepare
+from spectro_mpi.rundir.journal import ProgressKeeper
+from spectro_mpi.rundir.layout import DATA, next_shard_number, shard_path
+from spectro_mpi.rundir.lock import RunLock, is_running
+from spectro_mpi.rundir.progress import Batch
+from spectro_mpi.rundir.reader import Run, open_run
+from spectro_mpi.rundir.store import write_links
+from spectro_mpi.settings.loading import differing_keys
+from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.atomic import commit, part_path
+
+_MAY_DIFFER = (
+    *("run_id", "output", "select.", "run.", "slurm.", "plot.", "axes.", "extrema."),
+    *("phases", "phase.", "seed"),
+)
+"""Settings that reduced data does not depend on."""
+
+
+def join(config: Config, parts: Sequence[Path]) -> int:
+    """Take the shards and the records of failures of `parts` into the run directory of `config`.
+
+    Figures are not taken: their common axes depend on the items of all parts. Shards are linked
+    where the file system can, else copied; `parts` stay as they are. Returns the number of items
+    taken in. Raises `UserError` where parts overlap, differ in their settings, are still running,
+    or hold what the run directory holds already.
+    """
+    runs = [open_run(part) for part in parts]
+    claim_directory(config)
+    lock = RunLock(config.run_dir)
+    lock.acquire()
+    try:
+        prepare(config, fresh=False)
+        keeper = ProgressKeeper(config.run_dir, config.run_id, config.plot.scales)
+        _check(config, runs, keeper.state.settled["reduce"])
+        for run in runs:
+            _take(run, keeper, config.run_dir)
+        taken = sum(len(run.progress.settled["reduce"]) for run in runs)
+        keeper.note(items_total=len(keeper.state.settled["reduce"]))
+        keeper.close()
+        write_links(config.run_dir, keeper.state.shards)
+    finally:
+        lock.release()
+    return taken
+
+
+def _check(config: Config, runs: Sequence[Run], present: set[str]) -> None:
+    seen = {item: "the run directory itself" for item in present}
+    for run in runs:
+        if is_running(run.path):
+            raise UserError(f"{run.path}: is still running; join when it is done")
+        keys = [
+            key for key in differing_keys(config, run.config) if not key.startswith(_MAY_DIFFER)
+        ]
+        if keys:
+            raise UserError(f"{run.path}: was made with other settings of {', '.join(keys)}")
+        for item in run.progress.settled["reduce"]:
+            if item in seen:
+                raise UserError(f"{run.path}: has item {item}, which {seen[item]} has too")
+            seen[item] = str(run.path)
+
+
+def _take(run: Run, keeper: ProgressKeeper, run_dir: Path) -> None:
+    """Take in one part, shard by shard, each on disk before it is recorded."""
+    progress = run.progress
+    of_shard: dict[str, list[str]] = {}
+    for item in progress.settled["reduce"]:
+        of_shard.setdefault(progress.shards.get(item, ""), []).append(item)
+    for shard, items in sorted(of_shard.items()):
+        name = ""
+        if shard:
+            path = shard_path(run_dir, next_shard_number(run_dir))
+            path.parent.mkdir(exist_ok=True)
+            _link_or_copy(run.path / DATA / shard, path)
+            name = path.name
+        failures = {
+            item: tuple(one for one in progress.failures[item] if one.phase == "reduce")
+            for item in items
+            if item in progress.failures
+        }
+        held = tuple(items) if shard else ()
+        keeper.journal(Batch("reduce", tuple(sorted(items)), failures, name, held))
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    part = part_path(target)
+    part.unlink(missing_ok=True)
+    try:
+        os.link(source, part)
+    except OSError:
+        shutil.copyfile(source, part)
+    commit(target)

@@ -1,0 +1,150 @@
+"""Pipelines: phases in their order, checked against each other before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from spectro_mpi.errors import UserError
+from spectro_mpi.model.artifacts import Artifact
+from spectro_mpi.phases.interface import Phase
+from spectro_mpi.phases.registry import carry, load_phase
+from spectro_mpi.phases.workspace import Carried
+from spectro_mpi.settings.schema import Config, SettingsError
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Line:
+    """The phases of a run; what each needs is given by one before it.
+
+    Made by `make_line`, which checks that.
+    """
+
+    config: Config
+    phases: tuple[Phase, ...]
+    carried: tuple[Carried, ...]
+    """The same, as they travel."""
+    active: frozenset[str]
+    """Names of those that run; what the others give is expected to be there."""
+
+    def is_active(self, phase: Phase) -> bool:
+        """Whether a phase runs."""
+        return phase.name in self.active
+
+    def place(self, name: str) -> int:
+        """Where in the order a phase stands."""
+        return [phase.name for phase in self.phases].index(name)
+
+    def check_name(self, name: str) -> None:
+        """Raise `UserError` if there is no phase called `name` (empty: none is meant)."""
+        names = [phase.name for phase in self.phases]
+        if name and name not in names:
+            raise UserError(f"there is no phase {name} (there are {', '.join(names)})")
+
+    def sources(self, phase: Phase) -> Iterator[tuple[Phase, Artifact]]:
+        """(phase that gives it, what it gives) of all a phase needs."""
+        for needed in phase.needs:
+            yield self._given[needed.name]
+
+    def givers(self, phase: Phase) -> list[Phase]:
+        """The phases that give what a phase needs of an item, each once, in their order."""
+        names = {giver.name for giver, kind in self.sources(phase) if kind.of == "item"}
+        return [one for one in self.phases if one.name in names]
+
+    def dependents(self, name: str) -> list[str]:
+        """A phase and those that build on what it gives, in their order."""
+        found = [name]
+        for phase in self.phases[self.place(name) + 1 :]:
+            if any(giver.name in found for giver, _ in self.sources(phase)):
+                found.append(phase.name)
+        return found
+
+    @cached_property
+    def _given(self) -> dict[str, tuple[Phase, Artifact]]:
+        return {kind.name: (phase, kind) for phase in self.phases for kind in phase.gives}
+
+
+def make_line(
+    config: Config,
+    phases: Sequence[Phase | str] | None = None,
+    active: Collection[str] | None = None,
+) -> Line:
+    """The line of `phases` (None: those of the settings), checked.
+
+    `active`: names of the phases that run; None: all. Raises `SettingsError` for phases that
+    cannot be loaded or do not fit together, telling all that does not fit.
+    """
+    entries = config.phases if phases is None else tuple(phases)
+    loaded = [
+        load_phase(entry, config) if isinstance(entry, str) else _configured(entry, config)
+        for entry in entries
+    ]
+    mistakes = list(_mistakes(loaded))
+    names = [phase.name for phase in loaded]
+    for name in active or ():
+        if name not in names:
+            mistakes.append(f"there is no phase {name} (there are {', '.join(names)})")
+    for name in config.phase:
+        if name not in names:
+            mistakes.append(f"phase.{name}: there is no such phase (there are {', '.join(names)})")
+    if mistakes:
+        raise SettingsError("\n".join(f"phases: {mistake}" for mistake in mistakes))
+    carried = tuple(carry(entry, phase.name) for entry, phase in zip(entries, loaded, strict=True))
+    return Line(config, tuple(loaded), carried, frozenset(names if active is None else active))
+
+
+def _configured(phase: Phase, config: Config) -> Phase:
+    if not isinstance(phase, Phase):
+        raise UserError(
+            f"phases: {phase!r} is not a phase; derive its class from spectro_mpi.Phase"
+        )
+    phase.config = config
+    return phase
+
+
+def _mistakes(phases: Sequence[Phase]) -> Iterator[str]:
+    """All that does not fit together, a sentence each."""
+    given: dict[str, tuple[str, Artifact]] = {}
+    later = {kind.name: phase.name for phase in phases for kind in phase.gives}
+    names: set[str] = set()
+    for phase in phases:
+        if not _NAME.fullmatch(phase.name):
+            yield (
+                f'the name "{phase.name}" of {type(phase).__name__} should be letters, digits, '
+                '"_" and "-"'
+            )
+        if phase.name in names:
+            yield f'two phases are called "{phase.name}"'
+        names.add(phase.name)
+        for needed in phase.needs:
+            yield from _mismatch(phase.name, needed, given, later)
+        for kind in phase.gives:
+            if kind.name in given:
+                yield (
+                    f'phase "{phase.name}" gives "{kind.name}", which phase '
+                    f'"{given[kind.name][0]}" gives already'
+                )
+            if not (kind.extension or kind.dataset or kind.of == "run"):
+                yield f'phase "{phase.name}" gives {kind} as neither files nor a dataset'
+            given[kind.name] = (phase.name, kind)
+
+
+def _mismatch(
+    name: str,
+    needed: Artifact,
+    given: dict[str, tuple[str, Artifact]],
+    later: dict[str, str],
+) -> Iterator[str]:
+    if needed.name in given:
+        giver, kind = given[needed.name]
+        if not kind.fits(replace(needed, long_name="")):
+            yield f'phase "{name}" needs {needed}; phase "{giver}" gives {kind}'
+    elif needed.name in later:
+        yield f'phase "{name}" needs {needed}; phase "{later[needed.name]}" gives it, but later'
+    else:
+        told = ", ".join(f'"{one}" by phase "{giver}"' for one, (giver, _) in given.items())
+        yield f'phase "{name}" needs {needed}, which no phase before it gives ({told or "nothing"})'

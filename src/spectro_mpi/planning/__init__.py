@@ -1,0 +1,1 @@
+"""What there is to do, who does it, and what it costs."""

@@ -1,0 +1,23 @@
+"""The table of marked events that the settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spectro_mpi.model.marks import Mark, Marks, parse_marks
+from spectro_mpi.settings.schema import Config, SettingsError
+
+
+def read_marks(path: Path) -> dict[str, tuple[Mark, ...]]:
+    """Read a table of events. Raises `SettingsError` naming the line it cannot read."""
+    where = f'plot.events = "{path}"'
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{where}: cannot be read: {error}") from None
+    return parse_marks(text, where)
+
+
+def marks_of(config: Config) -> Marks:
+    """The marked events of a run. Raises `SettingsError`."""
+    return read_marks(Path(config.plot.events)) if config.plot.events else {}

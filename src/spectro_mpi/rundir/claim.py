@@ -1,0 +1,114 @@
+"""Making a run directory, refusing changed settings, starting over."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spectro_mpi.errors import RunError, UserError
+from spectro_mpi.rundir.journal import load_progress
+from spectro_mpi.rundir.layout import (
+    LIVE,
+    PRODUCED,
+    shards_of,
+)
+from spectro_mpi.rundir.layout import RESOURCE_LINES as RESOURCE_LINES
+from spectro_mpi.rundir.progress import PHASES, Progress
+from spectro_mpi.settings.loading import differing_keys, load_config
+from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.atomic import DAMAGED, SUFFIX, sync_directory, write_atomic
+
+if TYPE_CHECKING:
+    pass
+from spectro_mpi.rundir.layout import CONFIG, JOBS, STOP
+
+_FREE_TO_CHANGE = (
+    "run.",
+    "select.orbits",
+    "select.skip",
+    "select.share",
+    "data.chunk_records",
+    "report.",
+    "slurm.",
+    "output",
+    "run_id",
+    "phases",
+)
+"""Settings that change nothing that was produced already."""
+
+
+def prepare(config: Config, fresh: bool) -> None:
+    """Make the run directory, or check that its settings fit. Its lock is held.
+
+    Raises `UserError` naming every setting that differs from what was produced already.
+    """
+    run_dir = config.run_dir
+    frozen = run_dir / CONFIG
+    if fresh:
+        _clear(run_dir)
+    if frozen.exists():
+        _refuse_changes(config, load_config(frozen))
+    content = config.to_toml().encode()
+    if not frozen.exists() or frozen.read_bytes() != content:
+        write_atomic(frozen, content)
+
+
+def claim_directory(config: Config) -> None:
+    """Make sure the run directory exists and can be written. Raises `UserError`."""
+    run_dir = config.run_dir
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        strangers = {path.name for path in run_dir.iterdir()}
+    except OSError as error:
+        raise UserError(
+            f'output = "{config.output}" cannot be written: {error.strerror or error}; '
+            "set `output` to a directory of yours"
+        ) from None
+    known = {*PRODUCED, STOP, JOBS, LIVE}
+    if CONFIG not in strangers and any(
+        name not in known and not name.startswith("run.lock") and not name.endswith(SUFFIX)
+        for name in strangers
+    ):
+        raise UserError(
+            f"{run_dir} exists and is not a run directory; choose another run_id or output"
+        )
+
+
+def _refuse_changes(config: Config, frozen: Config) -> None:
+    free: tuple[str, ...] = _FREE_TO_CHANGE
+    try:
+        progress = load_progress(config.run_dir, config.run_id)
+    except RunError:
+        pass  # it will be rebuilt from what is there, which was made with the settings of then
+    else:
+        if not progress.settled["plot"]:
+            free += ("plot.", "axes.", "extrema.")
+        if not _begun(progress) - set(PHASES):
+            free += ("seed",)
+        free += tuple(
+            f"phase.{name}." for name in {*frozen.phase, *config.phase} - _begun(progress)
+        )
+        if not any(progress.settled.values()) and not shards_of(config.run_dir):
+            return
+    keys = [key for key in differing_keys(frozen, config) if not key.startswith(free)]
+    if keys:
+        raise UserError(
+            f"{config.run_dir}: was made with other settings of {', '.join(keys)}; "
+            "restore them, choose another run_id, or start over with --fresh"
+        )
+
+
+def _begun(progress: Progress) -> set[str]:
+    """The phases that anything came of."""
+    return {phase for phase, items in progress.settled.items() if items}
+
+
+def _clear(run_dir: Path) -> None:
+    """Take away what earlier executions made; nothing else."""
+    for path in (*run_dir.glob(f"*{DAMAGED}*"), *(run_dir / name for name in PRODUCED)):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    sync_directory(run_dir)

@@ -1,0 +1,217 @@
+"""What is done: the state of a run, and its form as progress.json."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spectro_mpi.errors import Failure
+from spectro_mpi.model.items import item_order
+from spectro_mpi.settings.schema import ScalePair
+
+PHASES = ("reduce", "plot")
+"""Those of a run whose settings name no others."""
+SCHEMA_VERSION = 1
+
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
+"""What reading state that this program did not write raises."""
+
+_NOTED = ("items_total", "fruitless_stops", "phases", "totals", "made_from")
+"""Plain fields of the progress that entries of the journal may set."""
+Fact = int | str | tuple[str, ...] | Mapping[str, int] | Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One line of the journal: items that are settled in a phase, all their output on disk."""
+
+    phase: str
+    items: tuple[str, ...]
+    failures: Mapping[str, tuple[Failure, ...]]
+    """Item → what of it could not be done in this phase; the rest of the item is on disk."""
+    shard: str = ""
+    """Name of the shard written with the batch, if its phase gives datasets."""
+    held: tuple[str, ...] = ()
+    """Those of the items that the shard holds: the others have no data."""
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    """Item → fingerprint of what it was made from, where there is one."""
+
+
+@dataclass
+class Progress:
+    """The state of a run. `settled` items are not tried again: done, or failed."""
+
+    run_id: str
+    items_total: int = 0
+    phases: tuple[str, ...] = PHASES
+    """In their order."""
+    totals: dict[str, int] = field(default_factory=dict)
+    """Phase → items that can go through it, as far as that is known."""
+    settled: defaultdict[str, set[str]] = field(
+        default_factory=lambda: defaultdict(set, {phase: set() for phase in PHASES})
+    )
+    failures: dict[str, tuple[Failure, ...]] = field(default_factory=dict)
+    """Item → its failures, of all phases."""
+    stores: defaultdict[str, dict[str, str]] = field(
+        default_factory=lambda: defaultdict(dict, {"reduce": {}})
+    )
+    """Phase → item → name of the shard that holds what the phase gave of it."""
+    fruitless_stops: int = 0
+    """Executions in a row that were stopped before they finished an item."""
+    fingerprints: defaultdict[str, dict[str, str]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    """Phase → item → fingerprint of what it was made from, besides what earlier phases gave."""
+    made_from: dict[str, str] = field(default_factory=dict)
+    """Digests: an artifact of the run ("extrema") → of what it was made from; a phase ("plot") →
+    of the artifacts of the run its settled items were done with."""
+
+    @property
+    def shards(self) -> dict[str, str]:
+        """Item → name of the shard that holds its spectrograms."""
+        return self.stores["reduce"]
+
+    def upto(self, phase: str) -> tuple[str, ...]:
+        """A phase and those before it."""
+        before = self.phases[: self.phases.index(phase)] if phase in self.phases else self.phases
+        return (*before, phase)
+
+    def onward(self, phase: str) -> tuple[str, ...]:
+        """A phase and those after it."""
+        after = self.phases[self.phases.index(phase) + 1 :] if phase in self.phases else ()
+        return (phase, *after)
+
+    def completed(self, phase: str) -> list[str]:
+        """Items whose output of `phase` and of those before it is whole, sorted."""
+        upto = self.upto(phase)
+        return _sorted(
+            item
+            for item in self.settled[phase]
+            if not any(one.phase in upto for one in self.failures.get(item, ()))
+        )
+
+    def apply(self, batch: Batch) -> None:
+        """Take in one batch."""
+        for item in batch.items:
+            self.settled[batch.phase].add(item)
+            others = tuple(f for f in self.failures.get(item, ()) if f.phase != batch.phase)
+            failures = others + tuple(batch.failures.get(item, ()))
+            if failures:
+                self.failures[item] = failures
+            else:
+                self.failures.pop(item, None)
+            if item in batch.held:
+                self.stores[batch.phase][item] = batch.shard
+            if item in batch.fingerprints:
+                self.fingerprints[batch.phase][item] = batch.fingerprints[item]
+            else:
+                self.fingerprints[batch.phase].pop(item, None)
+
+    def forget(self, items: Iterable[str], phases: Iterable[str] = ()) -> None:
+        """Have items done again in `phases` (none named: in all); what is on disk stays for now."""
+        phases = tuple(phases) or tuple(self.settled)
+        for item in items:
+            for phase in phases:
+                self.settled[phase].discard(item)
+            kept = tuple(f for f in self.failures.pop(item, ()) if f.phase not in phases)
+            if kept:
+                self.failures[item] = kept
+
+    def lose(self, items: Iterable[str]) -> None:
+        """Have items done again whose data is not in the store any more."""
+        items = tuple(items)
+        self.forget(items)
+        for held in self.stores.values():
+            for item in items:
+                held.pop(item, None)
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Set plain fields. Raises `ValueError` for what is none."""
+        for name, value in facts.items():
+            if name not in _NOTED:
+                raise ValueError(f"{name} is not noted here")
+            setattr(self, name, tuple(value) if name == "phases" else value)
+
+    def to_json(self, scales: Iterable[ScalePair]) -> dict[str, Any]:
+        """The content of progress.json (its contract is in docs/formats.md)."""
+        errors = {}
+        for item in _sorted(self.failures):
+            first, *others = (asdict(failure) for failure in self.failures[item])
+            errors[item] = first | {
+                "others": others,
+                "settled": [phase for phase in self.phases if item in self.settled[phase]],
+            }
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "run_id": self.run_id,
+            "items_total": self.items_total,
+            "completed": {phase: self.completed(phase) for phase in self.phases},
+            "errors": errors,
+            "shards": {item: self.shards[item] for item in _sorted(self.shards)},
+            "other_shards": {
+                phase: {item: held[item] for item in _sorted(held)}
+                for phase, held in self.stores.items()
+                if phase != "reduce"
+            },
+            "fingerprints": {
+                phase: {item: prints[item] for item in _sorted(prints)}
+                for phase, prints in self.fingerprints.items()
+            },
+            "totals": self.totals,
+            "fruitless_stops": self.fruitless_stops,
+            "made_from": self.made_from,
+            **self._flat_lists(scales),
+        }
+
+    def _flat_lists(self, scales: Iterable[ScalePair]) -> dict[str, Any]:
+        """`{instrument}_{y}_{z}_error-{reason}` and `{y}_{z}_last_orbit`, for older readers."""
+        flat: dict[str, Any] = {}
+        done = self.completed("plot")
+        for y_scale, z_scale in scales:
+            for item in _sorted(self.failures):
+                for one in self.failures[item]:
+                    key = f"{one.instrument}_{y_scale}_{z_scale}_error-{one.reason}"
+                    listed = flat.setdefault(key, [])
+                    if item not in listed:
+                        listed.append(item)
+            if done:
+                flat[f"{y_scale}_{z_scale}_last_orbit"] = done[-1]
+        return dict(sorted(flat.items()))
+
+
+def _read_folded(path: Path, progress: Progress) -> None:
+    """Take in progress.json, if there is one. Raises what is in `_DAMAGE`."""
+    try:
+        table = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return
+    if table["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema_version is {table['schema_version']}, not {SCHEMA_VERSION}")
+    progress.items_total = table["items_total"]
+    progress.phases = tuple(table["completed"])
+    progress.totals = dict(table.get("totals", {}))
+    progress.stores["reduce"] = dict(table["shards"])
+    for phase, held in table.get("other_shards", {}).items():
+        progress.stores[phase] = dict(held)
+    for phase, prints in table.get("fingerprints", {}).items():
+        progress.fingerprints[phase] = dict(prints)
+    progress.fruitless_stops = table["fruitless_stops"]
+    progress.made_from = dict(table.get("made_from", {}))
+    for phase, completed in table["completed"].items():
+        progress.settled[phase] = set(completed)
+    for item, error in table["errors"].items():
+        progress.failures[item] = tuple(_failure(one) for one in (error, *error["others"]))
+        for phase in error["settled"]:
+            progress.settled[phase].add(item)
+
+
+def _failure(table: Mapping[str, Any]) -> Failure:
+    return Failure(**{name: table[name] for name in ("instrument", "phase", "reason", "message")})
+
+
+def _sorted(items: Iterable[str]) -> list[str]:
+    return sorted(items, key=item_order)

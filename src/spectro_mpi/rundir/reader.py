@@ -1,0 +1,156 @@
+"""Reading a run directory, during the run and after it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spectro_mpi.errors import Failure, RunError, UserError
+from spectro_mpi.model.artifacts import Dataset
+from spectro_mpi.model.extrema import Limits, given_limits, raw_limits
+from spectro_mpi.model.items import item_order
+from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.rundir.journal import load_progress
+from spectro_mpi.rundir.layout import DATA, figures_of
+from spectro_mpi.rundir.store import instruments_of, read_datasets, read_spectrogram
+from spectro_mpi.settings.loading import load_config
+from spectro_mpi.settings.schema import Config
+
+if TYPE_CHECKING:
+    import xarray
+from spectro_mpi.rundir.layout import CONFIG, EXTREMA
+
+
+def read_run_wide(path: Path) -> dict[str, Any]:
+    """An artifact of the run; empty if there is none. Raises `RunError` if it is damaged."""
+    try:
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError("it is no table")
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise _damaged(path, error) from None
+    return content
+
+
+def read_extrema(run_dir: Path) -> dict[str, float]:
+    """The content of extrema.json; empty if there is none. Raises `RunError` if it is damaged."""
+    extrema = read_run_wide(run_dir / EXTREMA)
+    if not all(isinstance(value, int | float) for value in extrema.values()):
+        raise _damaged(run_dir / EXTREMA, "a value is no number")
+    return extrema
+
+
+def _damaged(path: Path, why: object) -> RunError:
+    return RunError(f"{path}: is damaged ({why}); run again to have it made again")
+
+
+class Run:
+    """Read access to a run directory, during a run and after it.
+
+    It knows what was finished when it was opened; `refresh` looks again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = settings_of(path)
+        self.progress = load_progress(path, self.config.run_id)
+
+    @property
+    def items(self) -> list[str]:
+        """Ids of the items whose reduced data is in the store, sorted."""
+        return sorted(self.progress.shards, key=item_order)
+
+    @property
+    def errors(self) -> dict[str, tuple[Failure, ...]]:
+        """Item → what could not be done of it."""
+        return dict(self.progress.failures)
+
+    @property
+    def extrema(self) -> dict[str, float]:
+        """The common extrema under their flat keys; empty until they are known."""
+        return read_extrema(self.path)
+
+    def completed(self, phase: str) -> list[str]:
+        """Ids of the items whose output up to `phase` ("reduce", "plot") is whole, sorted."""
+        return self.progress.completed(phase)
+
+    def instruments(self, item: str) -> list[str]:
+        """The instruments an item has data of. Raises `KeyError` for an unknown item."""
+        return instruments_of(self._shard(item), item)
+
+    def spectrogram(self, item: str, instrument: str) -> Spectrogram:
+        """Arrays of one spectrogram. Raises `KeyError` if the run has none."""
+        return read_spectrogram(self._shard(item), item, instrument)
+
+    def xarray(self, item: str, instrument: str) -> xarray.Dataset:
+        """One spectrogram, and what own phases gave for that instrument, as `xarray.Dataset`.
+
+        Raises `KeyError` if the run has none, `UserError` where xarray is not installed.
+        """
+        from spectro_mpi.model.as_xarray import as_xarray
+
+        return as_xarray(self.spectrogram(item, instrument), self.datasets(item, instrument))
+
+    def datasets(self, item: str, group: str) -> list[Dataset]:
+        """What phases of one's own gave in a group of an item."""
+        found: list[Dataset] = []
+        for phase, held in self.progress.stores.items():
+            if phase != "reduce" and item in held:
+                shard = self.path / DATA / held[item]
+                if group in instruments_of(shard, item):
+                    found += read_datasets(shard, item, group).datasets.values()
+        return found
+
+    def dataset(self, name: str, item: str, group: str) -> Dataset:
+        """A dataset that a phase of one's own gave. Raises `KeyError` if the run has none."""
+        for one in self.datasets(item, group):
+            if one.name == name:
+                return one
+        raise KeyError(f"{self.path}: no phase gave a dataset {name} of item {item}, {group}")
+
+    def figures(self, item: str) -> list[Path]:
+        """The figures of an item that are on disk, sorted by name."""
+        return figures_of(self.path, item)
+
+    def refresh(self) -> None:
+        """Look again how far the run is."""
+        self.progress = load_progress(self.path, self.config.run_id)
+
+    def limits(
+        self, item: str, instrument: str, category: str = "all", limits: str = "given_extrema"
+    ) -> Limits | None:
+        """Axis limits a row is drawn with in the first scale pair; None if there are none."""
+        scales = self.config.plot.scales[0]
+        if limits == "raw":
+            spectrogram = self.spectrogram(item, instrument)
+            row = spectrogram.category.index(category)
+            return raw_limits(spectrogram, row, scales, self.config.extrema.energy_coverage)
+        return given_limits(
+            self.extrema,
+            self.config.axes,
+            instrument,
+            category,
+            scales,
+            self.config.plot.category_limits,
+        )
+
+    def _shard(self, item: str) -> Path:
+        try:
+            return self.path / DATA / self.progress.shards[item]
+        except KeyError:
+            raise KeyError(f"{self.path}: the store has no item {item}") from None
+
+
+def open_run(path: Path | str) -> Run:
+    """Open a run directory for reading. Raises `UserError` if it is none."""
+    return Run(Path(path))
+
+
+def settings_of(run_dir: Path) -> Config:
+    """The settings a run was started with. Raises `UserError` if `run_dir` is no run directory."""
+    if not (run_dir / CONFIG).is_file():
+        raise UserError(f"{run_dir}: is not a run directory (it has no {CONFIG})")
+    return load_config(run_dir / CONFIG)

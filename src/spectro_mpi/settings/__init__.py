@@ -1,0 +1,1 @@
+"""Settings: TOML → a frozen, validated `Config`."""

@@ -1,0 +1,139 @@
+"""What types and ranges cannot say about settings: one sentence for each mistake."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from spectro_mpi.settings.instrument_table import mistakes_of
+from spectro_mpi.settings.schema import Axes, Config, Plot, Slurm
+from spectro_mpi.system.scheduler.slurm import seconds_of
+
+_MOST_PIXELS = 250_000_000
+"""Of a figure: more, and readers of PNG take it for an attack."""
+
+
+def _check_meaning(config: Config) -> list[str]:
+    """What types and ranges cannot say."""
+    mistakes = []
+    if not config.run_id or not set(config.run_id) <= _RUN_ID_LETTERS or config.run_id[0] == ".":
+        mistakes.append(
+            f'run_id = "{config.run_id}": letters, digits, ".", "_" and "-" are allowed, '
+            "and no dot at the start"
+        )
+    try:
+        _ = config.select.orbit_ranges
+    except ValueError as error:
+        mistakes.append(f'select.orbits = "{config.select.orbits}": {error}')
+    mistakes += _check_instruments(config)
+    share = config.select.share
+    if share and not re.fullmatch(r"[1-9]\d*/[1-9]\d*", share):
+        mistakes.append(f'select.share = "{share}": should be such as "2/4"')
+    elif config.select.share_of[0] >= config.select.share_of[1]:
+        mistakes.append(f'select.share = "{share}": there are not so many shares')
+    if "all" not in config.pitch_angles:
+        mistakes.append("pitch_angles.all: cannot be taken away; common limits are made from it")
+    for name, intervals in config.pitch_angles.items():
+        if not name or not set(name) <= _RUN_ID_LETTERS:
+            mistakes.append(f'pitch_angles."{name}": letters, digits, ".", "_" and "-" are allowed')
+        for lo, hi in intervals:
+            if lo >= hi:
+                mistakes.append(
+                    f"pitch_angles.{name} = [{lo:g}, {hi:g}]: an interval goes upward within 0 to "
+                    f"360; across 0, write [{lo:g}, 360] and [0, {hi:g}]"
+                )
+    for name, listed in (
+        ("phases", config.phases),
+        ("plot.scales", config.plot.scales),
+        ("plot.limits", config.plot.limits),
+        ("plot.kinds", config.plot.kinds),
+    ):
+        if len(set(listed)) < len(listed):
+            mistakes.append(f"{name}: names the same twice")
+    mistakes += _check_slurm(config.slurm)
+    mistakes += _check_size(
+        config.plot, max(len(config.pitch_angles), len(config.select.instruments))
+    )
+    for name, axes in config.axes.items():
+        mistakes += _check_axes(name, axes, config)
+    return mistakes
+
+
+def _check_instruments(config: Config) -> list[str]:
+    mistakes = list(mistakes_of(config.instrument))
+    if config.data.preset == "fast-esa":
+        if config.instrument:
+            mistakes.append('[[instrument]] tables are for data.preset = "istp"')
+        mistakes += [
+            f'select.orbits = "{config.select.orbits}": "{name}" is neither an orbit nor a range '
+            "such as 13312-13400"
+            for name in sorted(config.select.names)
+        ]
+    elif not config.instrument:
+        mistakes.append(
+            'data.preset = "istp" wants [[instrument]] tables; `spectro-mpi inspect FILE` '
+            "prints them for a file"
+        )
+    if len(set(config.select.instruments)) < len(config.select.instruments):
+        mistakes.append("select.instruments: names the same twice")
+    mistakes += [
+        f'select.instruments: no instrument is called "{name}"; {config.instruments}'
+        for name in config.select.instruments
+        if name not in config.instruments and config.instruments
+    ]
+    return mistakes
+
+
+def _check_slurm(slurm: Slurm) -> list[str]:
+    mistakes = []
+    if slurm.time:
+        try:
+            seconds_of(slurm.time)
+        except ValueError as error:
+            mistakes.append(f"slurm.time: {error}")
+    for name in ("partition", "account", "mpi"):
+        word = getattr(slurm, name)
+        if len(word.split()) > 1 or word != word.strip():
+            mistakes.append(f"slurm.{name} = {json.dumps(word)}: one word is wanted")
+    mistakes += [
+        f'slurm.extra: {json.dumps(one)} is no option of sbatch such as "--mem-per-cpu=2G"'
+        for one in slurm.extra
+        if not one.startswith("-") or "\n" in one
+    ]
+    return mistakes
+
+
+def _check_size(plot: Plot, rows: int) -> list[str]:
+    width, height = (plot.dpi * inches for inches in plot.panel_size)
+    if width * height * rows <= _MOST_PIXELS:
+        return []
+    return [
+        f"plot.dpi = {plot.dpi}, plot.panel_size = {list(plot.panel_size)}: with {rows} rows a "
+        f"figure would have {width:.0f} × {rows * height:.0f} pixels; "
+        f"{_MOST_PIXELS / 1e6:.0f} million are the most"
+    ]
+
+
+def _check_axes(name: str, axes: Axes, config: Config) -> list[str]:
+    mistakes = []
+    instrument, _, category = name.partition(".")
+    if instrument not in config.instruments:
+        mistakes.append(f"axes.{name}: no instrument is called {instrument}; {config.instruments}")
+    if category and category not in config.pitch_angles:
+        mistakes.append(f"axes.{name}: no pitch-angle category is called {category}")
+    for letter, index in (("y", 0), ("z", 1)):
+        low, high = getattr(axes, f"{letter}_min"), getattr(axes, f"{letter}_max")
+        if low is not None and high is not None and not low < high:
+            mistakes.append(
+                f"axes.{name}: {letter}_min = {low:g} is not below {letter}_max = {high:g}"
+            )
+        on_log = any(scales[index] == "log" for scales in config.plot.scales)
+        for end, value in (("min", low), ("max", high)):
+            if value is not None and (value <= 0 if on_log else end == "max" and value <= 0):
+                mistakes.append(
+                    f"axes.{name}.{letter}_{end} = {value:g}: a value above 0 is wanted"
+                )
+    return mistakes
+
+
+_RUN_ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

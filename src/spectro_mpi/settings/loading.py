@@ -1,0 +1,228 @@
+"""Settings: TOML and overrides → a frozen, validated `Config`.
+
+Everything is checked before anything starts; every mistake is reported at once, with its key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from dataclasses import asdict, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from spectro_mpi.settings.checking import _check_meaning
+from spectro_mpi.settings.schema import _PITCH_ANGLES, Axes, Config, SettingsError
+
+DEFAULT_FILE = "spectro-mpi.toml"
+
+
+def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Config:
+    """Read, complete and check the settings.
+
+    `path` is a TOML file (None: `spectro-mpi.toml` in the current directory); each of
+    `overrides` is `key.path=value`, its value TOML (a bare word counts as a string).
+    Raises `SettingsError` with a line for every mistake.
+    """
+    path = Path(DEFAULT_FILE) if path is None else Path(path)
+    table = _read_toml(path)
+    for override in overrides:
+        _apply_override(table, override)
+    return config_from(table, base=path.absolute().parent, where=str(path))
+
+
+def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> Config:
+    """Check a table of settings; relative paths in it are relative to `base`."""
+    table = dict(table)
+    given = table.get("pitch_angles", {})
+    if isinstance(given, dict):
+        # An empty list takes a category away.
+        merged = {**_PITCH_ANGLES, **given}
+        table["pitch_angles"] = {k: v for k, v in merged.items() if v != []}
+    _select_all_instruments(table)
+    for name, key in (("select", "orbits"), ("slurm", "time")):
+        part = table.get(name)
+        if isinstance(part, dict) and type(part.get(key)) is int:
+            # A single orbit, or minutes, look like a number and need no quotes.
+            table[name] = part | {key: str(part[key])}
+    if isinstance(table.get("axes"), dict):
+        table["axes"] = _flatten_axes(table["axes"])
+    mistakes: list[str] = []
+    config = _validate(table, mistakes)
+    if config is not None:
+        mistakes += _check_meaning(config)
+    if mistakes or config is None:
+        raise SettingsError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
+    plot = config.plot
+    if plot.events:
+        plot = replace(plot, events=str((base / plot.events).resolve()))
+    return replace(
+        config,
+        input=str((base / config.input).resolve()),
+        output=str((base / config.output).resolve()),
+        phases=tuple(_with_path(entry, base) for entry in config.phases),
+        plot=plot,
+    )
+
+
+def differing_keys(old: Config, new: Config) -> list[str]:
+    """Dotted keys whose values differ, sorted."""
+    before, after = _flat(asdict(old)), _flat(asdict(new))
+    return sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        # Editors of some systems put a mark before the first letter.
+        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return table
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path}: there is no such settings file; "
+            "name one, or make one with `spectro-mpi demo DIR`"
+        ) from None
+    except IsADirectoryError:
+        raise SettingsError(f"{path}: is a directory; a settings file (TOML) is wanted") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: is not valid TOML: {error}") from None
+
+
+def _apply_override(table: dict[str, Any], override: str) -> None:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    key, equals, value = override.partition("=")
+    try:
+        if not equals:
+            raise ValueError
+        parts = _path_of(tomllib.loads(f"{key} = 0"))
+    except ValueError:
+        raise SettingsError(
+            f"-s {override}: is not of the form key=value, as in plot.dpi=100"
+        ) from None
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        # On a shell's command line quotes get lost: a bare word is a string.
+        parsed = value.strip()
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise SettingsError(f"-s {override}: {part} is a value, not a table")
+    table[parts[-1]] = parsed
+
+
+def _path_of(table: dict[str, Any]) -> list[str]:
+    """The key of a table of tables of one value, part by part."""
+    path = []
+    value: Any = table
+    while isinstance(value, dict):
+        ((key, value),) = value.items()
+        path.append(key)
+    return path
+
+
+def _validate(table: dict[str, Any], mistakes: list[str]) -> Config | None:
+    # Heavy to import, and wanted on one rank only.
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        # As JSON, so that arrays may become tuples although types are strict.
+        return TypeAdapter(Config).validate_json(json.dumps(table, default=str), strict=True)
+    except ValidationError as error:
+        places = [one["loc"] for one in error.errors()]
+        for one in error.errors():
+            # A list counts as too short when its entries are wrong: tell the entries.
+            if not any(place[: len(one["loc"])] == one["loc"] != place for place in places):
+                mistakes.append(_sentence(one))
+        return None
+
+
+def _sentence(error: Any) -> str:
+    """One mistake found by pydantic, in our words."""
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "unexpected_keyword_argument":
+        return f"{key}: there is no such setting{_nearest(error['loc'])}"
+    value = json.dumps(error["input"])
+    if error["type"] == "missing":
+        return f"{key}: is missing"
+    if error["type"] in ("too_short", "too_long"):
+        bounds = error["ctx"]
+        wanted = bounds.get("min_length", bounds.get("max_length"))
+        return f"{key} = {value}: {wanted} values are wanted, not {bounds['actual_length']}"
+    return f"{key} = {value}: {str(error['msg']).replace('Input should', 'should')}"
+
+
+def _nearest(loc: tuple[str | int, ...]) -> str:
+    """A hint at the known key nearest to the unknown one at `loc`."""
+    known = _known_keys(Config)
+    if loc[0] == "axes":
+        known += _known_keys(Axes, ".".join(str(part) for part in (*loc[:-1], "")))
+    unknown = ".".join(part for part in loc if isinstance(part, str))
+    by_name = {key.rpartition(".")[2]: key for key in known}
+    here = [key for key in known if key.rpartition(".")[0] == unknown.rpartition(".")[0]]
+    match = difflib.get_close_matches(unknown, here, 1, 0.6)
+    if not match:
+        names = difflib.get_close_matches(str(loc[-1]), list(by_name), 1, 0.7)
+        match = [by_name[name] for name in names]
+    return f"; is {match[0]} meant?" if match else ""
+
+
+def _known_keys(kind: Any, prefix: str = "") -> list[str]:
+    keys = []
+    hints = get_type_hints(kind)
+    for one in fields(kind):
+        keys.append(prefix + one.name)
+        # A table, or a list of tables.
+        for inner in (hints[one.name], *get_args(hints[one.name])):
+            if is_dataclass(inner):
+                keys += _known_keys(inner, f"{prefix}{one.name}.")
+    return keys
+
+
+def _select_all_instruments(table: dict[str, Any]) -> None:
+    """With tables of instruments and no selection, all of these are meant."""
+    tables, select = table.get("instrument"), table.get("select", {})
+    if isinstance(tables, list) and isinstance(select, dict) and not select.get("instruments"):
+        names = [one.get("name") for one in tables if isinstance(one, dict)]
+        if names:
+            table["select"] = select | {"instruments": list(dict.fromkeys(filter(None, names)))}
+
+
+def _flatten_axes(axes: dict[str, Any]) -> dict[str, Any]:
+    """[axes.ees.upgoing] and [axes."ees.upgoing"] → "ees.upgoing"; [axes.ees] → "ees"."""
+    limits = {one.name for one in fields(Axes)}
+    flat: dict[str, Any] = {}
+    for name, table in axes.items():
+        if not isinstance(table, dict):
+            flat[name] = table
+            continue
+        own = {k: v for k, v in table.items() if k in limits or not isinstance(v, dict)}
+        if own or not table:
+            flat[name] = own
+        flat |= {f"{name}.{k}": v for k, v in table.items() if k not in own}
+    return flat
+
+
+def _with_path(entry: str, base: Path) -> str:
+    """An entry of `phases` that names a file, with its whole path."""
+    path, colon, name = entry.rpartition(":")
+    return f"{(base / path).resolve()}:{name}" if colon and path.endswith(".py") else entry
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

@@ -1,0 +1,1 @@
+"""This machine: files, processes, signals, limits, the scheduler. Knows nothing of spectrograms."""

@@ -1,0 +1,67 @@
+"""Buffered logging: a file a rank, written some records at a time, at once on errors."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import sys
+from pathlib import Path
+
+from spectro_mpi.errors import RunError, output_trouble
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that remembers the first trouble with it, and does not raise."""
+
+    trouble: OSError | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.trouble is None:
+            try:
+                super().emit(record)
+            except OSError as error:  # opening it
+                self.trouble = error
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            self.trouble = error
+        else:
+            super().handleError(record)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError as error:
+            self.trouble = self.trouble or error
+
+
+class RankLog:
+    """The log of one rank, made with the first record written to it."""
+
+    def __init__(self, path: Path, records: int) -> None:
+        """Log to `path` from now on, `records` at a time. Raises `OSError`."""
+        path.parent.mkdir(exist_ok=True)
+        self._file = _LogFile(path, delay=True, encoding="utf-8")
+        self._file.setFormatter(logging.Formatter(FORMAT))
+        self._held = logging.handlers.MemoryHandler(
+            records, flushLevel=logging.ERROR, target=self._file
+        )
+        root = logging.getLogger()
+        root.addHandler(self._held)
+        root.setLevel(logging.INFO)
+        logging.captureWarnings(True)
+
+    @property
+    def trouble(self) -> RunError | None:
+        """Why it cannot be written, if it cannot."""
+        error = self._file.trouble
+        return output_trouble(Path(self._file.baseFilename), error) if error else None
+
+    def close(self) -> None:
+        """Write what is held and close the file."""
+        logging.getLogger().removeHandler(self._held)
+        self._held.close()
+        self._file.close()

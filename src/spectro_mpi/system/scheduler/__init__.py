@@ -1,0 +1,1 @@
+"""The batch system a run lives in, if any."""

@@ -1,0 +1,129 @@
+"""What a run tells in words: what it found, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from spectro_mpi.model.items import item_order
+from spectro_mpi.phases.order import Line
+from spectro_mpi.planning.costs import Constants
+from spectro_mpi.planning.inventory import Inventory
+from spectro_mpi.planning.simulate import WORTHWHILE, Simulated, efficiency
+from spectro_mpi.planning.stacks import imbalance, snake, worker_count
+from spectro_mpi.rundir.layout import PROGRESS
+from spectro_mpi.rundir.progress import PHASES, Progress
+from spectro_mpi.settings.schema import Config
+
+STOPPED = 75
+IN_VAIN = 1
+SOME_FAILED = 3
+
+_LISTED = 20
+_FRUITLESS_STOPS = 3
+
+
+def print_inventory(config: Config, inventory: Inventory) -> None:
+    """Tell what the search of the input found."""
+    size = sum(item.size for item in inventory.items)
+    files = sum(len(item.files) for item in inventory.items)
+    print(f"{config.input}: {len(inventory.items)} items, {files} files, {size / 1e6:.1f} MB")
+    if inventory.superseded:
+        print(f"  {inventory.superseded} files left out: superseded by a version, or there twice")
+    _list("ignored, name does not parse", inventory.unknown)
+    _list("empty file", inventory.empty_files)
+
+
+def print_stacks(inventory: Inventory, ranks: int) -> None:
+    """Tell how `ranks` MPI ranks would share the items."""
+    stacks = snake(inventory.items, worker_count(ranks))
+    shares = [stack.percent for stack in stacks]
+    print(
+        f"{ranks} ranks: {len(stacks)} workers, "
+        f"{min(len(s.items) for s in stacks)}-{max(len(s.items) for s in stacks)} items each, "
+        f"imbalance {100 * imbalance(stacks):.1f} %"
+    )
+    for number, stack in enumerate(stacks[:_LISTED]):
+        print(
+            f"  stack {number}: {len(stack.items)} items, {stack.size / 1e6:.1f} MB, "
+            f"{stack.percent:.2f} %"
+        )
+    if len(stacks) > _LISTED:
+        print(f"  … and {len(stacks) - _LISTED} more, {min(shares):.2f} to {max(shares):.2f} %")
+
+
+def print_simulated(simulated: Simulated, alone: Simulated) -> None:
+    """Tell how a run would go, compared with one that has a single worker."""
+    phases = ", ".join(f"{name} {duration(spent)}" for name, spent in simulated.phases.items())
+    efficient = f"efficiency {100 * efficiency(alone, simulated):.0f} % of a single worker's"
+    busy = f"writer {100 * simulated.writer:.0f} %, coordinator {100 * simulated.coordinator:.0f} %"
+    print(f"  makespan {duration(simulated.makespan)} ({phases}); {efficient}; {busy} busy")
+
+
+def print_phases(line: Line) -> None:
+    """Name the phases, where they are others than those whose costs are known."""
+    names = tuple(phase.name for phase in line.phases)
+    if names != PHASES:
+        print(f"phases: {' → '.join(names)}; simulated are {' and '.join(PHASES)}")
+
+
+def print_knee(best: Simulated, constants: Constants) -> None:
+    """Tell how many ranks are worth asking for."""
+    print(
+        f"worth asking for: up to {best.ranks} ranks, makespan {duration(best.makespan)}; with "
+        f"more, a worker's efficiency falls below {100 * WORTHWHILE:.0f} % of a single one's"
+    )
+    print(f"simulated with costs measured on {constants.machine}")
+
+
+def duration(seconds: float) -> str:
+    """As people say it: 0.3 s, 12 s, 4 min 05 s, 3 h 20 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 100:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _list(what: str, paths: Sequence[str]) -> None:
+    for path in paths[:_LISTED]:
+        print(f"  {what}: {path}")
+    if len(paths) > _LISTED:
+        print(f"  … and {len(paths) - _LISTED} more")
+
+
+def exit_code(progress: Progress, stopped_by: str) -> int:
+    """0: all done; 3: some items failed; 75: stopped early on request; 1: stopped in vain."""
+    if stopped_by:
+        return IN_VAIN if progress.fruitless_stops >= _FRUITLESS_STOPS else STOPPED
+    return SOME_FAILED if progress.failures else 0
+
+
+def print_summary(config: Config, progress: Progress, stopped_by: str) -> int:
+    """Tell how the run ended; returns its exit code."""
+    for phase in progress.phases:
+        upto = progress.upto(phase)
+        done = sum(
+            not any(one.phase in upto for one in failures)
+            for failures in (progress.failures.get(item, ()) for item in progress.settled[phase])
+        )
+        print(f"{phase}: {done} items done")
+    failed = sorted(progress.failures, key=item_order)
+    if failed:
+        print(f"{len(failed)} items failed in part (all in {config.run_dir / PROGRESS}):")
+    for item in failed[:_LISTED]:
+        for one in progress.failures[item]:
+            print(f"  {item} {one.instrument} {one.phase} {one.reason}: {one.message}")
+    if len(failed) > _LISTED:
+        print(f"  … and {len(failed) - _LISTED} more")
+    if stopped_by:
+        print(f"stopped early ({stopped_by}); run again to go on")
+        if exit_code(progress, stopped_by) == IN_VAIN:
+            print(
+                f"stopped {progress.fruitless_stops} times in a row before an item was finished: "
+                "give the job more time"
+            )
+    print(f"output: {config.run_dir}", flush=True)
+    return exit_code(progress, stopped_by)
