@@ -36,7 +36,7 @@ from spectro_mpi.mpi.transport import MpiTransport
 from spectro_mpi.phases.executor import ChildExecutor, Executor, InlineExecutor
 from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
-from spectro_mpi.planning.costs import CONSTANTS, Constants, jobs_of
+from spectro_mpi.planning.costs import CONSTANTS, Constants, costs_of
 from spectro_mpi.planning.inventory import take_inventory
 from spectro_mpi.rundir.reader import open_run
 from spectro_mpi.settings.loading import load_config
@@ -84,7 +84,7 @@ def measure(folder: Path, output: str) -> Constants:
 
 def in_a_run(folder: Path, config: Config, items: Sequence[Item], known: Constants) -> Found:
     """What tasks and their supervision take in a run, of which the other constants tell nothing."""
-    jobs = jobs_of(items, config, known, has_fast_reader())
+    jobs = costs_of(items, config, known, has_fast_reader())
     frames = 0
     for job in jobs:
         frames |= job.frames

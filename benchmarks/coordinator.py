@@ -46,10 +46,10 @@ from spectro_mpi.mpi.messages import (
 from spectro_mpi.mpi.ranks import workers_of, writer_of
 from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
 from spectro_mpi.mpi.worker import Worker
-from spectro_mpi.phases.order import make_line
+from spectro_mpi.phases.order import order_phases
 from spectro_mpi.phases.task import Outcome, Task
 from spectro_mpi.phases.workspace import Workspace
-from spectro_mpi.planning.costs import jobs_of, load_constants
+from spectro_mpi.planning.costs import costs_of, load_constants
 from spectro_mpi.planning.inventory import take_inventory
 from spectro_mpi.planning.todo import RunPlan
 from spectro_mpi.rundir.progress import Progress
@@ -171,7 +171,7 @@ def _seconds_of_task(data: Path | None) -> float:
     """What a task of the demo takes on average, by the constants."""
     with sample_data(data) as folder:
         config = load_config(folder / CONFIG)
-        jobs = jobs_of(take_inventory(config).items, config, load_constants(), has_fast_reader())
+        jobs = costs_of(take_inventory(config).items, config, load_constants(), has_fast_reader())
     return statistics.fmean((job.reduce + job.plot) / 2 for job in jobs)
 
 
@@ -194,7 +194,7 @@ def play(transport: Transport, tasks: int, way: str) -> dict[str, float]:
             ]
             config = Config(output=folder)
             plan = RunPlan(
-                line=make_line(config, ["reduce"]),
+                order=order_phases(config, ["reduce"]),
                 progress=Progress("fast"),
                 items={item.id: item for item in items},
             )

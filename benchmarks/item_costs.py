@@ -24,7 +24,7 @@ from spectro_mpi.planning.costs import figures_of, megapixels_of
 from spectro_mpi.rundir.layout import LOCK
 from spectro_mpi.rundir.packed import Packed
 from spectro_mpi.rundir.reader import open_run
-from spectro_mpi.settings.schema import Config, Limits
+from spectro_mpi.settings.schema import Config, LimitsKind
 
 PASSES = 3
 
@@ -110,7 +110,7 @@ def drawing(config: Config, items: Sequence[Item]) -> Found:
     columns: list[Floats] = []
     seconds: list[Floats] = []
     frame = 0.0
-    kinds: tuple[Limits, ...] = ("given_extrema", "raw")
+    kinds: tuple[LimitsKind, ...] = ("given_extrema", "raw")
     for dpi in (config.plot.dpi, config.plot.dpi // 2):
         for limits in kinds:
             settings = replace(config, plot=replace(config.plot, dpi=dpi, limits=(limits,)))

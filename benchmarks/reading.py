@@ -17,7 +17,7 @@ from common import Row, benchmark, in_turn, sample_data, sample_file
 
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader
 from spectro_mpi.instruments.fast_esa import FastEsaFile
-from spectro_mpi.settings.schema import Config, Data
+from spectro_mpi.settings.schema import Config, DataSettings
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
@@ -46,8 +46,8 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
 def needed(reader: CdfReader, quantity: str) -> None:
     """Read a file as the reduce phase does."""
     file = FastEsaFile(reader, "ees", quantity, Config().pitch_angles)
-    for first in range(0, file.records, Data.chunk_records):
-        file.chunk(first, min(first + Data.chunk_records, file.records))
+    for first in range(0, file.records, DataSettings.chunk_records):
+        file.chunk(first, min(first + DataSettings.chunk_records, file.records))
 
 
 def everything(path: Path) -> None:

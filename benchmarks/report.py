@@ -28,7 +28,7 @@ from playwright.sync_api import Page, sync_playwright
 from spectro_mpi.demo import write_demo
 from spectro_mpi.errors import REASONS, Failure
 from spectro_mpi.model.spectrogram import Spectrogram
-from spectro_mpi.rundir.journal import ProgressKeeper
+from spectro_mpi.rundir.journal import Journal
 from spectro_mpi.rundir.layout import CONFIG, PAGE, PREVIEWS, shard_path
 from spectro_mpi.rundir.packed import pack
 from spectro_mpi.rundir.progress import PHASES
@@ -84,7 +84,7 @@ def synthetic_run(folder: Path, items: int) -> Path:
     shards = _store(run_dir, names)
     _pictures(template, run_dir, names)
     failures = _failures(names)
-    keeper = ProgressKeeper(run_dir, "many", config.plot.scales)
+    keeper = Journal(run_dir, "many", config.plot.scales)
     keeper.state.items_total = items
     keeper.state.totals = dict.fromkeys(PHASES, items)
     keeper.state.stores["reduce"] = shards

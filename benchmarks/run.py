@@ -29,7 +29,7 @@ from whole import CONFIG, HERE, Whole, run_ours, run_process, with_copies
 
 from spectro_mpi.instruments.cdf import has_fast_reader
 from spectro_mpi.model.items import Item
-from spectro_mpi.planning.costs import jobs_of, load_constants
+from spectro_mpi.planning.costs import costs_of, load_constants
 from spectro_mpi.planning.inventory import take_inventory
 from spectro_mpi.planning.simulate import simulate
 from spectro_mpi.planning.stacks import snake
@@ -104,7 +104,7 @@ def _many(folder: Path, long: Path, runs: int) -> list[Row]:
         *_serving(f", {len(measured['long'][0].items['plot'])} items", measured["long"]),
     ]
     constants = load_constants()
-    jobs = jobs_of(items, config, constants, has_fast_reader())
+    jobs = costs_of(items, config, constants, has_fast_reader())
     cores = len(os.sched_getaffinity(0))
     for ranks in SIMULATED:
         name, made = f"N = {ranks}", simulate(jobs, config, constants, ranks, cores)

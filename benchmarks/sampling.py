@@ -24,7 +24,7 @@ from common import Row, benchmark
 
 from spectro_mpi.resources.sampler import Sampler
 from spectro_mpi.resources.sampling import Station
-from spectro_mpi.settings.schema import Run
+from spectro_mpi.settings.schema import RunSettings
 from spectro_mpi.system.activity import doing
 
 ALLOWED = 0.5
@@ -39,7 +39,7 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="spectro-mpi-sampling-") as name, _child() as pid:
         for _ in range(arguments.runs):
             without.append(_load(arguments.seconds))
-            sampler = _sampler(Path(name), Run().sample_interval_seconds)
+            sampler = _sampler(Path(name), RunSettings().sample_interval_seconds)
             sampler.child(pid, ctypes.c_ubyte())
             with_it.append(_load(arguments.seconds))
             sampler.close("done")

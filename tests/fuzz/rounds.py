@@ -19,7 +19,7 @@ from spectro_mpi.model.items import InputPath, Item
 from spectro_mpi.phases.executor import ChildExecutor
 from spectro_mpi.phases.task import Outcome, Task
 from spectro_mpi.phases.workspace import Workspace
-from spectro_mpi.settings.schema import Config, Run
+from spectro_mpi.settings.schema import Config, RunSettings
 from tests.fuzz.mutate import mutate
 
 LIMIT_SECONDS = 3.0
@@ -53,7 +53,7 @@ def fuzz(
 ) -> Found:
     """Spoil and read `files` files, each by both readers; raises if one has no outcome."""
     found = Found()
-    run = Run(instrument_timeout_seconds=LIMIT_SECONDS, memory_limit_mb=_MEMORY_MB)
+    run = RunSettings(instrument_timeout_seconds=LIMIT_SECONDS, memory_limit_mb=_MEMORY_MB)
     child = ChildExecutor(run)
     try:
         child.begin("reduce", Workspace(Config(), folder))

@@ -10,22 +10,21 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spectro_mpi.draw.columns import Records, records_of
-from spectro_mpi.draw.raster import Table, tables_of
+from spectro_mpi.draw.raster import EnergyTable, tables_of
 from spectro_mpi.draw.scale import usable_scale
-from spectro_mpi.settings.schema import SCALE_PAIR_COLORMAPS
+from spectro_mpi.settings.schema import SCALE_PAIR_COLORMAPS, ScaleName
 from spectro_mpi.system.atomic import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ScaleName = Literal["linear", "log"]
 
 ROW_KEYS = (
     *("x", "y", "data", "axis", "collapse", "label", "y_label", "z_label"),
@@ -42,7 +41,7 @@ class _Cells:
     """Values in order of time, with the edges of their cells."""
 
     records: Records
-    tables: tuple[Table, ...]
+    tables: tuple[EnergyTable, ...]
     values: NDArray[np.float32]
     """(record, channel) as given"""
 

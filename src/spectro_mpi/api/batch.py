@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spectro_mpi.api import axes
-from spectro_mpi.api.runs import ScaleName, run_locally
+from spectro_mpi.api.runs import run_locally
 from spectro_mpi.errors import UserError, writing
 from spectro_mpi.model.artifacts import Artifact
 from spectro_mpi.model.items import Item
@@ -18,6 +18,7 @@ from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.planning.inventory import Inventory
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.settings.loading import config_from
+from spectro_mpi.settings.schema import ScaleName
 from spectro_mpi.system.atomic import write_atomic
 
 _NAME = re.compile(r"[^/\0.][^/\0]*")

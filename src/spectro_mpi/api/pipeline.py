@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spectro_mpi.phases.interface import Phase
-from spectro_mpi.phases.order import Line, make_line
+from spectro_mpi.phases.order import PhaseOrder, order_phases
 from spectro_mpi.settings.loading import config_from, load_config
 from spectro_mpi.settings.schema import Config
 
@@ -61,7 +61,7 @@ class Pipeline:
         path = None if self._settings is None else Path(self._settings)
         return load_config(path, self._overrides)
 
-    def check(self) -> Line:
+    def check(self) -> PhaseOrder:
         """The phases, if what each needs is given by one before it.
 
         Raises
@@ -69,7 +69,7 @@ class Pipeline:
         SettingsError
             Naming all that does not fit, both sides of it.
         """
-        return make_line(self.config, self.phases, self.active)
+        return order_phases(self.config, self.phases, self.active)
 
 
 def start_pipeline(
@@ -122,7 +122,7 @@ def generate_assets(pipeline: Pipeline, *, progress: bool = True) -> int:
     """
     from spectro_mpi.mpi.request import Request
 
-    return _start(pipeline, Request(preparing=True, progress=progress))
+    return _start(pipeline, Request(assets_only=True, progress=progress))
 
 
 def _start(pipeline: Pipeline, request: Request) -> int:

@@ -14,19 +14,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from spectro_mpi.errors import RunError, UserError
 from spectro_mpi.phases.interface import Phase
 from spectro_mpi.planning.inventory import Inventory
 from spectro_mpi.rundir.reader import Run, open_run
 from spectro_mpi.settings.loading import config_from, load_config
-from spectro_mpi.settings.schema import Config
+from spectro_mpi.settings.schema import Config, ScaleName
 from spectro_mpi.system.atomic import write_atomic
 from spectro_mpi.system.limits import cores_allowed
 from spectro_mpi.system.threads import limit_threads
-
-ScaleName = Literal["linear", "log"]
 
 _DONE = (0, 3)
 """Exit codes of a run that has come to its end."""

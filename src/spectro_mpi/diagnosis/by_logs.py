@@ -1,16 +1,17 @@
-"""What Slurm, mpirun and the ranks said when a run died, found in the logs of its directory."""
+"""What scheduler, mpirun and ranks said when a run died, found in the logs of its directory."""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from spectro_mpi.rundir.layout import job_logs, rank_logs
+from spectro_mpi.system.scheduler import built_in, current
 
 Cause = Literal[
     "wall-time",
@@ -27,17 +28,17 @@ Cause = Literal[
 NO_ROOM = tuple(os.strerror(one) for one in (errno.ENOSPC, errno.EDQUOT))
 """How the system says that a disk is full."""
 
-_WORDS: dict[Cause, str] = {
-    "wall-time": r"DUE TO TIME LIMIT",
-    "node-lost": r"DUE TO NODE FAILURE|NODE_FAIL",
-    "out-of-memory": r"oom[-_]kill|OUT_OF_MEMORY|Out [Oo]f [Mm]emory|MemoryError",
+_ORDER = get_args(Cause)
+"""The earlier, the likelier the reason for the rest."""
+
+_WORDS: Mapping[Cause, str] = {
+    "out-of-memory": r"Out [Oo]f [Mm]emory|MemoryError",
     "disk-full": "|".join(map(re.escape, NO_ROOM)),
     "output-lost": r"the output cannot be written",
     "exception": r"rank \d+ of \d+ ends the job",
-    "cancelled": r"CANCELLED AT|DUE TO PREEMPTION",
     "killed": r"KILLED BY SIGNAL|EXIT CODE: (9|137)\b|exited on signal",
 }
-"""Cause → words that tell of it; the earlier in the list, the likelier the reason for the rest."""
+"""Cause → what the system, mpirun or ranks say of it; schedulers have words of their own."""
 
 _OF_RANKS: tuple[Cause, ...] = ("disk-full", "output-lost")
 """What errors in a rank's own log are looked at for."""
@@ -58,12 +59,25 @@ class Trace:
 def find_traces(run_dir: Path, since: float) -> list[Trace]:
     """Lines of logs that were written to after `since` (s since 1970), likeliest cause first."""
     found = []
+    patterns = _patterns()
+    of_ranks = {cause: patterns[cause] for cause in _OF_RANKS}
     for path in _written_after(since, job_logs(run_dir)):
-        found += [_told(path, line, tuple(_WORDS)) for line in _tail(path)]
+        found += [_told(path, line, patterns) for line in _tail(path)]
     for path in _written_after(since, rank_logs(run_dir)):
-        found += [_told(path, line, _OF_RANKS) for line in _tail(path) if " ERROR " in line]
-    order = list(_WORDS)
-    return sorted((one for one in found if one is not None), key=lambda one: order.index(one.cause))
+        found += [_told(path, line, of_ranks) for line in _tail(path) if " ERROR " in line]
+    traces = (trace for trace in found if trace is not None)
+    return sorted(traces, key=lambda trace: _ORDER.index(trace.cause))
+
+
+def _patterns() -> dict[Cause, str]:
+    """Cause → regular expression of all that is said of it, likeliest cause first."""
+    schedulers = {scheduler.name: scheduler for scheduler in (*built_in(), current())}
+    said: list[Mapping[Any, str]] = [_WORDS, *(one.log_patterns for one in schedulers.values())]
+    return {
+        cause: "|".join(words[cause] for words in said if cause in words)
+        for cause in _ORDER
+        if any(cause in words for words in said)
+    }
 
 
 def _written_after(since: float, paths: Iterable[Path]) -> list[Path]:
@@ -76,8 +90,8 @@ def _tail(path: Path) -> Sequence[str]:
         return file.read().decode(errors="replace").splitlines()
 
 
-def _told(path: Path, line: str, causes: Sequence[Cause]) -> Trace | None:
-    for cause in causes:
-        if re.search(_WORDS[cause], line):
+def _told(path: Path, line: str, patterns: Mapping[Cause, str]) -> Trace | None:
+    for cause, pattern in patterns.items():
+        if re.search(pattern, line):
             return Trace(cause, path, line.strip())
     return None

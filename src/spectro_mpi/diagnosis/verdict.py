@@ -23,21 +23,12 @@ from spectro_mpi.resources.tables import Ends, Samples
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import LOCK
 from spectro_mpi.rundir.lock import is_running, read_owner
+from spectro_mpi.system.scheduler import Job
 
 _CURVE_SECONDS = 600.0
 _ROOM = 1 << 20
 """Bytes free below which a disk is full."""
 _LISTED = 4
-
-_SLURM: Mapping[str, Cause] = {
-    "TIMEOUT": "wall-time",
-    "DEADLINE": "wall-time",
-    "OUT_OF_MEMORY": "out-of-memory",
-    "NODE_FAIL": "node-lost",
-    "CANCELLED": "cancelled",
-    "PREEMPTED": "cancelled",
-}
-"""State of a job → cause."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +53,10 @@ class Diagnosis:
     """Memory there was; 0: not known."""
 
 
-def diagnose(run_dir: Path, job_states: Mapping[str, str] | None = None) -> Diagnosis | None:
+def diagnose(run_dir: Path, jobs: Mapping[str, Job] | None = None) -> Diagnosis | None:
     """What ended the last execution, or cost it items for memory; None: nothing is amiss.
 
-    `job_states`: Slurm's job id → state, where somebody has asked Slurm.
+    `jobs`: job id → job, where somebody has asked the scheduler.
     """
     # Samples are read where they are needed: of a long run there are many.
     record = read_record(run_dir, ("ranks", "ends"))
@@ -75,7 +66,7 @@ def diagnose(run_dir: Path, job_states: Mapping[str, str] | None = None) -> Diag
         if found is None and _died(run_dir, last):
             full = read_record(run_dir)
             last = full.of_last_execution() if full is not None else None
-            found = _of_death(run_dir, last, job_states or {})
+            found = _of_death(run_dir, last, jobs or {})
         if found is not None:
             return found
     return _of_items(run_dir, record) if record is not None else None
@@ -113,15 +104,12 @@ def _told_by_ranks(last: Record) -> Diagnosis | None:
     )  # fmt: skip
 
 
-def _of_death(run_dir: Path, last: Record | None, job_states: Mapping[str, str]) -> Diagnosis:
+def _of_death(run_dir: Path, last: Record | None, jobs: Mapping[str, Job]) -> Diagnosis:
     """Of an execution that ended without a word."""
     began = float(last.ranks.began.min()) if last is not None else _locked(run_dir)
     found = find_traces(run_dir, began)
-    states = [
-        (cause, f"job {job} is {state}")
-        for job, state in job_states.items()
-        for word, cause in _SLURM.items()
-        if state.startswith(word)
+    states: list[tuple[Cause, str]] = [
+        (job.verdict, f"job {name} is {job.state}") for name, job in jobs.items() if job.verdict
     ]
     evidence = [told for _, told in states] + [_quoted(one) for one in found[:_LISTED]]
     said: list[Cause] = [cause for cause, _ in states] + [one.cause for one in found]

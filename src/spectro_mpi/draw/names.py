@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import product
 
-from spectro_mpi.settings.schema import Config, Plot, ScalePair
+from spectro_mpi.settings.schema import Config, PlotSettings, ScalePair
 
 
-def kinds_of(plot: Plot, instruments: Iterable[str]) -> Iterator[tuple[str, str]]:
+def kinds_of(plot: PlotSettings, instruments: Iterable[str]) -> Iterator[tuple[str, str]]:
     """(kind, instrument) of each figure; the grid has no instrument of its own."""
     for kind in plot.kinds:
         if kind == "pitch-angle":

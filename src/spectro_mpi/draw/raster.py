@@ -27,7 +27,7 @@ _LONE_CHANNEL = 1.1  # A table's only channel reaches from its centre / 1.1 to i
 
 
 @dataclass(frozen=True)
-class Table:
+class EnergyTable:
     """One energy table, and the records it holds for."""
 
     lead: NDArray[np.intp]
@@ -56,7 +56,7 @@ class Cells:
 
 def tables_of(
     energy: NDArray[np.float32], mode: NDArray[np.uint8], records: Records
-) -> tuple[Table, ...]:
+) -> tuple[EnergyTable, ...]:
     """The energy tables in use; modes with equal energies share one.
 
     `energy` is (mode, channel), eV, in any order, NaN where unused; `mode` (record,) stands as
@@ -84,7 +84,7 @@ def tables_of(
 
 
 def reduce_columns(
-    values: NDArray[np.float32], tables: tuple[Table, ...], records: Records, columns: Columns
+    values: NDArray[np.float32], tables: tuple[EnergyTable, ...], records: Records, columns: Columns
 ) -> tuple[Cells, ...]:
     """Sum up the records of each group of columns, separately for each energy table.
 
@@ -150,7 +150,7 @@ def paint(
     return bands[:, columns.group], np.cumsum(fresh) - 1
 
 
-def _table(centres: NDArray[np.float32], here: NDArray[np.intp]) -> Table:
+def _table(centres: NDArray[np.float32], here: NDArray[np.intp]) -> EnergyTable:
     used = np.flatnonzero(centres)
     used = used[np.argsort(centres[used], kind="stable")]
     centre = centres[used].astype(np.float64)
@@ -165,7 +165,7 @@ def _table(centres: NDArray[np.float32], here: NDArray[np.intp]) -> Table:
     number = np.cumsum(fresh) - 1
     repeated = tuple((int(one), used[number == one]) for one in np.unique(number[~fresh]))
     edges = np.concatenate([[outer[0]], inner, [outer[1]]])
-    return Table(used[fresh], repeated, edges, here)
+    return EnergyTable(used[fresh], repeated, edges, here)
 
 
 def _is_whole(chosen: NDArray[np.intp], records: int) -> bool:

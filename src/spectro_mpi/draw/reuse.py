@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from spectro_mpi.draw.columns import Columns, Records, columns_of, records_of
-from spectro_mpi.draw.raster import Cells, Table, reduce_columns, tables_of
+from spectro_mpi.draw.raster import Cells, EnergyTable, reduce_columns, tables_of
 from spectro_mpi.draw.times import Window
 from spectro_mpi.model.spectrogram import Spectrogram
 
@@ -34,7 +34,7 @@ class Reduced:
 class _Known:
     spectrogram: weakref.ref[Spectrogram]
     records: Records
-    tables: tuple[Table, ...]
+    tables: tuple[EnergyTable, ...]
     columns: OrderedDict[tuple[Window, int], Columns] = field(default_factory=OrderedDict)
     reduced: OrderedDict[tuple[int, Window, int], Reduced] = field(default_factory=OrderedDict)
 

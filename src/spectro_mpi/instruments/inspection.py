@@ -14,7 +14,7 @@ from spectro_mpi.errors import InvalidCdfError, UserError
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader
 from spectro_mpi.instruments.fast_esa import parse_name
 from spectro_mpi.instruments.istp import EVERYTHING, IstpFile
-from spectro_mpi.instruments.istp_axes import NUMBERS, Axes, axes_of
+from spectro_mpi.instruments.istp_axes import NUMBERS, VariableAxes, axes_of
 from spectro_mpi.instruments.units import axis_unit, readable
 from spectro_mpi.settings.file_pattern import FilePattern
 from spectro_mpi.settings.instrument_table import InstrumentTable
@@ -215,7 +215,7 @@ def _drawable(reader: CdfReader, name: str, pattern: str) -> Drawable:
     )
 
 
-def _pitch_angle_of(reader: CdfReader, value: str, axes: Axes) -> str:
+def _pitch_angle_of(reader: CdfReader, value: str, axes: VariableAxes) -> str:
     """The variable with the pitch angles of the bins: of all cells, or along one axis."""
     of_cells = [
         name

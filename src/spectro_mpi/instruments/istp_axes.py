@@ -24,7 +24,7 @@ NUMBERS = frozenset(
 
 
 @dataclass(frozen=True)
-class Axes:
+class VariableAxes:
     """The axes of one variable. Axis i is that of DEPEND_{i + 1}."""
 
     records: int
@@ -44,7 +44,7 @@ class Axes:
         return tuple(axis for axis in range(len(self.shape)) if axis != self.energy_axis)
 
 
-def axes_of(reader: CdfReader, table: InstrumentTable) -> Axes:
+def axes_of(reader: CdfReader, table: InstrumentTable) -> VariableAxes:
     """The axes of `table.value`.
 
     Raises `InvalidCdfError` with a sentence that names the setting which would help.
@@ -65,10 +65,12 @@ def axes_of(reader: CdfReader, table: InstrumentTable) -> Axes:
     depends = tuple(_depend(reader, value, axis) for axis in range(len(shape)))
     time = _time_of(reader, table, records)
     energy, axis, unit = _energy_of(reader, table, shape, depends)
-    return Axes(records, shape, depends, time, energy, axis, unit)
+    return VariableAxes(records, shape, depends, time, energy, axis, unit)
 
 
-def axes_along(reader: CdfReader, name: str, axes: Axes, prefer: Sequence[int] = ()) -> list[int]:
+def axes_along(
+    reader: CdfReader, name: str, axes: VariableAxes, prefer: Sequence[int] = ()
+) -> list[int]:
     """The axes of the value that a variable's own axes are, in its order.
 
     By the names of both their DEPEND_i, and by sizes; `prefer` settles what these leave open.

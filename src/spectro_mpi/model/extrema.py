@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.model.spectrogram import Spectrogram
-from spectro_mpi.settings.schema import Axes, ScalePair
+from spectro_mpi.settings.schema import AxisLimits, ScalePair
 
 WHOLE = "all"
 """The category an instrument's own limits are made from."""
@@ -155,7 +155,7 @@ def flat_extrema(
 
 def given_limits(
     extrema: Mapping[str, float],
-    axes: Mapping[str, Axes],
+    axes: Mapping[str, AxisLimits],
     instrument: str,
     category: str,
     scales: ScalePair,

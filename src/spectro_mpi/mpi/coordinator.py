@@ -27,12 +27,12 @@ from spectro_mpi.mpi.messages import (
     Note,
     Partial,
     PhaseCommitted,
-    Status,
     StopRequest,
     TaskDone,
     ToCoordinator,
     Trouble,
     WorkerFinish,
+    WorkerStatus,
     WriterFinish,
     WriteRunWide,
 )
@@ -59,7 +59,7 @@ _STOP_FILE_SECONDS = 1.0
 
 
 class Coordinator:
-    """Goes through the phases of the line, one after the other.
+    """Goes through the phases in their order, one after the other.
 
     Within a phase: `_begin_phase` deals the stacks, each `Done` feeds a worker, the last one makes
     the writer commit, and `PhaseCommitted` leads on: through a gathering of the workers' partials
@@ -106,12 +106,12 @@ class Coordinator:
         self._sampling = sampling or Sampling()
         run_wide = {
             phase.run_wide.name: read_run_wide(run_wide_path(config.run_dir, phase.run_wide.name))
-            for phase in plan.line.phases
+            for phase in plan.order.phases
             if isinstance(phase, MergingPhase)
         }
-        carried = plan.line.carried
+        carried = plan.order.carried
         self._workspace = Workspace(config, config.run_dir, run_wide, plan.marks, carried)
-        self._phase: Phase = plan.line.phases[0]
+        self._phase: Phase = plan.order.phases[0]
         self._feeder: Feeder[Task] = Feeder([])
         self._tasks: dict[str, Task] = {}
         self._assigned = dict.fromkeys(workers, 0)
@@ -164,7 +164,7 @@ class Coordinator:
                 self._end_phase()
             case Partial():
                 self._take_in_partial(message)
-            case Status():
+            case WorkerStatus():
                 self._display.status(message.worker, message.text)
             case StopRequest():
                 self._stop(message.why, message.at_once)
@@ -196,10 +196,10 @@ class Coordinator:
 
     def _go_on(self, place: int) -> None:
         """Begin the phase at `place`, or the first after it that has anything to do."""
-        for phase in self._plan.line.phases[place:]:
+        for phase in self._plan.order.phases[place:]:
             if self.stopped_by:
                 break
-            if self._plan.line.is_active(phase) and not self._plan.preparing:
+            if self._plan.order.is_active(phase) and not self._plan.assets_only:
                 self._forget_outdated(phase)
             tasks = self._plan.tasks(phase, self._remade)
             if tasks:
@@ -228,7 +228,7 @@ class Coordinator:
     def _begin_phase(self, phase: Phase, tasks: list[Task]) -> None:
         stacks = snake(tasks, len(self._place))
         self._phase, self._results = phase, 0
-        if not self._plan.preparing:
+        if not self._plan.assets_only:
             totals = {**self._progress.totals, phase.name: self._plan.count(phase)}
             self._progress.totals = totals
             self._tell_writer(Note({"totals": totals}))
@@ -366,7 +366,7 @@ class Coordinator:
             for rank in self._place:
                 self._tell_worker(rank, Collect())
         else:
-            self._go_on(self._plan.line.place(self._phase.name) + 1)
+            self._go_on(self._plan.order.place(self._phase.name) + 1)
 
     def _make_again(self) -> None:
         """Have what the store did not give back made again, from the first phase on."""
@@ -393,7 +393,7 @@ class Coordinator:
             self._workspace, run_wide={**self._workspace.run_wide, name: content}
         )
         log.info("%s of phase %s is made", name, phase.name)
-        self._go_on(self._plan.line.place(phase.name) + 1)
+        self._go_on(self._plan.order.place(phase.name) + 1)
 
     def _stop(self, why: str, at_once: bool) -> None:
         if self._ending:

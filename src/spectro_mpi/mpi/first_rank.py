@@ -11,12 +11,12 @@ from spectro_mpi.mpi.ranks import (
     COORDINATOR,
 )
 from spectro_mpi.mpi.request import Request
-from spectro_mpi.phases.order import Line
-from spectro_mpi.phases.shared_arrays import make_assets
+from spectro_mpi.phases.order import PhaseOrder
+from spectro_mpi.phases.shared_arrays import create_assets
 from spectro_mpi.planning.inventory import load_inventory, save_inventory, take_inventory
 from spectro_mpi.planning.todo import RunPlan, plan_run
 from spectro_mpi.resources import fold
-from spectro_mpi.rundir.claim import claim_directory, prepare
+from spectro_mpi.rundir.claim import claim_directory, open_for_writing
 from spectro_mpi.rundir.layout import INVENTORY, PAGE, rank_log
 from spectro_mpi.rundir.lock import RunLock
 from spectro_mpi.rundir.repair import repair
@@ -30,7 +30,7 @@ _REPORT_SECONDS = 600.0
 
 def make_report(config: Config, request: Request, anything_done: bool) -> None:
     """Make the run's report, in a process of its own: whatever becomes of it, the run is done."""
-    if request.preparing or not (anything_done or not (config.run_dir / PAGE).exists()):
+    if request.assets_only or not (anything_done or not (config.run_dir / PAGE).exists()):
         return
     command = [sys.executable, "-m", "spectro_mpi", "report", "--no-previews", "--quiet"]
     trouble = ""
@@ -54,10 +54,10 @@ def make_report(config: Config, request: Request, anything_done: bool) -> None:
         print(f"report: {config.run_dir / PAGE}", flush=True)
 
 
-def prepare_run(request: Request, line: Line) -> tuple[RunPlan, RunLock]:
-    config = line.config
+def prepare_run(request: Request, order: PhaseOrder) -> tuple[RunPlan, RunLock]:
+    config = order.config
     kept = config.run_dir / INVENTORY
-    anew = request.fresh or request.preparing
+    anew = request.fresh or request.assets_only
     known = None if anew or request.inventory else load_inventory(kept, config)
     inventory = request.inventory or known or take_inventory(config)
     claim_directory(config)
@@ -66,20 +66,20 @@ def prepare_run(request: Request, line: Line) -> tuple[RunPlan, RunLock]:
         lock.acquire()
     try:
         with writing(config.run_dir):
-            prepare(config, request.fresh)
+            open_for_writing(config, request.fresh)
             with closing(RankLog(rank_log(config.run_dir, COORDINATOR), config.run.log_batch)):
                 repaired = repair(config, inventory.items)
                 fold(config.run_dir)  # what an execution that died has left
-            if request.preparing:
+            if request.assets_only:
                 save_inventory(kept, inventory, config)
         plan = plan_run(
-            line,
+            order,
             inventory,
             retry=request.retry,
             redo=request.redo,
-            preparing=request.preparing,
+            assets_only=request.assets_only,
         )
-        make_assets(line, inventory.items, anew=anew)
+        create_assets(order, inventory.items, anew=anew)
     except BaseException:
         lock.release()
         raise

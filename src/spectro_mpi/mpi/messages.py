@@ -101,7 +101,7 @@ class Done(ToCoordinator):
 
 
 @dataclass(frozen=True)
-class Status(ToCoordinator):
+class WorkerStatus(ToCoordinator):
     """Worker: what it is doing."""
 
     worker: int

@@ -32,7 +32,7 @@ class _Shared:
 class _Barrier:
     """A barrier that is waited for by testing it."""
 
-    def __init__(self, comm: LocalComm) -> None:
+    def __init__(self, comm: PipeComm) -> None:
         self._comm = comm
         self._done = False
 
@@ -42,7 +42,7 @@ class _Barrier:
         return self._done
 
 
-class LocalComm:
+class PipeComm:
     """What a session wants of a communicator, and the transport between its ranks in one."""
 
     def __init__(self, rank: int, size: int, pipes: dict[int, Connection]) -> None:

@@ -13,11 +13,11 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from spectro_mpi.mpi.pipe_comm import LocalComm
+from spectro_mpi.mpi.pipe_comm import PipeComm
 from spectro_mpi.system.processes import die_with_parent
 
 
-def run_local(size: int, request: Any) -> int:
+def run_on_processes(size: int, request: Any) -> int:
     """Run a request (`mpi.request.Request`) on `size` ranks, of which this process is the first."""
     from spectro_mpi.mpi.session import run
 
@@ -34,7 +34,7 @@ def run_local(size: int, request: Any) -> int:
         processes[rank] = process
         for pipe in pipes[rank].values():
             pipe.close()  # its ends, which it has now
-    comm = LocalComm(0, size, pipes[0])
+    comm = PipeComm(0, size, pipes[0])
     comm.processes = processes
     code = run(request, comm=comm)
     comm.close()
@@ -46,7 +46,7 @@ def _rank(rank: int, size: int, pipes: dict[int, Connection]) -> None:
     from spectro_mpi.mpi.request import Request
     from spectro_mpi.mpi.session import run
 
-    comm = LocalComm(rank, size, pipes)
+    comm = PipeComm(rank, size, pipes)
     code = run(Request(), comm=comm)
     comm.close()
     sys.exit(code)
@@ -55,7 +55,7 @@ def _rank(rank: int, size: int, pipes: dict[int, Connection]) -> None:
 def main() -> int:
     """Rank 0's whole life."""
     size, request = pickle.load(sys.stdin.buffer)
-    return run_local(size, request)
+    return run_on_processes(size, request)
 
 
 if __name__ == "__main__":

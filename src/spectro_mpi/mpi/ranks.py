@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from spectro_mpi.mpi.backoff import Backoff
-from spectro_mpi.mpi.pipe_comm import LocalComm
+from spectro_mpi.mpi.pipe_comm import PipeComm
 
 COORDINATOR = 0
 
@@ -42,7 +42,7 @@ def ranks_on_node(comm: Any, size: int) -> tuple[int, int]:
     """How many ranks are on this rank's node, and its place among them."""
     if size == 1:
         return 1, 0
-    if isinstance(comm, LocalComm):
+    if isinstance(comm, PipeComm):
         return size, comm.Get_rank()
     from mpi4py import MPI
 

@@ -24,7 +24,7 @@ class Request:
     """A phase all of whose items are done again."""
     active: frozenset[str] | None = None
     """Phases that run; what the others give is expected to be there. None: all run."""
-    preparing: bool = False
+    assets_only: bool = False
     """Whether only what items share is to be made ahead of their figures."""
     phases: tuple[Phase | str, ...] | None = None
     """In place of those of the settings."""

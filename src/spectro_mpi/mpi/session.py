@@ -20,7 +20,7 @@ from spectro_mpi.mpi.backoff import Backoff
 from spectro_mpi.mpi.coordinator import Coordinator
 from spectro_mpi.mpi.first_rank import make_report, prepare_run
 from spectro_mpi.mpi.loop import Role, Stops, loop
-from spectro_mpi.mpi.pipe_comm import LocalComm
+from spectro_mpi.mpi.pipe_comm import PipeComm
 from spectro_mpi.mpi.ranks import (
     COORDINATOR,
     broadcast,
@@ -36,7 +36,7 @@ from spectro_mpi.mpi.worker import Worker
 from spectro_mpi.mpi.world import world
 from spectro_mpi.mpi.writer import Writer
 from spectro_mpi.phases.executor import ChildExecutor, InlineExecutor
-from spectro_mpi.phases.order import Line, make_line
+from spectro_mpi.phases.order import PhaseOrder, order_phases
 from spectro_mpi.planning.events import marks_of
 from spectro_mpi.planning.todo import RunPlan
 from spectro_mpi.resources import fold
@@ -49,7 +49,8 @@ from spectro_mpi.settings.loading import load_config
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.limits import share_of_limit
 from spectro_mpi.system.logs import RankLog
-from spectro_mpi.system.scheduler.slurm import end_of_job, keep_from_requeue, seconds_of
+from spectro_mpi.system.scheduler import current
+from spectro_mpi.system.scheduler.walltime import seconds_of
 from spectro_mpi.system.signals import StopSignals
 from spectro_mpi.terminal.display import Displays, make_display
 from spectro_mpi.terminal.summary import SOME_FAILED, print_summary
@@ -89,7 +90,7 @@ def run(request: Request, signals: StopSignals | None = None, comm: Any = None) 
 
 def _run(request: Request, comm: Any, rank: int, size: int, signals: StopSignals) -> int:
     config: Config | None = None
-    line: Line | None = None
+    order: PhaseOrder | None = None
     code = 0
     if rank == COORDINATOR:
         # A mistake found before anything started: one sentence, and no rank is killed.
@@ -100,8 +101,8 @@ def _run(request: Request, comm: Any, rank: int, size: int, signals: StopSignals
                 loaded = load_config(request.config, request.overrides)
             check_colormap(loaded.plot.colormap)
             marks_of(loaded)  # what cannot be read is told before anything is touched
-            line = make_line(loaded, request.phases, request.active)
-            line.check_name(request.redo)
+            order = order_phases(loaded, request.phases, request.active)
+            order.check_name(request.redo)
             config = loaded
         except UserError as error:
             code = _told(error)
@@ -111,13 +112,13 @@ def _run(request: Request, comm: Any, rank: int, size: int, signals: StopSignals
         return code
     if not config.run.install_signal_handlers:
         signals.give_back()
-    return _run_config(request, config, line, comm, rank, size, signals)
+    return _run_config(request, config, order, comm, rank, size, signals)
 
 
 def _run_config(
     request: Request,
     config: Config,
-    line: Line | None,
+    order: PhaseOrder | None,
     comm: Any,
     rank: int,
     size: int,
@@ -126,9 +127,9 @@ def _run_config(
     lock: RunLock | None = None
     plan: RunPlan | None = None
     code = 0
-    if line is not None:
+    if order is not None:
         try:
-            plan, lock = prepare_run(request, line)
+            plan, lock = prepare_run(request, order)
         except UserError as error:
             code = _told(error)
         if plan is not None and plan.nothing_to_do:
@@ -166,7 +167,7 @@ def _told(error: UserError) -> int:
 def _transport(comm: Any, size: int) -> Transport:
     if size == 1:
         return QueueTransport()
-    return comm if isinstance(comm, LocalComm) else MpiTransport(comm)
+    return comm if isinstance(comm, PipeComm) else MpiTransport(comm)
 
 
 def _keep_resources(comm: Any, config: Config, station: Station) -> None:
@@ -222,7 +223,7 @@ def _serve(
         )
         roles.append(coordinator)
     stops = Stops(signals, end)
-    signals.is_preparing = False
+    signals.is_starting = False
     if coordinator is not None:
         for asked in stops.requests(rank):
             coordinator.handle(asked)  # so that it hands out nothing
@@ -245,9 +246,9 @@ def _serve(
         return _told(own_log.trouble)
     if coordinator is None or plan is None:
         return 0
-    job = os.environ.get("SLURM_JOB_ID")
+    job = current().own_job().id
     if job and coordinator.stopped_for_good:
-        keep_from_requeue(job)
+        current().keep_from_requeue(job)
     return print_summary(config, plan.progress, coordinator.stopped_by)
 
 
@@ -265,5 +266,5 @@ def _time_to_drop(walltime: str) -> float:
     """When what is in hand is to be dropped, by the monotonic clock; infinite if none is known."""
     if walltime:
         return time.monotonic() + seconds_of(walltime) - _DROP_BEFORE_END
-    end = end_of_job(os.environ)
+    end = current().end_of_own_job()
     return math.inf if end is None else time.monotonic() + end - time.time() - _DROP_BEFORE_END

@@ -20,11 +20,11 @@ from spectro_mpi.mpi.messages import (
     Message,
     Partial,
     Result,
-    Status,
     TaskDone,
     ToWorker,
     Trouble,
     WorkerFinish,
+    WorkerStatus,
 )
 from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.phases.executor import Executor
@@ -227,7 +227,7 @@ class Worker:
         now = time.monotonic()
         if status != self._status and now - self._status_sent > _STATUS_SECONDS:
             self._status, self._status_sent = status, now
-            self._tell(Status(self._transport.rank, status))
+            self._tell(WorkerStatus(self._transport.rank, status))
 
     def _tell(self, message: Message) -> None:
         self._transport.send(self._coordinator, message)

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from spectro_mpi.system.scheduler import current
+
 _START_SECONDS = 900.0
 """MPI that has not found all ranks by then never will."""
 _LEAVING_SECONDS = 2.0
@@ -33,12 +35,12 @@ def world() -> Any:
     launched = _launched_ranks()
     if comm.Get_size() == 1 and launched > 1:
         vendor = MPI.get_vendor()[0]
-        if os.environ.get("PMI_RANK", os.environ.get("SLURM_PROCID", "0")) == "0":
+        step, hint = current().own_step(), current().launch_hint
+        if os.environ.get("PMI_RANK", str(step.rank if step else 0)) == "0":
             print(
                 f"spectro-mpi: the launcher started {launched} ranks, but {vendor} sees only one: "
                 "launcher and MPI library do not match. Launch with the mpirun that belongs to "
-                f"{vendor}, or with srun --mpi=pmi2 (MPICH) or srun --mpi=pmix (Open MPI), and "
-                "--kill-on-bad-exit=1",
+                f"{vendor}{f', or with {hint}' if hint else ''}",
                 file=sys.stderr,
             )
         raise SystemExit(2)
@@ -72,7 +74,7 @@ def leave(code: int) -> None:
 
     alone = MPI.COMM_WORLD.Get_size() == 1
     MPI.Finalize()
-    if code and not alone and _is_started_by_srun():
+    if code and not alone and current().own_step():
         time.sleep(_LEAVING_SECONDS)
 
 
@@ -104,7 +106,7 @@ def _started() -> Any:
 
     if MPI.Is_initialized():
         return MPI
-    if _is_started_by_srun():
+    if current().own_step():
         sweep_shared_memory(Path("/dev/shm"))
         if wants_ofi(*MPI.get_vendor(), MPI.Get_library_version()):
             os.environ.setdefault("MPIR_CVAR_CH4_NETMOD", "ofi")
@@ -116,16 +118,10 @@ def _started() -> Any:
     return MPI
 
 
-def _is_started_by_srun() -> bool:
-    return "SLURM_STEP_ID" in os.environ
-
-
 def _launched_ranks() -> int:
     """How many ranks the launcher says it started."""
-    for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"):
+    for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE"):
         if os.environ.get(name, "").isdecimal():
-            # A batch script runs outside of srun: its own process is no rank of the job's tasks.
-            if name == "SLURM_NTASKS" and not _is_started_by_srun():
-                continue
             return int(os.environ[name])
-    return 1
+    step = current().own_step()
+    return step.ranks if step is not None else 1

@@ -29,7 +29,7 @@ from spectro_mpi.mpi.messages import (
 from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.planning.stacks import CREDIT_OWED_BYTES
 from spectro_mpi.resources.sampling import Sampling
-from spectro_mpi.rundir.journal import ProgressKeeper
+from spectro_mpi.rundir.journal import Journal
 from spectro_mpi.rundir.layout import LOCK, next_shard_number, run_wide_path, shard_path
 from spectro_mpi.rundir.progress import Batch
 from spectro_mpi.rundir.store import write_links, write_shard
@@ -63,7 +63,7 @@ class Writer:
         self._run_dir = run_dir
         self._coordinator = coordinator
         with writing(run_dir):
-            self._keeper = ProgressKeeper(run_dir, config.run_id, config.plot.scales)
+            self._keeper = Journal(run_dir, config.run_id, config.plot.scales)
         self._broken = False
         """Whether the output cannot be written: from then on nothing is."""
         self._next_shard = next_shard_number(run_dir)

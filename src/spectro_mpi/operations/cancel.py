@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.operations.status import job_ids
-from spectro_mpi.operations.submit import Submitted, submitted_for
+from spectro_mpi.operations.submit import Submitted, scheduler_of, submitted_for
 from spectro_mpi.rundir.layout import CONFIG, STOP
 from spectro_mpi.rundir.lock import beginning_of, is_running, read_owner
 from spectro_mpi.system.launchers import LAUNCHERS
-from spectro_mpi.system.scheduler import slurm
+from spectro_mpi.system.scheduler import Job
+from spectro_mpi.system.scheduler.base import Scheduler
 
 if TYPE_CHECKING:
     import psutil
@@ -35,8 +36,9 @@ def cancel(run_dir: Path, now: bool) -> Iterator[str]:
     submitted, owner = submitted_for(run_dir), read_owner(run_dir)
     if not (run_dir / CONFIG).is_file() and submitted == Submitted():
         raise UserError(f"{run_dir}: is not a run directory")
-    jobs = slurm.jobs_of(job_ids(submitted, owner))
-    done = yield from _cancel_jobs(jobs, now)
+    scheduler = scheduler_of(submitted)
+    jobs = scheduler.jobs(job_ids(submitted, owner))
+    done = yield from _cancel_jobs(scheduler, jobs, now)
     if now:
         done |= yield from _end_processes(run_dir, submitted)
         if not done and is_running(run_dir):
@@ -47,16 +49,16 @@ def cancel(run_dir: Path, now: bool) -> Iterator[str]:
         yield f"{run_dir}: nothing is running or waiting"
 
 
-def _cancel_jobs(jobs: dict[str, slurm.Job], now: bool) -> _Doing:
+def _cancel_jobs(scheduler: Scheduler, jobs: dict[str, Job], now: bool) -> _Doing:
     """Cancel jobs that wait; ask those that run to stop, or cancel them `now`."""
     found = False
     for name, job in jobs.items():
         if job.is_waiting or (now and job.is_on_nodes):
             yield f"job {name} ({job.state.lower()}) is cancelled"
-            slurm.scancel(name)
+            scheduler.cancel(name)
         elif job.is_on_nodes:
             yield f"job {name} ({job.state.lower()}) is asked to stop, not to be requeued"
-            slurm.ask_to_stop(name)
+            scheduler.ask_to_stop(name)
         else:
             continue
         found = True

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.rundir.claim import claim_directory, prepare
-from spectro_mpi.rundir.journal import ProgressKeeper
+from spectro_mpi.rundir.claim import claim_directory, open_for_writing
+from spectro_mpi.rundir.journal import Journal
 from spectro_mpi.rundir.layout import DATA, next_shard_number, shard_path
 from spectro_mpi.rundir.lock import RunLock, is_running
 from spectro_mpi.rundir.progress import Batch
@@ -39,8 +39,8 @@ def join(config: Config, parts: Sequence[Path]) -> int:
     lock = RunLock(config.run_dir)
     lock.acquire()
     try:
-        prepare(config, fresh=False)
-        keeper = ProgressKeeper(config.run_dir, config.run_id, config.plot.scales)
+        open_for_writing(config, fresh=False)
+        keeper = Journal(config.run_dir, config.run_id, config.plot.scales)
         _check(config, runs, keeper.state.settled["reduce"])
         for run in runs:
             _take(run, keeper, config.run_dir)
@@ -69,7 +69,7 @@ def _check(config: Config, runs: Sequence[Run], present: set[str]) -> None:
             seen[item] = str(run.path)
 
 
-def _take(run: Run, keeper: ProgressKeeper, run_dir: Path) -> None:
+def _take(run: Run, keeper: Journal, run_dir: Path) -> None:
     """Take in one part, shard by shard, each on disk before it is recorded."""
     progress = run.progress
     of_shard: dict[str, list[str]] = {}

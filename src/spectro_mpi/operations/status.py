@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from spectro_mpi.diagnosis.verdict import Diagnosis, diagnose
-from spectro_mpi.operations.submit import Submitted, submitted_for
+from spectro_mpi.operations.submit import Submitted, scheduler_of, submitted_for
 from spectro_mpi.rundir.layout import CONFIG, JOBS, LOCAL_LOG
 from spectro_mpi.rundir.live import Live, read_live
 from spectro_mpi.rundir.lock import Owner, is_running, read_owner
 from spectro_mpi.rundir.progress import PHASES
 from spectro_mpi.rundir.reader import Run, open_run
-from spectro_mpi.system.scheduler import slurm
+from spectro_mpi.system.scheduler import Job
 from spectro_mpi.terminal.display import duration
 
 _LISTED = 20
@@ -42,8 +42,8 @@ class Status:
     """Of a running or dead run: host, process, job."""
     phases: tuple[PhaseStatus, ...]
     live: Live | None
-    jobs: dict[str, slurm.Job]
-    """Slurm job id → the job."""
+    jobs: dict[str, Job]
+    """Id of a job of the scheduler → the job."""
     logs: str
     """Where what was submitted writes what it says; empty: nothing was."""
     errors: dict[str, list[dict[str, str]]]
@@ -54,7 +54,7 @@ class Status:
 def read_status(run_dir: Path) -> Status:
     """Read the state of a run. Raises `UserError` if `run_dir` is no run directory."""
     submitted, owner = submitted_for(run_dir), read_owner(run_dir)
-    jobs = slurm.jobs_of(job_ids(submitted, owner))
+    jobs = scheduler_of(submitted).jobs(job_ids(submitted, owner))
     logs = str(run_dir / LOCAL_LOG) if submitted.local else ""
     if submitted.run:
         logs = str(run_dir / JOBS / "*.log")
@@ -75,7 +75,7 @@ def read_status(run_dir: Path) -> Status:
     else:
         state = "dead" if owner is not None else "stopped"
     errors = {item: [asdict(one) for one in failures] for item, failures in run.errors.items()}
-    found = diagnose(run_dir, {name: job.state for name, job in jobs.items()})
+    found = diagnose(run_dir, jobs)
     if found is not None and found.cause == "stopped" and state == "finished":
         found = None
     told = str(owner) if owner is not None and state != "finished" else ""
@@ -83,18 +83,18 @@ def read_status(run_dir: Path) -> Status:
 
 
 def job_ids(submitted: Submitted, owner: Owner | None) -> list[str]:
-    """Slurm's ids of the jobs of a run: those that were submitted, and whose lock it is."""
-    ids = [submitted.pregenerate, submitted.run, owner.job if owner else ""]
+    """Ids of the jobs of a run: those that were submitted, and whose lock it is."""
+    ids = [submitted.assets, submitted.run, owner.job if owner else ""]
     return list(dict.fromkeys(one for one in ids if one))
 
 
-def _is_over(owner: Owner | None, jobs: dict[str, slurm.Job]) -> bool:
-    """Whether Slurm says that the owner's job does not run, or not any more."""
+def _is_over(owner: Owner | None, jobs: dict[str, Job]) -> bool:
+    """Whether the scheduler says that the owner's job does not run, or not any more."""
     job = jobs.get(owner.job) if owner else None
     return job is not None and not job.is_on_nodes
 
 
-def _state_of_jobs(submitted: Submitted, jobs: dict[str, slurm.Job]) -> str:
+def _state_of_jobs(submitted: Submitted, jobs: dict[str, Job]) -> str:
     """What jobs and a local mpirun say of a run that holds no lock; empty: that there is none."""
     if submitted.is_running_here or any(job.is_on_nodes for job in jobs.values()):
         return "running"

@@ -18,7 +18,7 @@ from spectro_mpi.model.items import item_order
 from spectro_mpi.model.marks import Marks
 from spectro_mpi.planning.events import marks_of
 from spectro_mpi.planning.todo import digest
-from spectro_mpi.rundir.journal import ProgressKeeper, damaged_state, load_progress
+from spectro_mpi.rundir.journal import Journal, damaged_state, load_progress
 from spectro_mpi.rundir.layout import DATA, EXTREMA, PLOTS, files_root, item_folders
 from spectro_mpi.rundir.lock import RunLock, is_running, read_owner
 from spectro_mpi.rundir.progress import Progress
@@ -237,7 +237,7 @@ def _problems_of_files(run_dir: Path, progress: Progress) -> Iterator[Problem]:
 def _repair(run_dir: Path, config: Config, problems: Iterable[Problem]) -> None:
     """Set aside what does not read and have its items done again. The lock is held."""
     list(set_damaged_state_aside(run_dir))
-    keeper = ProgressKeeper(run_dir, config.run_id, config.plot.scales)
+    keeper = Journal(run_dir, config.run_id, config.plot.scales)
     for problem in problems:
         match problem.repair:
             case "extrema":

@@ -27,7 +27,7 @@ from spectro_mpi.phases.task import Outcome, Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.resources.sampling import Sampling
 from spectro_mpi.rundir.layout import sweep_files
-from spectro_mpi.settings.schema import Run
+from spectro_mpi.settings.schema import RunSettings
 from spectro_mpi.system.processes import End, receive, transmit
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class ChildExecutor:
 
     def __init__(
         self,
-        settings: Run,
+        settings: RunSettings,
         memory_share: int = 0,
         sampling: Sampling | None = None,
         wake: threading.Event | None = None,

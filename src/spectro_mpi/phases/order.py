@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True)
-class Line:
+class PhaseOrder:
     """The phases of a run; what each needs is given by one before it.
 
     Made by `make_line`, which checks that.
@@ -68,12 +68,12 @@ class Line:
         return {kind.name: (phase, kind) for phase in self.phases for kind in phase.gives}
 
 
-def make_line(
+def order_phases(
     config: Config,
     phases: Sequence[Phase | str] | None = None,
     active: Collection[str] | None = None,
-) -> Line:
-    """The line of `phases` (None: those of the settings), checked.
+) -> PhaseOrder:
+    """The order of `phases` (None: those of the settings), checked.
 
     `active`: names of the phases that run; None: all. Raises `SettingsError` for phases that
     cannot be loaded or do not fit together, telling all that does not fit.
@@ -94,7 +94,9 @@ def make_line(
     if mistakes:
         raise SettingsError("\n".join(f"phases: {mistake}" for mistake in mistakes))
     carried = tuple(carry(entry, phase.name) for entry, phase in zip(entries, loaded, strict=True))
-    return Line(config, tuple(loaded), carried, frozenset(names if active is None else active))
+    return PhaseOrder(
+        config, tuple(loaded), carried, frozenset(names if active is None else active)
+    )
 
 
 def _configured(phase: Phase, config: Config) -> Phase:

@@ -20,7 +20,7 @@ from spectro_mpi.phases.interface import Outputs, PreparingPhase
 from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.rundir.layout import FRAMES, PREVIEWS, SHEET, item_folder, month_of
-from spectro_mpi.settings.schema import Plot, ScalePair
+from spectro_mpi.settings.schema import PlotSettings, ScalePair
 from spectro_mpi.system.activity import doing
 
 if TYPE_CHECKING:
@@ -193,10 +193,10 @@ class PlotPhase(PreparingPhase):
                     category=row,
                     limits=self._limits(inputs, spectrogram, row, scales, limits),
                     z_label=_set_or(
-                        self.config.plot.z_label, Plot.z_label, spectrogram.legend.z_label
+                        self.config.plot.z_label, PlotSettings.z_label, spectrogram.legend.z_label
                     ),
                     y_label=_set_or(
-                        self.config.plot.y_label, Plot.y_label, spectrogram.legend.y_label
+                        self.config.plot.y_label, PlotSettings.y_label, spectrogram.legend.y_label
                     ),
                 )
                 for label, spectrogram, row in rows

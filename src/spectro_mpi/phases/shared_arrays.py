@@ -9,22 +9,22 @@ from multiprocessing.connection import Connection
 from spectro_mpi.errors import RunError
 from spectro_mpi.model.items import Item
 from spectro_mpi.phases.interface import Phase
-from spectro_mpi.phases.order import Line
+from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.rundir.layout import MADE_WITH
 from spectro_mpi.system.atomic import write_atomic
 
 
-def make_assets(line: Line, items: tuple[Item, ...], anew: bool) -> None:
+def create_assets(order: PhaseOrder, items: tuple[Item, ...], anew: bool) -> None:
     """Have each active phase create its assets, in a process of its own; `anew`: also those there.
 
     Assets made with other settings of the phase are made anew, too. Raises `RunError` where a
     phase's own code fails.
     """
-    config = line.config
-    workspace = Workspace(config, config.run_dir, phases=line.carried)
-    for phase in line.phases:
-        if type(phase).create_assets is Phase.create_assets or not line.is_active(phase):
+    config = order.config
+    workspace = Workspace(config, config.run_dir, phases=order.carried)
+    for phase in order.phases:
+        if type(phase).create_assets is Phase.create_assets or not order.is_active(phase):
             continue
         own = workspace.of(phase.name, items)
         note = own.assets / MADE_WITH

@@ -67,7 +67,7 @@ class Constants:
 
 
 @dataclass(frozen=True)
-class Job:
+class ItemCost:
     """An item, by what it costs."""
 
     size: int
@@ -95,9 +95,9 @@ def load_constants(path: Path | None = None) -> Constants:
         ) from None
 
 
-def jobs_of(
+def costs_of(
     items: Sequence[Item], config: Config, constants: Constants, fast_reader: bool
-) -> list[Job]:
+) -> list[ItemCost]:
     """What each item costs: bytes to read and reduce, figures and their pixels to draw.
 
     `fast_reader`: whether pycdfpp is there, for those that may use it.
@@ -106,7 +106,7 @@ def jobs_of(
     """What tells a frame from others → its bit."""
     fast = fast_reader and config.run.isolation == "process"
     return [
-        Job(
+        ItemCost(
             size=item.size,
             order=item.order,
             reduce=_reducing(item, config, constants, fast),

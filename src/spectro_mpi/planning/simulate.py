@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from spectro_mpi.planning.costs import Constants, Job
+from spectro_mpi.planning.costs import Constants, ItemCost
 from spectro_mpi.planning.stacks import (
     AHEAD,
     CREDIT_BYTES,
@@ -49,7 +49,7 @@ class Simulated:
 
 
 def simulate(
-    jobs: Sequence[Job],
+    jobs: Sequence[ItemCost],
     config: Config,
     constants: Constants,
     ranks: int,
@@ -86,7 +86,7 @@ def efficiency(alone: Simulated, many: Simulated) -> float:
 
 
 def knee(
-    jobs: Sequence[Job],
+    jobs: Sequence[ItemCost],
     config: Config,
     constants: Constants,
     alone: Simulated,
@@ -111,7 +111,9 @@ def knee(
     return best
 
 
-def _most_workers(jobs: Sequence[Job], config: Config, constants: Constants, alone: float) -> int:
+def _most_workers(
+    jobs: Sequence[ItemCost], config: Config, constants: Constants, alone: float
+) -> int:
     """Workers beyond this number cannot be worthwhile: work shared evenly would not let them."""
     written = len(jobs) * (constants.write_item + constants.journal / config.run.flush_batch_size)
     megabytes = sum(job.result for job in jobs)
@@ -154,9 +156,9 @@ class _Server:
 class _Worker:
     """What a worker has: tasks to go on with, results on the way to the writer."""
 
-    waiting: deque[tuple[float, Job | None]] = field(default_factory=deque)
+    waiting: deque[tuple[float, ItemCost | None]] = field(default_factory=deque)
     """(when it arrives, job); None: to get ready."""
-    job: Job | None = None
+    job: ItemCost | None = None
     """At hand."""
     assigned: int = 0
     """Tasks that the coordinator has not heard to be done."""
@@ -192,7 +194,7 @@ class _Play:
         in_one = ranks == 1 and not self.isolated
         self._shared = in_one or (cores is not None and len(self.workers) >= cores)
 
-    def phase(self, jobs: Sequence[Job], drawing: bool, now: float, ready: float) -> float:
+    def phase(self, jobs: Sequence[ItemCost], drawing: bool, now: float, ready: float) -> float:
         """Play one phase from `now` on; workers take `ready` seconds to get ready. Its end."""
         self._drawing, self._ready, self._now, self._work = drawing, ready, now, 0.0
         self._feeder = Feeder(
@@ -212,7 +214,7 @@ class _Play:
         end = max(self._now, self.coordinator.free, self.writer.free)
         return self.writer.take(end, self._commit)
 
-    def _set_costs(self, jobs: Sequence[Job]) -> None:
+    def _set_costs(self, jobs: Sequence[ItemCost]) -> None:
         constants = self._constants
         self._commit = constants.journal if self._drawing else constants.commit
         self._batch_share = self._commit / self._config.run.flush_batch_size
@@ -262,7 +264,7 @@ class _Play:
         heapq.heappush(self._computing, (self._work + self._seconds(worker, job), place))
         return True
 
-    def _seconds(self, worker: _Worker, job: Job | None) -> float:
+    def _seconds(self, worker: _Worker, job: ItemCost | None) -> float:
         if job is None:
             return self._ready
         if not self._drawing:

@@ -13,7 +13,7 @@ from spectro_mpi.errors import Failure, UserError
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.marks import Marks
 from spectro_mpi.phases.interface import MergingPhase, Phase, PreparingPhase
-from spectro_mpi.phases.order import Line
+from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.phases.task import Mode, Task
 from spectro_mpi.planning.events import marks_of
 from spectro_mpi.planning.inventory import Inventory
@@ -40,22 +40,22 @@ class Again:
 class RunPlan:
     """What one execution has to do, by the state as it is when it is asked."""
 
-    line: Line
+    order: PhaseOrder
     progress: Progress
     """The state; the coordinator keeps it up to date."""
     items: dict[str, Item]
     marks: Marks = field(default_factory=dict)
     again: list[Again] = field(default_factory=list)
     """Items that are done again although they are settled."""
-    preparing: bool = False
+    assets_only: bool = False
     """Whether phases that can make ahead what items share do that, and nothing else."""
 
     def tasks(self, phase: Phase, also: Collection[str] = ()) -> list[Task]:
         """What there is to do in a phase; of one that is not active, items in `also` only."""
-        if self.preparing and isinstance(phase, PreparingPhase):
+        if self.assets_only and isinstance(phase, PreparingPhase):
             return self._preparing_tasks(phase)
         settled = self.progress.settled[phase.name]
-        wanted = None if self.line.is_active(phase) else set(also)
+        wanted = None if self.order.is_active(phase) else set(also)
         todo = [
             item
             for item in self._possible(phase)
@@ -76,7 +76,7 @@ class RunPlan:
     @property
     def nothing_to_do(self) -> bool:
         """Whether all wanted output is on disk."""
-        return not self.again and not any(self.tasks(phase) for phase in self.line.phases)
+        return not self.again and not any(self.tasks(phase) for phase in self.order.phases)
 
     @property
     def told(self) -> list[str]:
@@ -94,13 +94,13 @@ class RunPlan:
 
     def _is_stale(self, phase: MergingPhase[Any]) -> bool:
         """Whether the artifact of the run is not there, or made from something else."""
-        path = run_wide_path(self.line.config.run_dir, phase.run_wide.name)
+        path = run_wide_path(self.order.config.run_dir, phase.run_wide.name)
         basis = self.basis(phase, read_run_wide(path))
         return not path.exists() or self.progress.made_from.get(phase.run_wide.name) != basis
 
     def _possible(self, phase: Phase) -> Iterator[str]:
         """The items that have what the phase needs."""
-        givers = self.line.givers(phase)
+        givers = self.order.givers(phase)
         stores = [self.progress.stores[one.name] for one in givers if one.in_store]
         whole = [one for one in givers if not one.in_store]
         for item in stores[0] if stores else self.items:
@@ -112,7 +112,7 @@ class RunPlan:
                 yield item
 
     def _tasks(self, phase: Phase, items: Iterable[str], mode: Mode = "run") -> list[Task]:
-        givers = self.line.givers(phase)
+        givers = self.order.givers(phase)
         names = {one.name for one in givers}
         stores = {one.name: self.progress.stores[one.name] for one in givers if one.in_store}
         failures = self.progress.failures
@@ -133,9 +133,9 @@ class RunPlan:
         if item.id in self.progress.settled[giver.name]:
             return not _has_failed(giver, failures)
         # Of a phase that is not active they may have been made elsewhere.
-        if self.line.is_active(giver):
+        if self.order.is_active(giver):
             return False
-        folder = item_folder(self.line.config.run_dir, giver.name, item)
+        folder = item_folder(self.order.config.run_dir, giver.name, item)
         return all(
             any(folder.glob(f"*{one.extension}"))
             for one in giver.gives
@@ -148,7 +148,7 @@ class RunPlan:
             settled = self.progress.settled[phase.name]
             todo = [one for one in self._possible(phase) if one in settled and one not in redone]
             return self._tasks(phase, todo, "restore")
-        givers = [one.name for one in (*self.line.givers(phase), phase) if one.in_store]
+        givers = [one.name for one in (*self.order.givers(phase), phase) if one.in_store]
         return [
             Task(
                 phase.name,
@@ -175,12 +175,12 @@ class RunPlan:
 
 
 def plan_run(
-    line: Line,
+    order: PhaseOrder,
     inventory: Inventory,
     *,
     retry: bool = False,
     redo: str = "",
-    preparing: bool = False,
+    assets_only: bool = False,
 ) -> RunPlan:
     """Compare the inventory with what is on disk.
 
@@ -189,9 +189,9 @@ def plan_run(
 
     Raises `UserError` where a phase that is not active has not given what others need of it.
     """
-    config = line.config
+    config = order.config
     progress = load_progress(config.run_dir, config.run_id)
-    names = tuple(phase.name for phase in line.phases)
+    names = tuple(phase.name for phase in order.phases)
     others = tuple(one for one in progress.phases if one not in names and progress.settled[one])
     progress.phases = names + others
     again: list[Again] = []
@@ -199,10 +199,10 @@ def plan_run(
         for first, failed in _failed_by_phase(progress, names).items():
             again.append(Again(failed, progress.onward(first)))
     if redo and progress.settled[redo]:
-        again.append(Again(tuple(progress.settled[redo]), tuple(line.dependents(redo))))
+        again.append(Again(tuple(progress.settled[redo]), tuple(order.dependents(redo))))
     items = {item.id: item for item in inventory.items}
-    plan = RunPlan(line, progress, items, marks_of(config), again, preparing)
-    for phase in () if preparing else line.phases:
+    plan = RunPlan(order, progress, items, marks_of(config), again, assets_only)
+    for phase in () if assets_only else order.phases:
         again += _outdated(plan, phase)
     for one in again:
         progress.forget(one.items, one.phases)
@@ -212,7 +212,7 @@ def plan_run(
 
 def _outdated(plan: RunPlan, phase: Phase) -> Iterator[Again]:
     """Finished items whose input has changed since, or whose files are gone."""
-    progress, config = plan.progress, plan.line.config
+    progress, config = plan.progress, plan.order.config
     settled = [item for item in progress.settled[phase.name] if item in plan.items]
     prints = progress.fingerprints[phase.name]
     changed = tuple(
@@ -220,7 +220,7 @@ def _outdated(plan: RunPlan, phase: Phase) -> Iterator[Again]:
         for item in settled
         if phase.is_outdated(prints.get(item, ""), phase.fingerprint(plan.items[item], plan.marks))
     )
-    dependents = tuple(plan.line.dependents(phase.name))
+    dependents = tuple(plan.order.dependents(phase.name))
     if changed:
         why = f"what phase {phase.name} makes them from has changed"
         yield Again(changed, dependents, why)
@@ -238,14 +238,14 @@ def _has_failed(phase: Phase, failures: Iterable[Failure]) -> bool:
 
 def _check_inactive(plan: RunPlan) -> None:
     """Raise `UserError` naming what phases that are not active should have given."""
-    run_dir = plan.line.config.run_dir
-    for phase in plan.line.phases:
-        if not plan.line.is_active(phase) or any(plan._possible(phase)):
+    run_dir = plan.order.config.run_dir
+    for phase in plan.order.phases:
+        if not plan.order.is_active(phase) or any(plan._possible(phase)):
             continue
         missing = [
             f"{kind} of phase {giver.name}"
-            for giver, kind in plan.line.sources(phase)
-            if kind.of == "item" and not plan.line.is_active(giver)
+            for giver, kind in plan.order.sources(phase)
+            if kind.of == "item" and not plan.order.is_active(giver)
         ]
         if missing:
             raise UserError(

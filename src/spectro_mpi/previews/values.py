@@ -18,7 +18,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from spectro_mpi.draw.columns import Records, records_of
-from spectro_mpi.draw.raster import Table, tables_of
+from spectro_mpi.draw.raster import EnergyTable, tables_of
 from spectro_mpi.model.spectrogram import Spectrogram
 
 PART_RECORDS = 4096
@@ -90,7 +90,7 @@ def values_of(spectrogram: Spectrogram) -> Values:
     )
 
 
-def _table_head(table: Table) -> dict[str, Any]:
+def _table_head(table: EnergyTable) -> dict[str, Any]:
     return {
         "lead": table.lead.tolist(),
         "edges": [float(f"{edge:.9g}") for edge in table.edges],

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spectro_mpi.model.items import item_order
-from spectro_mpi.planning.costs import Constants, Job, load_constants
+from spectro_mpi.planning.costs import Constants, ItemCost, load_constants
 from spectro_mpi.planning.simulate import Simulated, simulate
 from spectro_mpi.report.run_time import RunTime, read_run_time
 from spectro_mpi.resources import Samples, Steps
@@ -126,7 +126,7 @@ def _scaling(time: RunTime, config: Config) -> str:
     return told + " (simulated, for as many items as here)."
 
 
-def _played(jobs: list[Job], config: Config, constants: Constants, workers: int) -> Simulated:
+def _played(jobs: list[ItemCost], config: Config, constants: Constants, workers: int) -> Simulated:
     return simulate(jobs, config, constants, workers + 2)
 
 
@@ -138,7 +138,7 @@ def _workers_by_execution(time: RunTime) -> list[int]:
     ]
 
 
-def _jobs(time: RunTime) -> list[Job]:
+def _jobs(time: RunTime) -> list[ItemCost]:
     """The items by what they were seen to cost; phases an item has not been through: the mean."""
     tasks = _tasks(time)
     seconds = {
@@ -156,7 +156,7 @@ def _jobs(time: RunTime) -> list[Job]:
     mean = {phase: float(np.mean([*ones.values()] or [0.0])) for phase, ones in seconds.items()}
     constants = load_constants()
     jobs = [
-        Job(
+        ItemCost(
             size=size,
             order=item_order(item),
             reduce=seconds["reduce"].get(item, mean["reduce"]),

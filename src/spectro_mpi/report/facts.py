@@ -18,7 +18,7 @@ from spectro_mpi.report.curve import curve_of
 from spectro_mpi.report.index import Listed, listed
 from spectro_mpi.report.logbook import Logbook, PhaseTime
 from spectro_mpi.rundir.reader import Run
-from spectro_mpi.settings.schema import Config, Plot
+from spectro_mpi.settings.schema import Config, PlotSettings
 
 LISTED = 50
 """Failures of one reason that stand in the page itself; the others are loaded on demand."""
@@ -94,7 +94,7 @@ def page_facts(
 
 def _quantity(config: Config) -> str:
     """What the extrema of the colour scale are of."""
-    if config.plot.z_label != Plot.z_label:
+    if config.plot.z_label != PlotSettings.z_label:
         return config.plot.z_label
     if config.data.preset == "fast-esa":
         return QUANTITIES[config.data.quantity][2]

@@ -27,6 +27,7 @@ from spectro_mpi.resources.tables import Samples, rows_of, table_of, thin
 from spectro_mpi.system import activity
 from spectro_mpi.system.activity import ACTIVITIES
 from spectro_mpi.system.limits import cgroup_limit, cores_allowed
+from spectro_mpi.system.scheduler import current
 
 log = logging.getLogger(__name__)
 
@@ -344,6 +345,6 @@ def _identity(station: Station, interval: float, began: float) -> dict[str, Any]
         "cores": cores_allowed(),
         "memory": round(psutil.virtual_memory().total / _MB, 1),
         "limit": round(cgroup_limit() / _MB, 1),
-        "job": os.environ.get("SLURM_JOB_ID", ""),
+        "job": current().own_job().id,
         "job_ends": station.job_ends,
     }

@@ -130,7 +130,7 @@ class Ranks(Table):
     cores: Array = column("i4", "", "of the node, that the rank may use")
     memory: Array = column("f4", "MB", "of the node")
     limit: Array = column("f4", "MB", "of the job's control group on the node; 0: none")
-    job: Array = column(TEXT, "", "Slurm's job id")
+    job: Array = column(TEXT, "", "the scheduler's job id")
     job_ends: Array = column("f8", "s", "since 1970 UTC, end of the wall time; NaN: not known")
 
 

@@ -38,7 +38,7 @@ _FREE_TO_CHANGE = (
 """Settings that change nothing that was produced already."""
 
 
-def prepare(config: Config, fresh: bool) -> None:
+def open_for_writing(config: Config, fresh: bool) -> None:
     """Make the run directory, or check that its settings fit. Its lock is held.
 
     Raises `UserError` naming every setting that differs from what was produced already.

@@ -59,7 +59,7 @@ def damaged_state(run_dir: Path) -> Iterator[tuple[Path, str]]:
         yield run_dir / JOURNAL, f"line {whole + 1} of {len(lines)} does not read"
 
 
-class ProgressKeeper:
+class Journal:
     """The writer's hand on the state: journals batches, folds them into progress.json."""
 
     def __init__(self, run_dir: Path, run_id: str, scales: Iterable[ScalePair]) -> None:

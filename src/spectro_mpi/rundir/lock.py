@@ -15,7 +15,7 @@ from pathlib import Path
 
 from spectro_mpi.errors import RunError
 from spectro_mpi.rundir.layout import LOCK, TAKEOVER
-from spectro_mpi.system.scheduler import slurm
+from spectro_mpi.system.scheduler import current
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +39,11 @@ class Owner:
     started: str
     """What `beginning_of` said of it: a pid alone may belong to another by now."""
     job: str
-    """Slurm's job id, or empty."""
+    """The scheduler's job id, or empty."""
     restarts: int = 0
-    """How often Slurm had requeued the job by then."""
+    """How often the job had been requeued by then."""
     cluster: str = ""
-    """Whose Slurm; another's has other jobs under the same ids."""
+    """Of the job; another cluster has other jobs under the same ids."""
 
     @property
     def is_here(self) -> bool:
@@ -132,14 +132,14 @@ class RunLock:
                 self._path.unlink()
 
     def _is_dead(self, owner: Owner, age: float, first_look: bool) -> bool:
-        """Whether an owner is known not to live any more; Slurm is asked at the first look."""
+        """Whether an owner is known to be dead; the scheduler is asked at the first look."""
         if owner.is_here:
             return not _is_alive(owner, age)
         own = self._owner
         if own.job and owner.job and owner.cluster == own.cluster:
             if owner.job == own.job and owner.restarts < own.restarts:
                 return True  # an earlier start of this very job is over, wherever it was
-            if owner.job != own.job and first_look and slurm.is_over(owner.job):
+            if owner.job != own.job and first_look and _is_over(owner.job):
                 return True
         return age >= DEAD_AFTER_SECONDS
 
@@ -218,16 +218,15 @@ def _parse(content: bytes) -> Owner | None:
 
 
 def _this_process() -> Owner:
-    environment = os.environ
-    restarts = environment.get("SLURM_RESTART_COUNT", "")
-    return Owner(
-        socket.gethostname(),
-        os.getpid(),
-        beginning_of(os.getpid()),
-        environment.get("SLURM_JOB_ID", ""),
-        int(restarts) if restarts.isdecimal() else 0,
-        environment.get("SLURM_CLUSTER_NAME", ""),
-    )
+    job = current().own_job()
+    host, pid = socket.gethostname(), os.getpid()
+    return Owner(host, pid, beginning_of(pid), job.id, job.restarts, job.cluster)
+
+
+def _is_over(job: str) -> bool:
+    """Whether the scheduler says that nothing of a job runs any more; False if unknown."""
+    known = current().jobs([job]).get(job)
+    return known is not None and not known.is_on_nodes
 
 
 def _created(pid: int) -> str:

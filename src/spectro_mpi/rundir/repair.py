@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spectro_mpi.errors import RunError
 from spectro_mpi.model.items import Item, item_order
-from spectro_mpi.rundir.journal import ProgressKeeper, damaged_state
+from spectro_mpi.rundir.journal import Journal, damaged_state
 from spectro_mpi.rundir.layout import DATA, EXTREMA, links_path, shards_of, sweep_files
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_extrema
@@ -42,7 +42,7 @@ def repair(config: Config, items: Sequence[Item]) -> list[str]:
 def _repair(config: Config, items: Sequence[Item]) -> Iterator[str]:
     run_dir = config.run_dir
     yield from set_damaged_state_aside(run_dir)
-    keeper = ProgressKeeper(run_dir, config.run_id, config.plot.scales)
+    keeper = Journal(run_dir, config.run_id, config.plot.scales)
     for folder in (run_dir, run_dir / DATA):
         sweep(folder)
     for item in items:
@@ -77,7 +77,7 @@ def set_damaged_extrema_aside(run_dir: Path) -> Iterator[str]:
         yield f"{run_dir / EXTREMA}: does not read; set aside as {aside.name}, made again"
 
 
-def lose_shard(keeper: ProgressKeeper, shard: Path, problem: str) -> str:
+def lose_shard(keeper: Journal, shard: Path, problem: str) -> str:
     """Set a shard aside, if it is there, and have its items done again; the sentence for it."""
     items = [
         item
@@ -142,7 +142,7 @@ def unheld(progress: Progress) -> list[str]:
 
 
 def _lose_damaged_shards(
-    run_dir: Path, keeper: ProgressKeeper, untrusted: UntrustedCalls
+    run_dir: Path, keeper: Journal, untrusted: UntrustedCalls
 ) -> Iterator[str]:
     if items := unheld(keeper.state):
         keeper.lose(items)
@@ -156,7 +156,7 @@ def _lose_damaged_shards(
 
 
 def _take_in_orphans(
-    run_dir: Path, keeper: ProgressKeeper, expected: Sources, untrusted: UntrustedCalls
+    run_dir: Path, keeper: Journal, expected: Sources, untrusted: UntrustedCalls
 ) -> Iterator[str]:
     """Adopt what shards hold that were finished when the journal was not; remove the others."""
     state = keeper.state

@@ -6,8 +6,8 @@ import json
 import re
 
 from spectro_mpi.settings.instrument_table import mistakes_of
-from spectro_mpi.settings.schema import Axes, Config, Plot, Slurm
-from spectro_mpi.system.scheduler.slurm import seconds_of
+from spectro_mpi.settings.schema import AxisLimits, Config, JobSettings, PlotSettings
+from spectro_mpi.system.scheduler.walltime import seconds_of
 
 _MOST_PIXELS = 250_000_000
 """Of a figure: more, and readers of PNG take it for an attack."""
@@ -84,7 +84,7 @@ def _check_instruments(config: Config) -> list[str]:
     return mistakes
 
 
-def _check_slurm(slurm: Slurm) -> list[str]:
+def _check_slurm(slurm: JobSettings) -> list[str]:
     mistakes = []
     if slurm.time:
         try:
@@ -103,7 +103,7 @@ def _check_slurm(slurm: Slurm) -> list[str]:
     return mistakes
 
 
-def _check_size(plot: Plot, rows: int) -> list[str]:
+def _check_size(plot: PlotSettings, rows: int) -> list[str]:
     width, height = (plot.dpi * inches for inches in plot.panel_size)
     if width * height * rows <= _MOST_PIXELS:
         return []
@@ -114,7 +114,7 @@ def _check_size(plot: Plot, rows: int) -> list[str]:
     ]
 
 
-def _check_axes(name: str, axes: Axes, config: Config) -> list[str]:
+def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
     mistakes = []
     instrument, _, category = name.partition(".")
     if instrument not in config.instruments:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from spectro_mpi.settings.checking import _check_meaning
-from spectro_mpi.settings.schema import _PITCH_ANGLES, Axes, Config, SettingsError
+from spectro_mpi.settings.schema import _PITCH_ANGLES, AxisLimits, Config, SettingsError
 
 DEFAULT_FILE = "spectro-mpi.toml"
 
@@ -165,7 +165,7 @@ def _nearest(loc: tuple[str | int, ...]) -> str:
     """A hint at the known key nearest to the unknown one at `loc`."""
     known = _known_keys(Config)
     if loc[0] == "axes":
-        known += _known_keys(Axes, ".".join(str(part) for part in (*loc[:-1], "")))
+        known += _known_keys(AxisLimits, ".".join(str(part) for part in (*loc[:-1], "")))
     unknown = ".".join(part for part in loc if isinstance(part, str))
     by_name = {key.rpartition(".")[2]: key for key in known}
     here = [key for key in known if key.rpartition(".")[0] == unknown.rpartition(".")[0]]
@@ -199,7 +199,7 @@ def _select_all_instruments(table: dict[str, Any]) -> None:
 
 def _flatten_axes(axes: dict[str, Any]) -> dict[str, Any]:
     """[axes.ees.upgoing] and [axes."ees.upgoing"] → "ees.upgoing"; [axes.ees] → "ees"."""
-    limits = {one.name for one in fields(Axes)}
+    limits = {one.name for one in fields(AxisLimits)}
     flat: dict[str, Any] = {}
     for name, table in axes.items():
         if not isinstance(table, dict):

@@ -25,10 +25,10 @@ SCALE_PAIR_COLORMAPS = MappingProxyType(
     }
 )
 """(y scale, z scale) → colour map, unless `plot.colormap` names one."""
-Scale = Literal["linear", "log"]
-ScalePair = tuple[Scale, Scale]
-Limits = Literal["given_extrema", "raw"]
-Kind = Literal["pitch-angle", "instrument-grid"]
+ScaleName = Literal["linear", "log"]
+ScalePair = tuple[ScaleName, ScaleName]
+LimitsKind = Literal["given_extrema", "raw"]
+FigureKind = Literal["pitch-angle", "instrument-grid"]
 FAST_INSTRUMENTS = ("ees", "eeb", "ies", "ieb")
 Degrees = Annotated[float, Interval(ge=0, le=360)]
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
@@ -39,7 +39,7 @@ class SettingsError(UserError):
 
 
 @dataclass(frozen=True)
-class Select:
+class SelectSettings:
     """Which items of the input to take."""
 
     orbits: str = ""
@@ -78,7 +78,7 @@ class Select:
 
 
 @dataclass(frozen=True)
-class Data:
+class DataSettings:
     """What is read from a file."""
 
     preset: Literal["fast-esa", "istp"] = "fast-esa"
@@ -92,7 +92,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Extrema:
+class ExtremaSettings:
     """How the common axis limits are found."""
 
     max_percentile: Annotated[float, Gt(0), Le(100)] = 95.0
@@ -102,13 +102,13 @@ class Extrema:
 
 
 @dataclass(frozen=True)
-class Plot:
+class PlotSettings:
     """What is drawn, and how."""
 
     scales: Annotated[tuple[ScalePair, ...], MinLen(1)] = (("linear", "log"),)
     """Pairs of energy (y) and colour (z) scale."""
-    limits: Annotated[tuple[Limits, ...], MinLen(1)] = ("given_extrema", "raw")
-    kinds: Annotated[tuple[Kind, ...], MinLen(1)] = ("pitch-angle", "instrument-grid")
+    limits: Annotated[tuple[LimitsKind, ...], MinLen(1)] = ("given_extrema", "raw")
+    kinds: Annotated[tuple[FigureKind, ...], MinLen(1)] = ("pitch-angle", "instrument-grid")
     category_limits: Literal["own", "instrument"] = "own"
     """A category's row on limits of its own, or on its instrument's (category `all`)."""
     dpi: Annotated[int, Interval(ge=40, le=1200)] = 200
@@ -132,7 +132,7 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunSettings:
     """How the work is done; changes none of the results."""
 
     flush_batch_size: Annotated[int, Ge(1)] = 10
@@ -161,7 +161,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Report:
+class ReportSettings:
     """What the page that shows the run holds; changes none of the results."""
 
     at_end: bool = True
@@ -175,7 +175,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Axes:
+class AxisLimits:
     """Axis limits that override the extrema, in physical units (eV; counts or eflux)."""
 
     y_min: float | None = None
@@ -187,8 +187,8 @@ class Axes:
 
 
 @dataclass(frozen=True)
-class Slurm:
-    """What `spectro-mpi submit` asks of Slurm; empty or 0: the partition's default."""
+class JobSettings:
+    """What `spectro-mpi submit` asks of a scheduler; empty or 0: the partition's default."""
 
     ntasks: Annotated[int, Ge(0)] = 0
     """MPI ranks; 0: as many as `plan` finds worth asking for."""
@@ -228,20 +228,20 @@ class Config:
     """"reduce", "plot"; of one's own "module:Class", "file.py:Class", or an entry point's name."""
     seed: Annotated[int, Ge(0)] = 0
     """Of the random numbers phases draw."""
-    select: Select = Select()
-    data: Data = Data()
+    select: SelectSettings = SelectSettings()
+    data: DataSettings = DataSettings()
     pitch_angles: dict[str, tuple[tuple[Degrees, Degrees], ...]] = field(
         default_factory=lambda: dict(_PITCH_ANGLES)
     )
     """Category → intervals [lo, hi) in degrees."""
-    extrema: Extrema = Extrema()
-    plot: Plot = Plot()
-    run: Run = Run()
-    report: Report = Report()
-    slurm: Slurm = Slurm()
+    extrema: ExtremaSettings = ExtremaSettings()
+    plot: PlotSettings = PlotSettings()
+    run: RunSettings = RunSettings()
+    report: ReportSettings = ReportSettings()
+    slurm: JobSettings = JobSettings()
     instrument: tuple[InstrumentTable, ...] = ()
     """Instruments of the preset "istp"."""
-    axes: dict[str, Axes] = field(default_factory=dict)
+    axes: dict[str, AxisLimits] = field(default_factory=dict)
     """Instrument, or "instrument.category" → overriding limits."""
     phase: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Name of a phase → settings of its own."""
@@ -259,6 +259,11 @@ class Config:
         if self.data.preset == "fast-esa":
             return FAST_INSTRUMENTS
         return tuple(table.name for table in self.instrument)
+
+    def job_settings(self, scheduler: str) -> JobSettings:
+        """What to ask of a scheduler: the table of its name, if there is one."""
+        settings: JobSettings = getattr(self, scheduler, None) or JobSettings()
+        return settings
 
     def has_pitch_angles(self, instrument: str) -> bool:
         """Whether an instrument's rows are categories of pitch angle, and not just "all"."""

@@ -23,7 +23,7 @@ class StopSignals:
     def __init__(self) -> None:
         self.asked: deque[int] = deque()
         """What has come and was not looked at yet."""
-        self.is_preparing = True
+        self.is_starting = True
         """Nothing has begun yet that would have to be ended well."""
         self._first = 0.0
         self._before: dict[int, Any] = {}
@@ -50,7 +50,7 @@ class StopSignals:
     def _take_in(self, number: int, _: FrameType | None) -> None:
         now = time.monotonic()
         self._first = self._first or now
-        if self.is_preparing and now - self._first > SAME_SIGNAL_SECONDS:
+        if self.is_starting and now - self._first > SAME_SIGNAL_SECONDS:
             os._exit(_INTERRUPTED)  # asked again, and there is nothing to lose
         self.asked.append(number)
 

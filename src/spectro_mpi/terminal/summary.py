@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spectro_mpi.model.items import item_order
-from spectro_mpi.phases.order import Line
+from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.planning.costs import Constants
 from spectro_mpi.planning.inventory import Inventory
 from spectro_mpi.planning.simulate import WORTHWHILE, Simulated, efficiency
@@ -59,9 +59,9 @@ def print_simulated(simulated: Simulated, alone: Simulated) -> None:
     print(f"  makespan {duration(simulated.makespan)} ({phases}); {efficient}; {busy} busy")
 
 
-def print_phases(line: Line) -> None:
+def print_phases(order: PhaseOrder) -> None:
     """Name the phases, where they are others than those whose costs are known."""
-    names = tuple(phase.name for phase in line.phases)
+    names = tuple(phase.name for phase in order.phases)
     if names != PHASES:
         print(f"phases: {' → '.join(names)}; simulated are {' and '.join(PHASES)}")
 

@@ -1,118 +1,149 @@
-"""What Slurm is asked and told: the states of jobs, when this one ends, an end to others."""
+"""Slurm."""
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.system.scheduler.base import Job, OwnJob, Script, Step, Verdict
 
 _WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
 _ON_NODES = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
+_VERDICTS: Mapping[str, Verdict] = {
+    "TIMEOUT": "wall-time",
+    "DEADLINE": "wall-time",
+    "OUT_OF_MEMORY": "out-of-memory",
+    "NODE_FAIL": "node-lost",
+    "CANCELLED": "cancelled",
+    "PREEMPTED": "cancelled",
+}
 _SECONDS_TO_ANSWER = 30.0
 
 
-@dataclass(frozen=True)
-class Job:
-    """A job as Slurm has it."""
+class Slurm:
+    """Asked by its commands, and by the environment it gives its jobs."""
 
-    state: str
-    """PENDING, RUNNING, COMPLETED, …"""
-    restarts: int = 0
-    """How often it went back into the queue."""
+    name = "slurm"
+    assets_template = "assets.sbatch"
+    run_template = "run.sbatch"
+    submit_command = "sbatch"
+    launch_hint = "srun --mpi=pmi2 (MPICH) or srun --mpi=pmix (Open MPI), and --kill-on-bad-exit=1"
+    log_patterns: Mapping[Verdict, str] = {
+        "wall-time": r"DUE TO TIME LIMIT",
+        "node-lost": r"DUE TO NODE FAILURE|NODE_FAIL",
+        "out-of-memory": r"oom[-_]kill|OUT_OF_MEMORY",
+        "cancelled": r"CANCELLED AT|DUE TO PREEMPTION",
+    }
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether it is yet to start, for the first time or again."""
-        return self.state in _WAITING
+    def is_here(self) -> bool:
+        return "SLURM_JOB_ID" in os.environ or shutil.which(self.submit_command) is not None
 
-    @property
-    def is_on_nodes(self) -> bool:
-        """Whether processes of it may be there."""
-        return self.state in _ON_NODES
+    def own_job(self) -> OwnJob:
+        restarts = os.environ.get("SLURM_RESTART_COUNT", "")
+        return OwnJob(
+            os.environ.get("SLURM_JOB_ID", ""),
+            int(restarts) if restarts.isdecimal() else 0,
+            os.environ.get("SLURM_CLUSTER_NAME", ""),
+        )
 
+    def own_step(self) -> Step | None:
+        # A batch script runs outside of srun: its own process is none of the job's tasks.
+        ranks, rank = os.environ.get("SLURM_NTASKS", ""), os.environ.get("SLURM_PROCID", "")
+        if "SLURM_STEP_ID" not in os.environ:
+            return None
+        return Step(int(ranks) if ranks.isdecimal() else 1, int(rank) if rank.isdecimal() else 0)
 
-def jobs_of(ids: Iterable[str]) -> dict[str, Job]:
-    """Job id → job; without those Slurm does not list any more, none where there is no Slurm."""
-    ids = [one for one in ids if one]
-    if not ids or shutil.which("squeue") is None:
-        return {}
-    columns = "JobID:40,State:40,RestartCnt:40"
-    told = _told("squeue", "-h", "-t", "all", "-O", columns, "-j", ",".join(ids))
-    rows = [line.split() for line in told.splitlines()]
-    return {row[0]: Job(row[1], int(row[2])) for row in rows if len(row) == 3}
+    def end_of_own_job(self) -> float | None:
+        job = self.own_job().id
+        if not job:
+            return None
+        known = os.environ.get("SLURM_JOB_END_TIME", "")
+        if known.isdecimal():
+            return float(known)
+        answer = _answer("squeue", "-h", "-j", job, "-o", "%e").strip()
+        try:
+            return time.mktime(time.strptime(answer, "%Y-%m-%dT%H:%M:%S"))
+        except ValueError:
+            return None
 
+    def jobs(self, ids: Iterable[str]) -> dict[str, Job]:
+        ids = [job for job in ids if job]
+        if not ids or shutil.which("squeue") is None:
+            return {}
+        columns = "JobID:40,State:40,RestartCnt:40"
+        answer = _answer("squeue", "-h", "-t", "all", "-O", columns, "-j", ",".join(ids))
+        rows = [line.split() for line in answer.splitlines()]
+        return {row[0]: _job(row[1], int(row[2])) for row in rows if len(row) == 3}
 
-def is_over(job: str) -> bool:
-    """Whether Slurm says that nothing of a job runs any more; False where it cannot tell."""
-    known = jobs_of([job]).get(job)
-    return known is not None and not known.is_on_nodes
+    def submit(self, script: Path, after: str = "") -> str:
+        options = [f"--dependency=afterok:{after}", "--kill-on-invalid-dep=yes"] if after else []
+        command = ["sbatch", "--parsable", *options, str(script)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UserError(f"sbatch refused {script}: {' '.join(done.stderr.split())}")
+        return done.stdout.strip().partition(";")[0]
 
+    def cancel(self, job: str) -> None:
+        _answer("scancel", job)
 
-def end_of_job(environment: Mapping[str, str]) -> float | None:
-    """When this Slurm job's wall time ends, s since 1970; None outside of a job or if unknown."""
-    job = environment.get("SLURM_JOB_ID", "")
-    if not job:
-        return None
-    known = environment.get("SLURM_JOB_END_TIME", "")
-    if known.isdecimal():
-        return float(known)
-    if shutil.which("squeue") is None:
-        return None
-    told = _told("squeue", "-h", "-j", job, "-o", "%e").strip()
-    try:
-        return time.mktime(time.strptime(told, "%Y-%m-%dT%H:%M:%S"))
-    except ValueError:
-        return None
+    def ask_to_stop(self, job: str) -> None:
+        self.keep_from_requeue(job)
+        _answer("scancel", "--batch", "--signal=USR1", job)
 
+    def keep_from_requeue(self, job: str) -> None:
+        _answer("scontrol", "update", f"JobId={job}", "Requeue=0")
 
-def seconds_of(walltime: str) -> float:
-    """A wall time as Slurm writes it (minutes, MM:SS, HH:MM:SS, D-HH[:MM[:SS]]), in seconds.
-
-    Raises `ValueError` for anything else.
-    """
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", walltime.strip())
-    if match is None:
-        raise ValueError(f'"{walltime}" is not a wall time such as 90, 01:30:00 or 1-12')
-    days, *rest = match.groups()
-    numbers = [int(part) for part in rest if part is not None]
-    # With days hours come first; without, minutes do, unless there are three numbers.
-    first = 3600.0 if days is not None or len(numbers) == 3 else 60.0
-    seconds = sum(number * first / 60.0**place for place, number in enumerate(numbers))
-    return int(days or 0) * 86400.0 + seconds
-
-
-def sbatch(script: Path, *options: str) -> str:
-    """Submit a script; the job's id. Raises `UserError` in Slurm's words where it refuses."""
-    command = ["sbatch", "--parsable", *options, str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(f"sbatch refused {script}: {' '.join(done.stderr.split())}")
-    return done.stdout.strip().partition(";")[0]
-
-
-def scancel(job: str) -> None:
-    """End a job, whether it waits or runs."""
-    _told("scancel", job)
-
-
-def ask_to_stop(job: str) -> None:
-    """Have the script of a running job stop its run, and the job not go back into the queue."""
-    keep_from_requeue(job)
-    _told("scancel", "--batch", "--signal=USR1", job)
-
-
-def keep_from_requeue(job: str) -> None:
-    """Have Slurm refuse the `scontrol requeue` of a job's own script."""
-    _told("scontrol", "update", f"JobId={job}", "Requeue=0")
+    def script(self, script: Script) -> str:
+        head, last, rest = script.template.rpartition("\n#SBATCH ")
+        last, _, rest = rest.partition("\n")
+        options = _options(script)
+        given = {option.partition("=")[0] for option in options}
+        # Without a time of the user's the partition's default holds, not the template's example.
+        given.add("--time")
+        lines = [
+            line
+            for line in f"{head}\n#SBATCH {last}".splitlines()
+            if not line.startswith("#SBATCH ") or line.split()[1].partition("=")[0] not in given
+        ]
+        lines += [f"#SBATCH {option}" for option in options]
+        setup = [*script.setup, f"PATH={shlex.quote(str(script.bin_folder))}:$PATH"]
+        rest = re.sub(r"# module load.*\n# source.*\n", lambda _: "\n".join(setup) + "\n", rest)
+        rest = rest.replace("${1:-spectro-mpi.toml}", shlex.quote(str(script.settings)))
+        if script.mpi:
+            launch = f'LAUNCH="srun --kill-on-bad-exit=1 --mpi={script.mpi}"'
+            rest = re.sub(r"^LAUNCH=.*$", launch, rest, flags=re.MULTILINE)
+        return "\n".join(lines) + "\n" + rest
 
 
-def _told(*command: str) -> str:
+def _options(script: Script) -> list[str]:
+    """Options of sbatch, as `#SBATCH` takes them."""
+    # A percent sign begins a pattern in the name of an output file.
+    folder = str(script.log_folder).replace("%", "%%")
+    options = {
+        "ntasks": str(script.ranks),
+        "nodes": str(script.nodes or ""),
+        "time": script.time,
+        "partition": script.partition,
+        "account": script.account,
+        "output": shlex.quote(f"{folder}/%x-%j.log"),
+    }
+    return [f"--{name}={value}" for name, value in options.items() if value] + list(script.extra)
+
+
+def _job(state: str, restarts: int) -> Job:
+    # Slurm may say who cancelled a job behind the word.
+    verdict = next((cause for word, cause in _VERDICTS.items() if state.startswith(word)), "")
+    return Job(state, state in _WAITING, state in _ON_NODES, restarts, verdict)  # type: ignore[arg-type]
+
+
+def _answer(*command: str) -> str:
     """Standard output of a command of Slurm's; empty if it fails."""
     try:
         done = subprocess.run(

@@ -14,8 +14,8 @@ from spectro_mpi.instruments.inspection import pattern_of
 from spectro_mpi.rundir.reader import open_run
 from spectro_mpi.settings.file_pattern import FilePattern
 from tests.conftest import real_file, spectro_mpi
+from tests.instruments.test_istp import PSP, expected, read_back
 from tests.istp_files import TIME, Variable, flux, variables, write
-from tests.test_istp import PSP, expected, read_back
 
 
 def proposed(path: Path, *variables: str) -> str:

@@ -17,7 +17,7 @@ from spectro_mpi.model.distribution import FILL_FLOAT, Distribution
 from spectro_mpi.model.items import InputPath
 from spectro_mpi.model.pitch_angles import reduce_distribution
 from spectro_mpi.phases.reduce import reduce_file
-from spectro_mpi.settings.schema import Config, Data
+from spectro_mpi.settings.schema import Config, DataSettings
 from tests.conftest import real_file
 from tests.straight import reduced
 
@@ -51,7 +51,7 @@ def distribution(
 
 @pytest.mark.parametrize("quantity", ["counts", "eflux"])
 def test_store_values_equal_a_straight_line_computation(demo: DemoSummary, quantity: str) -> None:
-    config = Config(data=Data(quantity=quantity, chunk_records=100))  # type: ignore[arg-type]
+    config = Config(data=DataSettings(quantity=quantity, chunk_records=100))  # type: ignore[arg-type]
     broken = {file.path for file in demo.damaged if file.expected == "error"}
     modes: set[int] = set()
     for path in sorted(demo.directory.glob("FAST_data/*/*/*.cdf")):
@@ -75,7 +75,7 @@ def test_the_size_of_chunks_makes_no_difference(demo: DemoSummary, quantity: str
         reduce_file(
             input_path(path),
             CdflibReader(path),
-            Config(data=Data(quantity=quantity, chunk_records=records)),  # type: ignore[arg-type]
+            Config(data=DataSettings(quantity=quantity, chunk_records=records)),  # type: ignore[arg-type]
         )
         for records in (4096, 37)
     ]

@@ -31,7 +31,7 @@ from spectro_mpi.rundir.reader import Run
 from tests.conftest import spectro_mpi as command
 from tests.outputs import same_output
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def examples(page: str) -> list[str]:

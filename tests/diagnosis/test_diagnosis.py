@@ -11,6 +11,7 @@ import pytest
 
 from spectro_mpi.diagnosis.verdict import Diagnosis, diagnose
 from spectro_mpi.resources.lines import LineFile
+from spectro_mpi.system.scheduler import Job
 
 START, END = 1.8e9, 1.8e9 + 100
 HOSTS = {0: "node1", 1: "node1", 2: "node2", 3: "node2"}
@@ -100,7 +101,7 @@ def test_what_slurm_and_mpirun_said(tmp_path: Path, words: str, cause: str) -> N
 
 def test_what_slurm_says_of_the_job_counts(tmp_path: Path) -> None:
     _leave(tmp_path)
-    found = diagnose(tmp_path, {"77": "TIMEOUT"})
+    found = diagnose(tmp_path, {"77": Job("TIMEOUT", verdict="wall-time")})
     assert found is not None
     assert found.cause == "wall-time"
     assert "job 77 is TIMEOUT" in found.evidence

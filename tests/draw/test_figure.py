@@ -25,7 +25,7 @@ from spectro_mpi.draw.scale import usable_scale
 from spectro_mpi.draw.text import Lettering
 from spectro_mpi.draw.ticks import time_ticks, value_ticks
 from spectro_mpi.model.extrema import Limits
-from tests.test_draw_pixels import CADENCE, LIMITS, T0, content, read, spectrogram, style
+from tests.draw.test_pixels import CADENCE, LIMITS, T0, content, read, spectrogram, style
 
 NAN = float("nan")
 ARC = 10 ** np.add.outer(np.sin(np.arange(400) / 25), np.cos(np.arange(48) / 9) + 1)

@@ -21,7 +21,7 @@ from spectro_mpi.model.items import InputPath, Item
 from spectro_mpi.phases.executor import ChildExecutor, Executor, InlineExecutor
 from spectro_mpi.phases.task import Outcome, Task
 from spectro_mpi.phases.workspace import Workspace
-from spectro_mpi.settings.schema import Config, Run
+from spectro_mpi.settings.schema import Config, RunSettings
 from tests.conftest import spectro_mpi
 
 START = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -38,8 +38,8 @@ def wait(executor: Executor, seconds: float = 60) -> Outcome:
 
 
 @contextmanager
-def child_executor(tmp_path: Path, run: Run | None = None) -> Iterator[ChildExecutor]:
-    executor = ChildExecutor(run or Run())
+def child_executor(tmp_path: Path, run: RunSettings | None = None) -> Iterator[ChildExecutor]:
+    executor = ChildExecutor(run or RunSettings())
     executor.begin("reduce", Workspace(Config(), tmp_path))
     try:
         yield executor
@@ -74,7 +74,7 @@ def test_the_child_computes_what_this_process_would(tmp_path: Path, task: Task) 
 
 
 def test_a_child_that_hangs_is_ended_by_the_clock_and_replaced(tmp_path: Path, task: Task) -> None:
-    with child_executor(tmp_path, Run(instrument_timeout_seconds=3)) as child:
+    with child_executor(tmp_path, RunSettings(instrument_timeout_seconds=3)) as child:
         child.submit(task)
         wait(child)
         hung = psutil.Process(child.pid)
@@ -120,7 +120,7 @@ def test_a_file_that_kills_the_fast_reader_is_read_once_more_by_the_other(
 
 
 def test_a_child_that_grows_is_stopped_before_the_kernel_does(tmp_path: Path, task: Task) -> None:
-    with child_executor(tmp_path, Run(memory_limit_mb=1)) as child:
+    with child_executor(tmp_path, RunSettings(memory_limit_mb=1)) as child:
         child.submit(task)
         failure = wait(child).failures[0]
     assert failure.reason == "out-of-memory"
@@ -128,7 +128,7 @@ def test_a_child_that_grows_is_stopped_before_the_kernel_does(tmp_path: Path, ta
 
 
 def test_a_child_is_held_to_its_ranks_share_of_the_jobs_memory(tmp_path: Path, task: Task) -> None:
-    executor = ChildExecutor(Run(), memory_share=100 << 20)
+    executor = ChildExecutor(RunSettings(), memory_share=100 << 20)
     executor.begin("reduce", Workspace(Config(), tmp_path))
     try:
         executor.submit(task)

@@ -9,7 +9,7 @@ import pytest
 from spectro_mpi.errors import UserError
 from spectro_mpi.model.items import item_order
 from spectro_mpi.planning.inventory import take_inventory
-from spectro_mpi.settings.schema import Config, Select
+from spectro_mpi.settings.schema import Config, SelectSettings
 
 NAME = "fa_esa_l2_{}_20000101001737_{:05d}_v{:02d}.cdf"
 
@@ -57,7 +57,7 @@ def test_selection_by_orbit_and_instrument(tmp_path: Path) -> None:
     for orbit in range(100, 110):
         put(tmp_path, "ees", orbit)
         put(tmp_path, "ies", orbit)
-    select = Select(orbits="101-103, 107", skip=(102,), instruments=("ies",))
+    select = SelectSettings(orbits="101-103, 107", skip=(102,), instruments=("ies",))
     items = take_inventory(Config(input=str(tmp_path), select=select)).items
     assert [item.id for item in items] == ["101", "103", "107"]
     assert {file.instrument for item in items for file in item.files} == {"ies"}

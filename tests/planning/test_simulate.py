@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.model.items import InputPath, Item
-from spectro_mpi.planning.costs import Constants, Job, jobs_of, load_constants
+from spectro_mpi.planning.costs import Constants, ItemCost, costs_of, load_constants
 from spectro_mpi.planning.inventory import take_inventory
 from spectro_mpi.planning.simulate import WORTHWHILE, efficiency, knee, simulate
 from spectro_mpi.planning.stacks import snake
-from spectro_mpi.settings.schema import Config, Plot, Run
+from spectro_mpi.settings.schema import Config, PlotSettings, RunSettings
 from tests.conftest import spectro_mpi
 
-INLINE = Config(run=Run(isolation="none"))
+INLINE = Config(run=RunSettings(isolation="none"))
 COSTS = Constants(
     machine="a machine like any other",
     start=0.6,
@@ -79,9 +79,9 @@ seconds = st.floats(0.001, 100)
 some_jobs = st.lists(st.tuples(st.integers(0, 10**7), seconds, seconds), min_size=1, max_size=40)
 
 
-def jobs_from(rows: list[tuple[int, float, float]]) -> list[Job]:
+def jobs_from(rows: list[tuple[int, float, float]]) -> list[ItemCost]:
     return [
-        Job(size, (place, ""), reduce, plot, frames=1 << place % 5, result=size / 1e7)
+        ItemCost(size, (place, ""), reduce, plot, frames=1 << place % 5, result=size / 1e7)
         for place, (size, reduce, plot) in enumerate(rows)
     ]
 
@@ -139,7 +139,7 @@ def test_no_run_is_longer_than_list_scheduling_allows(
 
 
 def test_more_workers_are_never_slower_but_for_messages() -> None:
-    jobs = jobs_of(archive(2000), Config(), COSTS, fast_reader=True)
+    jobs = costs_of(archive(2000), Config(), COSTS, fast_reader=True)
     makespans = [simulate(jobs, Config(), FREE, ranks).makespan for ranks in range(3, 60, 4)]
     assert makespans == sorted(makespans, reverse=True)
     dear = replace(FREE, message=0.05)
@@ -147,7 +147,7 @@ def test_more_workers_are_never_slower_but_for_messages() -> None:
 
 
 def test_feeding_from_the_fullest_stack_is_no_slower_than_bare_snake() -> None:
-    snaky = Config(run=Run(schedule="snake"))
+    snaky = Config(run=RunSettings(schedule="snake"))
     rng = np.random.default_rng(3)
     for _ in range(20):
         rows = [(int(size), *rng.lognormal(0, 1, 2)) for size in rng.lognormal(14, 1, 200)]
@@ -159,7 +159,7 @@ def test_feeding_from_the_fullest_stack_is_no_slower_than_bare_snake() -> None:
 
 
 def test_workers_beyond_the_cores_share_them() -> None:
-    jobs = jobs_of(archive(400), Config(), COSTS, fast_reader=True)
+    jobs = costs_of(archive(400), Config(), COSTS, fast_reader=True)
     two = simulate(jobs, Config(), FREE, ranks=4, cores=2)
     eight = simulate(jobs, Config(), FREE, ranks=10, cores=2)
     assert eight.makespan == pytest.approx(two.makespan, rel=0.02)
@@ -167,7 +167,7 @@ def test_workers_beyond_the_cores_share_them() -> None:
 
 
 def test_the_writer_is_one_and_bounds_what_workers_can_give() -> None:
-    jobs = jobs_of(archive(500), Config(), COSTS, fast_reader=True)
+    jobs = costs_of(archive(500), Config(), COSTS, fast_reader=True)
     slow = replace(FREE, write_item=0.2)
     made = simulate(jobs, Config(), slow, ranks=66)
     assert made.phases["reduce"] == pytest.approx(500 * 0.2, rel=0.05)
@@ -177,14 +177,14 @@ def test_the_writer_is_one_and_bounds_what_workers_can_give() -> None:
 
 
 def test_frames_are_drawn_once_a_worker() -> None:
-    jobs = jobs_of(archive(40), Config(plot=Plot(kinds=("pitch-angle",))), COSTS, True)
+    jobs = costs_of(archive(40), Config(plot=PlotSettings(kinds=("pitch-angle",))), COSTS, True)
     dear = replace(FREE, frame=7.0)
     plain, framed = (simulate(jobs, Config(), one, ranks=4).makespan for one in (FREE, dear))
     assert framed - plain == pytest.approx(7.0, abs=0.5)
 
 
 def test_the_knee_is_worthwhile_and_much_more_is_not() -> None:
-    jobs = jobs_of(archive(3000), Config(), COSTS, fast_reader=True)
+    jobs = costs_of(archive(3000), Config(), COSTS, fast_reader=True)
     alone = simulate(jobs, Config(), COSTS, 3)
     best = knee(jobs, Config(), COSTS, alone)
     assert efficiency(alone, best) >= WORTHWHILE
@@ -193,7 +193,7 @@ def test_the_knee_is_worthwhile_and_much_more_is_not() -> None:
 
 
 def test_one_item_is_worth_one_worker() -> None:
-    jobs = jobs_of(archive(1), Config(), COSTS, fast_reader=False)
+    jobs = costs_of(archive(1), Config(), COSTS, fast_reader=False)
     alone = simulate(jobs, Config(), COSTS, 3)
     assert knee(jobs, Config(), COSTS, alone).workers == 1
 
@@ -202,11 +202,11 @@ def test_more_to_draw_and_slower_reading_cost_more() -> None:
     items = archive(10)
 
     def work(config: Config, fast: bool = True) -> float:
-        return sum(job.reduce + job.plot for job in jobs_of(items, config, COSTS, fast))
+        return sum(job.reduce + job.plot for job in costs_of(items, config, COSTS, fast))
 
     plain = work(Config())
-    assert work(Config(plot=Plot(scales=(("log", "log"), ("linear", "log"))))) > plain
-    assert work(Config(plot=Plot(limits=("raw",)))) < plain
+    assert work(Config(plot=PlotSettings(scales=(("log", "log"), ("linear", "log"))))) > plain
+    assert work(Config(plot=PlotSettings(limits=("raw",)))) < plain
     assert work(Config(), fast=False) > plain
     assert work(INLINE) > plain, "pycdfpp is only for processes that may die"
 
@@ -244,7 +244,7 @@ def test_the_archive_on_thousands_of_workers(capsys: pytest.CaptureFixture[str])
         took[what] = time.perf_counter() - began
         began = time.perf_counter()
 
-    jobs = jobs_of(items, Config(), COSTS, fast_reader=True)
+    jobs = costs_of(items, Config(), COSTS, fast_reader=True)
     lap("costs")
     stacks = snake(items, 4096)
     lap("snake")

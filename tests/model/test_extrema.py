@@ -17,7 +17,7 @@ from spectro_mpi.model.extrema import (
     tally,
 )
 from spectro_mpi.model.spectrogram import Spectrogram
-from spectro_mpi.settings.schema import Axes, ScalePair
+from spectro_mpi.settings.schema import AxisLimits, ScalePair
 
 ENERGY = np.array([[500, 40, 30, 20, 10], [55, 45, 35, 25, np.nan]], np.float32)
 
@@ -132,7 +132,7 @@ def test_limits_are_rounded_outward_and_overridden_by_settings() -> None:
     assert own == Limits(9.8, 820, 1, 78)
     whole = given_limits(flat, {}, "ees", "upgoing", scales, "instrument")
     assert whole == Limits(5.8, 31000, 3, 1300)
-    axes = {"ees": Axes(z_max=99.9, y_min=7.77), "ees.upgoing": Axes(z_max=11)}
+    axes = {"ees": AxisLimits(z_max=99.9, y_min=7.77), "ees.upgoing": AxisLimits(z_max=11)}
     assert given_limits(flat, axes, "ees", "all", scales, "own") == Limits(7.77, 31000, 3, 99.9)
     assert given_limits(flat, axes, "ees", "upgoing", scales, "own") == Limits(7.77, 820, 1, 11)
 
@@ -141,9 +141,9 @@ def test_an_end_set_beyond_the_other_moves_the_other() -> None:
     ends = {"y_min": 10.0, "y_max": 30000.0, "z_min": 1.0, "z_max": 100.0}
     flat = {f"ees_log_log_{end}": value for end, value in ends.items()}
     scales: ScalePair = ("log", "log")
-    axes = {"ees": Axes(y_min=50000.0, z_max=0.5)}
+    axes = {"ees": AxisLimits(y_min=50000.0, z_max=0.5)}
     assert given_limits(flat, axes, "ees", "all", scales, "own") == Limits(50000, 5e5, 0.05, 0.5)
-    axes = {"ees.all": Axes(z_max=7.0)}
+    axes = {"ees.all": AxisLimits(z_max=7.0)}
     assert given_limits(flat, axes, "ees", "all", scales, "own") == Limits(10, 30000, 1, 7)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spectro_mpi.errors import Failure, RunError
-from spectro_mpi.rundir.journal import ProgressKeeper, damaged_state, load_progress
+from spectro_mpi.rundir.journal import Journal, damaged_state, load_progress
 from spectro_mpi.rundir.layout import JOURNAL, PROGRESS
 from spectro_mpi.rundir.progress import Batch
 from spectro_mpi.settings.schema import ScalePair
@@ -19,8 +19,8 @@ BROKEN = Failure("ees", "reduce", "invalid-cdf", "not a CDF")
 SLOW = Failure("ies", "plot", "timeout", "took longer")
 
 
-def fill(run_dir: Path) -> ProgressKeeper:
-    keeper = ProgressKeeper(run_dir, "fast", SCALES)
+def fill(run_dir: Path) -> Journal:
+    keeper = Journal(run_dir, "fast", SCALES)
     keeper.note(items_total=4)
     prints = {"9": "0123abcd:77"}
     keeper.journal(Batch("reduce", ("10", "9"), {}, "shard-00000.h5", ("10", "9"), prints))
@@ -70,7 +70,7 @@ def test_going_on_after_a_torn_line_loses_nothing_that_follows(tmp_path: Path) -
     fill(tmp_path)
     journal = tmp_path / JOURNAL
     journal.write_bytes(journal.read_bytes()[:-5])
-    keeper = ProgressKeeper(tmp_path, "fast", SCALES)
+    keeper = Journal(tmp_path, "fast", SCALES)
     keeper.journal(Batch("plot", ("10",), {}))
     state = load_progress(tmp_path, "fast")
     assert state.settled["plot"] == {"10"}
@@ -98,7 +98,7 @@ def test_forgotten_items_are_done_again_and_may_succeed(tmp_path: Path) -> None:
 
 
 def test_two_failures_of_one_item_are_both_kept(tmp_path: Path) -> None:
-    keeper = ProgressKeeper(tmp_path, "fast", SCALES)
+    keeper = Journal(tmp_path, "fast", SCALES)
     other = Failure("ies", "reduce", "timeout", "took longer")
     keeper.journal(Batch("reduce", ("1",), {"1": (BROKEN, other)}))
     keeper.close()
@@ -108,7 +108,7 @@ def test_two_failures_of_one_item_are_both_kept(tmp_path: Path) -> None:
 
 
 def test_state_costs_a_line_a_batch(tmp_path: Path) -> None:
-    keeper = ProgressKeeper(tmp_path, "fast", SCALES)
+    keeper = Journal(tmp_path, "fast", SCALES)
     sizes = []
     for number in range(300):
         keeper.journal(Batch("reduce", (str(number),), {}, "shard-00000.h5", (str(number),)))

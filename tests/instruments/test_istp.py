@@ -22,7 +22,7 @@ from spectro_mpi.phases.reduce import reduce_file
 from spectro_mpi.rundir.reader import open_run
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.loading import load_config
-from spectro_mpi.settings.schema import Config, Data, Plot
+from spectro_mpi.settings.schema import Config, DataSettings, PlotSettings
 from tests.conftest import real_file, spectro_mpi
 from tests.istp_files import (
     BINS,
@@ -46,7 +46,7 @@ BY_ANGLE = replace(TABLE, pitch_angle="Pitch")
 
 def config_of(table: InstrumentTable, **data: Any) -> Config:
     return Config(
-        data=Data(preset="istp", **data),
+        data=DataSettings(preset="istp", **data),
         instrument=(table,),
         pitch_angles={"all": ((0, 360),), "down": ((0, 30),), "across": ((60, 120),)},
     )
@@ -322,7 +322,7 @@ def test_fast_through_istp_gives_what_fast_esa_gives(
     )
     path = next(demo.directory.glob("FAST_data/*/*/*_ees_*_13313_*.cdf"))
     file = InputPath("ees", str(path), path.stat().st_size, 1)
-    fast = reduce_file(file, CdflibReader(path), Config(data=Data(quantity=quantity)))  # type: ignore[arg-type]
+    fast = reduce_file(file, CdflibReader(path), Config(data=DataSettings(quantity=quantity)))  # type: ignore[arg-type]
     categories = Config().pitch_angles
     config = replace(config_of(table), pitch_angles=categories)
     istp = reduce_file(file, CdflibReader(path), config)
@@ -457,4 +457,4 @@ def test_settings_come_back_from_a_run_as_they_were(tmp_path: Path) -> None:
     again = tmp_path / "again.toml"
     again.write_text(config.to_toml())
     assert load_config(again) == config
-    assert config.plot == Plot()
+    assert config.plot == PlotSettings()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spectro_mpi.settings.loading import differing_keys, load_config
-from spectro_mpi.settings.schema import Config, Plot, SettingsError
+from spectro_mpi.settings.schema import Config, PlotSettings, SettingsError
 
 
 def mistakes(tmp_path: Path, text: str, *overrides: str) -> str:
@@ -24,7 +24,7 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
     config = load_config(tmp_path / "s.toml")
     assert config.run_dir == tmp_path / "runs" / "fast"
     assert config.input == str(tmp_path / "FAST_data")
-    assert config.plot == Plot()
+    assert config.plot == PlotSettings()
     assert config.plot.scales == (("linear", "log"),)
     assert config.pitch_angles["downgoing"] == ((0, 30), (330, 360))
     assert list(config.pitch_angles) == ["all", "downgoing", "upgoing", "perpendicular"]

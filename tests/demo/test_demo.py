@@ -18,7 +18,7 @@ from spectro_mpi.demo.orbits import plan_orbit
 from spectro_mpi.demo.tables import mode_tables
 from spectro_mpi.demo.telemetry import count_of_code, decode, encode
 
-MASTER = Path(__file__).parents[2] / "shared/data/fa_esa_l2_eeb_00000000_v01.cdf"
+MASTER = Path(__file__).parents[3] / "shared/data/fa_esa_l2_eeb_00000000_v01.cdf"
 needs_master = pytest.mark.skipif(
     not MASTER.exists(), reason="NASA's master CDF is not beside the project"
 )

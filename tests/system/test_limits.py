@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spectro_mpi.settings.schema import Run
+from spectro_mpi.settings.schema import RunSettings
 from spectro_mpi.system import limits as memory
 from spectro_mpi.system.limits import cgroup_limit, share_of_limit
 
@@ -46,4 +46,4 @@ def test_no_control_group_no_limit(tmp_path: Path) -> None:
 def test_ranks_share_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "cgroup_limit", lambda: 8 * GB)
     assert share_of_limit(4) == 2 * GB
-    assert Run().memory_limit_mb == 0
+    assert RunSettings().memory_limit_mb == 0

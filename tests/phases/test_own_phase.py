@@ -23,7 +23,7 @@ from spectro_mpi.demo import DemoSummary
 from tests.conftest import BIN, NO_REPORT, Finished, spectro_mpi
 from tests.outputs import pictures, same_output
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 DENSITY = f'phases=["reduce", "{EXAMPLES}/density.py:Density", "plot"]'
 FLUX = ("-s", "data.quantity=eflux", "-s", DENSITY)
 

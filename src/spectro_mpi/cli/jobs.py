@@ -1,0 +1,143 @@
+"""`submit`, `cancel`, `join`: runs that are jobs of a scheduler."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spectro_mpi.cli.arguments import Commands, add_run_dir, add_settings, load
+from spectro_mpi.errors import UserError
+
+if TYPE_CHECKING:
+    from spectro_mpi.settings.schema import Config
+    from spectro_mpi.system.scheduler import Scheduler
+
+
+def add(commands: Commands) -> None:
+    """Add their arguments."""
+    submit = commands.add_parser(
+        "submit",
+        help="submit a run to a scheduler (Slurm), or start it here detached",
+        description="Write job scripts for the run into its directory and submit them: assets "
+        "first, then the run, which goes back into the queue until it is done.",
+    )
+    add_settings(submit)
+    submit.add_argument(
+        "--ranks",
+        default="auto",
+        metavar="N",
+        help="MPI ranks; auto (default): slurm.ntasks, or what `plan` finds worth asking for",
+    )
+    submit.add_argument(
+        "--scheduler", default="", metavar="NAME", help="default: the one on this machine"
+    )
+    submit.add_argument("--dry-run", action="store_true", help="print the scripts, submit nothing")
+    submit.add_argument(
+        "--local", action="store_true", help="start mpirun on this machine instead, detached"
+    )
+    submit.set_defaults(call=_submit)
+
+    cancel = commands.add_parser(
+        "cancel",
+        help="stop a run: cleanly, or at once",
+        description="Ask a run, wherever it is, to finish its current items and stop.",
+    )
+    add_run_dir(cancel)
+    cancel.add_argument(
+        "--now",
+        action="store_true",
+        help="kill its jobs and processes at once (each is printed first)",
+    )
+    cancel.set_defaults(call=_cancel)
+
+    join = commands.add_parser(
+        "join",
+        help="make one run directory of several with disjoint shares of the items",
+        description="Join run directories made with select.share (jobs/array.sbatch) into that "
+        "of CONFIG; `run` then draws the figures, on axes common to all.",
+    )
+    add_settings(join)
+    join.add_argument("parts", type=Path, nargs="+", metavar="RUN_DIR")
+    join.set_defaults(call=_join)
+
+
+def _submit(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.operations import submit
+    from spectro_mpi.rundir.claim import claim_directory
+    from spectro_mpi.rundir.layout import JOBS, LOCAL_LOG
+
+    config = load(arguments)
+    scheduler = _scheduler(arguments)
+    here = arguments.local or not scheduler.name
+    ranks = _ranks_to_start(arguments.ranks, config, scheduler, os.cpu_count() if here else None)
+    if arguments.dry_run:
+        for name, script in submit.scripts_of(config, ranks, scheduler).items():
+            print(f"# {name}\n{script}")
+        return 0
+    if here and not arguments.local:
+        raise UserError(
+            "there is no scheduler (Slurm: sbatch) on this machine; submit on a login node of a "
+            f"cluster, or run here: mpirun -n {ranks} spectro-mpi run {arguments.config} (submit "
+            "--local starts that detached)"
+        )
+    claim_directory(config)
+    if arguments.local:
+        started = submit.start_here(config, ranks)
+        print(f"mpirun with {ranks} ranks is started, process {started.local}")
+        print(f"log:    {config.run_dir / LOCAL_LOG}")
+    else:
+        jobs = submit.submit(config, ranks, scheduler)
+        print(f"submitted with {ranks} ranks: job {jobs.assets} (assets), then {jobs.run}")
+        print(f"logs:   {config.run_dir / JOBS / '*.log'}")
+    print(f"watch:  spectro-mpi status {config.run_dir} --watch")
+    print(f"stop:   spectro-mpi cancel {config.run_dir}")
+    return 0
+
+
+def _scheduler(arguments: argparse.Namespace) -> Scheduler:
+    """The scheduler to submit to; for `--dry-run` on a machine without one, Slurm."""
+    from spectro_mpi.system.scheduler import current, named
+
+    if arguments.scheduler:
+        return named(arguments.scheduler)
+    return current() if current().name or not arguments.dry_run else named("slurm")
+
+
+def _ranks_to_start(word: str, config: Config, scheduler: Scheduler, cores: int | None) -> int:
+    """The number of ranks: as given, as set, or as `plan` finds worth asking for.
+
+    `cores`: of this machine, if all ranks are to share them; None: one for each.
+    """
+    if word.isdecimal() and int(word):
+        return int(word)
+    if word != "auto":
+        raise UserError(f'--ranks {word}: expected a number of ranks, or "auto"')
+    if ntasks := config.job_settings(scheduler.name).ntasks:
+        return ntasks
+    from spectro_mpi.planning.costs import load_constants
+    from spectro_mpi.planning.inventory import take_inventory
+    from spectro_mpi.planning.worth import Forecast
+
+    forecast = Forecast(take_inventory(config).items, config, load_constants(), cores)
+    best = forecast.best.ranks
+    return min(best, cores + 2) if cores else best
+
+
+def _cancel(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.operations.cancel import cancel
+
+    for line in cancel(arguments.run_dir, arguments.now):
+        print(line, flush=True)
+    return 0
+
+
+def _join(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.operations.join import join
+
+    config = load(arguments)
+    items = join(config, arguments.parts)
+    print(f"{config.run_dir}: {items} items of {len(arguments.parts)} runs; draw them with")
+    print(f"  spectro-mpi run {arguments.config}")
+    return 0

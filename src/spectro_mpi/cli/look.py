@@ -1,0 +1,119 @@
+"""`status`, `report`, `verify`: looking at a run."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from spectro_mpi.cli.arguments import Commands, add_run_dir, between
+from spectro_mpi.errors import UserError
+
+_WATCH_SECONDS = 5
+
+
+def add(commands: Commands) -> None:
+    """Add their arguments."""
+    status = commands.add_parser(
+        "status",
+        help="how far a run is",
+        description="State, phases and failures of a run, from its directory alone.",
+    )
+    add_run_dir(status)
+    status.add_argument("--json", action="store_true", help="as JSON")
+    status.add_argument("--workers", action="store_true", help="also a line for each worker")
+    status.add_argument(
+        "--watch", action="store_true", help="again every few seconds until the run ends"
+    )
+    status.set_defaults(call=_status)
+
+    report = commands.add_parser(
+        "report",
+        help="make a page to browse a run's figures, errors and times",
+        description="Write RUN_DIR/report/index.html, which any browser opens from a disk or a "
+        "web server: overview, gallery of all figures with values under the pointer, errors, "
+        "extrema. A run makes it when it ends; make it during a run to see how far it is.",
+    )
+    add_run_dir(report)
+    report.add_argument(
+        "--output", type=Path, metavar="DIR", help="write it there (default: RUN_DIR/report)"
+    )
+    report.add_argument(
+        "--no-previews",
+        dest="previews",
+        action="store_false",
+        help="do not make missing thumbnails and values",
+    )
+    report.add_argument(
+        "--between",
+        type=between,
+        metavar="T,T",
+        help="draw only the time line, load and memory between two times of the run, such as "
+        "10:00,12:30, into RUN_DIR/report/part",
+    )
+    report.add_argument("--quiet", action="store_true", help="print only the report's path")
+    report.set_defaults(call=_report)
+
+    verify = commands.add_parser(
+        "verify",
+        help="read all of a run's output and say what is wrong",
+        description="Check progress against files; open every shard and every figure. Exit "
+        "codes: 0 everything is right; 1 something is wrong.",
+    )
+    add_run_dir(verify)
+    verify.add_argument(
+        "--repair", action="store_true", help="mark affected items to be redone by the next run"
+    )
+    verify.set_defaults(call=_verify)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.operations.status import as_json, as_text, read_status
+
+    while True:
+        status = read_status(arguments.run_dir)
+        if arguments.json:
+            print(as_json(status), flush=True)
+        else:
+            print(as_text(status, arguments.workers), flush=True)
+        if not arguments.watch or status.state in ("finished", "stopped", "dead"):
+            return 0
+        time.sleep(_WATCH_SECONDS)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    if arguments.between:
+        return _report_part(arguments)
+    from spectro_mpi.report.pages import make_report
+
+    tell = None if arguments.quiet else print
+    page = make_report(arguments.run_dir, arguments.output, arguments.previews, tell)
+    print(f"report: {page}")
+    return 0
+
+
+def _report_part(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.report.run_figures import load_and_memory, timeline, write_run_figures
+    from spectro_mpi.rundir.layout import RUN_FIGURES
+    from spectro_mpi.rundir.reader import open_run
+
+    open_run(arguments.run_dir)
+    drawn = [draw(arguments.run_dir, arguments.between) for draw in (timeline, load_and_memory)]
+    figures = [figure for figure in drawn if figure is not None]
+    if not figures:
+        raise UserError(f"{arguments.run_dir}: nothing was sampled (run.sample_interval_seconds)")
+    folder = arguments.output or arguments.run_dir / RUN_FIGURES
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        written = write_run_figures(figures, folder)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    for path in written:
+        print(f"{path} and {path.with_suffix('.png').name}")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.operations.verify import verify
+
+    return verify(arguments.run_dir, arguments.repair)

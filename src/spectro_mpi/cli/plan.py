@@ -1,0 +1,61 @@
+"""`plan`: what a run would do."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from spectro_mpi.cli.arguments import Commands, add_settings, cores, load, ranks
+
+
+def add(commands: Commands) -> None:
+    """Add its arguments."""
+    plan = commands.add_parser(
+        "plan",
+        help="what a run would do, how long it would take, and how many ranks are worth it",
+        description="Items, bytes, the loads of the workers' stacks, and a simulation of the run "
+        "with measured costs. Needs no MPI.",
+    )
+    add_settings(plan)
+    plan.add_argument(
+        "--ranks",
+        type=ranks,
+        default=[4, 16, 64],
+        metavar="N,N,…",
+        help="numbers of MPI ranks to plan for (default 4,16,64)",
+    )
+    plan.add_argument(
+        "--cores", type=cores, metavar="C", help="cores that all ranks share (default: one each)"
+    )
+    plan.add_argument(
+        "--constants",
+        type=Path,
+        metavar="FILE",
+        help="costs measured on your machine by benchmarks/constants.py",
+    )
+    plan.set_defaults(call=_plan)
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.draw import check_colormap
+    from spectro_mpi.phases.order import order_phases
+    from spectro_mpi.planning.costs import load_constants
+    from spectro_mpi.planning.events import marks_of
+    from spectro_mpi.planning.inventory import take_inventory
+    from spectro_mpi.planning.worth import Forecast
+    from spectro_mpi.terminal import summary
+
+    config = load(arguments)
+    check_colormap(config.plot.colormap)
+    marks_of(config)
+    order = order_phases(config)
+    constants = load_constants(arguments.constants)
+    inventory = take_inventory(config)
+    summary.print_inventory(config, inventory)
+    summary.print_phases(order)
+    forecast = Forecast(inventory.items, config, constants, arguments.cores)
+    for number in arguments.ranks:
+        summary.print_stacks(inventory, number)
+        summary.print_simulated(forecast.of(number), forecast.alone)
+    summary.print_knee(forecast.best, constants)
+    return 0

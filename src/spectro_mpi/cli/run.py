@@ -1,0 +1,72 @@
+"""`run` and `assets`: the subcommands that start ranks.
+
+Only these may import MPI: on many login nodes `MPI_Init` aborts the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from spectro_mpi.cli.arguments import Commands, add_no_progress, add_settings, add_walltime
+
+
+def add(commands: Commands) -> None:
+    """Add their arguments."""
+    run = commands.add_parser(
+        "run",
+        help="reduce and draw all items, on the ranks mpirun or srun starts",
+        description="Reduce and draw all items. Run again, it continues where it stopped.",
+    )
+    add_settings(run, optional=True)
+    run.add_argument("--fresh", action="store_true", help="start over: remove earlier output")
+    run.add_argument("--retry", action="store_true", help="try failed items again")
+    run.add_argument("--only", metavar="PHASE", help="only this phase: reduce, plot, or your own")
+    run.add_argument(
+        "--redo",
+        default="",
+        metavar="PHASE",
+        help="repeat this phase for all items, and the phases that depend on it",
+    )
+    add_walltime(run)
+    add_no_progress(run)
+    run.set_defaults(call=_run)
+
+    assets = commands.add_parser(
+        "assets",
+        help="prepare a run: inventory, reduced data, extrema and frames of figures",
+        description="Prepare everything except the figures, ahead of a job with a short wall "
+        "time: the inventory of the input, reduced data, extrema, and the parts of figures that "
+        "items share. Works with or without mpirun; `run` uses what is there.",
+    )
+    add_settings(assets)
+    add_walltime(assets)
+    add_no_progress(assets)
+    assets.set_defaults(call=_run, only=None, redo="", fresh=False, retry=False, assets_only=True)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.system.signals import StopSignals
+    from spectro_mpi.system.threads import limit_threads
+
+    limit_threads(os.environ)  # before numpy is imported
+    # Before the slow imports: a signal must be noticed from the first moment.
+    with StopSignals() as signals:
+        from spectro_mpi.mpi.request import Request
+        from spectro_mpi.mpi.session import run
+        from spectro_mpi.mpi.world import leave
+
+        request = Request(
+            config=arguments.config,
+            overrides=tuple(arguments.set),
+            fresh=arguments.fresh,
+            retry=arguments.retry,
+            redo=arguments.redo,
+            active=frozenset([arguments.only]) if arguments.only else None,
+            assets_only=getattr(arguments, "assets_only", False),
+            progress=arguments.progress,
+            walltime=arguments.walltime,
+        )
+        code = run(request, signals)
+        leave(code)  # a stop request during this does no harm either
+        return code

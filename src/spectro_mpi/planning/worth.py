@@ -1,0 +1,48 @@
+"""What a run would take on any number of ranks, and how many are worth asking for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from spectro_mpi.instruments.cdf import has_fast_reader
+from spectro_mpi.model.items import Item
+from spectro_mpi.planning.costs import Constants, costs_of
+from spectro_mpi.planning.simulate import Simulated, knee, simulate
+from spectro_mpi.settings.schema import Config
+
+_ONE_WORKER = 3
+"""Ranks with a single worker that does nothing else."""
+
+
+class Forecast:
+    """A run of some items, simulated with measured costs.
+
+    `cores`: that all ranks share; None: one for each.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        config: Config,
+        constants: Constants,
+        cores: int | None = None,
+    ) -> None:
+        self._costs = costs_of(items, config, constants, has_fast_reader())
+        self._config = config
+        self._constants = constants
+        self._cores = cores
+
+    def of(self, ranks: int) -> Simulated:
+        """On so many ranks."""
+        return simulate(self._costs, self._config, self._constants, ranks, self._cores)
+
+    @cached_property
+    def alone(self) -> Simulated:
+        """With a single worker."""
+        return self.of(_ONE_WORKER)
+
+    @cached_property
+    def best(self) -> Simulated:
+        """On as many ranks as are worth asking for."""
+        return knee(self._costs, self._config, self._constants, self.alone, self._cores)

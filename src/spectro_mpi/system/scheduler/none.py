@@ -1,0 +1,44 @@
+"""No scheduler: a workstation, or a machine whose batch system is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from spectro_mpi.errors import UserError
+from spectro_mpi.system.scheduler.base import Job, OwnJob, Script, Step, Verdict
+
+
+class NoScheduler:
+    """Knows of no jobs, and submits none."""
+
+    name = ""
+    assets_template = run_template = submit_command = launch_hint = ""
+    log_patterns: Mapping[Verdict, str] = {}
+
+    def is_here(self) -> bool:
+        return True
+
+    def own_job(self) -> OwnJob:
+        return OwnJob()
+
+    def own_step(self) -> Step | None:
+        return None
+
+    def end_of_own_job(self) -> float | None:
+        return None
+
+    def jobs(self, ids: Iterable[str]) -> dict[str, Job]:
+        return {}
+
+    def submit(self, script: Path, after: str = "") -> str:
+        raise UserError(f"{script}: no scheduler was found on this machine")
+
+    def cancel(self, job: str) -> None: ...
+
+    def ask_to_stop(self, job: str) -> None: ...
+
+    def keep_from_requeue(self, job: str) -> None: ...
+
+    def script(self, script: Script) -> str:
+        return script.template
