@@ -23,7 +23,7 @@ from pathlib import Path
 from common import Row, benchmark
 
 from spectro_mpi.resources.sampler import Sampler
-from spectro_mpi.resources.sampling import Station
+from spectro_mpi.resources.sampling import Ending, Station
 from spectro_mpi.settings.schema import RunSettings
 from spectro_mpi.system.activity import doing
 
@@ -42,11 +42,11 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
             sampler = _sampler(Path(name), RunSettings().sample_interval_seconds)
             sampler.child(pid, ctypes.c_ubyte())
             with_it.append(_load(arguments.seconds))
-            sampler.close("done")
+            sampler.close(Ending())
         sampler = _sampler(Path(name), 1e9)
         sampler.child(pid, ctypes.c_ubyte())
         told = _microseconds(lambda: _tell(sampler))
-        sampler.close("done")
+        sampler.close(Ending())
     extra = statistics.median(with_it) - statistics.median(without)
     return [
         Row("sampling", "% core", max(extra, 1e-3), ALLOWED, "allowed", at_least=1),

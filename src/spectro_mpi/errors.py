@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 Reason = Literal[
     "timeout",
@@ -20,15 +20,20 @@ Reason = Literal[
     "generic",
 ]
 
-REASONS: tuple[Reason, ...] = (
-    "timeout",
-    "invalid-cdf",
-    "divide-by-zero",
-    "plotting",
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+Cause = Literal[
+    "wall-time",
+    "node-lost",
     "out-of-memory",
+    "disk-full",
+    "output-lost",
+    "exception",
+    "cancelled",
     "killed",
-    "generic",
-)
+    "stopped",
+]
+"""Why a run ended before it was done; the earlier, the likelier the reason for the others."""
 
 
 class UserError(Exception):
@@ -41,8 +46,32 @@ class RunError(UserError):
     """Trouble that is not the user's settings but stops the run, in one sentence (exit code 1)."""
 
     exit_code = 1
+    cause: Cause = "exception"
+    """What it says of the end of the run."""
 
 
+class DiskFullError(RunError):
+    """There is no room for the output."""
+
+    cause: Cause = "disk-full"
+
+
+class OutputLostError(RunError):
+    """The output cannot be written, for another reason."""
+
+    cause: Cause = "output-lost"
+
+
+class DamagedStateError(RunError):
+    """A file of the run directory is not what this program wrote."""
+
+    def __init__(self, path: Path, why: str, what_to_do: str) -> None:
+        super().__init__(f"{path}: is damaged ({why}); {what_to_do}")
+        self.why = why
+        """What is wrong with it."""
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _WHAT_TO_DO = {
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room",
@@ -60,7 +89,8 @@ def output_trouble(path: Path, error: OSError) -> RunError:
     # HDF5's own words are long, and it leaves the name of the file to us.
     why = os.strerror(error.errno) if error.errno else str(error)
     what_to_do = _WHAT_TO_DO.get(error.errno or 0, "see to it")
-    return RunError(
+    kind = DiskFullError if error.errno in _FULL else OutputLostError
+    return kind(
         f"{error.filename or path}: the output cannot be written: {why}; what progress.json calls "
         f"complete is safe: {what_to_do} and run again to go on"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from spectro_mpi.diagnosis.verdict import Diagnosis, diagnose
+from spectro_mpi.resources.archive import fold
 from spectro_mpi.resources.lines import LineFile
 from spectro_mpi.system.scheduler import Job
 
@@ -108,7 +109,26 @@ def test_what_slurm_says_of_the_job_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ending", "cause"),
+    ("words", "cause"),
+    [
+        ("rank 0 got SIGTERM", "stopped"),
+        ("the job is about to end", "wall-time"),
+        ("a sentence about a full disk", "disk-full"),
+        ("a sentence about lost output", "output-lost"),
+        ("stopped: but by an exception", "exception"),
+    ],
+)
+def test_what_a_rank_reported_at_its_end_is_taken_as_reported(
+    tmp_path: Path, words: str, cause: str
+) -> None:
+    _leave(tmp_path, ending=words, cause=cause)
+    diagnosis = _found(tmp_path)
+    assert diagnosis.cause == cause
+    assert words in diagnosis.sentence
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
     [
         ("stopped: rank 0 got SIGTERM", "stopped"),
         ("stopped: the job is about to end", "wall-time"),
@@ -117,11 +137,13 @@ def test_what_slurm_says_of_the_job_counts(tmp_path: Path) -> None:
         ("ZeroDivisionError: division by zero", "exception"),
     ],
 )
-def test_what_a_rank_said_when_it_ended(tmp_path: Path, ending: str, cause: str) -> None:
-    _leave(tmp_path, ending=ending)
-    found = _found(tmp_path)
-    assert found.cause == cause
-    assert ending.removeprefix("stopped: ") in found.sentence
+def test_records_of_0_1_have_no_cause_but_words(tmp_path: Path, words: str, cause: str) -> None:
+    _leave(tmp_path, ending=words)
+    assert _found(tmp_path).cause == cause
+    fold(tmp_path)
+    diagnosis = _found(tmp_path)
+    assert diagnosis.cause == cause
+    assert words.removeprefix("stopped: ") in diagnosis.sentence
 
 
 def test_a_dead_run_that_was_not_sampled(tmp_path: Path) -> None:
@@ -143,6 +165,7 @@ def _found(run_dir: Path) -> Diagnosis:
 def _leave(
     run_dir: Path,
     ending: str = "",
+    cause: str = "",
     limit: float = 0.0,
     last_mb: Mapping[int, float] | None = None,
     available: float = 50_000.0,
@@ -155,7 +178,7 @@ def _leave(
         ended = END if ending else math.nan
         told = [host, 7, "worker", START, ended, ending, 5.0, 2, 64_000.0, limit, "77", job_ends]
         file = LineFile(run_dir, rank)
-        file.append([("ranks", told)])
+        file.append([("ranks", [*told, cause] if cause else told)])
         tags = ["plot", "13312", "ees", "draw"] if rank == 1 else ["", "", "", ""]
         for at in range(20, 101, 20):
             if at > (silent or {}).get(host, math.inf):

@@ -15,7 +15,7 @@ from spectro_mpi.resources import Record, fold, read_record, read_samples, read_
 from spectro_mpi.resources.archive import SAMPLES_KEPT
 from spectro_mpi.resources.lines import LineFile
 from spectro_mpi.resources.sampler import Sampler
-from spectro_mpi.resources.sampling import Station
+from spectro_mpi.resources.sampling import Ending, Station
 from spectro_mpi.resources.tables import Samples, rows_of, table_of, thin
 from spectro_mpi.rundir.layout import RESOURCES, all_rank_lines
 from spectro_mpi.system.activity import ACTIVITIES, doing, spent, start_counting
@@ -178,7 +178,7 @@ def test_a_ranks_own_file_is_thinned_while_it_is_written(tmp_path: Path) -> None
     while samples is None or samples.seconds[0] < 0.005:
         assert time.monotonic() < end
         samples = read_samples(tmp_path)
-    sampler.close("done")
+    sampler.close(Ending())
     samples = read_samples(tmp_path)
     assert samples is not None
     assert len(samples) <= 242
@@ -195,7 +195,7 @@ def test_memory_that_grows_is_written_down_before_its_turn(tmp_path: Path) -> No
     samples = read_samples(tmp_path)
     assert samples is not None
     assert samples.resident.max() > len(held) / 2**20
-    sampler.close("done")
+    sampler.close(Ending())
 
 
 def test_a_compute_process_that_is_lost_leaves_what_it_was_at(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_compute_process_that_is_lost_leaves_what_it_was_at(tmp_path: Path) ->
     assert record.ends.limit.tolist() == [3900.0]
     assert record.samples.child_resident.tolist() == [4000.0]
     sampler.done("plot", "13312", 0, 1.5, 0, ())
-    sampler.close("done")
+    sampler.close(Ending())
     assert _record(tmp_path).steps.peak.tolist() == [4000.0]
     assert _record(tmp_path).ranks.ending.tolist() == ["done"]
 

@@ -133,7 +133,7 @@ def test_a_line_this_program_did_not_write_ends_the_journal(tmp_path: Path, line
             line + b"\n" + json.dumps({"forget": ["9"], "phases": ["plot"]}).encode() + b"\n"
         )
     assert load_progress(tmp_path, "fast") == before
-    assert [path.name for path, _ in damaged_state(tmp_path)] == [JOURNAL]
+    assert [damage.path.name for damage in damaged_state(tmp_path)] == [JOURNAL]
 
 
 def test_a_journal_that_was_removed_while_it_is_written_is_missed(tmp_path: Path) -> None:

@@ -8,22 +8,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from spectro_mpi.errors import Cause
 from spectro_mpi.rundir.layout import job_logs, rank_logs
 from spectro_mpi.system.scheduler import built_in, current
-
-Cause = Literal[
-    "wall-time",
-    "node-lost",
-    "out-of-memory",
-    "disk-full",
-    "output-lost",
-    "exception",
-    "cancelled",
-    "killed",
-    "stopped",
-]
 
 NO_ROOM = tuple(os.strerror(one) for one in (errno.ENOSPC, errno.EDQUOT))
 """How the system says that a disk is full."""

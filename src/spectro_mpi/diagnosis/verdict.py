@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spectro_mpi.diagnosis.by_logs import NO_ROOM, Cause, Trace, find_traces
+from spectro_mpi.diagnosis.by_logs import Trace, find_traces
 from spectro_mpi.diagnosis.by_samples import (
     last_of_each,
     lost_nodes,
@@ -17,7 +17,7 @@ from spectro_mpi.diagnosis.by_samples import (
     time_over,
     utc,
 )
-from spectro_mpi.errors import Failure, RunError
+from spectro_mpi.errors import Cause, Failure, RunError
 from spectro_mpi.resources import Record, read_record
 from spectro_mpi.resources.tables import Ends, Samples
 from spectro_mpi.rundir.journal import load_progress
@@ -29,6 +29,16 @@ _CURVE_SECONDS = 600.0
 _ROOM = 1 << 20
 """Bytes free below which a disk is full."""
 _LISTED = 4
+
+
+_STOPS: tuple[Cause, ...] = ("stopped", "wall-time")
+_SENTENCES: Mapping[Cause, str] = {
+    "stopped": "the run was stopped early: {words}",
+    "wall-time": "the run was stopped early: {words}",
+    "disk-full": "the disk is full: {words}",
+    "output-lost": "{words}",
+}
+"""Cause → what a rank's own words of it mean for the run."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ def diagnose(run_dir: Path, jobs: Mapping[str, Job] | None = None) -> Diagnosis 
     record = read_record(run_dir, ("ranks", "ends"))
     last = record.of_last_execution() if record is not None else None
     if not is_running(run_dir):
-        found = _told_by_ranks(last) if last is not None else None
+        found = _reported_by_ranks(last) if last is not None else None
         if found is None and _died(run_dir, last):
             full = read_record(run_dir)
             last = full.of_last_execution() if full is not None else None
@@ -78,29 +88,20 @@ def _died(run_dir: Path, last: Record | None) -> bool:
     return last is not None and not last.ranks.ending.all()
 
 
-def _told_by_ranks(last: Record) -> Diagnosis | None:
-    """What a rank said when it ended, if that was not the proper end."""
+def _reported_by_ranks(last: Record) -> Diagnosis | None:
+    """What a rank reported when it ended, if that was not the proper end."""
     ranks = last.ranks
-    spoken = [word for word in ranks.ending.tolist() if word not in ("", "done")]
-    if not spoken:
+    rows = np.flatnonzero((ranks.cause != "") & (ranks.cause != "done"))
+    if not len(rows):
         return None
-    # Whoever was in trouble says so; that others were stopped follows from it.
-    word = min(spoken, key=lambda one: one.startswith("stopped: "))
-    row = int(np.flatnonzero(ranks.ending == word)[0])
-    cause: Cause = "exception"
-    sentence = f"rank {ranks.rank[row]} ended the run: {word}"
-    if word.startswith("stopped: "):
-        cause = "wall-time" if "the job" in word else "stopped"
-        sentence = f"the run was stopped early: {word.removeprefix('stopped: ')}"
-    elif any(words in word for words in NO_ROOM):
-        cause, sentence = "disk-full", f"the disk is full: {word}"
-    elif "output cannot be written" in word:
-        cause, sentence = "output-lost", word
-    elif "MemoryError" in word:
-        cause = "out-of-memory"
+    # A rank in trouble says so; that others were stopped follows from it.
+    row = int(min(rows, key=lambda row: ranks.cause[row] in _STOPS))
+    cause: Cause = ranks.cause[row].item()
+    words = str(ranks.ending[row])
+    sentence = _SENTENCES.get(cause, "rank {rank} ended the run: {words}")
     return Diagnosis(
-        cause, sentence, time=float(ranks.ended[row]), rank=int(ranks.rank[row]),
-        host=str(ranks.host[row]),
+        cause, sentence.format(rank=ranks.rank[row], words=words), time=float(ranks.ended[row]),
+        rank=int(ranks.rank[row]), host=str(ranks.host[row]),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from spectro_mpi.errors import Failure
+from spectro_mpi.errors import Cause, Failure
 from spectro_mpi.mpi.messages import (
     Assign,
     Begin,
@@ -38,11 +38,11 @@ from spectro_mpi.mpi.messages import (
 )
 from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.phases.interface import MergingPhase, Phase
-from spectro_mpi.phases.task import Task, is_of_store
+from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.planning.stacks import AHEAD, Feeder, snake, tasks_ahead
 from spectro_mpi.planning.todo import RunPlan, digest
-from spectro_mpi.resources.sampling import Sampling
+from spectro_mpi.resources.sampling import Ending, Sampling
 from spectro_mpi.rundir.layout import STOP, run_wide_path
 from spectro_mpi.rundir.progress import Fact
 from spectro_mpi.rundir.reader import read_run_wide
@@ -87,6 +87,8 @@ class Coordinator:
         """Whether somebody wants it not even to be requeued."""
         self.trouble = ""
         """Why the run cannot go on, a sentence; empty: it can."""
+        self._cause: Cause | None = None
+        """Why the run ends before it is done; None: it does not."""
         self._ending = self._dropping = False
         self._late: list[Task] = []
         """Tasks that took too long, for the end of the phase."""
@@ -136,9 +138,9 @@ class Coordinator:
         return not self._phase_open
 
     @property
-    def ending(self) -> str:
-        """How the run has ended, in words."""
-        return self.trouble or (f"stopped: {self.stopped_by}" if self.stopped_by else "done")
+    def ending(self) -> Ending:
+        """How the run has ended."""
+        return Ending(self._cause, self.trouble or self.stopped_by)
 
     def start(self) -> None:
         """Send the first messages."""
@@ -165,11 +167,12 @@ class Coordinator:
             case Partial():
                 self._take_in_partial(message)
             case WorkerStatus():
-                self._display.status(message.worker, message.text)
+                self._display.status(message.worker, message.doing)
             case StopRequest():
-                self._stop(message.why, message.at_once)
+                self._stop(message.why, message.at_once, message.cause)
             case Trouble():
-                self.trouble = self.trouble or message.sentence
+                if not self.trouble:
+                    self.trouble, self._cause = message.sentence, message.cause
                 self._stop(message.sentence, at_once=True)
             case Closed():
                 self.finished = True
@@ -260,7 +263,11 @@ class Coordinator:
 
     def _feed(self, rank: int) -> None:
         if len(self._feeder) and self._too_late(self._assigned[rank] + 1):
-            self._stop("the job's time is over before more items can be done", at_once=False)
+            self._stop(
+                "the job's time is over before more items can be done",
+                at_once=False,
+                cause="wall-time",
+            )
         if self.stopped_by:
             return
         tasks: list[Task] = []
@@ -300,7 +307,7 @@ class Coordinator:
             # What the store was to give back must be made again.
             self._redo(rank, task)
             return
-        if done.again and any(map(is_of_store, done.failures)):
+        if done.again and done.lost_input:
             self._unreadable.add(done.item)
             return
         if done.again:
@@ -395,11 +402,12 @@ class Coordinator:
         log.info("%s of phase %s is made", name, phase.name)
         self._go_on(self._plan.order.place(phase.name) + 1)
 
-    def _stop(self, why: str, at_once: bool) -> None:
+    def _stop(self, why: str, at_once: bool, cause: Cause = "stopped") -> None:
         if self._ending:
             return
         if not self.stopped_by:
             self.stopped_by = why
+            self._cause = self._cause or cause
             log.warning("stopping: %s", why)
             self._display.stop(why)
             self._tell_busy(Drain())

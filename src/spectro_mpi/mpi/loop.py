@@ -72,7 +72,7 @@ def loop(
             busy |= not role.finished and role.step()
         if not troubled and (trouble := _trouble_of(lock, rank_log)):
             troubled = True
-            transport.send(COORDINATOR, Trouble(str(trouble)))
+            transport.send(COORDINATOR, Trouble(str(trouble), trouble.cause))
         flushed = transport.is_flushed()
         if busy:
             backoff.reset()
@@ -123,5 +123,5 @@ class Stops:
                 found.append(StopRequest(f"rank {rank} got {name}"))
         if now > self._end:
             self._end = math.inf
-            found.append(StopRequest("the job is about to end", at_once=True))
+            found.append(StopRequest("the job is about to end", at_once=True, cause="wall-time"))
         return found

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from spectro_mpi.errors import Failure
+from spectro_mpi.errors import Cause, Failure
 from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.rundir.progress import Fact
+from spectro_mpi.system.activity import Doing
 
 if TYPE_CHECKING:
     from spectro_mpi.rundir.packed import Packed
@@ -90,6 +91,8 @@ class TaskDone:
     """From the task's start to its outcome."""
     again: bool = False
     """Whether it failed for a reason that may pass: it is to be tried once more."""
+    lost_input: bool = False
+    """Whether the reason is that the store did not give back what an earlier phase gave."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class WorkerStatus(ToCoordinator):
     """Worker: what it is doing."""
 
     worker: int
-    text: str
+    doing: Doing
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,9 @@ class StopRequest(ToCoordinator):
 
     why: str
     at_once: bool = False
-    """Whether the items in hand are to be dropped."""
+    """Whether the current items are to be dropped."""
+    cause: Cause = "stopped"
+    """"wall-time" where the end of the job is the reason."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,7 @@ class Trouble(ToCoordinator):
     """Any rank: the output cannot be written, so the run cannot go on."""
 
     sentence: str
+    cause: Cause = "output-lost"
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from spectro_mpi.planning.events import marks_of
 from spectro_mpi.planning.todo import RunPlan
 from spectro_mpi.resources import fold
 from spectro_mpi.resources.sampler import Sampler
-from spectro_mpi.resources.sampling import Sampling, Station
+from spectro_mpi.resources.sampling import Ending, Sampling, Station
 from spectro_mpi.rundir.layout import LOGS, STOP, rank_log
 from spectro_mpi.rundir.live import LiveFile
 from spectro_mpi.rundir.lock import RunLock
@@ -228,17 +228,16 @@ def _serve(
         for asked in stops.requests(rank):
             coordinator.handle(asked)  # so that it hands out nothing
         coordinator.start()
-    ending = ""
+    ending: Ending | None = None
     gc.collect()
     gc.freeze()  # modules and inventory live on: not to be gone through again and again
     try:
         loop(transport, roles, lock, stops, own_log, Backoff(wake))
-        ending = coordinator.ending if coordinator is not None else "done"
+        ending = coordinator.ending if coordinator is not None else Ending()
     finally:
         for role in roles:
             role.close()
-        error = sys.exc_info()[1]
-        sampling.close(ending or f"{type(error).__name__}: {error}")
+        sampling.close(ending or _ending_of(sys.exc_info()[1]))
         own_log.close()
     if coordinator is not None and coordinator.trouble:
         return _told(RunError(coordinator.trouble))
@@ -250,6 +249,14 @@ def _serve(
     if job and coordinator.stopped_for_good:
         current().keep_from_requeue(job)
     return print_summary(config, plan.progress, coordinator.stopped_by)
+
+
+def _ending_of(error: BaseException | None) -> Ending:
+    """How an exception ends the work of a rank."""
+    words = f"{type(error).__name__}: {error}"
+    if isinstance(error, RunError):
+        return Ending(error.cause, words)
+    return Ending("out-of-memory" if isinstance(error, MemoryError) else "exception", words)
 
 
 def _sampling(config: Config, station: Station, drop_at: float) -> Sampling:

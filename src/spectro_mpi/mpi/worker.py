@@ -30,9 +30,10 @@ from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.phases.executor import Executor
 from spectro_mpi.phases.interface import MergingPhase
 from spectro_mpi.phases.registry import make_phase
-from spectro_mpi.phases.task import Outcome, Task, is_of_store
+from spectro_mpi.phases.task import Outcome, Task
 from spectro_mpi.planning.stacks import CREDIT_BYTES, CREDIT_OWED_BYTES, TOLD_SECONDS
 from spectro_mpi.resources.sampling import Sampling
+from spectro_mpi.system.activity import Doing
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Worker:
         self._done: list[TaskDone] = []
         self._told = 0.0
         self._status_sent = 0.0
-        self._status = ""
+        self._status: Doing | None = None
 
     @property
     def is_starved(self) -> bool:
@@ -116,7 +117,7 @@ class Worker:
             outcome = self._executor.poll()
         except RunError as error:
             self._troubled = True  # nothing more is computed; the coordinator ends the run
-            self._tell(Trouble(str(error)))
+            self._tell(Trouble(str(error), error.cause))
             return False
         if outcome is None:
             self._report_status()
@@ -164,7 +165,7 @@ class Worker:
             packed, fingerprint = outcome.packed, task.fingerprint
             self._held = Result(rank, task.phase, task.item.id, failures, packed, fingerprint)
             self._send_held()
-        self._done.append(TaskDone(task.item.id, failures, seconds, again))
+        self._done.append(TaskDone(task.item.id, failures, seconds, again, outcome.lost_input))
         # While there is more to do, small tasks share a message.
         if self._task is None or not self._waiting or self._began - self._told > TOLD_SECONDS:
             self._told = self._began
@@ -178,7 +179,7 @@ class Worker:
             return self._retry_timeouts and not task.again
         # What the store does not give back is made again.
         held = bool(task.shards) and not task.remade
-        return held and any(is_of_store(one) for one in outcome.failures)
+        return held and outcome.lost_input
 
     def _merge(self, partial: Any) -> None:
         if self._begun is None:
@@ -222,8 +223,7 @@ class Worker:
         if self._task is None:
             return
         executor = self._executor
-        words = self._task.phase, self._task.item.id, executor.step, executor.how_far
-        status = " ".join(filter(None, words))
+        status = Doing(self._task.phase, self._task.item.id, executor.step, executor.how_far)
         now = time.monotonic()
         if status != self._status and now - self._status_sent > _STATUS_SECONDS:
             self._status, self._status_sent = status, now

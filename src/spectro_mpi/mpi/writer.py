@@ -190,7 +190,7 @@ class Writer:
         self._broken = True
         trouble = output_trouble(self._run_dir, error)
         log.error("%s", trouble)
-        self._transport.send(self._coordinator, Trouble(str(trouble)))
+        self._transport.send(self._coordinator, Trouble(str(trouble), trouble.cause))
 
     def _pass_over(self, message: Message) -> None:
         """Let the others come to their end, without writing."""

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from spectro_mpi.draw.names import figure_names
-from spectro_mpi.errors import RunError, writing
+from spectro_mpi.errors import DamagedStateError, RunError, writing
 from spectro_mpi.model.items import item_order
 from spectro_mpi.model.marks import Marks
 from spectro_mpi.planning.events import marks_of
 from spectro_mpi.planning.todo import digest
 from spectro_mpi.rundir.journal import Journal, damaged_state, load_progress
-from spectro_mpi.rundir.layout import DATA, EXTREMA, PLOTS, files_root, item_folders
+from spectro_mpi.rundir.layout import DATA, EXTREMA, PLOTS, PROGRESS, files_root, item_folders
 from spectro_mpi.rundir.lock import RunLock, is_running, read_owner
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_extrema, settings_of
@@ -97,10 +97,10 @@ def verify(run_dir: Path, repair: bool) -> int:
 def find_problems(run_dir: Path, config: Config) -> Iterator[Problem]:
     """Everything that is wrong; nothing is changed."""
     damaged = list(damaged_state(run_dir))
-    for state, problem in damaged:
-        yield Problem(state, problem, "state")
+    for damage in damaged:
+        yield Problem(damage.path, damage.what, "state")
     yield from _half_written(run_dir)
-    if any(path.suffix == ".json" for path, _ in damaged):
+    if any(damage.path.name == PROGRESS for damage in damaged):
         return  # what should be there is known once the next run has rebuilt it
     progress = load_progress(run_dir, config.run_id)
     store = list(_problems_of_store(run_dir, progress))
@@ -173,8 +173,8 @@ def _problems_of_extrema(run_dir: Path, config: Config, progress: Progress) -> I
         return  # it is made when all items are reduced
     try:
         extrema = read_extrema(run_dir)
-    except RunError as error:
-        yield Problem(path, str(error).partition(": ")[2], "extrema")
+    except DamagedStateError as error:
+        yield Problem(path, f"is damaged ({error.why})", "extrema")
         return
     if not path.exists():
         yield Problem(path, "is missing", "extrema")

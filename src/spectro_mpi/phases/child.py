@@ -45,9 +45,9 @@ class Log:
 
 @dataclass
 class Trouble:
-    """The output cannot be written."""
+    """The run cannot continue: the output cannot be written."""
 
-    sentence: str
+    error: RunError
 
 
 def live(pipe: Connection, shown: Any) -> None:
@@ -69,7 +69,7 @@ def live(pipe: Connection, shown: Any) -> None:
             try:
                 outcome = phase.compute(message, lambda *step: send(pipe, Step(*step)))
             except RunError as error:
-                send(pipe, Trouble(str(error)))
+                send(pipe, Trouble(error))
             else:
                 send(pipe, outcome)
                 del outcome  # which may be large

@@ -43,7 +43,12 @@ class ReadyPhase:
         if outcome is None:
             context.discard()
             outcome = Outcome()
-        return replace(outcome, failures=context.failures, spent=activity.spent())
+        return replace(
+            outcome,
+            failures=context.failures,
+            lost_input=context.lost_input,
+            spent=activity.spent(),
+        )
 
 
 def make_ready(name: str, workspace: Workspace) -> ReadyPhase:

@@ -76,6 +76,8 @@ class Context:
         self.careful = task.careful
         self.failures: list[Failure] = []
         """Those of this phase so far."""
+        self.lost_input = False
+        """Whether one of them is that the store does not give back what an earlier phase gave."""
         self.marks: tuple[Mark, ...] = tuple(workspace.marks.get(task.item.id, ()))
         """The marked events of the item."""
         self.step = "start"
@@ -132,6 +134,7 @@ class Context:
         except RunError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the run goes on
+            self.lost_input |= isinstance(error, LostInputError)
             whose = "store" if isinstance(error, LostInputError) else instrument or self.step
             message = str(error) or type(error).__name__
             reason = reason_of(error, self._phase)

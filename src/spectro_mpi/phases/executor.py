@@ -20,7 +20,7 @@ import weakref
 from dataclasses import replace
 from typing import Any, Protocol
 
-from spectro_mpi.errors import Failure, Reason, RunError
+from spectro_mpi.errors import Failure, Reason
 from spectro_mpi.phases.child import Begin, Log, Ready, Step, Trouble, live
 from spectro_mpi.phases.compute import ReadyPhase, make_ready
 from spectro_mpi.phases.task import Outcome, Task
@@ -167,7 +167,7 @@ class ChildExecutor:
                     return message
                 if isinstance(message, Trouble):
                     self._task = None
-                    raise RunError(message.sentence)
+                    raise message.error
                 if isinstance(message, End):
                     return self._died()
                 self._take_in(message)

@@ -62,10 +62,7 @@ class Outcome:
     """For the writer; None: nothing."""
     partial: Any = None
     """For the coordinator, by way of the worker's own."""
+    lost_input: bool = False
+    """Whether the store did not give back what an earlier phase gave of the item."""
     spent: tuple[float, ...] = ()
     """Seconds by activity (activity.py); empty: nobody has counted."""
-
-
-def is_of_store(failure: Failure) -> bool:
-    """Whether a phase failed because the store does not give back its item."""
-    return failure.instrument == "store" and failure.reason in ("generic", "plotting")

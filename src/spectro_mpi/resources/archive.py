@@ -6,8 +6,10 @@ that is open for writing when its process is killed may be lost.
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -120,6 +122,7 @@ def _with_lines(run_dir: Path, kept: Record) -> Record:
         began = [row[_BEGAN] for row in found["ranks"] if len(row) > _BEGAN]
         if began and (rank, began[0]) not in known:
             found["ranks"] = found["ranks"][-1:]  # the last one tells how it ended
+            found["ranks"] = [_with_cause(row) for row in found["ranks"]]
             for name, ones in found.items():
                 whole = len(fields(TABLES[name])) - 2
                 rows[name] += [[execution, rank, *one] for one in ones if len(one) == whole]
@@ -134,8 +137,32 @@ def _with_lines(run_dir: Path, kept: Record) -> Record:
     )
 
 
-_BEGAN = [one.name for one in fields(Ranks)].index("began") - 2
-"""Place in a line of table `ranks`."""
+_IN_LINE = {column.name: place - 2 for place, column in enumerate(fields(Ranks))}
+"""Column → its place in a line of table `ranks`."""
+_BEGAN = _IN_LINE["began"]
+_STOPPED = "stopped: "
+"""Before the reason of a stop, in records of 0.1."""
+
+
+def _with_cause(row: list[Any]) -> list[Any]:
+    """A line of table `ranks`; one that 0.1 wrote has no `cause`."""
+    if len(row) != _IN_LINE["cause"]:
+        return row
+    row = [*row, _cause_of(row[_IN_LINE["ending"]])]
+    row[_IN_LINE["ending"]] = row[_IN_LINE["ending"]].removeprefix(_STOPPED)
+    return row
+
+
+def _cause_of(ending: str) -> str:
+    """Why a rank ended by the words of 0.1, which recorded nothing else."""
+    if ending in ("", "done"):
+        return ending
+    if ending.startswith(_STOPPED):
+        return "wall-time" if "the job" in ending else "stopped"
+    if "output cannot be written" in ending:
+        full = any(os.strerror(number) in ending for number in (errno.ENOSPC, errno.EDQUOT))
+        return "disk-full" if full else "output-lost"
+    return "out-of-memory" if "MemoryError" in ending else "exception"
 
 
 def _bounded(record: Record) -> Record:
@@ -200,9 +227,13 @@ def _read_table(group: Any, kind: type[Table]) -> Table:
 
 
 def _columns(group: Any, kind: type[Table]) -> Iterable[Array]:
-    for one in fields(kind):
-        values = group[one.name][()]
-        yield _decoded(values) if one.metadata["dtype"] == TEXT else values
+    for column in fields(kind):
+        if kind is Ranks and column.name == "cause" and "cause" not in group:  # 0.1
+            endings = _decoded(group["ending"][()]).tolist()
+            yield np.array([_cause_of(words) for words in endings], TEXT if endings else "U1")
+            continue
+        values = group[column.name][()]
+        yield _decoded(values) if column.metadata["dtype"] == TEXT else values
 
 
 def _decoded(values: Array) -> Array:

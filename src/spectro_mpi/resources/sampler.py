@@ -22,7 +22,7 @@ from typing import Any
 
 from spectro_mpi.resources.archive import SAMPLES_KEPT
 from spectro_mpi.resources.lines import LineFile, read_lines
-from spectro_mpi.resources.sampling import Sampling, Station
+from spectro_mpi.resources.sampling import Ending, Sampling, Station
 from spectro_mpi.resources.tables import Samples, rows_of, table_of, thin
 from spectro_mpi.system import activity
 from spectro_mpi.system.activity import ACTIVITIES
@@ -134,12 +134,16 @@ class Sampler(Sampling):
             now = self._now()
             self._waiting += [("plans", (now, phase, *stack)) for stack in stacks]
 
-    def close(self, ending: str) -> None:
+    def close(self, ending: Ending) -> None:
         self._ended.set()
         self._thread.join()
         with self._lock:
             self._sample()
-            self._identity |= {"ended": self._now(), "ending": ending}
+            self._identity |= {
+                "ended": self._now(),
+                "ending": ending.words or "done",
+                "cause": ending.cause or "done",
+            }
             self._waiting.append(("ranks", list(self._identity.values())))
             if self._full is not None:
                 # There may be room again: how it ended is worth a second try.
@@ -347,4 +351,5 @@ def _identity(station: Station, interval: float, began: float) -> dict[str, Any]
         "limit": round(cgroup_limit() / _MB, 1),
         "job": current().own_job().id,
         "job_ends": station.job_ends,
+        "cause": "",
     }

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from spectro_mpi.errors import Cause
+
 
 @dataclass(frozen=True)
 class Station:
@@ -19,6 +21,15 @@ class Station:
     """Whether it tells the totals of its node."""
     job_ends: float = math.nan
     """s since 1970 UTC."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the work of a rank ended."""
+
+    cause: Cause | None = None
+    """None: it was done."""
+    words: str = ""
 
 
 class Sampling:
@@ -59,5 +70,5 @@ class Sampling:
     def plan(self, phase: str, stacks: Sequence[tuple[int, int, int]]) -> None:
         """Stacks are dealt: (rank, items, bytes) of each worker."""
 
-    def close(self, ending: str) -> None:
+    def close(self, ending: Ending) -> None:
         """End; how the rank's work ended."""

@@ -132,6 +132,7 @@ class Ranks(Table):
     limit: Array = column("f4", "MB", "of the job's control group on the node; 0: none")
     job: Array = column(TEXT, "", "the scheduler's job id")
     job_ends: Array = column("f8", "s", "since 1970 UTC, end of the wall time; NaN: not known")
+    cause: Array = column(TEXT, "", "done, or why it ended before that; empty: it has not said so")
 
 
 def table_of(kind: type[T], rows: Iterable[Sequence[Any]]) -> T:

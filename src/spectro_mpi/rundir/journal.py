@@ -11,11 +11,11 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from spectro_mpi.errors import RunError
+from spectro_mpi.errors import DamagedStateError
 from spectro_mpi.rundir.layout import JOURNAL, PROGRESS
 from spectro_mpi.rundir.progress import _DAMAGE, Batch, Fact, Progress, _failure, _read_folded
 from spectro_mpi.settings.schema import ScalePair
@@ -32,31 +32,42 @@ def load_progress(run_dir: Path, run_id: str) -> Progress:
     try:
         _read_folded(run_dir / PROGRESS, progress)
     except _DAMAGE as error:
-        raise RunError(
-            f"{run_dir / PROGRESS}: is damaged ({_told(error)}); run again to have it rebuilt "
-            "from the store"
+        raise DamagedStateError(
+            run_dir / PROGRESS, _words(error), "run again to rebuild it from the store"
         ) from None
     for entry in _journal_entries(run_dir / JOURNAL):
         _apply_entry(progress, entry)
     return progress
 
 
-def damaged_state(run_dir: Path) -> Iterator[tuple[Path, str]]:
-    """The files of the state that do not read, and why. A journal's torn last line is no damage.
+@dataclass(frozen=True)
+class Damage:
+    """A file of the state that does not read."""
+
+    path: Path
+    what: str
+    """As after the path: "does not read (…)"."""
+    good_lines: int = 0
+    """Of a journal, the lines before the first that does not read."""
+
+
+def damaged_state(run_dir: Path) -> Iterator[Damage]:
+    """The files of the state that do not read. A torn last line of a journal is no damage.
 
     Raises `OSError`.
     """
     try:
         _read_folded(run_dir / PROGRESS, Progress(""))
     except _DAMAGE as error:
-        yield run_dir / PROGRESS, f"does not read ({_told(error)})"
+        yield Damage(run_dir / PROGRESS, f"does not read ({_words(error)})")
     try:
         lines = (run_dir / JOURNAL).read_bytes().split(b"\n")[:-1]
     except FileNotFoundError:
         return
     whole = sum(1 for _ in _journal_entries(run_dir / JOURNAL))
     if whole < len(lines):
-        yield run_dir / JOURNAL, f"line {whole + 1} of {len(lines)} does not read"
+        what = f"line {whole + 1} of {len(lines)} does not read"
+        yield Damage(run_dir / JOURNAL, what, whole)
 
 
 class Journal:
@@ -184,5 +195,5 @@ def _journal_entries(path: Path) -> Iterable[dict[str, Any]]:
         yield entry
 
 
-def _told(error: Exception) -> str:
+def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from spectro_mpi.rundir.layout import LIVE
+from spectro_mpi.system.activity import Doing
 from spectro_mpi.system.atomic import part_path
 
 _SECONDS = 3.0
@@ -54,8 +55,8 @@ class LiveFile:
         self._began = time.monotonic()
         self._write()
 
-    def status(self, worker: int, text: str) -> None:
-        self._live.workers[str(worker)] = text
+    def status(self, worker: int, doing: Doing) -> None:
+        self._live.workers[str(worker)] = str(doing)
 
     def advance(self, worker: int, failures: int) -> None:
         self._live.done += 1

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spectro_mpi.errors import Failure, RunError, UserError
+from spectro_mpi.errors import DamagedStateError, Failure, UserError
 from spectro_mpi.model.artifacts import Dataset
 from spectro_mpi.model.extrema import Limits, given_limits, raw_limits
 from spectro_mpi.model.items import item_order
@@ -43,8 +43,8 @@ def read_extrema(run_dir: Path) -> dict[str, float]:
     return extrema
 
 
-def _damaged(path: Path, why: object) -> RunError:
-    return RunError(f"{path}: is damaged ({why}); run again to have it made again")
+def _damaged(path: Path, why: object) -> DamagedStateError:
+    return DamagedStateError(path, str(why), "run again to recreate it")
 
 
 class Run:

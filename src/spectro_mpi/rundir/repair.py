@@ -58,14 +58,14 @@ def _repair(config: Config, items: Sequence[Item]) -> Iterator[str]:
 
 
 def set_damaged_state_aside(run_dir: Path) -> Iterator[str]:
-    """Set aside progress.json or a journal that does not read; of a journal the good lines stay."""
-    for path, problem in list(damaged_state(run_dir)):
-        lines = path.read_bytes()
-        aside = set_aside(path)
-        if problem.startswith("line"):
-            # Read as far as it goes; what the rest told is found in the store, or done again.
-            path.write_bytes(lines)
-        yield f"{path}: {problem}; set aside as {aside.name}, rebuilt from the store"
+    """Set aside progress.json or a journal that does not read; a journal keeps its good lines."""
+    for damage in list(damaged_state(run_dir)):
+        lines = damage.path.read_bytes().split(b"\n")
+        aside = set_aside(damage.path)
+        if damage.good_lines:
+            # What the others said is found in the store, or done again.
+            damage.path.write_bytes(b"\n".join([*lines[: damage.good_lines], b""]))
+        yield f"{damage.path}: {damage.what}; set aside as {aside.name}, rebuilt from the store"
 
 
 def set_damaged_extrema_aside(run_dir: Path) -> Iterator[str]:

@@ -10,12 +10,28 @@ import ctypes
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 Activity = Literal["other", "read", "reduce", "draw", "encode", "write"]
 
-ACTIVITIES: tuple[Activity, ...] = ("other", "read", "reduce", "draw", "encode", "write")
+ACTIVITIES: tuple[Activity, ...] = get_args(Activity)
 """In the order in which an item goes through them."""
+
+
+@dataclass(frozen=True)
+class Doing:
+    """What a worker is doing, in words of the run."""
+
+    phase: str
+    item: str
+    step: str = ""
+    """As an instrument; empty: it starts."""
+    how_far: str = ""
+    """As "3/10"; empty: the step does not report it."""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.phase, self.item, self.step, self.how_far)))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from spectro_mpi.system.activity import Doing
 from spectro_mpi.system.launchers import MPIRUN
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Display(Protocol):
         """A phase of `total` items begins."""
         ...
 
-    def status(self, worker: int, text: str) -> None:
+    def status(self, worker: int, doing: Doing) -> None:
         """What a worker (its rank) is doing."""
         ...
 
@@ -66,9 +67,9 @@ class Displays:
         for display in self._displays:
             display.begin(phase, total)
 
-    def status(self, worker: int, text: str) -> None:
+    def status(self, worker: int, doing: Doing) -> None:
         for display in self._displays:
-            display.status(worker, text)
+            display.status(worker, doing)
 
     def advance(self, worker: int, failures: int) -> None:
         for display in self._displays:
@@ -94,7 +95,7 @@ class NoDisplay:
 
     def stop(self, why: str) -> None: ...
 
-    def status(self, worker: int, text: str) -> None: ...
+    def status(self, worker: int, doing: Doing) -> None: ...
 
     def advance(self, worker: int, failures: int) -> None: ...
 
@@ -116,7 +117,7 @@ class LineDisplay:
         self._began = self._told = time.monotonic()
         self._running = True
 
-    def status(self, worker: int, text: str) -> None: ...
+    def status(self, worker: int, doing: Doing) -> None: ...
 
     def advance(self, worker: int, failures: int) -> None:
         self._done += 1
@@ -154,7 +155,7 @@ class BarDisplay:
         from rich.live import Live
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-        self._workers: dict[int, str] = {}
+        self._workers: dict[int, Doing] = {}
         self._lines = workers <= _WORKER_LINES
         self._failed = 0
         self._drawn = self._began = 0.0
@@ -176,8 +177,8 @@ class BarDisplay:
         self._live.start()
         self._running = True
 
-    def status(self, worker: int, text: str) -> None:
-        self._workers[worker] = text
+    def status(self, worker: int, doing: Doing) -> None:
+        self._workers[worker] = doing
 
     def advance(self, worker: int, failures: int) -> None:
         self._bar.advance(self._task)
@@ -215,11 +216,9 @@ class BarDisplay:
         if self._failed:
             told += f", {self._failed} failed"
         self._bar.update(self._task, told=told)
-        lines = [f"  rank {rank:4}  {text}" for rank, text in sorted(self._workers.items())]
+        lines = [f"  rank {rank:4}  {doing}" for rank, doing in sorted(self._workers.items())]
         if not self._lines and lines:
-            steps = Counter(
-                text.rpartition(" ")[2] or "starting" for text in self._workers.values()
-            )
+            steps = Counter(doing.step or "starting" for doing in self._workers.values())
             told = ", ".join(f"{count} on {step}" for step, count in steps.most_common())
             lines = [f"  {len(lines)} workers: {told}"]
         if self._stopping:

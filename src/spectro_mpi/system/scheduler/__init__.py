@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.system.scheduler.base import Job, OwnJob, Scheduler, Script, Step, Verdict
+from spectro_mpi.system.scheduler.base import Job, OwnJob, Scheduler, Script, Step
 from spectro_mpi.system.scheduler.none import NoScheduler
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "Scheduler",
     "Script",
     "Step",
-    "Verdict",
     "built_in",
     "current",
     "named",

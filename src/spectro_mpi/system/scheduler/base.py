@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
-Verdict = Literal["", "wall-time", "out-of-memory", "node-lost", "cancelled"]
-"""Why a job has ended, as far as its state tells; empty: it does not."""
+from spectro_mpi.errors import Cause
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,8 @@ class Job:
     """Whether processes of it may be running."""
     restarts: int = 0
     """How often it went back into the queue."""
-    verdict: Verdict = ""
+    verdict: Cause | None = None
+    """Why it has ended, as far as its state tells."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Scheduler(Protocol):
     submit_command: str
     launch_hint: str
     """How its own launcher is told which MPI to start, for a sentence; empty: it has none."""
-    log_patterns: Mapping[Verdict, str]
+    log_patterns: Mapping[Cause, str]
     """Cause → regular expression of what its logs say when it ends a job for that."""
 
     def is_here(self) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from spectro_mpi.errors import UserError
-from spectro_mpi.system.scheduler.base import Job, OwnJob, Script, Step, Verdict
+from spectro_mpi.errors import Cause, UserError
+from spectro_mpi.system.scheduler.base import Job, OwnJob, Script, Step
 
 
 class NoScheduler:
@@ -14,7 +14,7 @@ class NoScheduler:
 
     name = ""
     assets_template = run_template = submit_command = launch_hint = ""
-    log_patterns: Mapping[Verdict, str] = {}
+    log_patterns: Mapping[Cause, str] = {}
 
     def is_here(self) -> bool:
         return True

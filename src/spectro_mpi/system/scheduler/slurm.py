@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from spectro_mpi.errors import UserError
-from spectro_mpi.system.scheduler.base import Job, OwnJob, Script, Step, Verdict
+from spectro_mpi.errors import Cause, UserError
+from spectro_mpi.system.scheduler.base import Job, OwnJob, Script, Step
 
 _WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
 _ON_NODES = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
-_VERDICTS: Mapping[str, Verdict] = {
+_VERDICTS: Mapping[str, Cause] = {
     "TIMEOUT": "wall-time",
     "DEADLINE": "wall-time",
     "OUT_OF_MEMORY": "out-of-memory",
@@ -35,7 +35,7 @@ class Slurm:
     run_template = "run.sbatch"
     submit_command = "sbatch"
     launch_hint = "srun --mpi=pmi2 (MPICH) or srun --mpi=pmix (Open MPI), and --kill-on-bad-exit=1"
-    log_patterns: Mapping[Verdict, str] = {
+    log_patterns: Mapping[Cause, str] = {
         "wall-time": r"DUE TO TIME LIMIT",
         "node-lost": r"DUE TO NODE FAILURE|NODE_FAIL",
         "out-of-memory": r"oom[-_]kill|OUT_OF_MEMORY",
@@ -139,8 +139,8 @@ def _options(script: Script) -> list[str]:
 
 def _job(state: str, restarts: int) -> Job:
     # Slurm may say who cancelled a job behind the word.
-    verdict = next((cause for word, cause in _VERDICTS.items() if state.startswith(word)), "")
-    return Job(state, state in _WAITING, state in _ON_NODES, restarts, verdict)  # type: ignore[arg-type]
+    verdict = next((cause for word, cause in _VERDICTS.items() if state.startswith(word)), None)
+    return Job(state, state in _WAITING, state in _ON_NODES, restarts, verdict)
 
 
 def _answer(*command: str) -> str:
