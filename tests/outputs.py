@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import h5py
+from PIL import Image
 
 
 def pictures(run_dir: Path) -> dict[str, bytes]:
@@ -28,9 +30,23 @@ def stored(run_dir: Path) -> dict[str, bytes]:
 
 def same_output(one: Path, other: Path) -> None:
     """Figures, extrema and store values are identical, byte for byte."""
-    assert pictures(one) == pictures(other) != {}
+    before, after = pictures(one), pictures(other)
+    assert before.keys() == after.keys() != set()
+    assert [
+        difference(name, before[name], after[name])
+        for name in before
+        if before[name] != after[name]
+    ] == []
     assert (one / "extrema.json").read_bytes() == (other / "extrema.json").read_bytes()
     assert stored(one) == stored(other) != {}
+
+
+def difference(name: str, before: bytes, after: bytes) -> str:
+    """What differs between two PNG files that should be the same."""
+    first, second = (Image.open(io.BytesIO(content)) for content in (before, after))
+    pixels = "same pixels" if first.tobytes() == second.tobytes() else "other pixels"
+    text = "same text" if first.info == second.info else "other text"
+    return f"{name}: {len(before)} and {len(after)} bytes, {pixels}, {text}"
 
 
 def snapshot(run_dir: Path) -> dict[str, tuple[int, int]]:
