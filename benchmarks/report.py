@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +34,7 @@ from spectro_mpi.rundir.progress import PHASES
 from spectro_mpi.rundir.reader import open_run
 from spectro_mpi.rundir.store import write_shard
 from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.logs import FailureMark
 
 FIRST_ITEM = 10_000
 ITEMS_A_SHARD = 10
@@ -193,11 +193,12 @@ def _logs(run_dir: Path, names: list[str], failures: dict[str, Failure]) -> None
         for place, item in enumerate(names[rank::WORKERS]):
             stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(1_767_225_600 + place))
             if item in failures:
-                told = "item {} {instrument} in phase {phase}: {reason}: {message}"
-                told = told.format(item, **asdict(failures[item]))
-                lines.append(f"{stamp},500 ERROR spectro_mpi.mpi.worker: {told}")
+                failure = failures[item]
+                mark = FailureMark(item, failure.instrument, failure.phase)
+                words = f"{mark}: {failure.reason}: {failure.message}"
+                lines.append(f"{stamp},500 ERROR spectro_mpi.mpi.worker: {words}")
             lines.append(
-                f"{stamp},999 INFO spectro_mpi.mpi.worker: item {item}: plot done in 0.9 s"
+                f"{stamp},999 INFO spectro_mpi.mpi.worker: item {item}: plot computed in 0.9 s"
             )
         (run_dir / "logs" / f"rank-{rank + 1:04d}.log").write_text("\n".join(lines) + "\n")
 

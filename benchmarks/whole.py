@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CONFIG = "spectro-mpi.toml"
 
-_DONE = re.compile(r"item (\w+): (\w+) done in ([\d.]+) s")
+_DONE = re.compile(r"item (\w+): ([\w-]+) computed in ([\d.]+) s")
 
 
 @dataclass(frozen=True)

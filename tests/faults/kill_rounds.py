@@ -160,7 +160,7 @@ def _computed(run_dir: Path, settled: dict[str, set[str]], counts: Counts) -> in
     """Count what the last run computed that an earlier one had; the logs tell of each item."""
     again: list[float] = []
     done: dict[tuple[str, str], float] = {}
-    lines = [line for line in _lines(run_dir) if " INFO " in line and " done in " in line]
+    lines = [line for line in _lines(run_dir) if " INFO " in line and " computed in " in line]
     for line in lines:
         words = line.split()
         at = words.index("item")

@@ -445,7 +445,7 @@ def test_an_installed_package_offers_a_phase_by_an_entry_point(
     few = ("-s", "select.orbits=13312")
     done = spectro_mpi("run", settings, *words, *few, ranks=3, env={"PYTHONPATH": path})
     assert done.code == 0, done.err
-    assert "density: 1 items done" in done.out
+    assert "density: 1 item done" in done.out
 
 
 def test_an_artifact_of_the_whole_run_is_merged_and_outlives_a_resume(settings: Path) -> None:
@@ -502,3 +502,32 @@ def test_an_artifact_of_the_whole_run_is_merged_and_outlives_a_resume(settings: 
     # What was made with the artifact of fewer items is made again.
     told = {path.read_text() for path in (run_dir / "files" / "last").rglob("*.txt")}
     assert told == {str(sum(whole.values()))}
+
+
+def test_an_error_of_a_step_called_store_is_the_items_and_nothing_is_done_again(
+    settings: Path,
+) -> None:
+    entry = own(
+        settings.parent,
+        """
+        class Own(Phase):
+            name = "own"
+            needs = (Artifact("spectrograms"),)
+            def run(self, item, inputs, context):
+                inputs["spectrograms"]
+                context.status("store")
+                with open("calls", "a") as file:
+                    file.write(item.id + "\\n")
+                raise ValueError("the database of the user is not there")
+        """,
+    )
+    done = spectro_mpi(
+        *("run", settings, "-s", entry, "-s", "select.orbits=13312-13313"), cwd=settings.parent
+    )
+    assert done.code == 3
+    assert sorted((settings.parent / "calls").read_text().split()) == ["13312", "13313"]
+    run = open_run(settings.parent / "runs" / "fast")
+    assert {failure.instrument for failures in run.errors.values() for failure in failures} == {
+        "store"
+    }
+    assert "reduced again" not in done.out + done.err

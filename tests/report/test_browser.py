@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_pl
 from spectro_mpi import open_run
 from spectro_mpi.demo import DemoSummary
 from spectro_mpi.rundir.reader import Run
+from spectro_mpi.system.logs import FailureMark
 from tests.conftest import spectro_mpi
 
 ORBIT = "13321"
@@ -358,7 +359,7 @@ def test_errors_are_told_by_reason_and_lead_to_their_lines_in_the_log(
     expect(row).to_contain_text(item)
     row.get_by_role("link", name="rank-").click()
     line = page.locator("li:target")
-    expect(line).to_contain_text(f"item {item} {failure.instrument} in phase {failure.phase}")
+    expect(line).to_contain_text(str(FailureMark(item, failure.instrument, failure.phase)))
     number = int((line.get_attribute("id") or "")[1:])
     (log,) = (run_dir / "logs").glob("rank-*.log")
     assert log.read_text().splitlines()[number - 1] == line.inner_text()

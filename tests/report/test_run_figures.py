@@ -205,7 +205,7 @@ def _record(
     roles = {0: "coordinator", ranks - 1: "writer"}
     told = [
         (execution, rank, f"node{rank // 64}", 1, "worker" if rank in workers else roles[rank],
-         start, start + 2 * rounds, "done", 1.0, 64, 2e5, 0.0, "", math.nan)
+         start, start + 2 * rounds, "done", 1.0, 64, 2e5, 0.0, "", math.nan, "done")
         for rank in range(ranks)
     ]  # fmt: skip
     hosts = sorted({str(row[2]) for row in told})

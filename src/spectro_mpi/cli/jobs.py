@@ -135,9 +135,13 @@ def _cancel(arguments: argparse.Namespace) -> int:
 
 def _join(arguments: argparse.Namespace) -> int:
     from spectro_mpi.operations.join import join
+    from spectro_mpi.system.words import count
 
     config = load(arguments)
     items = join(config, arguments.parts)
-    print(f"{config.run_dir}: {items} items of {len(arguments.parts)} runs; draw them with")
+    print(
+        f"{config.run_dir}: {count(items, 'item')} of "
+        f"{count(len(arguments.parts), 'run')}; draw them with"
+    )
     print(f"  spectro-mpi run {arguments.config}")
     return 0

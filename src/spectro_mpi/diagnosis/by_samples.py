@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 import numpy as np
 
 from spectro_mpi.resources import Record
 from spectro_mpi.resources.tables import Samples
+from spectro_mpi.system.words import utc
 
 _NEARLY = 0.9
 """Share of a memory limit that counts as having reached it."""
@@ -67,8 +66,3 @@ def last_of_each(samples: Samples) -> Samples:
     """The last row of each rank; rows are in order of time."""
     _, from_end = np.unique(samples.rank[::-1], return_index=True)
     return samples.at(len(samples) - 1 - from_end)
-
-
-def utc(at: float) -> str:
-    """A time as people read it."""
-    return f"{datetime.fromtimestamp(at, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"

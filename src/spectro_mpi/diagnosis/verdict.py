@@ -15,7 +15,6 @@ from spectro_mpi.diagnosis.by_samples import (
     lost_nodes,
     memory_short,
     time_over,
-    utc,
 )
 from spectro_mpi.errors import Cause, Failure, RunError
 from spectro_mpi.resources import Record, read_record
@@ -24,6 +23,7 @@ from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import LOCK
 from spectro_mpi.rundir.lock import is_running, read_owner
 from spectro_mpi.system.scheduler import Job
+from spectro_mpi.system.words import listed, utc
 
 _CURVE_SECONDS = 600.0
 _ROOM = 1 << 20
@@ -154,11 +154,10 @@ def _at_the_end(last: Record, cause: Cause, end: float, evidence: list[str]) -> 
         busy = samples.at(samples.item != "")
         at_work = [
             f"rank {busy.rank[row]} {_at(*(str(getattr(busy, name)[row]) for name in _TAGS))}"
-            for row in range(min(len(busy), _LISTED))
+            for row in range(len(busy))
         ]
-        more = f" and {len(busy) - _LISTED} more" if len(busy) > _LISTED else ""
         if at_work:
-            evidence = [*evidence, f"last seen: {'; '.join(at_work)}{more}"]
+            evidence = [*evidence, f"last seen: {listed(at_work, _LISTED, '; ')}"]
         evidence = [*evidence, f"highest memory then: rank {rank}, {total.max():.0f} MB"]
     return Diagnosis(
         cause, sentence, tuple(evidence), end, rank, _host(last, rank), item, phase, step, activity,
@@ -186,7 +185,7 @@ def _of_items(run_dir: Path, record: Record) -> Diagnosis | None:
     limit = float(worst.limit[0])
     where = _at(*(str(getattr(worst, name)[0]) for name in _TAGS))
     allowed = f", {limit:.0f} MB were allowed" if limit else ", the kernel ended it"
-    many = f"; {len(items)} items failed so: {_listed(items)}" if len(items) > 1 else ""
+    many = f"; {len(items)} items failed so: {listed(items, _LISTED)}" if len(items) > 1 else ""
     return Diagnosis(
         "out-of-memory",
         f"{where} needed more memory than there was: {worst.resident[0]:.0f} MB{allowed}{many}",
@@ -263,10 +262,6 @@ def _may_be_memory(failure: Failure) -> bool:
 
 def _quoted(trace: Trace) -> str:
     return f"{trace.path.name}: {trace.line}"
-
-
-def _listed(items: list[str]) -> str:
-    return ", ".join(items[:_LISTED]) + (" …" if len(items) > _LISTED else "")
 
 
 def _at(item: str, phase: str, step: str, activity: str) -> str:

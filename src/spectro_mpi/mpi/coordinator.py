@@ -47,6 +47,7 @@ from spectro_mpi.rundir.layout import STOP, run_wide_path
 from spectro_mpi.rundir.progress import Fact
 from spectro_mpi.rundir.reader import read_run_wide
 from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.words import count
 from spectro_mpi.terminal.display import Display
 
 log = logging.getLogger(__name__)
@@ -219,9 +220,9 @@ class Coordinator:
         done = tuple(self._progress.settled[phase.name])
         if done:
             log.warning(
-                "what phase %s depends on has changed: %d items are done again",
+                "what phase %s depends on has changed: %s will be done again",
                 phase.name,
-                len(done),
+                count(len(done), "item"),
             )
             self._progress.forget(done, (phase.name,))
             self._tell_writer(Forget(done, (phase.name,)))

@@ -34,6 +34,7 @@ from spectro_mpi.phases.task import Outcome, Task
 from spectro_mpi.planning.stacks import CREDIT_BYTES, CREDIT_OWED_BYTES, TOLD_SECONDS
 from spectro_mpi.resources.sampling import Sampling
 from spectro_mpi.system.activity import Doing
+from spectro_mpi.system.logs import FailureMark
 
 log = logging.getLogger(__name__)
 
@@ -149,16 +150,10 @@ class Worker:
         if not again and outcome.partial is not None:
             self._merge(outcome.partial)
         for failure in outcome.failures:
-            log.error(
-                "item %s %s in phase %s: %s: %s",
-                task.item.id,
-                failure.instrument,
-                failure.phase,
-                failure.reason,
-                failure.message,
-            )
-        done = "read back" if task.mode == "restore" else f"{task.phase} done"
-        log.info("item %s: %s in %.3f s", task.item.id, done, seconds)
+            mark = FailureMark(task.item.id, failure.instrument, failure.phase)
+            log.error("%s: %s: %s", mark, failure.reason, failure.message)
+        done = "read back" if task.mode == "restore" else "computed"
+        log.info("item %s: %s %s in %.3f s", task.item.id, task.phase, done, seconds)
         failures = tuple(outcome.failures)
         rank = self._transport.rank
         if task.has_result and not again:

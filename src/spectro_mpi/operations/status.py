@@ -15,7 +15,7 @@ from spectro_mpi.rundir.lock import Owner, is_running, read_owner
 from spectro_mpi.rundir.progress import PHASES
 from spectro_mpi.rundir.reader import Run, open_run
 from spectro_mpi.system.scheduler import Job
-from spectro_mpi.terminal.display import duration
+from spectro_mpi.system.words import duration
 
 _LISTED = 20
 

@@ -37,6 +37,7 @@ from spectro_mpi.rundir.store import instruments_of
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import SUFFIX
 from spectro_mpi.system.untrusted import UntrustedCalls
+from spectro_mpi.system.words import count
 
 _KEYWORD = "spectro-mpi"
 _READERS = min(8, os.cpu_count() or 1)
@@ -87,7 +88,7 @@ def verify(run_dir: Path, repair: bool) -> int:
                 _repair(run_dir, config, problems)
             finally:
                 lock.release()
-        left = f", {len(again)} items will be done again" if again else ""
+        left = f", {count(len(again), 'item')} will be done again" if again else ""
         print(f"{len(problems)} problems repaired{left}: run again")
     else:
         print(f"{len(problems)} problems; --repair has what is concerned done again")

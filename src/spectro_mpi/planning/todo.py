@@ -21,6 +21,7 @@ from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import item_folder, run_wide_path, without_folder
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_run_wide
+from spectro_mpi.system.words import count
 
 _UNKNOWN = datetime.min.replace(tzinfo=timezone.utc)
 """Start of an item whose input is not there any more; what is in the store still counts."""
@@ -82,7 +83,9 @@ class RunPlan:
     def told(self) -> list[str]:
         """What is done again without having been asked for, a sentence each."""
         return [
-            f"{len(one.items)} items are done again: {one.why}" for one in self.again if one.why
+            f"{count(len(again.items), 'item')} will be done again: {again.why}"
+            for again in self.again
+            if again.why
         ]
 
     def basis(self, phase: MergingPhase[Any], content: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -16,7 +16,9 @@ from spectro_mpi.report.advice import advice
 from spectro_mpi.report.contents import ItemEntry
 from spectro_mpi.report.curve import curve_of
 from spectro_mpi.report.index import Listed, listed
-from spectro_mpi.report.logbook import Logbook, PhaseTime
+from spectro_mpi.report.logbook import Logbook
+from spectro_mpi.report.phase_times import phase_times
+from spectro_mpi.resources.archive import read_record
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.settings.schema import Config, PlotSettings
 
@@ -64,6 +66,8 @@ def page_facts(
 ) -> dict[str, Any]:
     """What the page itself says."""
     failed = [one for one in entries if one.state == "failed"]
+    record = read_record(run.path, ("ranks", "plans", "steps"))
+    phases = [one for one in phase_times(record) if one.done] if record is not None else []
     return {
         "run_id": run.config.run_id,
         "run_dir": str(run.path.absolute()),
@@ -74,8 +78,8 @@ def page_facts(
         "done": sum(one.state == "done" for one in entries),
         "failed": len(failed),
         "figures": sum(len(one.figures) for one in entries),
-        "phases": [one for one in book.phases if one.done],
-        "latest": _latest(book.phases),
+        "phases": phases,
+        "latest": {one.phase: one for one in phases},
         "versions": dict(_versions()),
         "settings": run.config.to_toml(),
         "groups": _error_groups(run, book),
@@ -99,11 +103,6 @@ def _quantity(config: Config) -> str:
     if config.data.preset == "fast-esa":
         return QUANTITIES[config.data.quantity][2]
     return "value"
-
-
-def _latest(phases: Iterable[PhaseTime]) -> dict[str, PhaseTime]:
-    """The last time each phase did something."""
-    return {one.phase: one for one in phases if one.done}
 
 
 def _error_groups(run: Run, book: Logbook) -> list[ErrorGroup]:

@@ -12,6 +12,7 @@ from spectro_mpi.report.contents import FigureKind, ItemEntry
 from spectro_mpi.report.folder import PageFolder
 from spectro_mpi.report.logbook import Logbook
 from spectro_mpi.rundir.reader import Run
+from spectro_mpi.system.logs import FailureMark
 
 CHUNK_ITEMS = 5000
 """Items of one script: about 150 kB."""
@@ -87,7 +88,7 @@ class _Tables:
 
 
 def listed(book: Logbook, item: str, failure: Failure) -> Listed:
-    found = book.failures.get((item, failure.instrument, failure.phase))
+    found = book.failures.get(FailureMark(item, failure.instrument, failure.phase))
     return Listed(item, failure, f"{found[0]}#L{found[1]}" if found else "")
 
 

@@ -21,6 +21,7 @@ from spectro_mpi.report.missing import make_previews, missing_previews
 from spectro_mpi.resources import read_record
 from spectro_mpi.rundir.layout import LOGS, PAGE, PREVIEWS, REPORT
 from spectro_mpi.rundir.reader import Run, open_run
+from spectro_mpi.system.words import utc
 
 _CODE = (
     "report.css",
@@ -153,6 +154,7 @@ def _render(name: str, facts: dict[str, Any]) -> bytes:
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
+    environment.filters["utc"] = utc
     return environment.get_template(name).render(facts).encode()
 
 

@@ -20,6 +20,7 @@ from spectro_mpi.rundir.store import links_are, phase_of, problem_of_shard, sour
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import set_aside, sweep
 from spectro_mpi.system.untrusted import UntrustedCalls
+from spectro_mpi.system.words import count
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ def lose_shard(keeper: Journal, shard: Path, problem: str) -> str:
     aside = f"set aside as {set_aside(shard).name}, " if shard.exists() else ""
     if items:
         keeper.lose(items)
-    return f"{shard}: {problem}; {aside}{len(items)} items are done again"
+    return f"{shard}: {problem}; {aside}{count(len(items), 'item')} will be done again"
 
 
 def repair_links(run_dir: Path, state: Progress, untrusted: UntrustedCalls) -> None:
@@ -166,7 +167,8 @@ def _take_in_orphans(
             if phase != "reduce":
                 # What of its items failed is lost, and what the phase needs may have changed.
                 shard.unlink()
-                yield f"{shard}: was finished but not noted; its items in {phase} are done again"
+                again = f"its items in {phase} will be done again"
+                yield f"{shard}: finished but not in the journal; {again}"
                 continue
             held = untrusted(sources_of, shard)
         except OSError as error:
@@ -182,10 +184,10 @@ def _take_in_orphans(
         ]
         if whole:
             keeper.adopt(shard.name, whole)
-            yield f"{shard}: was finished but not noted; its {len(whole)} items are taken in"
+            yield f"{shard}: finished but not in the journal; its {len(whole)} items are taken in"
         elif all(item in state.shards or item in expected for item in held):
             shard.unlink()
-            yield f"{shard}: was finished but not noted; removed, its items are done again"
+            yield f"{shard}: finished but not in the journal; removed, its items will be done again"
 
 
 def _sources(items: Sequence[Item]) -> Sources:

@@ -1,15 +1,51 @@
-"""Buffered logging: a file a rank, written some records at a time, at once on errors."""
+"""The log of a rank: buffered, written at once on errors; and marks by which lines are found."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import logging.handlers
+import re
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from spectro_mpi.errors import RunError, output_trouble
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+_MARK = "failure "
+_OLD_FAILURE = re.compile(
+    r" ERROR [\w.]+: item (?P<item>.+?) (?P<instrument>\S+) in phase (?P<phase>\w+): "
+)
+"""As 0.1 wrote it."""
+
+
+class FailureMark(NamedTuple):
+    """Whose failure a line of a log is about."""
+
+    item: str
+    instrument: str
+    phase: str
+
+    def __str__(self) -> str:
+        """As it stands in the line: JSON, so that names may hold anything."""
+        return _MARK + json.dumps(self, ensure_ascii=False)
+
+
+def failure_mark_in(line: str) -> FailureMark | None:
+    """The mark in a line that reports a failure; None in any other."""
+    if " ERROR " not in line:
+        return None
+    place = line.find(f": {_MARK}[")
+    if place >= 0:
+        with contextlib.suppress(ValueError, TypeError):
+            names, _ = json.JSONDecoder().raw_decode(line, place + len(_MARK) + 2)
+            return FailureMark(*names)
+    old = _OLD_FAILURE.search(line)
+    return FailureMark(**old.groupdict()) if old else None
 
 
 class _LogFile(logging.FileHandler):

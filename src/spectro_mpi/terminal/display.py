@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from spectro_mpi.system.activity import Doing
 from spectro_mpi.system.launchers import MPIRUN
+from spectro_mpi.system.words import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -224,14 +225,6 @@ class BarDisplay:
         if self._stopping:
             lines.append(self._stopping)
         self._live.update(Group(self._bar, *(Text(line) for line in lines)), refresh=True)
-
-
-def duration(seconds: float) -> str:
-    """A span of time as people say it."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def _terminal() -> Console | None:

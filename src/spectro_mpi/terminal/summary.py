@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from spectro_mpi.model.items import item_order
 from spectro_mpi.phases.order import PhaseOrder
@@ -13,6 +13,7 @@ from spectro_mpi.planning.stacks import imbalance, snake, worker_count
 from spectro_mpi.rundir.layout import PROGRESS
 from spectro_mpi.rundir.progress import PHASES, Progress
 from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.words import count, duration, shortened
 
 STOPPED = 75
 IN_VAIN = 1
@@ -26,11 +27,14 @@ def print_inventory(config: Config, inventory: Inventory) -> None:
     """Tell what the search of the input found."""
     size = sum(item.size for item in inventory.items)
     files = sum(len(item.files) for item in inventory.items)
-    print(f"{config.input}: {len(inventory.items)} items, {files} files, {size / 1e6:.1f} MB")
+    print(
+        f"{config.input}: {count(len(inventory.items), 'item')}, "
+        f"{count(files, 'file')}, {size / 1e6:.1f} MB"
+    )
     if inventory.superseded:
         print(f"  {inventory.superseded} files left out: superseded by a version, or there twice")
-    _list("ignored, name does not parse", inventory.unknown)
-    _list("empty file", inventory.empty_files)
+    _print(f"ignored, name does not parse: {path}" for path in inventory.unknown)
+    _print(f"empty file: {path}" for path in inventory.empty_files)
 
 
 def print_stacks(inventory: Inventory, ranks: int) -> None:
@@ -44,7 +48,7 @@ def print_stacks(inventory: Inventory, ranks: int) -> None:
     )
     for number, stack in enumerate(stacks[:_LISTED]):
         print(
-            f"  stack {number}: {len(stack.items)} items, {stack.size / 1e6:.1f} MB, "
+            f"  stack {number}: {count(len(stack.items), 'item')}, {stack.size / 1e6:.1f} MB, "
             f"{stack.percent:.2f} %"
         )
     if len(stacks) > _LISTED:
@@ -75,23 +79,10 @@ def print_knee(best: Simulated, constants: Constants) -> None:
     print(f"simulated with costs measured on {constants.machine}")
 
 
-def duration(seconds: float) -> str:
-    """As people say it: 0.3 s, 12 s, 4 min 05 s, 3 h 20 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 100:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def _list(what: str, paths: Sequence[str]) -> None:
-    for path in paths[:_LISTED]:
-        print(f"  {what}: {path}")
-    if len(paths) > _LISTED:
-        print(f"  … and {len(paths) - _LISTED} more")
+def _print(lines: Iterable[str]) -> None:
+    """Print lines, indented; of many the first."""
+    for line in shortened(list(lines), _LISTED):
+        print(f"  {line}")
 
 
 def exit_code(progress: Progress, stopped_by: str) -> int:
@@ -109,15 +100,15 @@ def print_summary(config: Config, progress: Progress, stopped_by: str) -> int:
             not any(one.phase in upto for one in failures)
             for failures in (progress.failures.get(item, ()) for item in progress.settled[phase])
         )
-        print(f"{phase}: {done} items done")
+        print(f"{phase}: {count(done, 'item')} done")
     failed = sorted(progress.failures, key=item_order)
     if failed:
-        print(f"{len(failed)} items failed in part (all in {config.run_dir / PROGRESS}):")
-    for item in failed[:_LISTED]:
-        for one in progress.failures[item]:
-            print(f"  {item} {one.instrument} {one.phase} {one.reason}: {one.message}")
-    if len(failed) > _LISTED:
-        print(f"  … and {len(failed) - _LISTED} more")
+        print(f"{count(len(failed), 'item')} failed in part (all in {config.run_dir / PROGRESS}):")
+    _print(
+        f"{item} {failure.instrument} {failure.phase} {failure.reason}: {failure.message}"
+        for item in failed
+        for failure in progress.failures[item]
+    )
     if stopped_by:
         print(f"stopped early ({stopped_by}); run again to go on")
         if exit_code(progress, stopped_by) == IN_VAIN:
