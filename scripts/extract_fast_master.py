@@ -28,7 +28,7 @@ def main(master_path: str) -> None:
         "variables": [describe(master, name) for name in master.cdf_info().zVariables],
         "tables": calibration_tables(master),
     }
-    # One line a variable: readable in a diff, and not ten thousand lines.
+    # One line per variable: readable in a diff, and not ten thousand lines.
     variables = ",\n".join("  " + json.dumps(variable) for variable in described["variables"])
     RESOURCE.write_text(
         "{\n"

@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 COLORS = 96
-"""Few enough for a small file, and the colour maps still look like themselves."""
+"""Few enough for a small file, enough for the colour maps to look right."""
 
 
 def main(page_file: Path, picture: Path) -> None:

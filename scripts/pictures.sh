@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the pictures of the documentation again: bash scripts/pictures.sh
+# Recreates the pictures of the documentation: bash scripts/pictures.sh
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
@@ -14,7 +14,7 @@ spectro-mpi run "$work/spectro-mpi.toml" --no-progress \
 mkdir -p docs/images
 cp "$work"/runs/fast/plots/2000/01/13319/13319_pitch-angle_ESA_ees_*.png docs/images/pitch-angle.png
 
-# The report, as a browser shows it (wants chromium).
+# The report, as a browser shows it (needs Chromium).
 rm -r "$work/runs"
 spectro-mpi demo "$work/browse" --orbits 12 --seed 0 --damaged >/dev/null
 spectro-mpi run "$work/browse/spectro-mpi.toml" --no-progress -s 'plot.scales=[["log", "log"]]' || [ $? = 3 ]

@@ -1,4 +1,4 @@
-"""The site builds without a warning, fetches nothing from elsewhere, and what it shows works."""
+"""The documentation builds without a warning, its examples work, and it is true and plain."""
 
 from __future__ import annotations
 
@@ -16,8 +16,37 @@ from spectro_mpi.rundir.reader import open_run
 from tests.conftest import BIN, spectro_mpi
 from tests.istp_files import variables, write
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
+
+UNIDIOMATIC = (
+    r"\bbut for\b",  # except
+    r"\bin hand\b",  # current
+    r"\bat hand\b",
+    r"\btold\b",  # reported
+    r"\bwanted\b",  # needed, expected
+    r"\bis at\b(?! most| least)",  # is doing
+    r"\bof (?:your|one's) own\b",  # your
+    r"\bmade a(?:new|gain)\b",  # recreated
+    r"\bgo(?:es)? on\b",  # continues, resumes
+    r"\bcomes? to an end\b",  # finishes
+    r"\blikewise\b",  # the same
+    r"\bin mid-run\b",  # during a run
+    r"\bSays so\b",
+    r"\bsee to it\b",
+    r"\btells? nothing but\b",
+    r"\bThe way of the data\b",  # Data flow
+    r"\bWhat is promised\b",  # Guarantees
+    r"(?<![\d,.])1 items\b",
+    r"\b(?:an?|one) (?:\w+ )?an? (?:batch|figure|item|month|node|orbit|rank|record|shard)\b",  # per
+)
+"""What a reader stumbles over; beside it, what to write instead."""
 
 
 def blocks(page: str, *languages: str) -> list[tuple[str, str]]:
@@ -80,3 +109,36 @@ def test_the_settings_for_another_mission_work_as_they_stand(tmp_path: Path) -> 
     run = open_run(tmp_path / "runs" / "tst_l2")
     assert run.items == ["20170101"]
     assert "downgoing" in run.spectrogram("20170101", "protons").category
+
+
+def test_each_room_of_the_code_is_in_the_table_once_and_on_its_floor() -> None:
+    section = (DOCS / "design.md").read_text().partition("## Layout of the code\n")[2]
+    rows = re.findall(r"^\| `([\w./]+)` \| (\w+) \| \S.* \|$", section.partition("\n## ")[0], re.M)
+    shown = [name for name, _ in rows]
+    code = ROOT / "src" / "spectro_mpi"
+    rooms = [f"{path.parent.name}/" for path in code.glob("*/__init__.py")]
+    assert sorted(shown) == sorted(rooms + [path.name for path in code.glob("*.py")])
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = (one["layers"] for one in contracts["contracts"] if one["id"] == "floors")
+    expected = [
+        (room, str(len(layers) - place))
+        for place, layer in enumerate(layers)
+        for room in sorted(layer.split(" | "))
+    ]
+    on_floors = [(re.sub(r"/|\.py$", "", name), floor) for name, floor in rows if floor != "top"]
+    # Rooms on one floor may be in any order.
+    assert sorted(on_floors, key=lambda row: (-int(row[1]), row[0])) == expected
+    floors = [int(floor) for _, floor in on_floors]
+    assert floors == sorted(floors, reverse=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_prose_is_idiomatic(page: Path) -> None:
+    text = page.read_text()
+    stumbles = [
+        f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, match.start()) + 1}: {match[0]!r}"
+        for pattern in UNIDIOMATIC
+        # A phrase may be broken by the end of a line.
+        for match in re.finditer(pattern.replace(" ", r"\s+"), text, re.I)
+    ]
+    assert not stumbles, "\n".join(stumbles)
