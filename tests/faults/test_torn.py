@@ -1,4 +1,4 @@
-"""Files of a run that are torn, lost or not noted: found, set aside, made again."""
+"""Files of a run that are torn, lost or not in the journal: found, set aside, made again."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def test_a_shard_that_was_finished_but_not_noted_is_taken_in_or_removed(
                 listed.remove(item)  # type: ignore[attr-defined]
     (copy / "progress.json").write_text(json.dumps(state))
     done = bench.run(copy.name)
-    assert f"{shard}: was finished but not noted" in done.out
+    assert f"{shard}: finished but not in the journal" in done.out
     assert progress(copy)["shards"]["13312"] == shard
     bench.same_as_whole(copy.name)
     # And one that holds nothing that is not elsewhere.
