@@ -51,7 +51,7 @@ def distribution(
 
 @pytest.mark.parametrize("quantity", ["counts", "eflux"])
 def test_store_values_equal_a_straight_line_computation(demo: DemoSummary, quantity: str) -> None:
-    config = Config(data=DataSettings(quantity=quantity, chunk_records=100))  # type: ignore[arg-type]
+    config = Config(data=DataSettings(quantity=quantity, chunk_records=100))
     broken = {file.path for file in demo.damaged if file.expected == "error"}
     modes: set[int] = set()
     for path in sorted(demo.directory.glob("FAST_data/*/*/*.cdf")):
@@ -75,7 +75,7 @@ def test_the_size_of_chunks_makes_no_difference(demo: DemoSummary, quantity: str
         reduce_file(
             input_path(path),
             CdflibReader(path),
-            Config(data=DataSettings(quantity=quantity, chunk_records=records)),  # type: ignore[arg-type]
+            Config(data=DataSettings(quantity=quantity, chunk_records=records)),
         )
         for records in (4096, 37)
     ]

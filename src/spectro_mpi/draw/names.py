@@ -22,12 +22,12 @@ def figure_name(
 ) -> str:
     """Name of a figure; `instrument` is empty for the grid, `marked` items have events."""
     cusp = "_cusp" if marked else ""
-    esa = "_ESA" if config.data.preset == "fast-esa" else ""
+    word = f"_{config.preset.figure_word}" if config.preset.figure_word else ""
     if instrument:
         rows = "pitch-angle" if config.has_pitch_angles(instrument) else "spectrogram"
-        what = f"{cusp}_{rows}{esa}_{instrument}"
+        what = f"{cusp}_{rows}{word}_{instrument}"
     else:
-        what = f"_instrument-grid{esa}"
+        what = f"_instrument-grid{word}"
     scale_names = f"y-{scales[0]}_z-{scales[1]}"
     return f"{item_id}{what}_{scale_names}_{limits}-{config.plot.colormap_of(scales)}.png"
 

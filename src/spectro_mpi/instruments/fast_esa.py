@@ -5,8 +5,9 @@ Variables and fill values are those of NASA's master files (fa_esa_l2_*_00000000
 
 from __future__ import annotations
 
+import contextlib
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -14,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.errors import InvalidCdfError
+from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdfReader
+from spectro_mpi.instruments.preset import NamedFile, Quantity
 from spectro_mpi.model.distribution import (
     FILL_FLOAT,
     Categories,
@@ -23,6 +26,7 @@ from spectro_mpi.model.distribution import (
     is_measured,
 )
 from spectro_mpi.model.spectrogram import Legend
+from spectro_mpi.settings.schema import Config
 
 MISSION = "FAST ESA"
 LONG_NAMES = {
@@ -54,26 +58,40 @@ _NAME = re.compile(
 _PER_RECORD = ("time_unix", "time_start", "time_end", "mode_ind", "nbins", "nenergy", "valid")
 
 
-@dataclass(frozen=True)
-class FileName:
-    """What the name of a file says."""
+class FastEsa:
+    """FAST ESA level 2: electron and ion spectrometers, survey and burst."""
 
-    instrument: str
-    orbit: int
-    version: int
-    start: datetime
+    files = f"{MISSION} level-2 file"
+    example = "fa_esa_l2_ees_20000101001737_13312_v01.cdf"
 
+    def __init__(self, config: Config) -> None:
+        self._config = config
 
-def parse_name(name: str) -> FileName | None:
-    """Read a file name; None if it is not of this kind."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        return None
-    try:
-        start = datetime.strptime(match["start"], "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc)
-    except ValueError:
-        return None
-    return FileName(match["instrument"].lower(), int(match["orbit"]), int(match["version"]), start)
+    @property
+    def quantity(self) -> Quantity:
+        """As `data.quantity` names it."""
+        name = self._config.data.quantity
+        long_name, units, label = QUANTITIES[name]
+        return Quantity(name, long_name, units, label)
+
+    def names(self, file: str) -> Iterator[NamedFile]:
+        """The instrument, orbit, version and start that a name tells."""
+        match = _NAME.fullmatch(file)
+        if match is None:
+            return
+        with contextlib.suppress(ValueError):
+            start = datetime.strptime(match["start"], "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc)
+            orbit, version = str(int(match["orbit"])), (int(match["version"]),)
+            yield NamedFile(match["instrument"].lower(), orbit, version, start)
+
+    def is_companion(self, file: str) -> bool:
+        """Key parameters, ephemeris among them."""
+        return file.startswith("fa_k0_")
+
+    def open(self, instrument: str, reader: CdfReader) -> InputFile:
+        """Raises `InvalidCdfError` where the file lacks what is needed."""
+        config = self._config
+        return FastEsaFile(reader, instrument, config.data.quantity, config.pitch_angles)
 
 
 def legend(instrument: str, quantity: str) -> Legend:

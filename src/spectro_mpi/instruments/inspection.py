@@ -12,9 +12,9 @@ from typing import Any
 
 from spectro_mpi.errors import InvalidCdfError, UserError
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader
-from spectro_mpi.instruments.fast_esa import parse_name
 from spectro_mpi.instruments.istp import EVERYTHING, IstpFile
 from spectro_mpi.instruments.istp_axes import NUMBERS, VariableAxes, axes_of
+from spectro_mpi.instruments.presets import presets_knowing
 from spectro_mpi.instruments.units import axis_unit, readable
 from spectro_mpi.settings.file_pattern import FilePattern
 from spectro_mpi.settings.instrument_table import InstrumentTable
@@ -98,8 +98,8 @@ def as_toml(found: Inspection) -> str:
     if found.others:
         lines.append("# Cannot:")
         lines += [f"#   {name}: {why}" for name, why in found.others]
-    if parse_name(found.path.name):
-        lines.append("# It is a FAST ESA level-2 file: the preset fast-esa needs no tables.")
+    for name, preset in presets_knowing(found.path.name):
+        lines.append(f"# It is a {preset.files}: the preset {name} needs no tables.")
     if found.drawable:
         lines += ["", *_settings(found)]
     return "\n".join(lines) + "\n"

@@ -7,20 +7,26 @@ are bins. Energies may vary with time and with the bin, or not.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.errors import InvalidCdfError
+from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.energy_tables import EnergyTables
 from spectro_mpi.instruments.istp_axes import NUMBERS, axes_along, axes_of, check_records
+from spectro_mpi.instruments.preset import NamedFile, Quantity
 from spectro_mpi.instruments.times import unix_seconds
 from spectro_mpi.instruments.units import is_unit, readable, titled
 from spectro_mpi.model.distribution import Categories, Combine, Distribution, is_measured
 from spectro_mpi.model.spectrogram import Legend
+from spectro_mpi.settings.file_pattern import FilePattern
 from spectro_mpi.settings.instrument_table import InstrumentTable
+from spectro_mpi.settings.schema import Config
 
 EVERYTHING: Categories = {"all": ((0.0, 360.0),)}
 """The only category where there are no pitch angles."""
@@ -29,6 +35,46 @@ _MOST_CELLS = 1 << 24
 """Values read at a time: 128 MB in double precision."""
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "hr": 3600.0}
 _AXIS_NAMES = {"energy": "Energy", "frequency": "Frequency"}
+
+
+class Istp:
+    """Any mission's files, by `[[instrument]]` tables."""
+
+    files = "file"
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    @property
+    def example(self) -> str:
+        """The patterns of the tables."""
+        return ", ".join(dict.fromkeys(table.file for table in self._config.instrument))
+
+    @property
+    def quantity(self) -> Quantity:
+        """Each instrument may have a quantity of its own: then they have no name in common."""
+        datasets = {table.dataset for table in self._config.instrument}
+        return Quantity(datasets.pop() if len(datasets) == 1 else "values")
+
+    def names(self, file: str) -> Iterator[NamedFile]:
+        """The instruments whose patterns a name matches."""
+        for instrument, pattern in self._patterns:
+            match = pattern.match(file)
+            if match is not None:
+                yield NamedFile(instrument, match.item, match.version, match.start)
+
+    def is_companion(self, file: str) -> bool:
+        """Nothing is known of other files."""
+        return False
+
+    @cached_property
+    def _patterns(self) -> list[tuple[str, FilePattern]]:
+        return [(table.name, FilePattern(table.file)) for table in self._config.instrument]
+
+    def open(self, instrument: str, reader: CdfReader) -> InputFile:
+        """Raises `InvalidCdfError` where the file lacks what the table names."""
+        table = next(table for table in self._config.instrument if table.name == instrument)
+        return IstpFile(reader, table, self._config.pitch_angles)
 
 
 class IstpFile:

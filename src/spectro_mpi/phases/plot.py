@@ -225,8 +225,7 @@ class PlotPhase(PreparingPhase):
         return found or empty_limits(spectrogram, scales)
 
     def _item_name(self, item: Item) -> str:
-        orbits = not self.config.instrument or "{orbit}" in self.config.instrument[0].file
-        return f"orbit {item.id}" if orbits else item.id
+        return f"orbit {item.id}" if self.config.items_are_orbits else item.id
 
     def _angles(self, instruments: Iterable[str], words: str) -> str:
         """What the title says of pitch angles: nothing where there are none."""

@@ -13,8 +13,7 @@ from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader, loads_fast_reader
 from spectro_mpi.instruments.energy_tables import narrowest
-from spectro_mpi.instruments.fast_esa import QUANTITIES
-from spectro_mpi.instruments.presets import open_input
+from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.artifacts import Artifact
 from spectro_mpi.model.extrema import WHOLE, Tallies, flat_extrema, merge_tallies, tally
 from spectro_mpi.model.items import InputPath, Item
@@ -38,14 +37,13 @@ class ReducePhase(MergingPhase[Tallies]):
     def gives(self) -> tuple[Artifact, ...]:  # type: ignore[override]
         """Spectrograms of the quantity the settings name, and the extrema of them all."""
         dims = ("category", "record", "channel")
-        if self.config.instrument:
-            names = {one.dataset for one in self.config.instrument}
-            # Each instrument may have a quantity of its own: they have no name in common then.
-            name = names.pop() if len(names) == 1 else "values"
-            return Artifact("spectrograms", dataset=name, dims=dims), EXTREMA
-        quantity = self.config.data.quantity
-        long_name, units, _ = QUANTITIES[quantity]
-        return Artifact("spectrograms", "", quantity, dims, units, long_name), EXTREMA
+        quantity = preset_of(self.config).quantity
+        return (
+            Artifact(
+                "spectrograms", "", quantity.dataset, dims, quantity.units, quantity.long_name
+            ),
+            EXTREMA,
+        )
 
     def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
         """Spectrograms and tallies of the item."""
@@ -114,7 +112,7 @@ class ReducePhase(MergingPhase[Tallies]):
             with contextlib.suppress(InvalidCdfError):
                 with doing("read"):
                     reader = PycdfppReader(Path(file.path))
-                    source = open_input(file.instrument, reader, self.config)
+                    source = preset_of(self.config).open(file.instrument, reader)
                 # It reads whole variables: long files go to cdflib, which reads chunks.
                 if source.records <= _chunk_records(source, self.config):
                     return _reduce_source(file, source, self.config)
@@ -135,7 +133,7 @@ def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogr
     cannot be opened.
     """
     with doing("read"):
-        source = open_input(file.instrument, reader, config)
+        source = preset_of(config).open(file.instrument, reader)
     return _reduce_source(file, source, config)
 
 

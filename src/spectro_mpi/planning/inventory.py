@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.instruments.presets import NamedFile, described, name_reader
+from spectro_mpi.instruments.preset import NamedFile
+from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import InputPath, Item, item_order
 from spectro_mpi.planning.stacks import snake
 from spectro_mpi.settings.schema import Config
@@ -47,11 +48,11 @@ def take_inventory(config: Config) -> Inventory:
         raise UserError(f'input = "{root}" {what}; set `input` to the directory of the CDF files')
     best: dict[tuple[str, str], _Found] = {}
     unknown, matching = [], 0
-    names_in, is_selected = name_reader(config), _selection(config)
+    preset, is_selected = preset_of(config), _selection(config)
     for path, size in sorted(_cdf_files(root)):
         file = os.path.basename(path)  # noqa: PTH119 - 200,000 of them
-        names = list(names_in(file))
-        if not names and not file.startswith("fa_k0_"):
+        names = list(preset.names(file))
+        if not names and not preset.is_companion(file):
             unknown.append(path)
         for name in filter(is_selected, names):
             matching += 1
@@ -66,8 +67,8 @@ def take_inventory(config: Config) -> Inventory:
         items = tuple(sorted(snake(items, count)[which].items, key=lambda item: item.order))
     if not items:
         raise UserError(
-            f'input = "{root}" holds no {described(config)}; '
-            f"{len(unknown)} other CDF files are there)"
+            f'input = "{root}" holds no {preset.files} that [select] lets through '
+            f"(such as {preset.example}; {len(unknown)} other CDF files are there)"
         )
     return Inventory(items, tuple(unknown), matching - len(best))
 

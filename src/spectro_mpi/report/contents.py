@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from spectro_mpi.draw.names import figure_name, kinds_of
-from spectro_mpi.instruments.presets import NameReader, name_reader
+from spectro_mpi.instruments.preset import Preset
+from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import item_order
 from spectro_mpi.planning.events import marks_of
 from spectro_mpi.rundir.layout import DATA, PLOTS, PREVIEWS, SCRIPT, SHEET
@@ -64,7 +65,7 @@ def item_entries(run: Run) -> list[ItemEntry]:
     sources = _sources(run)
     months = _months(run.path / PLOTS)
     previews = _names(run.path / PREVIEWS)
-    marks, names_in = marks_of(run.config), name_reader(run.config)
+    marks, preset = marks_of(run.config), preset_of(run.config)
     done = set(progress.completed("plot"))
     drawn = progress.settled["plot"]
     known = progress.shards.keys() | progress.failures.keys() | done
@@ -80,7 +81,7 @@ def item_entries(run: Run) -> list[ItemEntry]:
                 there = set(_listed(run.path / PLOTS / month / item))
                 figures = tuple(one for one in figures if item + one.tail in there)
         state = "failed" if failures else "done" if item in done else "reduced"
-        starts = _starts(names_in, [*files.values(), *_named_in(one.message for one in failures)])
+        starts = _starts(preset, [*files.values(), *_named_in(one.message for one in failures)])
         entries.append(
             ItemEntry(
                 item,
@@ -139,8 +140,8 @@ def _figures(
     )
 
 
-def _starts(names_in: NameReader, files: Iterable[str]) -> list[datetime]:
-    return [name.start for file in files for name in names_in(file) if name.start is not None]
+def _starts(preset: Preset, files: Iterable[str]) -> list[datetime]:
+    return [name.start for file in files for name in preset.names(file) if name.start is not None]
 
 
 def _named_in(messages: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from spectro_mpi.errors import REASONS, Failure
-from spectro_mpi.instruments.fast_esa import QUANTITIES
+from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import item_order
 from spectro_mpi.operations.status import Status
 from spectro_mpi.report.advice import advice
@@ -100,9 +100,7 @@ def _quantity(config: Config) -> str:
     """What the extrema of the colour scale are of."""
     if config.plot.z_label != PlotSettings.z_label:
         return config.plot.z_label
-    if config.data.preset == "fast-esa":
-        return QUANTITIES[config.data.quantity][2]
-    return "value"
+    return preset_of(config).quantity.label
 
 
 def _error_groups(run: Run, book: Logbook) -> list[ErrorGroup]:

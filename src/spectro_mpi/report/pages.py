@@ -134,7 +134,7 @@ def _page_config(folder: PageFolder, run: Run) -> dict[str, Any]:
         "limits": list(run.config.plot.limits),
         "values": run.config.report.values,
         "scales": len(run.config.plot.scales),
-        "item": "Orbit" if run.config.data.preset == "fast-esa" else "Item",
+        "item": "Orbit" if run.config.items_are_orbits else "Item",
         "chunkItems": CHUNK_ITEMS,
     }
 

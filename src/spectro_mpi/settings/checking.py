@@ -6,6 +6,7 @@ import json
 import re
 
 from spectro_mpi.settings.instrument_table import mistakes_of
+from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import AxisLimits, Config, JobSettings, PlotSettings
 from spectro_mpi.system.scheduler.walltime import seconds_of
 
@@ -15,6 +16,10 @@ _MOST_PIXELS = 250_000_000
 
 def _check_meaning(config: Config) -> list[str]:
     """What types and ranges cannot say."""
+    try:
+        preset_named(config.data.preset)
+    except KeyError as error:
+        return [f'data.preset = "{config.data.preset}": should be {error.args[0]}']
     mistakes = []
     if not config.run_id or not set(config.run_id) <= _RUN_ID_LETTERS or config.run_id[0] == ".":
         mistakes.append(
@@ -61,18 +66,24 @@ def _check_meaning(config: Config) -> list[str]:
 
 def _check_instruments(config: Config) -> list[str]:
     mistakes = list(mistakes_of(config.instrument))
-    if config.data.preset == "fast-esa":
-        if config.instrument:
-            mistakes.append('[[instrument]] tables are for data.preset = "istp"')
+    preset = config.preset
+    if preset.quantities and config.data.quantity not in preset.quantities:
+        mistakes.append(
+            f'data.quantity = "{config.data.quantity}": should be '
+            f"{' or '.join(map(repr, preset.quantities))}"
+        )
+    if not preset.by_tables and config.instrument:
+        mistakes.append('[[instrument]] tables are for data.preset = "istp"')
+    if preset.items_are_orbits:
         mistakes += [
             f'select.orbits = "{config.select.orbits}": "{name}" is neither an orbit nor a range '
             "such as 13312-13400"
             for name in sorted(config.select.names)
         ]
-    elif not config.instrument:
+    if preset.by_tables and not config.instrument:
         mistakes.append(
-            'data.preset = "istp" wants [[instrument]] tables; `spectro-mpi inspect FILE` '
-            "prints them for a file"
+            f'data.preset = "{preset.name}" needs [[instrument]] tables; '
+            "`spectro-mpi inspect FILE` prints them for a file"
         )
     if len(set(config.select.instruments)) < len(config.select.instruments):
         mistakes.append("select.instruments: names the same twice")

@@ -5,6 +5,7 @@ Everything is checked before anything starts; every mistake is reported at once,
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import sys
@@ -13,7 +14,14 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from spectro_mpi.settings.checking import _check_meaning
-from spectro_mpi.settings.schema import _PITCH_ANGLES, AxisLimits, Config, SettingsError
+from spectro_mpi.settings.presets import preset_named
+from spectro_mpi.settings.schema import (
+    _PITCH_ANGLES,
+    AxisLimits,
+    Config,
+    DataSettings,
+    SettingsError,
+)
 
 DEFAULT_FILE = "spectro-mpi.toml"
 
@@ -189,12 +197,19 @@ def _known_keys(kind: Any, prefix: str = "") -> list[str]:
 
 
 def _select_all_instruments(table: dict[str, Any]) -> None:
-    """With tables of instruments and no selection, all of these are meant."""
-    tables, select = table.get("instrument"), table.get("select", {})
-    if isinstance(tables, list) and isinstance(select, dict) and not select.get("instruments"):
+    """Without a selection, all instruments of the preset or of the tables are meant."""
+    select, data = table.get("select", {}), table.get("data", {})
+    if not isinstance(select, dict) or select.get("instruments"):
+        return
+    names: list[Any] = []
+    tables = table.get("instrument")
+    if isinstance(tables, list):
         names = [one.get("name") for one in tables if isinstance(one, dict)]
-        if names:
-            table["select"] = select | {"instruments": list(dict.fromkeys(filter(None, names)))}
+    elif isinstance(data, dict) and "instruments" not in select:
+        with contextlib.suppress(KeyError):
+            names = list(preset_named(str(data.get("preset", DataSettings.preset))).instruments)
+    if names:
+        table["select"] = select | {"instruments": list(dict.fromkeys(filter(None, names)))}
 
 
 def _flatten_axes(axes: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from annotated_types import Ge, Gt, Interval, Le, MinLen
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.settings.instrument_table import InstrumentTable
+from spectro_mpi.settings.presets import PresetEntry, preset_named
 
 SCALE_PAIR_COLORMAPS = MappingProxyType(
     {
@@ -29,7 +30,6 @@ ScaleName = Literal["linear", "log"]
 ScalePair = tuple[ScaleName, ScaleName]
 LimitsKind = Literal["given_extrema", "raw"]
 FigureKind = Literal["pitch-angle", "instrument-grid"]
-FAST_INSTRUMENTS = ("ees", "eeb", "ies", "ieb")
 Degrees = Annotated[float, Interval(ge=0, le=360)]
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
 
@@ -46,7 +46,7 @@ class SelectSettings:
     """"13312-13400,13500"; empty: all. Items that are no numbers, by name."""
     skip: tuple[Annotated[int, Ge(0)] | str, ...] = ()
     """Orbits, or items by name, to leave out."""
-    instruments: Annotated[tuple[str, ...], MinLen(1)] = FAST_INSTRUMENTS
+    instruments: Annotated[tuple[str, ...], MinLen(1)] = preset_named("fast-esa").instruments
     """With `[[instrument]]` tables, empty or left out: all of these."""
     share: str = ""
     """"2/4": the second of four disjoint shares of the items, of about equal bytes."""
@@ -81,10 +81,10 @@ class SelectSettings:
 class DataSettings:
     """What is read from a file."""
 
-    preset: Literal["fast-esa", "istp"] = "fast-esa"
+    preset: str = "fast-esa"
     """"istp": any mission, by `[[instrument]]` tables."""
-    quantity: Literal["counts", "eflux"] = "counts"
-    """Of FAST ESA."""
+    quantity: str = "counts"
+    """One of the preset's, if it has several."""
     chunk_records: Annotated[int, Ge(1)] = 4096
     """Records read at a time: bounds a process's memory."""
 
@@ -256,9 +256,19 @@ class Config:
     @property
     def instruments(self) -> tuple[str, ...]:
         """All instruments the input may have, whether selected or not."""
-        if self.data.preset == "fast-esa":
-            return FAST_INSTRUMENTS
-        return tuple(table.name for table in self.instrument)
+        return self.preset.instruments or tuple(table.name for table in self.instrument)
+
+    @property
+    def preset(self) -> PresetEntry:
+        """The kind of input files."""
+        return preset_named(self.data.preset)
+
+    @property
+    def items_are_orbits(self) -> bool:
+        """Whether items are numbered orbits."""
+        return self.preset.items_are_orbits or any(
+            "{orbit}" in table.file for table in self.instrument[:1]
+        )
 
     def job_settings(self, scheduler: str) -> JobSettings:
         """What to ask of a scheduler: the table of its name, if there is one."""
@@ -267,7 +277,9 @@ class Config:
 
     def has_pitch_angles(self, instrument: str) -> bool:
         """Whether an instrument's rows are categories of pitch angle, and not just "all"."""
-        return all(table.pitch_angle for table in self.instrument if table.name == instrument)
+        return self.preset.has_pitch_angles and all(
+            table.pitch_angle for table in self.instrument if table.name == instrument
+        )
 
     def to_toml(self) -> str:
         """The settings as TOML, complete, so that loading it gives an equal `Config`."""

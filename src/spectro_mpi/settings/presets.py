@@ -1,0 +1,72 @@
+"""Kinds of input files (`data.preset`): what settings, titles and names of figures depend on.
+
+A preset is a class that reads its files (instruments/preset.py: `Preset`) and an entry here, or in
+the entry-point group `spectro_mpi.presets` of an installed package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+
+ENTRY_POINTS = "spectro_mpi.presets"
+
+
+@dataclass(frozen=True)
+class PresetEntry:
+    """What can be said of a preset without opening a file."""
+
+    name: str
+    reader: str
+    """Its class, "module:Class"."""
+    instruments: tuple[str, ...] = ()
+    """Empty: those of the `[[instrument]]` tables."""
+    quantities: tuple[str, ...] = ()
+    """What `data.quantity` may be, the default first; empty: it has no meaning."""
+    has_pitch_angles: bool = True
+    """Whether rows are categories of pitch angle; `[[instrument]]` tables say it for each."""
+    items_are_orbits: bool = False
+    """Whether items are numbered orbits, and called so."""
+    figure_word: str = ""
+    """In the names of figures, as ESA in 13312_pitch-angle_ESA_ees_….png."""
+
+    @property
+    def by_tables(self) -> bool:
+        """Whether its instruments stand in `[[instrument]]` tables."""
+        return not self.instruments
+
+
+_BUILT_IN = MappingProxyType(
+    {
+        "fast-esa": PresetEntry(
+            "fast-esa",
+            "spectro_mpi.instruments.fast_esa:FastEsa",
+            instruments=("ees", "eeb", "ies", "ieb"),
+            quantities=("counts", "eflux"),
+            items_are_orbits=True,
+            figure_word="ESA",
+        ),
+        "istp": PresetEntry("istp", "spectro_mpi.instruments.istp:Istp"),
+    }
+)
+
+
+def preset_named(name: str) -> PresetEntry:
+    """The entry of a preset. Raises `KeyError` if there is none, naming those there are."""
+    entry = _BUILT_IN.get(name) or _installed().get(name)
+    if entry is None:
+        raise KeyError(" or ".join(repr(known) for known in (*_BUILT_IN, *sorted(_installed()))))
+    return entry
+
+
+def built_in_presets() -> tuple[PresetEntry, ...]:
+    """The presets that come with the program."""
+    return tuple(_BUILT_IN.values())
+
+
+@cache
+def _installed() -> dict[str, PresetEntry]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point.load() for point in entry_points(group=ENTRY_POINTS)}
