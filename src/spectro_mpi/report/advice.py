@@ -28,8 +28,8 @@ _STARVED = 0.75
 def advice(run_dir: Path) -> list[str]:
     """Return sentences: the memory to request, the load of the workers, the gain of more ranks.
 
-    The list is empty if nothing was sampled. Raises `UserError` if `run_dir` is not a run
-    directory.
+    The list is empty if nothing was sampled, also if `run_dir` is not a run directory. Raises
+    `UserError` if there are samples, but the settings of the run cannot be read.
     """
     time = read_run_time(run_dir)
     if time is None:
