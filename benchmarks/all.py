@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/all.py [--only NAME,NAME…] [--constants]
 
-`--constants` measures the constants of `spectro-mpi plan` first. Wants a machine that does nothing
-else, for about an hour.
+`--constants` first measures the constants of `spectro-mpi plan`. This takes about an hour and needs
+a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from common import machine, number, sample_data
-from whole import HERE
+from whole import BENCHMARKS
 
 NAMES = ("figures", "reading", "reduce", "run", "coordinator", "memory", "sampling")
-PAGE = HERE.parent / "docs" / "performance.md"
+PAGE = BENCHMARKS.parent / "docs" / "performance.md"
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _run(name: str, *arguments: str) -> str:
-    command = [sys.executable, str(HERE / f"{name}.py"), *arguments]
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *arguments]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
@@ -67,11 +67,11 @@ def _machine() -> str:
 
 
 def _replaced(page: str, name: str, content: str) -> str:
-    """The page with what stands between the marks of `name` replaced."""
+    """Replace the text between the marks of `name` in a page."""
     begin, end = f"<!-- {name} -->", f"<!-- end {name} -->"
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not pattern.search(page):
-        raise SystemExit(f"{PAGE}: has no marks {begin} … {end}")
+        raise SystemExit(f"{PAGE} has no marks {begin} … {end}")
     return pattern.sub(lambda _: f"{begin}\n{content}\n{end}", page)
 
 

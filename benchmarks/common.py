@@ -1,4 +1,4 @@
-"""What the benchmarks share: both sides in turn, medians, tables, the machine in words."""
+"""Shared by the benchmarks: alternating runs, medians, tables, a description of the machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-# Ranks and compute processes have one thread each; nor may a benchmark have more.
+# One thread, as in ranks and compute processes.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
@@ -26,26 +26,26 @@ _PACKAGES = ("numpy", "matplotlib", "pycdfpp", "cdflib", "isal", "h5py", "mpi4py
 
 @dataclass(frozen=True)
 class Row:
-    """Ours beside something else, in one unit; the ratio is the other by ours."""
+    """Two measured values in the same unit: ours and another; the ratio is other / ours."""
 
     what: str
     unit: str
     ours: float
     other: float
     beside: str
-    """What the other is."""
+    """Name of the other value."""
     at_least: float | None = None
     at_most: float | None = None
-    """Bounds of the ratio that are to hold."""
+    """Required bounds of the ratio."""
 
     @property
     def ratio(self) -> float:
-        """Above 1: ours is the smaller one."""
+        """Other / ours: above 1, ours is smaller."""
         return self.other / self.ours
 
     @property
     def goal(self) -> str:
-        """The bounds, in words."""
+        """The required bounds as text; empty if there are none."""
         if self.at_least is not None and self.at_most is not None:
             return f"{self.at_least:g} to {self.at_most:g}"
         if self.at_least is not None:
@@ -54,7 +54,7 @@ class Row:
 
     @property
     def holds(self) -> str:
-        """Whether the bounds hold."""
+        """ "yes" or "no": whether the ratio is within the bounds; empty if there are none."""
         if not self.goal:
             return ""
         low = self.at_least is None or self.ratio >= self.at_least
@@ -67,15 +67,17 @@ def benchmark(
     runs: int,
     **options: int,
 ) -> None:
-    """Parse the arguments, measure, print. `options`: further whole numbers and their defaults."""
-    words = (doc or "").strip()
+    """Parse the arguments, measure and print; `options` are more integer options with defaults."""
+    description = (doc or "").strip()
     parser = argparse.ArgumentParser(
-        description=words, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=runs, help=f"of each side (default {runs})")
+    parser.add_argument(
+        "--runs", type=int, default=runs, help=f"runs of each side (default {runs})"
+    )
     for name, default in options.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"default {default}")
-    parser.add_argument("--data", type=Path, help="a demo's directory (default: make one)")
+    parser.add_argument("--data", type=Path, help="directory of a demo (default: a temporary one)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
     rows = measure(arguments)
@@ -85,7 +87,7 @@ def benchmark(
         print(json.dumps({"machine": machine(), "rows": table}, indent=1))
         return
     width = max(len(row.what) for row in rows) + 2
-    print(f"{words.splitlines()[0]}\n")
+    print(f"{description.splitlines()[0]}\n")
     print(f"{'':{width}}{'ours':>10}{'other':>10}       {'ratio':>7}  {'goal':12}{'holds':7}beside")
     for row in rows:
         print(
@@ -95,12 +97,12 @@ def benchmark(
 
 
 def number(value: float) -> str:
-    """With three significant digits, and all of those before the point."""
+    """Format a number with three significant digits, and all digits before the point."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def in_turn(ways: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, float]:
-    """Median wall time of each way in seconds; they alternate, so that all meet the same load."""
+    """Return the median wall time of each call in s; calls alternate, to meet the same load."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(runs):
         for name, way in ways.items():
@@ -112,7 +114,7 @@ def in_turn(ways: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, float
 
 @contextmanager
 def sample_data(folder: Path | None, orbits: int = 24) -> Iterator[Path]:
-    """A demo's directory: `folder`, filled if it is not there yet; or one for the time being."""
+    """Yield the directory of a demo: `folder`, filled if necessary, or a temporary directory."""
     from spectro_mpi.demo import write_demo
 
     if folder is not None:
@@ -126,13 +128,13 @@ def sample_data(folder: Path | None, orbits: int = 24) -> Iterator[Path]:
 
 
 def sample_file(folder: Path) -> Path:
-    """The electron survey file of median size."""
+    """Return the electron survey file of median size."""
     files = sorted(folder.rglob("fa_esa_l2_ees_*.cdf"), key=lambda path: path.stat().st_size)
     return files[len(files) // 2]
 
 
 def machine() -> dict[str, str]:
-    """What was measured on, and with which versions."""
+    """Describe the machine, and the versions of the packages."""
     versions = {}
     for package in _PACKAGES:
         try:

@@ -1,12 +1,12 @@
-"""Measures what `spectro-mpi plan` simulates with.
+"""Measures the constants that `spectro-mpi plan` simulates with.
 
 Usage: python benchmarks/constants.py [--data DEMO] [--output FILE]
 
-Writes FILE, by default the constants.json of the package; `plan --constants FILE` takes another.
-Run it on a machine like the job's. `--data` is the directory of a demo, or of files of your own
-with a spectro-mpi.toml. Work is measured in CPU time, medians of several passes; what processes
-wait for (their start, a task's way to a compute process and back) in wall time, the least of
-several passes, for which the machine should have nothing else to do.
+Writes FILE, by default the constants.json of the package; `plan --constants FILE` reads another.
+Run it on a machine like those of the job. `--data` is the directory of a demo, or of your files
+with a spectro-mpi.toml. Work is measured in CPU time, as the median of several passes. Waiting (the
+start of a process, the way of a task to a compute process and back) is measured in wall time, as
+the minimum of several passes; the machine should do nothing else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 
 import coordinator
 from common import machine, sample_data
-from item_costs import PASSES, Found, drawing, reducing, writing
+from item_costs import PASSES, Measured, drawing, reducing, writing
 from whole import CONFIG, launcher, run_ours, run_process
 
 import spectro_mpi
@@ -47,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, help="a demo's directory (default: make one)")
+    parser.add_argument("--data", type=Path, help="directory of a demo (default: a temporary one)")
     default = Path(spectro_mpi.__file__).parent / "planning" / CONSTANTS
     parser.add_argument("--output", type=Path, default=default)
     arguments = parser.parse_args()
@@ -62,28 +62,29 @@ def main() -> None:
 
 
 def measure(folder: Path, output: str) -> Constants:
-    """All constants; `output` is an empty directory."""
+    """Measure all constants; `output` is an empty directory."""
     overrides = (f'output="{output}"', 'plot.events=""')
     config = load_config(folder / CONFIG, overrides)
     items = take_inventory(config).items
-    words = [part for one in (*overrides, 'run.isolation="none"') for part in ("-s", one)]
-    run = ["-m", "spectro_mpi", "run", str(folder / CONFIG), "--no-progress", *words]
+    settings = (*overrides, 'run.isolation="none"')
+    options = [part for setting in settings for part in ("-s", setting)]
+    run = ["-m", "spectro_mpi", "run", str(folder / CONFIG), "--no-progress", *options]
     run_process([sys.executable, *run])
     made = machine()
-    found: Found = {
+    measured: Measured = {
         "machine": f"{made['processor']}, {made['cores']} cores, Python {made['python']}"
     }
     reduced, outcomes = reducing(config, items)
-    found |= reduced | writing(config, items, outcomes) | drawing(config, items)
-    found["message"] = coordinator.message_seconds()
-    found |= children(config, items, found["frame"]) | ranks(run, items)
-    known = Constants(**found, pace=1.0, supervise=0.0)
-    found |= in_a_run(folder, config, items, known)
-    return Constants(**{name: _rounded(value) for name, value in found.items()})
+    measured |= reduced | writing(config, items, outcomes) | drawing(config, items)
+    measured["message"] = coordinator.message_seconds()
+    measured |= children(config, items, measured["frame"]) | ranks(run, items)
+    known = Constants(**measured, pace=1.0, supervise=0.0)
+    measured |= in_a_run(folder, config, items, known)
+    return Constants(**{name: _rounded(value) for name, value in measured.items()})
 
 
-def in_a_run(folder: Path, config: Config, items: Sequence[Item], known: Constants) -> Found:
-    """What tasks and their supervision take in a run, of which the other constants tell nothing."""
+def in_a_run(folder: Path, config: Config, items: Sequence[Item], known: Constants) -> Measured:
+    """Measure in whole runs what the other constants miss: slower tasks, and their supervision."""
     jobs = costs_of(items, config, known, has_fast_reader())
     frames = 0
     for job in jobs:
@@ -101,15 +102,15 @@ def in_a_run(folder: Path, config: Config, items: Sequence[Item], known: Constan
     return {"pace": statistics.median(paces), "supervise": statistics.median(supervised)}
 
 
-def children(config: Config, items: Sequence[Item], frame: float) -> Found:
-    """What a compute process costs: to start, to get ready to draw, and a task."""
+def children(config: Config, items: Sequence[Item], frame: float) -> Measured:
+    """Measure the costs of a compute process: its start, its preparation to draw, each task."""
     run = open_run(config.run_dir)
     workspace = Workspace(config, config.run_dir, {"extrema": run.extrema})
     smallest = min(items, key=lambda item: item.size)
     plot = Task("plot", smallest, {"reduce": run.progress.shards[smallest.id]})
     starts, plot_starts = [], []
     tasks: dict[str, list[tuple[float, float]]] = {}
-    """(in a compute process, here)"""
+    """Item → seconds (in a compute process, in this process) of each pass."""
     inline = InlineExecutor()
     inline.begin("reduce", workspace)
     wake = threading.Event()
@@ -125,18 +126,18 @@ def children(config: Config, items: Sequence[Item], frame: float) -> Found:
         getting_ready = _computed(executor, wake, plot, workspace) - _computed(executor, wake, plot)
         plot_starts.append(getting_ready - (len(smallest.files) + 1) * frame)
         executor.close()
-    least = [[min(took) for took in zip(*ones, strict=True)] for ones in tasks.values()]
+    least = [[min(took) for took in zip(*passes, strict=True)] for passes in tasks.values()]
     return {
         "child_start": min(starts),
         "plot_start": max(0.0, min(plot_starts)),
-        "task": max(0.0, statistics.median(there - here for there, here in least)),
+        "task": max(0.0, statistics.median(child - inline for child, inline in least)),
     }
 
 
 def _computed(
     executor: Executor, wake: threading.Event, task: Task, begin: Workspace | None = None
 ) -> float:
-    """Seconds until the outcome of a task is here; with `begin`, its phase begins before."""
+    """Return the seconds until a task is computed; `begin` starts its phase first."""
     began, backoff = time.perf_counter(), Backoff(wake)
     if begin is not None:
         executor.begin(task.phase, begin)
@@ -146,14 +147,14 @@ def _computed(
     return time.perf_counter() - began
 
 
-def ranks(run: Sequence[str], items: Sequence[Item]) -> Found:
-    """What a rank costs: to start and end, and to wait."""
+def ranks(run: Sequence[str], items: Sequence[Item]) -> Measured:
+    """Measure the costs of a rank: its start and end, and polling."""
     from mpi4py import MPI
 
     smallest = min(items, key=lambda item: item.size)
-    words = ["-s", "run_id=start", "-s", f"select.orbits={smallest.id}", "--fresh"]
-    words += ["-s", "report.at_end=false"]
-    command = [launcher(), "-n", "1", sys.executable, *run, *words, "--only", "reduce"]
+    options = ["-s", "run_id=start", "-s", f"select.orbits={smallest.id}", "--fresh"]
+    options += ["-s", "report.at_end=false"]
+    command = [launcher(), "-n", "1", sys.executable, *run, *options, "--only", "reduce"]
     started = min(run_process(command).seconds for _ in range(PASSES))
     transport, backoff = MpiTransport(MPI.COMM_WORLD), Backoff()
     began, used = time.perf_counter(), time.process_time()
@@ -166,7 +167,7 @@ def ranks(run: Sequence[str], items: Sequence[Item]) -> Found:
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _rounded(one) for name, one in value.items()}
+        return {name: _rounded(part) for name, part in value.items()}
     return float(f"{value:.3g}") if isinstance(value, float) else value
 
 

@@ -1,11 +1,11 @@
-"""How fast the coordinator feeds its workers, with tasks that take no time.
+"""The rate at which the coordinator feeds its workers, with tasks that take no time.
 
 Usage: python benchmarks/coordinator.py [--runs 5] [--tasks 1000] [--json]
 
-"One a message": workers say that a task took 0.2 s, so that each is told and followed by itself, as
-in a run; "batched": the real worker with an executor that does nothing, so that tasks share
-messages. Over MPI there are four ranks (two workers); with the queue one process is all of them.
-CPU is that of the coordinator's rank. The writer here only counts.
+"One per message": workers report that a task took 0.2 s, so that each task has its own messages, as
+in a run. "Batched": the real worker, with an executor that does nothing, so that tasks share
+messages. Over MPI there are four ranks (two workers); with the queue one process has all roles. CPU
+is that of the coordinator's rank. The writer writes nothing.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _UNBATCHED_SECONDS = 0.2
 
 
 class Echo:
-    """A worker that is done with a task when it gets it."""
+    """A worker that reports every task as done at once."""
 
     accepts = ToWorker
     is_starved = False
@@ -92,7 +92,7 @@ class Echo:
 
 
 class Nothing:
-    """An executor of tasks that are nothing."""
+    """An executor that does nothing."""
 
     step = how_far = ""
 
@@ -107,7 +107,7 @@ class Nothing:
 
 
 class Counter:
-    """A writer that writes nothing."""
+    """A writer that only answers messages."""
 
     accepts = ToWriter
     is_starved = False
@@ -130,45 +130,55 @@ class Counter:
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
-    """Medians in microseconds a task."""
+    """Return medians in microseconds per task."""
     tasks, runs = arguments.tasks, arguments.runs
-    found: dict[str, list[dict[str, float]]] = {}
+    timings: dict[str, list[dict[str, float]]] = {}
     for _ in range(runs):
         for way in ("echo", "worker"):
-            found.setdefault(f"queue {way}", []).append(play(QueueTransport(), tasks, way))
-            found.setdefault(f"mpi {way}", []).append(_play_with_mpi(tasks, way))
+            timings.setdefault(f"queue {way}", []).append(play(QueueTransport(), tasks, way))
+            timings.setdefault(f"mpi {way}", []).append(_play_with_mpi(tasks, way))
     us = {
-        f"{name} {what}": 1e6 / tasks * statistics.median(one[what] for one in ones)
-        for name, ones in found.items()
+        f"{name} {what}": 1e6 / tasks * statistics.median(timing[what] for timing in of_name)
+        for name, of_name in timings.items()
         for what in ("seconds", "cpu")
     }
-    rate = {name: 1e6 / us[f"{name} seconds"] for name in found}
+    rate = {name: 1e6 / us[f"{name} seconds"] for name in timings}
     item = 1e6 * _seconds_of_task(arguments.data)
     return [
-        Row("one a message, MPI", "1/s", rate["mpi echo"], rate["queue echo"], "queue"),
+        Row("one per message, MPI", "1/s", rate["mpi echo"], rate["queue echo"], "queue"),
         Row("batched, MPI", "1/s", rate["mpi worker"], rate["queue worker"], "queue"),
         Row(
-            "batched, MPI", "µs", us["mpi worker seconds"], us["mpi echo seconds"], "one a message"
+            "batched, MPI",
+            "µs",
+            us["mpi worker seconds"],
+            us["mpi echo seconds"],
+            "one per message",
         ),
-        Row("CPU a task, one a message", "µs", us["mpi echo cpu"], item, "a worker's, of the demo"),
+        Row(
+            "CPU per task, one per message",
+            "µs",
+            us["mpi echo cpu"],
+            item,
+            "a worker's task (demo)",
+        ),
     ]
 
 
 def message_seconds(tasks: int = 1000, runs: int = 3) -> float:
-    """What it costs the coordinator to take in a task that is done and send another."""
+    """Return the CPU seconds that the coordinator needs to receive a result and send a task."""
     return statistics.median(_play_with_mpi(tasks, "echo")["cpu"] / tasks for _ in range(runs))
 
 
 def _play_with_mpi(tasks: int, way: str) -> dict[str, float]:
     ranks = [launcher(), "-n", str(RANKS)]
-    told: dict[str, float] = json.loads(
+    timing: dict[str, float] = json.loads(
         run_process([*ranks, sys.executable, __file__, "rank", str(tasks), way]).out
     )
-    return told
+    return timing
 
 
 def _seconds_of_task(data: Path | None) -> float:
-    """What a task of the demo takes on average, by the constants."""
+    """Return the mean seconds of a task of the demo, by the constants of `plan`."""
     with sample_data(data) as folder:
         config = load_config(folder / CONFIG)
         jobs = costs_of(take_inventory(config).items, config, load_constants(), has_fast_reader())
@@ -176,7 +186,7 @@ def _seconds_of_task(data: Path | None) -> float:
 
 
 def play(transport: Transport, tasks: int, way: str) -> dict[str, float]:
-    """Have `tasks` fed to workers; wall and CPU seconds of this rank."""
+    """Feed `tasks` tasks to workers; return wall and CPU seconds of this rank."""
     rank, size = transport.rank, transport.size
     roles: list[Role] = []
     if rank == writer_of(size):
@@ -189,8 +199,8 @@ def play(transport: Transport, tasks: int, way: str) -> dict[str, float]:
         if rank == 0:
             start = datetime(2000, 1, 1, tzinfo=timezone.utc)
             items = [
-                Item(str(one), start, (InputPath("ees", f"/data/ees_{one}.cdf", 1 << 21, 1),))
-                for one in range(tasks)
+                Item(str(number), start, (InputPath("ees", f"/data/ees_{number}.cdf", 1 << 21, 1),))
+                for number in range(tasks)
             ]
             config = Config(output=folder)
             plan = RunPlan(

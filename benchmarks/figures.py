@@ -1,10 +1,10 @@
-"""How long a figure takes: ours, and the same one made from scratch with matplotlib.
+"""Time to draw a figure: ours, and the same figure drawn from scratch with matplotlib.
 
 Usage: python benchmarks/figures.py [--runs 9] [--records 800] [--json]
 
 Both draw four panels of 800 records at 2400 × 2400 pixels, with titles, axes and colour bars,
-and encode a PNG in memory. Runs alternate, so that a busy machine slows both down. "reuse" is a
-`Painter` that has drawn other items before (what a worker does); "fresh" is a new one a figure.
+and encode a PNG in memory. Runs alternate, so that a busy machine slows both. "reuse" is a
+`Painter` that has drawn other items before, as in a worker; "fresh" is a new `Painter` per figure.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ ORBIT_SECONDS = 7980.0
 
 
 def rows(arguments: argparse.Namespace) -> list[Row]:
-    """Medians in milliseconds, and sizes."""
+    """Return medians of time and of file size."""
     measured = measure(arguments.runs, arguments.records)
     theirs, beside = measured.pop("matplotlib"), "matplotlib from scratch"
     times = [
         Row(
             name,
             "ms",
-            one["ms"],
+            ours["ms"],
             theirs["ms"],
             beside,
             at_least=15 if name.endswith("reuse") else None,
         )
-        for name, one in measured.items()
+        for name, ours in measured.items()
     ]
     sizes = [
-        Row(name, "kB", one["bytes"] / 1e3, theirs["bytes"] / 1e3, beside, at_least=1)
-        for name, one in measured.items()
+        Row(name, "kB", ours["bytes"] / 1e3, theirs["bytes"] / 1e3, beside, at_least=1)
+        for name, ours in measured.items()
         if name.endswith("reuse")
     ]
     return times + sizes
 
 
 def measure(runs: int, records: int) -> dict[str, dict[str, float]]:
-    """Medians of alternating runs, each of another item."""
+    """Return medians of alternating runs, each of a different item."""
     painter = Painter()
     ways: dict[str, Callable[[FigureContent], bytes]] = {
         "matplotlib": by_matplotlib,
@@ -83,7 +83,7 @@ def measure(runs: int, records: int) -> dict[str, dict[str, float]]:
 
 
 def orbit(number: int, records: int) -> FigureContent:
-    """Inverted-V arcs over a cold background, with counting noise."""
+    """Return a figure of inverted-V arcs over a cold background, with Poisson noise."""
     rng = np.random.default_rng(number + 1000)
     cadence = ORBIT_SECONDS / records
     centre: NDArray[Any] = (
@@ -114,8 +114,8 @@ def orbit(number: int, records: int) -> FigureContent:
         source_size=1,
     )
     panels = tuple(
-        Panel(f"ees · {name}", spectrogram, one, Limits(5.0, 34000.0, 1.0, 600.0), "Counts")
-        for one, name in enumerate(CATEGORIES)
+        Panel(f"ees · {name}", spectrogram, category, Limits(5.0, 34000.0, 1.0, 600.0), "Counts")
+        for category, name in enumerate(CATEGORIES)
     )
     return FigureContent(
         item=str(13312 + number),
@@ -130,7 +130,7 @@ def orbit(number: int, records: int) -> FigureContent:
 
 
 def raw(content: FigureContent) -> FigureContent:
-    """The figure on the item's own limits: no frame can be used again."""
+    """Return the figure with limits of its item, so that no frame can be reused."""
     panels = []
     for panel in content.panels:
         values = panel.spectrogram.values[panel.category]
@@ -141,7 +141,7 @@ def raw(content: FigureContent) -> FigureContent:
 
 
 def by_matplotlib(content: FigureContent) -> bytes:
-    """The same figure as one writes it with matplotlib."""
+    """Draw the same figure with matplotlib, as a user would."""
     width, height = STYLE.panel_size
     figure = Figure(figsize=(width, height * len(content.panels)), dpi=STYLE.dpi)
     all_axes: Any = figure.subplots(len(content.panels), sharex=True)

@@ -1,4 +1,4 @@
-"""What items cost in each phase, split by least squares; for constants.py."""
+"""The costs of items in each phase, separated by least squares; for constants.py."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from spectro_mpi.settings.schema import Config, LimitsKind
 PASSES = 3
 
 _BATCH = 4
-"""Results in one; not so many that the writer would write them before it is full."""
+"""Results per batch; so few that the writer does not flush before the batch is full."""
 
-Found = dict[str, Any]
-"""Constants by name."""
+Measured = dict[str, Any]
+"""Name of a constant → value."""
 Floats = NDArray[np.float64]
 
 
-def reducing(config: Config, items: Sequence[Item]) -> tuple[Found, list[Outcome]]:
-    """What reducing and merging costs, and what came of it."""
+def reducing(config: Config, items: Sequence[Item]) -> tuple[Measured, list[Outcome]]:
+    """Measure the costs of reducing and merging; return them with the outcomes."""
     megabytes = _megabytes(items)
-    found: Found = {"reduce_mb": {}}
+    costs: Measured = {"reduce_mb": {}}
     outcomes: list[Outcome] = []
     for quantity in ("eflux", "counts"):
         settings = replace(config, data=replace(config.data, quantity=quantity))
@@ -47,23 +47,23 @@ def reducing(config: Config, items: Sequence[Item]) -> tuple[Found, list[Outcome
         for reader in ("cdflib", "pycdfpp"):
             tasks = [Task("reduce", item, careful=reader == "cdflib") for item in items]
             seconds, outcomes = _passes(station, tasks)
-            found["reduce_item"], slope = fitted(seconds, np.ones(len(items)), megabytes)
-            found["reduce_mb"][f"{reader} {quantity}"] = slope
+            costs["reduce_item"], slope = fitted(seconds, np.ones(len(items)), megabytes)
+            costs["reduce_mb"][f"{reader} {quantity}"] = slope
     given = [outcome.packed for outcome in outcomes if outcome.packed is not None]
-    found["record_bytes"] = 1e6 * megabytes.sum() / sum(map(_records, given))
-    found["result_mb"] = sum(one.nbytes for one in given) / 1e6 / megabytes.sum()
+    costs["record_bytes"] = 1e6 * megabytes.sum() / sum(map(_records, given))
+    costs["result_mb"] = sum(packed.nbytes for packed in given) / 1e6 / megabytes.sum()
     whole: Tallies = {}
     for outcome in outcomes:
         merge_tallies(whole, outcome.partial)
     sent = pickle.dumps(whole, protocol=5)
-    found["merge"] = statistics.median(
+    costs["merge"] = statistics.median(
         timed(lambda: merge_tallies(whole, pickle.loads(sent))) for _ in range(PASSES)
     )
-    return found, outcomes
+    return costs, outcomes
 
 
-def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) -> Found:
-    """What results cost the writer: in batches, and in one each."""
+def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) -> Measured:
+    """Measure the costs of writing results, in batches and singly."""
     count = len(items)
     results = [
         Result(0, "reduce", item.id, (), outcome.packed)
@@ -75,7 +75,7 @@ def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) 
             config, run_id=f"batch-{batch}", run=replace(config.run, flush_batch_size=batch)
         )
         settings.run_dir.mkdir(parents=True)
-        (settings.run_dir / LOCK).touch()  # the writer looks whether the output is still there
+        (settings.run_dir / LOCK).touch()  # The writer checks that its output still exists.
         writer = Writer(QueueTransport(), settings, settings.run_dir, 0)
         reduce[batch] = np.array([timed(writer.handle, result) for result in results])
         ending = timed(writer.handle, EndPhase(count))
@@ -98,13 +98,13 @@ def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) 
 
 
 def _records(packed: Packed) -> int:
-    """Of all spectrograms of an item."""
+    """Return the number of records in all spectrograms of an item."""
     with packed.open() as file:
         return sum(len(group["time"]) for item in file.values() for group in item.values())
 
 
-def drawing(config: Config, items: Sequence[Item]) -> Found:
-    """What figures cost, by their limits and pixels. The run directory holds a whole run."""
+def drawing(config: Config, items: Sequence[Item]) -> Measured:
+    """Measure the costs of figures by limits and pixels; needs a finished run of `config`."""
     run = open_run(config.run_dir)
     tasks = [Task("plot", item, {"reduce": run.progress.shards[item.id]}) for item in items]
     columns: list[Floats] = []
@@ -135,20 +135,20 @@ def drawing(config: Config, items: Sequence[Item]) -> Found:
             if given and dpi == config.plot.dpi:
                 frames = {key for item in items for key, _ in figures_of(item, settings)}
                 frame = max(0.0, float((first - taken).sum())) / len(frames)
-    item, megabyte, common, own, megapixel = fitted(
+    item, megabyte, common, raw, megapixel = fitted(
         np.concatenate(seconds), *np.concatenate(columns, axis=1)
     )
     return {
         "plot_item": item,
         "plot_mb": megabyte,
-        "figure": {"given_extrema": common, "raw": own},
+        "figure": {"given_extrema": common, "raw": raw},
         "megapixel": megapixel,
         "frame": frame,
     }
 
 
 def fitted(seconds: Floats, *columns: Floats) -> list[float]:
-    """Non-negative cost of each column, by least squares of the relative deviations."""
+    """Fit a non-negative cost of each column, by least squares of the relative deviations."""
     weight = 1 / np.maximum(seconds, 1e-9)
     matrix = np.stack(columns, axis=1) * weight[:, None]
     kept = list(range(len(columns)))
@@ -157,12 +157,12 @@ def fitted(seconds: Floats, *columns: Floats) -> list[float]:
         if costs.min() >= 0:
             break
         kept.pop(int(costs.argmin()))
-    found = dict(zip(kept, costs.tolist(), strict=True))
-    return [found.get(column, 0.0) for column in range(len(columns))]
+    by_column = dict(zip(kept, costs.tolist(), strict=True))
+    return [by_column.get(column, 0.0) for column in range(len(columns))]
 
 
 def timed(call: Callable[..., object], *arguments: object) -> float:
-    """Seconds of CPU a call takes: other processes do not count, and the disk is left out."""
+    """Return the CPU seconds of a call: without other processes and without waiting for disks."""
     began = time.process_time()
     call(*arguments)
     return time.process_time() - began
@@ -171,7 +171,7 @@ def timed(call: Callable[..., object], *arguments: object) -> float:
 def _passes(
     station: ReadyPhase, tasks: Sequence[Task], passes: int = PASSES
 ) -> tuple[Floats, list[Outcome]]:
-    """Median seconds of each task in so many passes, and the outcomes."""
+    """Return the median seconds of each task, (task,), and the outcomes of the last pass."""
     outcomes: list[Outcome] = []
     seconds: list[list[float]] = []
 

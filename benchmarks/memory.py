@@ -3,9 +3,10 @@
 Usage: python benchmarks/memory.py [--runs 3] [--figures 10000] [--json]
 
 Peak resident memory is that of the process that reduces and draws the file: the compute process of
-a run on three ranks, and for comparison the single process of a run without one. Seconds are those
-of the item's tasks, reduce and plot together. The figures, 1200 × 1200 pixels on common and on own
-limits, are drawn in one process, each of another orbit.
+a run on three ranks and, for comparison, the single process of a run without compute processes.
+Seconds are those of the item's tasks, reduce and plot together. The figures, 1200 × 1200 pixels
+with common limits and with the limits of the item, are drawn in one process, each of a different
+orbit.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _ONLY = ('select.instruments=["eeb"]', "run.orbit_timeout_seconds=600")
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
-    """Medians in MB and seconds."""
+    """Return medians in MB and seconds."""
     child: dict[int, list[Whole]] = {records: [] for records in RECORDS}
     alone: list[Whole] = []
     with tempfile.TemporaryDirectory(prefix="spectro-mpi-burst-") as name:
@@ -41,13 +42,13 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
                 runs.append(run_ours(Path(name) / str(records), 3, *_ONLY))
             alone.append(run_ours(Path(name) / str(RECORDS[1]), 1, *_ONLY, 'run.isolation="none"'))
     short, long = child.values()
-    inline = statistics.median(one.ranks[0].peak for one in alone)
+    inline = statistics.median(run.ranks[0].peak for run in alone)
     seconds = statistics.median(map(_seconds, short)), statistics.median(map(_seconds, long))
     limit = f"limit, {RECORDS[1]} records"
     return [
         Row("compute process", "MB", _peak(long), LIMIT_MB, limit, at_least=1),
         Row("the same at 6,000 records", "MB", _peak(short), _peak(long), "60,000 records"),
-        Row("one process, everything in it", "MB", inline, LIMIT_MB, limit, at_least=1),
+        Row("single process", "MB", inline, LIMIT_MB, limit, at_least=1),
         Row(
             "1,000 of 60,000 records",
             "s",
@@ -61,7 +62,7 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
 
 
 def _many_figures(figures: int) -> Row:
-    """Resident memory of this process after a tenth of the figures, and after all."""
+    """Measure the memory of this process after a tenth of the figures, and after all."""
     painter, me, style = Painter(), psutil.Process(), replace(STYLE, dpi=100)
     common = [orbit(number, 800) for number in range(10)]
     contents = [*common, *map(raw, common)]
@@ -75,7 +76,7 @@ def _many_figures(figures: int) -> Row:
 
 
 def _later(content: FigureContent, number: int) -> FigureContent:
-    """The figure as of another orbit."""
+    """Return the figure, moved to a later orbit."""
     data, shift = content.panels[0].spectrogram, ORBIT_SECONDS * number
     moved = replace(
         data,
@@ -88,7 +89,7 @@ def _later(content: FigureContent, number: int) -> FigureContent:
 
 
 def _peak(runs: list[Whole]) -> float:
-    return statistics.median(one.ranks[1].child_peak for one in runs)
+    return statistics.median(run.ranks[1].child_peak for run in runs)
 
 
 def _seconds(run: Whole) -> float:

@@ -1,9 +1,9 @@
-"""spectro-mpi on one rank, with what it took told at its end.
+"""Runs spectro-mpi on one rank, and writes the time and memory that it used.
 
-Usage: mpirun -n N python benchmarks/one_rank.py TOLD ARGUMENT …
+Usage: mpirun -n N python benchmarks/one_rank.py FOLDER ARGUMENT …
 
-Writes TOLD/rank-N.json: CPU seconds of start-up (imports), of all else and of child processes, and
-peak resident memory. The exit code is spectro-mpi's.
+Writes FOLDER/rank-N.json: CPU seconds of start-up (imports), of the rest and of child processes,
+and peak resident memory. The exit code is that of spectro-mpi.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if __name__ == "__main__":
     start = _cpu(resource.RUSAGE_SELF)
     code = main(sys.argv[2:])
     rank = int(os.environ.get("PMI_RANK") or os.environ["OMPI_COMM_WORLD_RANK"])
-    told = {
+    usage = {
         "rank": rank,
         "start": start,
         "work": _cpu(resource.RUSAGE_SELF) - start,
@@ -42,5 +42,5 @@ if __name__ == "__main__":
         "peak": _peak_mb(resource.RUSAGE_SELF),
         "child_peak": _peak_mb(resource.RUSAGE_CHILDREN),
     }
-    (Path(sys.argv[1]) / f"rank-{rank}.json").write_text(json.dumps(told))
+    (Path(sys.argv[1]) / f"rank-{rank}.json").write_text(json.dumps(usage))
     sys.exit(code)

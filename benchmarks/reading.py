@@ -1,10 +1,10 @@
-"""How long reading a FAST ESA file takes, with either library.
+"""Time to read a FAST ESA file, with either library.
 
 Usage: python benchmarks/reading.py [--runs 15] [--json]
 
-"Needed" is what reducing to counts wants, in chunks, as `spectro-mpi run` reads it; "everything"
-is each variable of the file, as one loads a file that one does not know. The file is the demo's
-electron survey file of median size; it is in the page cache.
+"Needed" reads the variables for a reduction, in chunks, as `spectro-mpi run` does. "Everything"
+reads all variables, as for an unknown file. The file is the electron survey file of median size of
+the demo; it is in the page cache.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from spectro_mpi.settings.schema import Config, DataSettings
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
-    """Medians in milliseconds."""
+    """Return medians in milliseconds."""
     with sample_data(arguments.data) as folder:
         path = sample_file(folder)
         taken = in_turn(

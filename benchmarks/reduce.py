@@ -1,9 +1,9 @@
-"""How long reducing takes: ours, and a loop over records.
+"""Time to reduce a file: ours, and a loop over records.
 
 Usage: python benchmarks/reduce.py [--runs 9] [--json]
 
-Both take the arrays of one file (the demo's electron survey file of median size) in memory and
-make four pitch-angle categories of them; the loop works on whole (bin, channel) arrays.
+Both reduce the arrays of one file (the electron survey file of median size of the demo), already in
+memory, to four pitch-angle categories; the loop works on whole (bin, channel) arrays.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from spectro_mpi.settings.schema import Config
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
-    """Medians in milliseconds."""
+    """Return medians in milliseconds."""
     categories = Config().pitch_angles
     rows = []
     with sample_data(arguments.data) as folder:

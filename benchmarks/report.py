@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/report.py [--items 50000] [--runs 3] [--json]
 
-The run directory is synthetic: figures and previews are those of one real orbit, linked under all
-names; store, progress and logs are made up, one item in twenty failed. Wants chromium and
+The run directory is synthetic: figures and previews of one real orbit are linked under all names;
+store, progress and logs are generated, and one item in twenty has failed. Needs Chromium and
 `pip install playwright`.
 """
 
@@ -37,16 +37,16 @@ from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.logs import FailureMark
 
 FIRST_ITEM = 10_000
-ITEMS_A_SHARD = 10
+ITEMS_PER_SHARD = 10
 WORKERS = 16
 MAKE_SECONDS, CONTENT_SECONDS, SEARCH_SECONDS, PAGE_MB = 300.0, 1.0, 0.2, 3.0
 _LINKS = 30_000
-"""Of one file: file systems have limits."""
+"""Links per file: file systems limit their number."""
 _SEARCHES = ("13", "ees", "timeout", "2000-01", "12000-13000", "ies failed", "no such thing")
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
-    """Medians in seconds; the size of the largest file of the page in MB."""
+    """Return medians in seconds, and the size of the largest file of the page in MB."""
     with tempfile.TemporaryDirectory(prefix="spectro-mpi-report-") as name:
         folder = Path(name)
         run_dir = synthetic_run(folder, arguments.items)
@@ -65,14 +65,14 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
     return [
         Row("report made", "s", statistics.median(made), MAKE_SECONDS, limit, at_least=1),
         Row("first content from disk", "s", content, CONTENT_SECONDS, limit, at_least=1),
-        Row("all of the index loaded", "s", index, index, "itself"),
+        Row("whole index loaded", "s", index, index, "itself"),
         Row("slowest search", "s", search, SEARCH_SECONDS, limit, at_least=1),
         Row("largest file", "MB", largest / 1e6, PAGE_MB, limit, at_least=1),
     ]
 
 
 def synthetic_run(folder: Path, items: int) -> Path:
-    """A run directory that looks like that of a finished run of many items."""
+    """Create a run directory that looks like a finished run of many items."""
     template = _template(folder / "template")
     run_dir = folder / "runs" / "many"
     run_dir.mkdir(parents=True)
@@ -97,7 +97,7 @@ def synthetic_run(folder: Path, items: int) -> Path:
 
 
 def _template(folder: Path) -> Path:
-    """A run of one real orbit, with figures of the usual size."""
+    """Run one real orbit, with figures of the usual size; return its run directory."""
     write_demo(folder, orbits=1)
     command = [sys.executable, "-m", "spectro_mpi", "run", str(folder / "spectro-mpi.toml")]
     options = ("--no-progress", "-s", "report.at_end=false", "-s", 'plot.events=""')
@@ -106,18 +106,18 @@ def _template(folder: Path) -> Path:
 
 
 def _store(run_dir: Path, names: list[str]) -> dict[str, str]:
-    """Shards with hardly any data: one is written, the others are it with other names in it."""
-    marks = [(f"####{place}", "$" * 13 + str(place)) for place in range(ITEMS_A_SHARD)]
+    """Write shards with minimal data: one is packed, the others are copies with other names."""
+    marks = [(f"####{place}", "$" * 13 + str(place)) for place in range(ITEMS_PER_SHARD)]
     items = {
-        mark: pack([_spectrogram(mark, stamp, one) for one in ("ees", "ies")])
+        mark: pack([_spectrogram(mark, stamp, instrument) for instrument in ("ees", "ies")])
         for mark, stamp in marks
     }
     write_shard(shard_path(run_dir, 0), items)
     template = shard_path(run_dir, 0).read_bytes()
     shards = {}
-    for number, first in enumerate(range(0, len(names), ITEMS_A_SHARD)):
+    for number, first in enumerate(range(0, len(names), ITEMS_PER_SHARD)):
         path, content = shard_path(run_dir, number), template
-        for (mark, stamp), item in zip(marks, names[first : first + ITEMS_A_SHARD], strict=True):
+        for (mark, stamp), item in zip(marks, names[first : first + ITEMS_PER_SHARD], strict=True):
             start = time.strftime("%Y%m%d%H%M%S", _start(int(item) - FIRST_ITEM))
             content = content.replace(mark.encode(), item.encode())
             content = content.replace(stamp.encode(), start.encode())
@@ -127,7 +127,7 @@ def _store(run_dir: Path, names: list[str]) -> dict[str, str]:
 
 
 def _start(number: int) -> time.struct_time:
-    """When an orbit starts, UTC."""
+    """Return the start of an orbit, UTC."""
     return time.gmtime(946_684_800 + 8_000 * number)
 
 
@@ -153,7 +153,7 @@ def _spectrogram(item: str, stamp: str, instrument: str) -> Spectrogram:
 
 
 def _pictures(template: Path, run_dir: Path, names: list[str]) -> None:
-    """The template's figures and previews under the names of all items."""
+    """Link the figures and previews of the template under the names of all items."""
     (folder,) = (template / "plots").glob("*/*/*")
     originals = [*folder.iterdir(), *(template / PREVIEWS).glob("*/*/*.*")]
     for number, item in enumerate(names):
@@ -204,7 +204,7 @@ def _logs(run_dir: Path, names: list[str], failures: dict[str, Failure]) -> None
 
 
 def _in_browser(page_file: Path, runs: int) -> tuple[float, float, float]:
-    """Seconds to the first content, to the whole index, and of the slowest of some searches."""
+    """Return median seconds to the first content, to the whole index, and of the slowest search."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     content, index, searches = [], [], []
     with sync_playwright() as playwright:
@@ -221,7 +221,7 @@ def _in_browser(page_file: Path, runs: int) -> tuple[float, float, float]:
             searches.append(max(_search(page, words) for words in _SEARCHES))
             page.close()
         browser.close()
-    return tuple(statistics.median(one) for one in (content, index, searches))  # type: ignore[return-value]
+    return tuple(statistics.median(seconds) for seconds in (content, index, searches))  # type: ignore[return-value]
 
 
 def _first_content(page: Page) -> float:
@@ -232,7 +232,7 @@ def _first_content(page: Page) -> float:
 
 
 def _search(page: Page, words: str) -> float:
-    """From the last letter to the page drawn with what was found."""
+    """Return the seconds from the last key to the page with the results."""
     seconds: float = page.evaluate(
         """(words) => new Promise((resolve) => {
             const query = document.getElementById("query");

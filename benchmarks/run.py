@@ -1,16 +1,17 @@
-"""Whole runs, CDF files to figures on both kinds of limits.
+"""Whole runs, from CDF files to figures with both kinds of limits.
 
 Usage: python benchmarks/run.py [--runs 3] [--copies 6] [--long 48] [--json]
 
-1. One core of ours against the straightforward script (straight.py) on the demo's orbits: the same
-   figures of the same size. N = 1 computes in the rank; N = 3 has one worker.
-2. On `--copies` times the orbits: two workers (N = 4) against one (N = 3), and for comparison two
-   runs that have nothing to do with each other against one; a compute process for each worker
-   against none; the CPU time of coordinator and writer (also with figures on all four pairs of
-   scales, and on `--long` times the orbits); simulated against measured makespan.
+1. On the orbits of the demo: spectro-mpi on one core against the straightforward script
+   (straight.py), with the same figures of the same size. N = 1 computes in the rank; N = 3 has one
+   worker.
+2. On `--copies` times the orbits: two workers (N = 4) against one (N = 3) and, for comparison, two
+   independent runs against one; compute processes against none; the CPU time of coordinator and
+   writer (also with figures for all four pairs of scales, and on `--long` times the orbits); the
+   simulated against the measured makespan.
 
-All without the report at the end, which costs some seconds however long the run.
-Wall time unless it says CPU. Wants a machine that does nothing else.
+All runs omit the report at the end, which takes a few seconds whatever the length of the run. Times
+are wall times unless marked CPU. Needs a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from common import Row, benchmark, sample_data
-from whole import CONFIG, HERE, Whole, run_ours, run_process, with_copies
+from whole import BENCHMARKS, CONFIG, Whole, run_ours, run_process, with_copies
 
 from spectro_mpi.instruments.cdf import has_fast_reader
 from spectro_mpi.model.items import Item
@@ -41,7 +42,7 @@ SIMULATED = (3, 4, 6)
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
-    """Medians in seconds."""
+    """Return medians in seconds."""
     with sample_data(arguments.data) as folder:
         rows = _per_core(folder, arguments.runs)
         many, long = (with_copies(folder, times) for times in (arguments.copies, arguments.long))
@@ -49,17 +50,17 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
 
 
 def _per_core(folder: Path, runs: int) -> list[Row]:
-    ones, threes, straights = [], [], []
+    singles, threes, straights = [], [], []
     for _ in range(runs):
-        ones.append(run_ours(folder, 1, INLINE))
+        singles.append(run_ours(folder, 1, INLINE))
         threes.append(run_ours(folder, 3))
         straights.append(_straight(folder))
-    script, cpu = _seconds(straights), statistics.median(one.cpu for one in straights)
-    inline_cpu = statistics.median(one.cpu for one in ones)
-    three_cpu = statistics.median(one.cpu for one in threes)
+    script, cpu = _seconds(straights), statistics.median(run.cpu for run in straights)
+    inline_cpu = statistics.median(run.cpu for run in singles)
+    three_cpu = statistics.median(run.cpu for run in threes)
     beside = "straightforward script"
     return [
-        Row("N = 1, no compute process", "s", _seconds(ones), script, beside, at_least=12),
+        Row("N = 1, no compute process", "s", _seconds(singles), script, beside, at_least=12),
         Row("N = 1, no compute process, CPU", "s", inline_cpu, cpu, beside, at_least=12),
         Row("N = 3, one worker", "s", _seconds(threes), script, beside, at_least=12),
         Row("N = 3, all processes, CPU", "s", three_cpu, cpu, beside, at_least=12),
@@ -96,7 +97,7 @@ def _many(folder: Path, long: Path, runs: int) -> list[Row]:
             "s",
             took["N = 4"],
             took["none"],
-            "isolation none, which has cdflib",
+            "isolation none, which uses cdflib",
             at_least=0.97,
         ),
         *_serving("", measured["N = 4"]),
@@ -114,24 +115,24 @@ def _many(folder: Path, long: Path, runs: int) -> list[Row]:
     return rows
 
 
-def _serving(words: str, wholes: list[Whole]) -> list[Row]:
-    """What coordinator and writer take of a run's CPU time: of all, and of that after start."""
-    middle = sorted(wholes, key=lambda one: one.seconds)[len(wholes) // 2]
+def _serving(suffix: str, wholes: list[Whole]) -> list[Row]:
+    """Compare the CPU time of coordinator and writer with that of all ranks."""
+    middle = sorted(wholes, key=lambda whole: whole.seconds)[len(wholes) // 2]
     serving = [middle.ranks[0], middle.ranks[-1]]
     return [
         Row(
-            f"coordinator and writer, CPU{words}",
+            f"coordinator and writer, CPU{suffix}",
             "s",
-            sum(one.cpu for one in serving),
-            sum(one.cpu for one in middle.ranks),
+            sum(rank.cpu for rank in serving),
+            sum(rank.cpu for rank in middle.ranks),
             "all ranks",
             at_least=20,
         ),
         Row(
-            f"coordinator and writer, CPU after start{words}",
+            f"coordinator and writer, CPU after start{suffix}",
             "s",
-            sum(one.work for one in serving),
-            sum(one.work + one.children for one in middle.ranks),
+            sum(rank.work for rank in serving),
+            sum(rank.work + rank.children for rank in middle.ranks),
             "all ranks after start",
             at_least=20,
         ),
@@ -139,7 +140,7 @@ def _serving(words: str, wholes: list[Whole]) -> list[Row]:
 
 
 def _at_once(folder: Path, items: Sequence[Item]) -> Whole:
-    """The longer of two runs of one rank each, which share the items and nothing else."""
+    """Start two runs of one rank, each with half the items; return the longer run."""
     halves = [",".join(item.id for item in stack.items) for stack in snake(items, 2)]
     with ThreadPoolExecutor(2) as pool:
         runs = pool.map(lambda half: run_ours(folder, 1, INLINE, f"select.orbits={half}"), halves)
@@ -149,12 +150,12 @@ def _at_once(folder: Path, items: Sequence[Item]) -> Whole:
 def _straight(folder: Path) -> Whole:
     with tempfile.TemporaryDirectory(prefix="spectro-mpi-straight-") as name:
         return run_process(
-            [sys.executable, str(HERE / "straight.py"), str(folder / "FAST_data"), name]
+            [sys.executable, str(BENCHMARKS / "straight.py"), str(folder / "FAST_data"), name]
         )
 
 
 def _seconds(wholes: list[Whole]) -> float:
-    return statistics.median(one.seconds for one in wholes)
+    return statistics.median(whole.seconds for whole in wholes)
 
 
 if __name__ == "__main__":

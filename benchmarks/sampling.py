@@ -1,10 +1,10 @@
-"""What it costs a rank to sample itself and its compute process.
+"""The cost of sampling a rank and its compute process.
 
 Usage: python benchmarks/sampling.py [--seconds 20] [--runs 3] [--json]
 
-Processor time of a process that waits, with a child that holds 200 MB, with and without sampling at
-the default interval, in turn; the rank that also tells its node's totals. A sample and what a task
-tells are timed by themselves as well.
+Measures the CPU time of a waiting process with a child of 200 MB, alternately with and without
+sampling at the default interval; it is the rank that also samples its node. The reports of a task
+are timed separately.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from spectro_mpi.settings.schema import RunSettings
 from spectro_mpi.system.activity import doing
 
 ALLOWED = 0.5
-"""Per cent of a core."""
+"""Percent of a core."""
 _CALLS = 2000
 _CHILD = "held = bytearray(200 << 20); print(flush=True); import sys; sys.stdin.read()"
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
-    """Medians: per cent of a core, microseconds."""
+    """Return medians in percent of a core, and in microseconds."""
     with_it, without = [], []
     with tempfile.TemporaryDirectory(prefix="spectro-mpi-sampling-") as name, _child() as pid:
         for _ in range(arguments.runs):
@@ -45,31 +45,40 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
             sampler.close(Ending())
         sampler = _sampler(Path(name), 1e9)
         sampler.child(pid, ctypes.c_ubyte())
-        told = _microseconds(lambda: _tell(sampler))
+        reports = _microseconds(lambda: _report_task(sampler))
         sampler.close(Ending())
     extra = statistics.median(with_it) - statistics.median(without)
     return [
         Row("sampling", "% core", max(extra, 1e-3), ALLOWED, "allowed", at_least=1),
         Row(
-            "processor time of the waiting process",
+            "CPU time of the waiting process",
             "% core",
             statistics.median(with_it),
             statistics.median(without),
             "without",
         ),
-        Row("what a task tells", "µs", told, 1000.0, "a thousandth of a task of 1 s", at_least=1),
-        Row("`with doing(…)`", "µs", _microseconds(_do), 10.0, "of some 50 in a task", at_least=1),
+        Row(
+            "reports of a task", "µs", reports, 1000.0, "a thousandth of a task of 1 s", at_least=1
+        ),
+        Row(
+            "`with doing(…)`",
+            "µs",
+            _microseconds(_do),
+            10.0,
+            "one of about 50 per task",
+            at_least=1,
+        ),
     ]
 
 
 def _load(seconds: float) -> float:
-    """Per cent of a core that this process uses while it waits."""
+    """Return the percentage of a core that this process uses while it waits."""
     before = time.process_time()
     time.sleep(seconds)
     return 100 * (time.process_time() - before) / seconds
 
 
-def _tell(sampler: Sampler) -> None:
+def _report_task(sampler: Sampler) -> None:
     sampler.begins("plot", "13312")
     sampler.step("ees")
     sampler.memory(200.0)
@@ -99,7 +108,7 @@ def _child() -> Iterator[int]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin is not None
         assert child.stdout is not None
-        child.stdout.readline()  # it holds its memory now
+        child.stdout.readline()  # The child has allocated its memory.
         yield child.pid
         child.stdin.close()
 

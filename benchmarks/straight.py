@@ -1,10 +1,10 @@
-"""The script one writes first: load with cdflib, reduce record by record, draw with matplotlib.
+"""A straightforward script: load with cdflib, reduce record by record, draw with matplotlib.
 
 Usage: python benchmarks/straight.py FOLDER OUTPUT
 
-Draws what `spectro-mpi run` draws by default: a figure of four pitch-angle categories for each
-instrument of an orbit and one of all instruments, each on common and on its own limits, 12 × 3
-inches a row at 200 dpi. Prints the seconds of loading, reducing and drawing as JSON.
+Draws the default figures of `spectro-mpi run`: one figure of four pitch-angle categories for each
+instrument of an orbit and one of all instruments, both with common and with individual limits,
+12 × 3 inches per row at 200 dpi. Prints the seconds of loading, reducing and drawing as JSON.
 """
 
 from __future__ import annotations
@@ -51,29 +51,33 @@ def main() -> None:
     began = time.perf_counter()
     common = {
         instrument: limits_of(
-            np.concatenate([one[instrument][1][0] for one in orbits.values() if instrument in one]),
+            np.concatenate(
+                [files[instrument][1][0] for files in orbits.values() if instrument in files]
+            ),
             95,
         )
         for instrument in ("ees", "eeb", "ies", "ieb")
-        if any(instrument in one for one in orbits.values())
+        if any(instrument in files for files in orbits.values())
     }
-    for orbit, found in orbits.items():
+    for orbit, files in orbits.items():
         folder = Path(sys.argv[2]) / orbit
         folder.mkdir(parents=True)
-        for own in (False, True):
-            for instrument, (loaded, values) in found.items():
+        for individual in (False, True):
+            for instrument, (loaded, values) in files.items():
                 rows = [(name, loaded, row) for name, row in zip(CATEGORIES, values, strict=True)]
-                limits = [limits_of(row, 99) if own else common[instrument] for row in values]
-                draw(rows, limits, folder / f"{orbit}_{instrument}_{own}.png")
-            rows = [(name, loaded, values[0]) for name, (loaded, values) in found.items()]
-            limits = [limits_of(row, 99) if own else common[name] for name, _, row in rows]
-            draw(rows, limits, folder / f"{orbit}_grid_{own}.png")
+                limits = [
+                    limits_of(row, 99) if individual else common[instrument] for row in values
+                ]
+                draw(rows, limits, folder / f"{orbit}_{instrument}_{individual}.png")
+            rows = [(name, loaded, values[0]) for name, (loaded, values) in files.items()]
+            limits = [limits_of(row, 99) if individual else common[name] for name, _, row in rows]
+            draw(rows, limits, folder / f"{orbit}_grid_{individual}.png")
     spent["draw"] += time.perf_counter() - began
     print(json.dumps(spent))
 
 
 def load(path: Path, quantity: str = "data") -> Loaded:
-    """The variables that are needed."""
+    """Load the variables that reducing and drawing need."""
     cdf = cdflib.CDF(path)
     weights = ("domega",) if quantity == "eflux" else ()
     names = (*VARIABLES, *TIMES, quantity, *weights)
@@ -81,7 +85,7 @@ def load(path: Path, quantity: str = "data") -> Loaded:
 
 
 def reduce_by_record(loaded: Loaded, quantity: str) -> NDArray[np.float64]:
-    """(category, record, channel) sums of counts, or means weighted by solid angle."""
+    """Return sums of counts, or means weighted by solid angle; (category, record, channel)."""
     values = loaded[quantity]
     reduced = np.full((len(CATEGORIES), len(values), values.shape[2]), np.nan)
     for record in np.flatnonzero(loaded["valid"] == 1):
@@ -113,7 +117,7 @@ def limits_of(values: NDArray[np.float64], percentile: float) -> Limits:
 def draw(
     rows: list[tuple[str, Loaded, NDArray[np.float64]]], limits: list[Limits], path: Path
 ) -> None:
-    """A figure with a panel a row; each run of records of one mode is a mesh."""
+    """Draw a figure with a panel per row; each run of records of one mode is a mesh."""
     figure = Figure(figsize=(12, 3 * len(rows)), dpi=200)
     all_axes: Any = figure.subplots(len(rows), sharex=True, squeeze=False)[:, 0]
     figure.subplots_adjust(left=0.08, right=0.99, top=0.96, bottom=0.06, hspace=0.12)
@@ -140,7 +144,7 @@ def draw(
 
 
 def _runs(mode: NDArray[Any], start: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """(first, last) of the runs of records of one mode without a gap between them."""
+    """Return first and last + 1 of the runs of records with the same mode and without gaps."""
     step = np.diff(start)
     cuts = np.flatnonzero((np.diff(mode) != 0) | (step > 2.5 * np.median(step))) + 1
     return np.concatenate([[0], cuts]), np.concatenate([cuts, [len(mode)]])

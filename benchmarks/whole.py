@@ -1,4 +1,4 @@
-"""Whole runs in processes of their own, as a user starts them, and what they took."""
+"""Whole runs in separate processes, as a user starts them, and the time they take."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).parent
+BENCHMARKS = Path(__file__).parent
 CONFIG = "spectro-mpi.toml"
 
 _DONE = re.compile(r"item (\w+): ([\w-]+) computed in ([\d.]+) s")
@@ -23,7 +23,7 @@ _DONE = re.compile(r"item (\w+): ([\w-]+) computed in ([\d.]+) s")
 
 @dataclass(frozen=True)
 class Rank:
-    """What one_rank.py tells."""
+    """Time (s) and memory (MB) of one rank, from one_rank.py."""
 
     rank: int
     start: float
@@ -34,61 +34,68 @@ class Rank:
 
     @property
     def cpu(self) -> float:
-        """s, its compute process included."""
+        """CPU seconds, including the compute process."""
         return self.start + self.work + self.children
 
 
 @dataclass(frozen=True)
 class Whole:
-    """A process, or a job of several."""
+    """Time of one process, or of a job of several."""
 
     seconds: float
     """Wall time, from launch to exit."""
     cpu: float
-    """s, of all its processes."""
+    """CPU seconds of all its processes."""
     ranks: tuple[Rank, ...] = ()
     items: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Phase → item → s, by the logs."""
+    """Phase → item → seconds, from the logs."""
     out: str = ""
 
 
 def run_ours(folder: Path, ranks: int, *settings: str, fast: bool = True) -> Whole:
-    """One run on `ranks` MPI ranks over a demo's directory; `settings` are `-s` words.
+    """Run the demo in `folder` on `ranks` MPI ranks; `settings` are values of `-s`.
 
-    The demo's events and the report at the end are left out: the straightforward script makes
-    none. `fast`: with the fast reader, if there is one.
+    The run has no events and no report at the end, because the straightforward script makes
+    none. `fast` uses the fast reader, if it is installed. Raises `RuntimeError` if the run fails.
     """
     with tempfile.TemporaryDirectory(prefix="spectro-mpi-run-", dir=folder) as name:
-        told = Path(name) / "told"
-        told.mkdir()
-        words = [f'output="{name}"', 'plot.events=""', "report.at_end=false", *settings]
+        usage = Path(name) / "usage"
+        usage.mkdir()
+        overrides = [f'output="{name}"', 'plot.events=""', "report.at_end=false", *settings]
         hidden = Path(name) / "hidden"
         hidden.mkdir()
         if not fast:
             (hidden / "pycdfpp.py").write_text("raise ImportError('hidden')")
         done = run_process(
-            [launcher(), "-n", str(ranks), sys.executable, str(HERE / "one_rank.py"), str(told)]
+            [
+                launcher(),
+                "-n",
+                str(ranks),
+                sys.executable,
+                str(BENCHMARKS / "one_rank.py"),
+                str(usage),
+            ]
             + ["run", str(folder / CONFIG), "--no-progress"]
-            + [part for word in words for part in ("-s", word)],
+            + [part for override in overrides for part in ("-s", override)],
             {"PYTHONPATH": f"{hidden}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
         )
-        of_ranks = [Rank(**json.loads(path.read_bytes())) for path in told.iterdir()]
+        of_ranks = [Rank(**json.loads(path.read_bytes())) for path in usage.iterdir()]
         items: dict[str, dict[str, float]] = {}
         for log in Path(name).glob("*/logs/*.log"):
             for item, phase, seconds in _DONE.findall(log.read_text()):
                 items.setdefault(phase, {})[item] = float(seconds)
-    of_ranks.sort(key=lambda one: one.rank)
+    of_ranks.sort(key=lambda rank: rank.rank)
     return Whole(done.seconds, done.cpu, tuple(of_ranks), items)
 
 
 def launcher() -> str:
-    """The mpirun of the interpreter's environment, or else the PATH's."""
+    """Return the mpirun beside the Python interpreter, or else the one on PATH."""
     beside = Path(sys.executable).parent
     return shutil.which("mpirun", path=f"{beside}{os.pathsep}{os.environ['PATH']}") or "mpirun"
 
 
 def run_process(command: list[str], environment: Mapping[str, str] | None = None) -> Whole:
-    """Run a command to its end, with more in its environment. Raises `RuntimeError` if it fails."""
+    """Run a command with additional `environment`. Raises `RuntimeError` if it fails."""
     before, began = _children_cpu(), time.perf_counter()
     more = {**os.environ, **(environment or {})}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=more)
@@ -99,7 +106,7 @@ def run_process(command: list[str], environment: Mapping[str, str] | None = None
 
 
 def with_copies(folder: Path, copies: int) -> Path:
-    """A directory of `copies` times the demo's orbits, by hard links: a longer run."""
+    """Return a directory with `copies` times the orbits of the demo, as hard links."""
     larger = folder / f"times-{copies}"
     if larger.exists():
         return larger

@@ -107,7 +107,7 @@ def test_a_report_elsewhere_removes_and_overwrites_nothing_of_others(
     (mine / "index.html").write_text("my own page")
     done = spectro_mpi("report", run_dir, "--output", mine)
     assert done.code == 2
-    assert "no report" in done.err
+    assert "is not a report" in done.err
     assert (mine / "index.html").read_text() == "my own page"
 
 
@@ -128,7 +128,7 @@ def test_previews_that_are_missing_are_made_by_the_report(run_dir: Path) -> None
     assert spectro_mpi("report", run_dir, "--no-previews").code == 0
     assert not items.exists()
     done = spectro_mpi("report", run_dir)
-    assert "making them" in done.out
+    assert "making thumbnails and values" in done.out
     after = {path: path.read_bytes() for path in items.rglob("*.*")}
     assert after.keys() == before.keys()
     for path, content in after.items():

@@ -23,7 +23,7 @@ from spectro_mpi.report.run_figures import (
     write_run_figures,
 )
 from spectro_mpi.report.run_time import (
-    DONE_WITH,
+    RANK_ACTIVITIES,
     WAITING,
     RunTime,
     clock,
@@ -105,7 +105,7 @@ def test_what_was_not_sampled_has_no_figures(tmp_path: Path) -> None:
 def test_shares_of_time_are_those_of_the_steps() -> None:
     time = RunTime(_record(ranks=3, items=2))
     shares = time.shares(1, np.array([0.0, 1.0, 2.0, 3.0, 4.0]))
-    told = dict(zip(DONE_WITH, shares, strict=True))
+    told = dict(zip(RANK_ACTIVITIES, shares, strict=True))
     # An item takes two seconds: half a second to wait, then one to read, half to reduce.
     assert told[WAITING] == pytest.approx([0.5, 0, 0.5, 0])
     assert told["read"] == pytest.approx([0.5, 0.5, 0.5, 0.5])

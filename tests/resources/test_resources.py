@@ -99,7 +99,7 @@ def test_a_folder_that_cannot_be_made_ends_the_sampling_and_not_the_run(settings
     (output / "resources").write_text("in the way")
     done = spectro_mpi("run", settings, "-s", 'select.orbits="13312"')
     assert done.code == 0, done.err
-    assert "nothing more is sampled" in (output / "logs" / "rank-0000.log").read_text()
+    assert "resource sampling stopped" in (output / "logs" / "rank-0000.log").read_text()
 
 
 def test_a_fold_that_was_interrupted_takes_nothing_in_twice(tmp_path: Path) -> None:

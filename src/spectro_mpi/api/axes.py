@@ -328,7 +328,7 @@ def _draw(ax: Axes, cells: _Cells, z_scale: str, limits: tuple[float, float], co
     mesh: Any = None
     records = cells.records
     for table in cells.tables:
-        rows = cells.values[records.order[table.here]]
+        rows = cells.values[records.order[table.records]]
         shown = rows[:, table.lead].copy()
         for channel, members in table.repeated:
             finite = np.isfinite(rows[:, members])
@@ -336,7 +336,9 @@ def _draw(ax: Axes, cells: _Cells, z_scale: str, limits: tuple[float, float], co
             mean = np.where(finite.any(axis=1), total / np.maximum(finite.sum(axis=1), 1), np.nan)
             shown[:, channel] = mean
         # Start and end of each record in turn: every second column lies between two records.
-        edges = np.stack([records.start[table.here], records.end[table.here]], axis=1).reshape(-1)
+        edges = np.stack(
+            [records.start[table.records], records.end[table.records]], axis=1
+        ).reshape(-1)
         columns = np.full((2 * len(shown) - 1, shown.shape[1]), np.nan)
         columns[::2] = shown
         if z_scale == "log":

@@ -21,24 +21,24 @@ __all__ = ["DamagedFile", "DemoSummary", "write_demo"]
 
 @dataclass(frozen=True)
 class DamagedFile:
-    """A file that is not as it should be."""
+    """A damaged file of the demo."""
 
     path: Path
     orbit: int
-    damage: str  # a word for it
+    damage: str  # kind of damage, such as "truncated"
     description: str
-    expected: Expected  # what a run should report of it: an error, or nothing
+    expected: Expected  # whether a run must report an error or tolerate it
 
 
 @dataclass(frozen=True)
 class DemoSummary:
-    """What `write_demo` wrote."""
+    """The files that `write_demo` wrote."""
 
     directory: Path
-    orbits: int  # with at least one file, damaged or not
+    orbits: int  # number of orbits with at least one file, damaged or not
     files: int
-    bytes: int  # of the CDF files
-    events: int  # orbits with a marked cusp crossing
+    bytes: int  # total size of the CDF files
+    events: int  # number of orbits with a marked cusp crossing
     large_burst: Path | None
     damaged: tuple[DamagedFile, ...]
 
@@ -52,13 +52,13 @@ def write_demo(
 ) -> DemoSummary:
     """Write FAST_data/YYYY/MM/*.cdf, spectro-mpi.toml and events.csv into `directory`.
 
-    Orbits are consecutive from 13312. The same seed gives the same bytes, and an orbit is the
-    same however many are asked for. `burst_records` adds an electron burst file of that many
-    records to the first orbit, `damaged` ten orbits with a damaged file each after the last
-    (see demo/damage.py).
+    Orbits are consecutive from 13312. The same seed gives the same bytes; an orbit does not
+    depend on the number of orbits. `burst_records` adds an electron burst file of that many
+    records to the first orbit; `damaged` appends ten orbits with one damaged file each (see
+    demo/damage.py).
 
-    Raises FileExistsError if the directory already holds a demo or other data, and ValueError
-    for numbers that make no demo.
+    Raises `FileExistsError` if the directory already holds a demo or other data, and
+    `ValueError` if `orbits` is below 1 or an orbit cannot hold `burst_records` records.
     """
     if orbits < 1:
         raise ValueError(f"a demo needs at least one orbit, not {orbits}")

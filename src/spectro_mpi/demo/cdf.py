@@ -1,4 +1,4 @@
-"""Writes one FAST ESA level-2 file: declarations and attributes, tables, then the records."""
+"""Writes FAST ESA level-2 files: declarations and attributes, then records, then tables."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Columns = Mapping[str, npt.NDArray[np.generic]]
 
 _CDF_CHAR = 51
 _TABLES_BY_MODE = ("energy", "denergy", "theta", "dtheta", "eff")
-_ION_MASS = 0.0104389  # eV/(km/s)², as level 2 has it for protons
+_ION_MASS = 0.0104389  # eV/(km/s)², the level-2 value for protons
 _PLACEHOLDER = b"?" * len("fa_esa_l2_ees_20000101001737_13312_v01")
 
 
 def fill_value(name: str) -> float:
-    """FILLVAL of a variable."""
+    """Return the FILLVAL of a variable of the master file."""
     (variable,) = (v for v in master()["variables"] if v["name"] == name)
     return float(variable["attributes"]["FILLVAL"][0])
 
@@ -37,11 +37,12 @@ def write_cdf(
     reshaped: Mapping[str, tuple[int, ...]] | None = None,
     without: frozenset[str] = frozenset(),
 ) -> None:
-    """Write one file.
+    """Write one CDF file.
 
-    A block maps names to arrays of shape (record, *dims), at most BLOCK_RECORDS of them; an
-    array of shape (1, *dims) stands for every record of the block. `reshaped` (name to record
-    shape) and `without` (names) make files that are not as they should be.
+    A block maps names of variables to arrays of shape (record, *dims), with at most
+    BLOCK_RECORDS records; an array of shape (1, *dims) applies to every record of the block. To
+    make damaged files, `reshaped` maps names to other shapes of a record, and `without` names
+    variables to leave out.
     """
     instrument = file.instrument
     shapes = tuple(sorted((reshaped or {}).items()))
@@ -74,11 +75,11 @@ def _declarations(
     reshaped: tuple[tuple[str, tuple[int, ...]], ...],
     without: frozenset[str],
 ) -> bytes:
-    """The bytes of a CDF with every declaration, attribute and label, and no records.
+    """Return the bytes of a CDF with all declarations, attributes and labels, but no records.
 
-    cdflib takes longer over the thousand attributes than over the records, and they are the
-    same in all files of an instrument but for the file's own name: a placeholder of the same
-    length stands for it.
+    cdflib needs more time for the thousand attributes than for the records, so they are cached.
+    In all files of an instrument they differ only in the name of the file: here it is a
+    placeholder of the same length.
     """
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "declarations.cdf"
@@ -113,12 +114,15 @@ def _declarations(
 
 
 def _table_modes(file: FilePlan) -> int:
-    """How many modes the tables have room for; survey files seldom know the third."""
+    """Return the size of the tables in modes; survey files rarely use the third mode."""
     return 3 if file.instrument.burst or 2 in file.modes else 2
 
 
 def _table_shapes(instrument: Instrument, table_modes: int) -> dict[str, tuple[int, ...]]:
-    """The master is an electron burst file; survey tables have room for 64 angles."""
+    """Return the shapes of the tables by name.
+
+    They differ from the master, an electron burst file: survey tables hold 64 angles.
+    """
     by_angle = (instrument.table_bins, CHANNELS)
     return {name: (table_modes, *by_angle) for name in _TABLES_BY_MODE} | {"bins": by_angle}
 
@@ -138,7 +142,7 @@ def _global_attributes(instrument: Instrument, version: int) -> dict[str, str]:
         "Logical_file_id": _PLACEHOLDER.decode(),
     }
     if instrument.name != "eeb":
-        # The archive's name for the master's own data set; the others' are not known here.
+        # It identifies the data set of the master; those of the others are not known.
         del attributes["spase_DatasetResourceID"]
     return attributes
 
@@ -157,7 +161,7 @@ def _in_words_of(instrument: Instrument, text: str) -> str:
 
 
 def _texts(instrument: Instrument) -> dict[str, list[str]]:
-    """Values of the character variables: names, and labels right-justified as in the master."""
+    """Return the values of the text variables; labels are right-justified as in the master."""
     eflux = f"{instrument.rate} {instrument.species} eflux"
     labels = {
         "energy_labl_96": [f"energy@Energy #{i}" for i in range(CHANNELS)],
@@ -179,7 +183,7 @@ def _texts(instrument: Instrument) -> dict[str, list[str]]:
 def _tables(
     instrument: Instrument, table_modes: int, modes: frozenset[int]
 ) -> dict[str, npt.NDArray[np.generic]]:
-    """The variables that do not vary by record and depend on the instrument and modes only."""
+    """Return the variables that do not vary by record, but by instrument and modes only."""
     bins = instrument.table_bins
     tables: dict[str, npt.NDArray[np.generic]] = {}
     for name in _TABLES_BY_MODE:
@@ -190,7 +194,7 @@ def _tables(
         tables[name] = table
     gf = np.max([mode_tables(mode).gf for mode in modes], axis=0)
     flagged = np.zeros((bins, CHANNELS), dtype="u1")
-    # The first channel is the sweep's flyback: every file flags it.
+    # The first channel is the flyback of the sweep: it is excluded in every file.
     flagged[:, 1 : max(mode_tables(mode).nenergy for mode in modes)] = 1
     measured = master()["tables"]
     return tables | {
@@ -219,5 +223,5 @@ def _file_facts(file: FilePlan, records: int) -> dict[str, npt.NDArray[np.generi
 
 
 def cdf_epoch(unix_time: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """CDF_EPOCH, ms since the year 0 without leap seconds, of s since 1970."""
+    """Convert s since 1970 to CDF_EPOCH, ms since the year 0 without leap seconds."""
     return (unix_time + 62_167_219_200.0) * 1000.0

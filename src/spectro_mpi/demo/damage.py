@@ -1,7 +1,7 @@
-"""Files as an archive should not hold them, each on an orbit of its own.
+"""Damaged files, each on a separate orbit.
 
-The orbits follow the undamaged ones, in the order of DAMAGES. On most of them another
-instrument's file, or another file of the same instrument, is good.
+These orbits follow the undamaged ones, in the order of DAMAGES. Most of them also have an intact
+file, of another instrument or of the same one.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ Writer = Callable[[Path, OrbitPlan, FilePlan], None]
 
 @dataclass(frozen=True)
 class Damage:
-    """One kind of damage, what it is done to, and what a tool should make of it."""
+    """One kind of damage: the instrument that has it, and how a run must treat it."""
 
     name: str
     instrument: str
-    good: tuple[str, ...]  # instruments of the same orbit whose files are sound
+    good: tuple[str, ...]  # instruments of the same orbit with an intact file
     description: str
     expected: Expected
     write: Writer
-    file_name: str = ""  # instead of the proper one
+    file_name: str = ""  # replaces the regular file name
 
     def path(self, folder: Path, file: FilePlan) -> Path:
+        """Return the path of the damaged file in `folder`."""
         return folder / (self.file_name or file.name)
 
 
@@ -47,7 +48,10 @@ def write_file(
     without: frozenset[str] = frozenset(),
     records: bool = True,
 ) -> None:
-    """Write one file, sound as it is; `spoil` alters each block, given its number."""
+    """Write one file; `spoil`, if given, alters each block, given the block and its number.
+
+    `reshaped` and `without` are those of `write_cdf`; without `records`, the file has none.
+    """
 
     def blocks() -> Iterator[Columns]:
         for number, block in enumerate(measure(orbit, file) if records else ()):
@@ -57,7 +61,7 @@ def write_file(
 
 
 def plan_damaged(orbit: OrbitPlan, damage: Damage) -> tuple[FilePlan, list[FilePlan]]:
-    """The file to damage, and the good files of its orbit."""
+    """Return the file to damage, and the intact files of its orbit."""
     damaged = short_survey(orbit, damage.instrument)
     return damaged, [short_survey(orbit, name) for name in damage.good]
 
@@ -156,7 +160,7 @@ DAMAGES = (
         "not-a-number",
         "ees",
         ("ies",),
-        "NaN in 2 % of eflux and pitch_angle, in one record in 64 wholly, and in some times",
+        "NaN in 2 % of eflux and pitch_angle, in all of one record in 64, and in some times",
         "tolerated",
         _not_numbers,
     ),
@@ -164,7 +168,7 @@ DAMAGES = (
         "disordered-times",
         "ies",
         ("ees",),
-        "times that go backwards for ten records, and that repeat for five",
+        "times that run backwards for ten records and repeat for five",
         "tolerated",
         _disordered_times,
     ),
@@ -172,7 +176,7 @@ DAMAGES = (
         "odd-name",
         "ees",
         ("ees",),
-        "a sound file whose name tells neither orbit nor start: to be passed over",
+        "an intact file whose name gives neither orbit nor start time; a run ignores it",
         "tolerated",
         write_file,
         file_name="fa_esa_l2_ees_copy_of_latest.cdf",

@@ -1,4 +1,4 @@
-"""What an instrument returns of the plasma: the records of a file, block by block."""
+"""Simulated measurements: the records of a file, block by block."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ Columns = dict[str, npt.NDArray[np.generic]]
 Floats = npt.NDArray[np.float64]
 
 _OVERFLOW, _DEAD_TIME = 2, 4  # bits of data_quality
-_LOST_RECORDS = 3  # records that one telemetry error spoils
+_LOST_RECORDS = 3  # records lost in one telemetry error
 
 
 def measure(orbit: OrbitPlan, file: FilePlan) -> Iterator[Columns]:
-    """The record-varying variables of a file: blocks of at most BLOCK_RECORDS of one mode.
+    """Yield the record-varying variables of a file, in blocks of up to BLOCK_RECORDS records.
 
-    Variables that are the mode's own tables have one record only, for all of the block.
+    All records of a block have the same mode; the tables of the mode have a single record that
+    applies to the whole block.
     """
     key = (orbit.orbit, *file.instrument.name.encode(), file.version)
     rng = np.random.default_rng(np.random.SeedSequence(orbit.seed, spawn_key=key))
@@ -41,9 +42,11 @@ def measure(orbit: OrbitPlan, file: FilePlan) -> Iterator[Columns]:
 def eflux_of_codes(
     codes: npt.NDArray[np.uint8], mode: Mode, integration: float, burst: bool
 ) -> npt.NDArray[np.float32]:
-    """Differential energy flux, eV/(cm² s sr eV), of codes of shape (record, nbins, nenergy).
+    """Convert telemetry codes to differential energy flux.
 
-    As level 2 has it: counts, corrected for dead time, over response and integration time (s).
+    `codes` is (record, nbins, nenergy), uint8; the flux is float32 of the same shape, in
+    eV/(cm² s sr eV). `integration` is the integration time in s. The formula is that of level 2:
+    counts, corrected for dead time, over response and integration time.
     """
     counts = decode(codes, burst).astype(np.float64)
     live = np.maximum(1.0 - master()["tables"]["dead"] * counts / integration, 0.1)
@@ -113,9 +116,9 @@ def _measure_block(
 
 
 def _theta_shift(orbit: OrbitPlan, time: Floats) -> npt.NDArray[np.float32]:
-    """Angle of the field in the instrument's frame, degrees: drifts with the field's direction.
+    """Return the angle of the field in the frame of the instrument, (record,), in degrees.
 
-    The magnetometer's angle is good to a tenth of a degree.
+    It drifts with the direction of the field, and is rounded to the 0.1° of the magnetometer.
     """
     along = 2 * np.pi * (time - orbit.track.start) / ORBIT_SECONDS
     drift = 25.0 * np.sin(along + orbit.orbit) + 4.0 * np.sin(time / 40.0)
@@ -123,7 +126,7 @@ def _theta_shift(orbit: OrbitPlan, time: Floats) -> npt.NDArray[np.float32]:
 
 
 def _spoil(rng: np.random.Generator, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
-    """Now and then overwrite records with telemetry noise, and return `valid`."""
+    """Occasionally overwrite records with telemetry noise, in place; return `valid`."""
     valid = np.ones(len(codes), dtype="<i2")
     if rng.random() < 0.15 * len(codes) / BLOCK_RECORDS:
         first = int(rng.integers(len(codes)))
@@ -143,7 +146,7 @@ def _quality(
 
 
 def _headers(start: Floats, mode: Mode) -> npt.NDArray[np.uint8]:
-    """Packet headers, of which only time, a sequence counter and the mode are imitated."""
+    """Return packet headers; only time, sequence counter and mode are simulated."""
     headers = np.zeros((len(start), 44), dtype="u1")
     headers[:, :4] = start.astype(">u4").view("u1").reshape(-1, 4)
     headers[:, 4] = mode.index << 4

@@ -1,8 +1,8 @@
-"""What FAST did on one orbit: what it met, and what its instruments recorded.
+"""The plan of one orbit: the plasma structures that FAST crosses, and the files to write.
 
-The archive's survey records follow each other every 2.5 s, about 800 an orbit. The demo's do so
-every 2.5 to 20 s (FAST had slow survey modes too), so that files of a few hundred records still
-cover a whole pass over the auroral zone and the polar cap.
+In the archive, survey records are 2.5 s apart, about 800 per orbit. In the demo they are 2.5 to
+20 s apart (FAST had slow survey modes too), so that files of a few hundred records still cover a
+whole pass over the auroral zone and the polar cap.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ FIRST_ORBIT = 13312
 FIRST_ORBIT_START = datetime(2000, 1, 1, 0, 17, 37, tzinfo=timezone.utc).timestamp()
 BURST_CADENCE = 0.0780375  # s, of one 48-channel sweep
 SURVEY_CADENCES = (2.5, 5.0, 10.0, 20.0)  # s
-LARGEST_BURST = 80_000  # records that fit into an orbit
+LARGEST_BURST = 80_000  # the most records that fit into an orbit
 
 
 @dataclass(frozen=True)
 class Structure:
-    """Something FAST crosses, from `centre - half_width` to `centre + half_width`."""
+    """A plasma structure that FAST crosses from `centre - half_width` to `centre + half_width`."""
 
     kind: str  # "inverted-v", "alfvenic" or "cusp"
     centre: float  # s since 1970
     half_width: float  # s
-    energy: float  # eV: greatest peak of an inverted V, greatest ion energy of a cusp
-    strength: float  # times the usual flux
-    ion_beam: bool = False  # an inverted V below FAST sends ions up
-    phase: float = 0.0  # of the structure's own ripples, radians
+    energy: float  # eV: highest peak of an inverted V, highest ion energy of a cusp
+    strength: float  # factor on the typical flux
+    ion_beam: bool = False  # an inverted V below FAST accelerates ions upward
+    phase: float = 0.0  # of the ripples of the flux, radians
 
     @property
     def start(self) -> float:
@@ -51,7 +51,7 @@ class Segment:
     """Consecutive records of one mode."""
 
     mode: int
-    start: float  # s since 1970, where the first record starts
+    start: float  # s since 1970, start of the first record
     cadence: float  # s
     count: int
 
@@ -71,7 +71,7 @@ class FilePlan:
     orbit: int
     version: int
     segments: tuple[Segment, ...]
-    noise: float = 0.0  # counts/s in every cell besides the plasma's
+    noise: float = 0.0  # counts/s in every cell, in addition to those of the plasma
 
     @property
     def modes(self) -> frozenset[int]:
@@ -85,7 +85,7 @@ class FilePlan:
 
     @property
     def folder(self) -> str:
-        """YYYY/MM"""
+        """The folder below the archive, "YYYY/MM"."""
         start = datetime.fromtimestamp(self.segments[0].start, timezone.utc)
         return start.strftime("%Y/%m")
 
@@ -99,7 +99,7 @@ class FilePlan:
 
 @dataclass(frozen=True)
 class OrbitPlan:
-    """One orbit: its path, what lies on it, and its files."""
+    """One orbit: its track, its plasma structures and its files."""
 
     orbit: int
     seed: int
@@ -112,13 +112,13 @@ class OrbitPlan:
         return next((s for s in self.structures if s.kind == "cusp"), None)
 
     def best_file(self, instrument: str) -> FilePlan | None:
-        """The highest version of an instrument's file."""
+        """Return the highest version of an instrument's file; None if there is no file."""
         versions = [file for file in self.files if file.instrument.name == instrument]
         return max(versions, key=lambda file: file.version, default=None)
 
 
 def plan_orbit(orbit: int, seed: int) -> OrbitPlan:
-    """What happens on an orbit: the same for a seed, whatever other orbits are asked for."""
+    """Plan an orbit; the plan depends only on `orbit` and `seed`, not on other orbits."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(orbit,)))
     track = Track(
         start=_start_of(orbit),
@@ -134,11 +134,11 @@ def plan_orbit(orbit: int, seed: int) -> OrbitPlan:
 
 
 def large_burst(orbit: OrbitPlan, records: int) -> FilePlan:
-    """An electron burst file of the orbit with exactly this many records."""
+    """Plan an electron burst file of the orbit with exactly `records` records."""
     rng = np.random.default_rng(np.random.SeedSequence(orbit.seed, spawn_key=(orbit.orbit, 99)))
     arc = max(orbit.structures, key=lambda s: s.strength * s.energy * (s.kind == "inverted-v"))
     segments = _burst_segments(rng, arc.start, records, longest=6000)
-    # A long one starts before the arc, to end with the orbit.
+    # A long file starts before the arc, so that it ends within the orbit.
     too_late = segments[-1].end - (orbit.track.start + ORBIT_SECONDS)
     if too_late > 0:
         segments = tuple(replace(s, start=s.start - too_late) for s in segments)
@@ -146,7 +146,7 @@ def large_burst(orbit: OrbitPlan, records: int) -> FilePlan:
 
 
 def short_survey(orbit: OrbitPlan, instrument: str, records: int = 120) -> FilePlan:
-    """A plain survey file of the orbit: one mode, no gaps, over the middle of its pass."""
+    """Plan a simple survey file of the orbit: one mode, no gaps, around the middle of its pass."""
     first, last = _auroral_pass(orbit.track, southern=False)
     start = (first + last) / 2 - records * SURVEY_CADENCES[-1] / 2
     segment = Segment(0, start, SURVEY_CADENCES[-1], records)
@@ -158,7 +158,7 @@ def _start_of(orbit: int) -> float:
 
 
 def _auroral_pass(track: Track, southern: bool) -> tuple[float, float]:
-    """From where to where FAST is above 58 degrees invariant latitude of one hemisphere."""
+    """Return when FAST enters and leaves 58° invariant latitude of one hemisphere, s since 1970."""
     time = track.start + np.arange(0.0, ORBIT_SECONDS, 10.0, dtype=np.float64)
     where = track.conditions(time)
     inside = (where.invariant_latitude > 58.0) & (where.north != southern)
@@ -176,7 +176,7 @@ def _structures(
         places = time[(where.day == day) & (latitude > low) & (latitude < high)]
         return float(rng.choice(places)) if len(places) else None
 
-    found: list[Structure] = []
+    structures: list[Structure] = []
     for day in (False, True):
         low, high = (69.0, 75.0) if day else (64.5, 71.5)
         for _ in range(rng.integers(0, 3) if day else rng.integers(2, 6)):
@@ -184,7 +184,7 @@ def _structures(
             if centre is None:
                 continue
             energy = float(np.clip(rng.lognormal(np.log(1200 if day else 4000), 0.5), 600, 15e3))
-            found.append(
+            structures.append(
                 Structure(
                     "inverted-v",
                     centre,
@@ -197,7 +197,7 @@ def _structures(
             )
         centre = somewhere(day, high, high + 2.5)
         if centre is not None and rng.random() < 0.7:
-            found.append(
+            structures.append(
                 Structure(
                     "alfvenic",
                     centre,
@@ -210,7 +210,7 @@ def _structures(
     if track.noon_first and rng.random() < 0.75:
         centre = somewhere(True, 75.0, 79.0)
         if centre is not None:
-            found.append(
+            structures.append(
                 Structure(
                     "cusp",
                     centre,
@@ -220,7 +220,7 @@ def _structures(
                     phase=float(rng.uniform(0, 2 * np.pi)),
                 )
             )
-    return found
+    return structures
 
 
 def _files(
@@ -235,12 +235,12 @@ def _files(
     records = float(np.clip(rng.lognormal(np.log(330), 0.45), 60, 1200))
     files = []
     for name, present in (("ees", 0.93), ("ies", 0.88)):
-        # A marked cusp is one that a scientist saw in both spectrograms.
+        # Scientists mark a cusp only if it is visible in both spectrograms.
         if rng.random() < present or cusp:
             span = (last - first) * rng.uniform(0.85, 1.25)
             cadence = min(SURVEY_CADENCES, key=lambda c: abs(np.log(c * records / span)))
             count = int(np.clip(span / cadence, 40, 1.5 * records))
-            # Now and then an instrument was off for a good part of the pass.
+            # Occasionally an instrument was off for a large part of the pass.
             late = rng.uniform(0.2, 0.5) * span if rng.random() < 0.1 and not cusp else 0.0
             middle = (first + last) / 2 + rng.uniform(-150, 150) + late
             start = max(middle - count * cadence / 2, first - 400)
@@ -253,7 +253,7 @@ def _files(
         count = int(np.clip(rng.lognormal(np.log(240), 0.7), 60, 2500))
         start = target.start + rng.uniform(0, target.half_width)
         segments = _before(orbit_end, _burst_segments(rng, start, count, longest=400))
-        # The first orbit's electron burst is left to `large_burst`.
+        # `large_burst` writes the electron burst file of the first orbit.
         if rng.random() < present and burst and not (orbit == FIRST_ORBIT and name == "eeb"):
             files.append(FilePlan(INSTRUMENTS[name], orbit, 1, segments))
     if not files:
@@ -265,13 +265,13 @@ def _files(
 
 
 def _first_attempt(file: FilePlan) -> FilePlan:
-    """The version that was replaced: it breaks off half way, and its background is high."""
+    """Return the superseded version of a file: it ends half way and has a high background."""
     middle = (file.segments[0].start + file.segments[-1].end) / 2
     return replace(file, segments=_before(middle, file.segments), noise=60.0)
 
 
 def _before(time: float, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
-    """The records that end before a time."""
+    """Return the records that end before `time`, s since 1970."""
     kept = []
     for segment in segments:
         count = min(segment.count, int((time - segment.start) / segment.cadence))
@@ -283,7 +283,7 @@ def _before(time: float, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
 def _survey_segments(
     rng: np.random.Generator, start: float, cadence: float, count: int
 ) -> tuple[Segment, ...]:
-    """Runs of mode 0 and 1, rarely 2, some of them parted by data gaps."""
+    """Return runs of mode 0 and 1, rarely 2; some are separated by data gaps."""
     runs = int(rng.integers(1, 5))
     cuts = np.sort(rng.choice(np.arange(1, count), runs - 1, replace=False))
     segments = []
@@ -300,11 +300,11 @@ def _survey_segments(
 def _burst_segments(
     rng: np.random.Generator, start: float, count: int, longest: int
 ) -> tuple[Segment, ...]:
-    """Runs of mode 0, some of mode 2, each a memory dump of its own."""
+    """Return runs of mode 0 and some of mode 2; each run is a separate memory dump."""
     segments = []
     while count:
         mode = 2 if rng.random() < 0.2 else 0
-        # A double sweep takes twice as long: such runs are kept short.
+        # A double sweep takes twice as long: these runs are shorter.
         size = min(count, int(rng.integers(longest // 4, longest)) // (4 if mode else 1))
         cadence = mode_tables(mode).sweep
         segments.append(Segment(mode, start, cadence, size))

@@ -1,9 +1,9 @@
-"""The differential energy flux that FAST meets, for electrons and ions.
+"""A model of the differential energy flux at FAST, for electrons and ions.
 
-Each function returns float32 arrays of shape (record, bin, channel), in eV/(cm² s sr eV). A
-population is a spectrum (record, channel) times a distribution in pitch angle (record, bin,
-channel). Angles are counted from the direction into the atmosphere: 0 is downgoing and 180
-upgoing in both hemispheres.
+`electron_flux` and `ion_flux` return float32 arrays of shape (record, bin, channel), in
+eV/(cm² s sr eV). A population is a spectrum (record, channel) times a distribution in pitch angle
+(record, bin, channel). Angles are measured from the direction into the atmosphere: 0 is
+downgoing and 180 upgoing in both hemispheres.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ Floats = npt.NDArray[np.float64]
 
 
 def downgoing_angle(pitch_angle: npt.NDArray[np.float32], north: npt.NDArray[np.bool_]) -> Flux:
-    """Angle from the downward field line, 0 to 180 degrees, of pitch angles from 0 to 360.
+    """Convert pitch angles, 0 to 360 degrees, to angles from the downward field line, 0 to 180.
 
-    In the northern hemisphere the field points down, so that pitch angle 0 is downgoing.
+    `pitch_angle` is (record, bin, channel), float32; `north` (record,) is true in the northern
+    hemisphere, where the field points down and pitch angle 0 is downgoing.
     """
     folded = np.minimum(pitch_angle, np.float32(360) - pitch_angle)
     downgoing: Flux = np.where(north[:, None, None], folded, np.float32(180) - folded)
@@ -33,7 +34,11 @@ def downgoing_angle(pitch_angle: npt.NDArray[np.float32], north: npt.NDArray[np.
 def electron_flux(
     where: Conditions, structures: Sequence[Structure], energy: Flux, angle: Flux
 ) -> Flux:
-    """Electrons: `energy` is float32 (channel,) in eV, `angle` (record, bin, channel)."""
+    """Return the flux of electrons, (record, bin, channel), float32, in eV/(cm² s sr eV).
+
+    `energy` is (channel,), float32, in eV; `angle` is (record, bin, channel), in degrees, from
+    `downgoing_angle`.
+    """
     spectrum = _plasma_sheet(where, energy, temperature=900.0, peak=3e7)
     spectrum += _polar_rain(where, energy)
     arcs, aligned, broadband = (np.zeros_like(spectrum) for _ in range(3))
@@ -52,7 +57,7 @@ def electron_flux(
             spectrum += sheath[:, None] * _maxwellian(energy, 55.0)
     lost = _loss_cone(where, angle)
     flux = (spectrum + arcs)[:, None, :] * lost
-    # Electrons that hit the atmosphere come back degraded, and light frees others.
+    # Backscatter from the atmosphere at lower energies, and photoelectrons.
     backscatter = 0.06 * arcs.max(axis=1, keepdims=True) * (energy / 30.0) ** -0.7
     photo = _photoelectrons(where, energy)
     flux += (np.minimum(backscatter, 4e8) + photo)[:, None, :] * (1.0 - 0.6 * lost)
@@ -65,7 +70,11 @@ def electron_flux(
 
 
 def ion_flux(where: Conditions, structures: Sequence[Structure], energy: Flux, angle: Flux) -> Flux:
-    """Ions: `energy` is float32 (channel,) in eV, `angle` (record, bin, channel)."""
+    """Return the flux of ions, (record, bin, channel), float32, in eV/(cm² s sr eV).
+
+    `energy` is (channel,), float32, in eV; `angle` is (record, bin, channel), in degrees, from
+    `downgoing_angle`.
+    """
     spectrum = _plasma_sheet(where, energy, temperature=5000.0, peak=1.2e7)
     beams, conics = np.zeros_like(spectrum), np.zeros_like(spectrum)
     for structure in structures:
@@ -80,7 +89,7 @@ def ion_flux(where: Conditions, structures: Sequence[Structure], energy: Flux, a
             spectrum += _cusp_dispersion(structure, where, energy)
             conics += 0.7 * _conic_spectrum(structure, where, energy)
     flux = spectrum[:, None, :] * _loss_cone(where, angle)
-    # Cold ionospheric ions, which the spacecraft's own speed rams in from the side.
+    # Cold ionospheric ions; the ram speed of the spacecraft brings them in from the side.
     ram = (2e7 * np.exp(-where.altitude / 2500.0))[:, None] * np.exp(-energy / 5.0)
     flux += ram.astype(np.float32)[:, None, :] * _cone(angle, 95.0, 40.0)
     if beams.any():
@@ -91,19 +100,19 @@ def ion_flux(where: Conditions, structures: Sequence[Structure], energy: Flux, a
 
 
 def penetrating_rate(where: Conditions) -> Floats:
-    """Counts/s in every cell from particles that come through the walls, shape (record,)."""
+    """Return the counts/s in every cell from penetrating particles, (record,)."""
     outer_belt = np.exp(-(((where.invariant_latitude - 58.0) / 4.0) ** 2))
     return 0.8 + 40.0 * outer_belt
 
 
 def _plasma_sheet(where: Conditions, energy: Flux, temperature: float, peak: float) -> Flux:
-    """A hot Maxwellian with a power-law tail, cooler and thinner on the day side."""
+    """Return a hot Maxwellian with a power-law tail; the day side is cooler and thinner."""
     latitude = where.invariant_latitude
     night = _window(latitude, 62.5, 70.5, 1.0)
     day = 0.35 * _window(latitude, 66.0, 75.0, 1.0)
-    # The two sides meet over the pole, where neither has any.
+    # The two sides meet over the pole, where both densities vanish.
     density = np.where(where.day, day, night)
-    # Hotter towards the equator, as on field lines that reach closer to Earth.
+    # Hotter towards the equator, where field lines come closer to Earth.
     warmth = temperature * np.clip(1.0 + (68.0 - latitude) / 6.0, 0.4, 2.0)
     slow = 1.0 + 0.35 * np.sin(where.time / 47.0) * np.sin(where.time / 131.0)
     spectrum = _maxwellian(energy, warmth[:, None])
@@ -118,8 +127,8 @@ def _polar_rain(where: Conditions, energy: Flux) -> Flux:
 
 
 def _photoelectrons(where: Conditions, energy: Flux) -> Flux:
-    """From the sunlit atmosphere, with their sharp end at 60 eV; from FAST itself below 10 eV."""
-    # Sunlight reaches past the pole, and further the higher FAST flies.
+    """Return photoelectrons: of the atmosphere, with a cutoff at 60 eV, and of FAST below 10 eV."""
+    # Sunlight reaches beyond the pole, the farther the higher FAST is.
     sunlit = 0.01 + 0.99 / (1.0 + np.exp(-(where.sunward + where.altitude / 12e3) / 0.12))
     ionosphere = 5e7 * (energy / 10.0) ** -0.9 / (1.0 + (energy / 60.0) ** 6)
     spacecraft = 2e8 * np.exp(-energy / 3.0)
@@ -128,14 +137,14 @@ def _photoelectrons(where: Conditions, energy: Flux) -> Flux:
 
 
 def _inverted_v(structure: Structure, where: Conditions, energy: Flux) -> tuple[Flux, Flux]:
-    """The accelerated peak with what it scatters below it, and the field-aligned part."""
+    """Return the accelerated peak with its scattered electrons, and the field-aligned part."""
     across = (where.time - structure.centre) / structure.half_width
     ripple = _ripple(structure, where, 9.0)
     inside = np.clip(1.0 - across**2, 0.0, None)
     peak_energy = np.maximum(structure.energy * inside * ripple, 30.0)[:, None]
     height = (6e8 * structure.strength * np.clip(4.0 * inside, 0.0, 1.0) * ripple)[:, None]
     ratio = energy / peak_energy
-    # Steeper above the peak than a Maxwellian of the source's temperature would be below it.
+    # Widths in the logarithm of energy, above and below the peak.
     width = np.where(ratio > 1.0, 0.28, 0.16)
     accelerated = np.exp(-0.5 * (np.log(ratio) / width) ** 2)
     scattered = np.where(ratio < 1.0, 0.03 * ratio**-0.25, 0.0)
@@ -148,7 +157,7 @@ def _inverted_v(structure: Structure, where: Conditions, energy: Flux) -> tuple[
 
 
 def _broadband(structure: Structure, where: Conditions, energy: Flux) -> Flux:
-    """Electrons of all energies up to about 1 keV, accelerated by Alfvén waves."""
+    """Return electrons of all energies up to about 1 keV, accelerated by Alfvén waves."""
     bursts = _inside(structure, where) * _ripple(structure, where, 5.0) ** 4
     spectrum = (energy / 100.0) ** 0.3 * np.exp(-energy / structure.energy)
     return np.asarray(4e8 * structure.strength * bursts[:, None] * spectrum, dtype=np.float32)
@@ -164,7 +173,7 @@ def _ion_beam(structure: Structure, where: Conditions, energy: Flux) -> Flux:
 
 
 def _conic_spectrum(structure: Structure, where: Conditions, energy: Flux) -> Flux:
-    """Ions heated across the field, which then fold upwards."""
+    """Return the spectrum of ions heated across the field; the mirror force folds them upward."""
     heating = _inside(structure, where) * _ripple(structure, where, 13.0) ** 2
     hottest = np.maximum(0.3 * min(structure.energy, 1500.0) * heating, 5.0)[:, None]
     spectrum = (energy / 20.0) ** -0.3 * np.exp(-energy / hottest)
@@ -172,10 +181,10 @@ def _conic_spectrum(structure: Structure, where: Conditions, energy: Flux) -> Fl
 
 
 def _cusp_dispersion(structure: Structure, where: Conditions, energy: Flux) -> Flux:
-    """Magnetosheath ions: the fast ones arrive first, slower ones further poleward."""
+    """Return magnetosheath ions: fast ions arrive first, slower ions farther poleward."""
     inside = _inside(structure, where)
     through = np.clip((where.time - structure.start) / (2 * structure.half_width), 0.0, 1.0)
-    # Ions of one flight path: energy falls as the inverse square of the time of flight.
+    # On one flight path, energy falls as the inverse square of the time of flight.
     centre = structure.energy / (1.0 + 6.5 * through) ** 2
     spectrum = np.exp(-0.5 * (np.log(energy / centre[:, None]) / 0.55) ** 2)
     height = 9e7 * structure.strength * inside * _ripple(structure, where, 17.0)
@@ -183,13 +192,13 @@ def _cusp_dispersion(structure: Structure, where: Conditions, energy: Flux) -> F
 
 
 def _maxwellian(energy: Flux, temperature: float | Floats) -> Floats:
-    """Energy flux of a Maxwellian, 1 at its greatest (at twice the temperature)."""
+    """Return the energy flux of a Maxwellian, normalised to 1 at its peak (2 × temperature)."""
     reduced = energy / temperature
     return np.asarray((reduced / 2.0) ** 2 * np.exp(2.0 - reduced))
 
 
 def _loss_cone(where: Conditions, angle: Flux) -> Flux:
-    """1 where particles bounce, near 0 in the upgoing cone that the atmosphere emptied."""
+    """Return 1 where particles mirror, and nearly 0 in the upgoing loss cone."""
     edge = (180.0 - where.loss_cone).astype(np.float32)[:, None, None]
     filled: Flux = 1.0 / (1.0 + np.exp((angle - edge) / np.float32(3.0)))
     return np.asarray(np.float32(0.03) + np.float32(0.97) * filled)
@@ -201,13 +210,13 @@ def _cone(angle: Flux, centre: float, width: float) -> Flux:
 
 
 def _inside(structure: Structure, where: Conditions) -> Floats:
-    """1 inside a structure, 0 outside, with an edge of a few per cent of its width."""
+    """Return 1 inside a structure and 0 outside, with an edge of a few percent of its width."""
     across = np.abs(where.time - structure.centre) / structure.half_width
     return np.clip((1.0 - across) / 0.08, 0.0, 1.0)
 
 
 def _ripple(structure: Structure, where: Conditions, period: float) -> Floats:
-    """Changes from 0.6 to 1.4 over some seconds, the same for all instruments."""
+    """Return a factor that varies from 0.6 to 1.4 within seconds, equal for all instruments."""
     since = where.time - structure.centre
     slow = np.sin(2 * np.pi * since / period + structure.phase)
     fast = np.sin(2 * np.pi * since / (period / 3.7) + 2 * structure.phase)

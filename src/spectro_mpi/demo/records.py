@@ -1,9 +1,9 @@
 """Appends compressed records to the variables declared in a CDF file, block by block.
 
-cdflib writes a variable in one piece, with the time of day in every compressed block. This
-writer takes a file in which cdflib has declared the variables, and adds their values as the
-CDF Internal Format Description says: so memory stays bounded by one block, the same values
-always give the same bytes, and a block that repeats is compressed once.
+cdflib writes a variable as a whole, and puts the time of day into every compressed block. This
+writer opens a file in which cdflib has declared the variables, and appends their values as
+specified in the CDF Internal Format Description. Memory is limited to one block, equal values
+give equal bytes, and a block of equal records is compressed only once.
 """
 
 from __future__ import annotations
@@ -25,18 +25,21 @@ _VXR, _VVR, _CVVR = 6, 7, 13  # record types: index, values, compressed values
 _GDR_POINTER, _FIRST_VARIABLE, _END_OF_FILE = 8 + 12, 20, 36
 _NEXT_VARIABLE, _LAST_RECORD, _INDEX_HEAD, _INDEX_TAIL, _NAME = 12, 24, 28, 36, 84
 _NAME_LENGTH = 256
-_INDEX_ENTRIES = 7  # what NASA's library writes; it reads no more than ten
+_INDEX_ENTRIES = 7  # as NASA's library writes; it reads at most ten
 
 
 @dataclass
 class _Variable:
-    offset: int  # of its descriptor in the file
+    offset: int  # of the variable's descriptor in the file
     records: int = 0
     blocks: list[tuple[int, int, int]] = field(default_factory=list)  # first, last, offset
 
 
 class RecordWriter:
-    """Adds blocks of records to a CDF 3 file of declared, empty, GZIP-compressed variables."""
+    """Appends blocks of records to a CDF 3 file of declared, empty, GZIP-compressed variables.
+
+    A context manager: leaving it without an error writes the index of the blocks.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("r+b")
@@ -58,12 +61,12 @@ class RecordWriter:
         self._file.close()
 
     def append(self, name: str, values: npt.NDArray[np.generic]) -> None:
-        """Add one block: values of shape (record, *dims), of the variable's own type."""
+        """Append one block: `values` is (record, *dims), with the data type of the variable."""
         raw = values.tobytes()
         self._append_block(name, len(values), raw, _gzip(raw))
 
     def append_repeated(self, name: str, record: npt.NDArray[np.generic], count: int) -> None:
-        """Add one block of `count` equal records."""
+        """Append one block of `count` equal records; `record` is (*dims)."""
         raw = record.tobytes()
         self._append_block(name, count, raw * count, _gzip_repeated(raw, count))
 
@@ -78,7 +81,7 @@ class RecordWriter:
             self._write(struct.pack(">qi", 12 + len(raw), _VVR), raw)
 
     def _index_blocks(self) -> None:
-        """Write each variable's chain of block indexes, and point its descriptor at it."""
+        """Write the index records of each variable, and link them to its descriptor."""
         for variable in self._variables.values():
             if not variable.blocks:
                 continue
@@ -125,7 +128,7 @@ class RecordWriter:
 
 
 def _gzip(raw: bytes) -> bytes:
-    # zlib's own gzip header says "no time", unlike gzip.compress in Python before 3.14.
+    # The gzip header of zlib has no time, unlike that of gzip.compress before Python 3.14.
     packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
     return packer.compress(raw) + packer.flush()
 

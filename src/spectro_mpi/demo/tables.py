@@ -1,7 +1,7 @@
 """The calibration tables of the FAST electrostatic analysers, by instrument and mode.
 
-Values come from NASA's master file (orbit 7595, electron burst); `theta` follows its rule.
-The ion tables are those of the electrons, as no ion master is published.
+The values are those of NASA's master file (orbit 7595, electron burst); `theta` is computed by
+the rule of that file. Ions use the tables of electrons, because no ion master is published.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 Table = npt.NDArray[np.float32]
 
 FILL = np.float32(-1e31)
-BINS, CHANNELS = 64, 96  # the room a record has; a mode uses part of it
+BINS, CHANNELS = 64, 96  # size of a record; a mode uses part of it
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Instrument:
 
     @property
     def table_bins(self) -> int:
-        """Angle bins in the tables by mode: only survey has the 64-bin mode."""
+        """Number of angle bins in the tables; only survey files have the 64-bin mode."""
         return 32 if self.burst else 64
 
 
@@ -57,7 +57,7 @@ INSTRUMENTS = {
 
 @dataclass(frozen=True)
 class Mode:
-    """What one `mode_ind` measures, and its tables.
+    """The energies and angles of one `mode_ind`.
 
     The tables are float32, shape (BINS, CHANNELS), FILL beyond `nbins` and `nenergy`.
     """
@@ -77,7 +77,7 @@ class Mode:
 
     @property
     def response(self) -> Table:
-        """Effective geometric factor, cm² sr eV/eV: float32, shape (nbins, nenergy)."""
+        """Effective geometric factor, (nbins, nenergy), float32, in cm² sr eV/eV."""
         used = np.s_[: self.nbins, : self.nenergy]
         response: Table = self.geom_factor * self.gf[used] * self.eff[used]
         return response
@@ -85,14 +85,14 @@ class Mode:
 
 @lru_cache
 def mode_tables(index: int) -> Mode:
-    """The tables of mode 0 (48 energies x 32 angles), 1 (48 x 64) or 2 (96 x 32)."""
+    """Return the tables of mode 0 (48 energies × 32 angles), 1 (48 × 64) or 2 (96 × 32)."""
     nbins = 64 if index == 1 else 32
     nenergy = 96 if index == 2 else 48
     energies = "2" if index == 2 else "0"  # mode 1 has the energies of mode 0
     measured = master()["tables"]
     width = 360.0 / nbins
     theta = _theta(first=337.5 if index == 2 else 112.5, nbins=nbins, nenergy=nenergy)
-    # A file has one table of responses for all its modes: 64 bins use the 32 known ones twice.
+    # All modes share the 32 known responses: with 64 bins, each is used twice.
     gf = np.tile(np.array(measured["gf"]), nbins // 32)
     return Mode(
         index=index,
@@ -112,25 +112,25 @@ def mode_tables(index: int) -> Mode:
 
 @lru_cache
 def master() -> dict[str, Any]:
-    """The contents of master.json, NASA's master file in words (see scripts/)."""
+    """Return the content of master.json, NASA's master file as JSON (see scripts/)."""
     text = resources.files(__package__).joinpath("master.json").read_text(encoding="utf-8")
     described: dict[str, Any] = json.loads(text)
     return described
 
 
 def _theta(first: float, nbins: int, nenergy: int) -> npt.NDArray[np.float64]:
-    """Bin angles in degrees, [0, 360): the spacecraft turns on while a sweep steps down."""
+    """Return bin angles in degrees, [0, 360): the spacecraft spins during an energy sweep."""
     bins, channels = np.ogrid[:nbins, :nenergy]
     exact = (first - 360.0 / nbins * bins + 0.1171875 * channels) % 360.0
-    # The archive's tables hold six significant digits.
+    # The tables of the archive have six significant digits.
     return np.array([float(f"{angle:.6g}") for angle in exact.flat]).reshape(exact.shape)
 
 
 def _solid_angle(theta: npt.NDArray[np.float64], width: float) -> npt.NDArray[np.float64]:
-    """Solid angle in sr of bins of gyrotropic pitch angle `theta` (radians, 0 to 2 pi).
+    """Return the solid angles in sr of bins at gyrotropic pitch angles `theta`, 0 to 2π rad.
 
-    As level 2 has it: from the unshifted angles, so that it depends on the mode only; each
-    pitch angle is seen twice, and the bins of one sweep add up to 4 pi.
+    As in level 2, they are computed from the unshifted angles, so that they depend on the mode
+    only; each pitch angle occurs twice, and the bins of one sweep add up to 4π.
     """
     from_axis = np.abs((theta + np.pi / 2) % np.pi - np.pi / 2)
     across_axis = np.pi * (2 - np.cos(width / 2 - from_axis) - np.cos(width / 2 + from_axis))

@@ -1,6 +1,6 @@
-"""The 8-bit telemetry codes of the `data` variable: a small floating format for counts.
+"""The 8-bit telemetry codes of the `data` variable: a floating-point format for counts.
 
-FAST sends 16-bit (survey) or 14-bit (burst) counts as one byte. Level 2 keeps the bytes.
+FAST sends 16-bit (survey) or 14-bit (burst) counts as one byte. Level-2 files keep these bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 Codes = npt.NDArray[np.uint8]
 
-# (first code, count it stands for, step to the next code), up to the next entry.
+# (first code, its count, step of counts per code); each range ends at the next first code.
 _LOW_CODES = (
     (0, 0, 1),
     (16, 16, 2),
@@ -43,7 +43,7 @@ _BURST_CODES = (
 
 @lru_cache
 def count_of_code(burst: bool) -> npt.NDArray[np.int32]:
-    """The count each code stands for, ascending: int32, shape (256,)."""
+    """Return the count of each code, ascending: (256,), int32."""
     ranges = (*(_BURST_CODES if burst else _SURVEY_CODES), (256, 0, 0))
     counts = [
         count + step * (code - first)
@@ -54,14 +54,14 @@ def count_of_code(burst: bool) -> npt.NDArray[np.int32]:
 
 
 def encode(counts: npt.NDArray[np.integer], burst: bool) -> Codes:
-    """The code of each count: that of the largest count not above it, 255 on overflow."""
+    """Return the code of the largest count not above each count; 255 on overflow."""
     lookup = _code_of_count(burst)
     codes: Codes = lookup[np.minimum(counts, len(lookup) - 1)]
     return codes
 
 
 def decode(codes: Codes, burst: bool) -> npt.NDArray[np.int32]:
-    """The count that each code stands for, as int32."""
+    """Return the count of each code, int32."""
     return count_of_code(burst)[codes]
 
 

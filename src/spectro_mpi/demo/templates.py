@@ -1,4 +1,4 @@
-"""The settings file and the list of cusp events that go with the sample data."""
+"""The settings file and the list of cusp events of the sample data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ output = "runs"
 # instruments = ["ees", "eeb", "ies", "ieb"]   # electron/ion survey (s) and burst (b)
 
 [data]
-# preset = "fast-esa"    # what kind of files the input is
+# preset = "fast-esa"    # kind of the input files
 quantity = "counts"      # summed over a category's angles; or "eflux", averaged over them
 # chunk_records = 4096   # records in memory at a time
 
@@ -47,7 +47,7 @@ perpendicular = [[40, 140], [210, 330]]
 scales = [["linear", "log"]]             # pairs of energy and colour scale
 # limits = ["given_extrema", "raw"]      # common limits, and each figure's own
 # kinds = ["pitch-angle", "instrument-grid"]
-# category_limits = "own"                # or "instrument": rows that compare with each other
+# category_limits = "own"                # or "instrument": the same in all rows of it
 # dpi = 200
 # panel_size = [12.0, 3.0]               # inches
 # colormap = ""                          # by scale pair: viridis, cividis, plasma, inferno
@@ -57,7 +57,7 @@ events = "events.csv"                    # marked cusp crossings; relative to th
 # zoom_minutes = 6.25                    # around an event
 
 [run]
-# flush_batch_size = 10                  # items written at a time
+# flush_batch_size = 10                  # items per write
 # flush_interval_seconds = 30.0
 # log_flush_batch_size = 0               # 0: as flush_batch_size
 # orbit_timeout_seconds = 60.0
@@ -65,7 +65,7 @@ events = "events.csv"                    # marked cusp crossings; relative to th
 # retry_timeouts = true
 # isolation = "process"                  # a damaged file costs one item; "none" is faster
 # memory_limit_mb = 0                    # 0: no limit
-# schedule = "balanced"                  # "snake" keeps each worker to its own stack
+# schedule = "balanced"                  # "snake": no worker takes from another's stack
 
 # Limits set by hand, for an instrument or for one of its categories ("ees.upgoing"):
 # [axes.ees]
@@ -77,7 +77,7 @@ events = "events.csv"                    # marked cusp crossings; relative to th
 
 
 def event_rows(orbits: Iterable[OrbitPlan]) -> list[str]:
-    """Lines of the event list, header first; one for each orbit that crosses the cusp.
+    """Return the lines of the event list: a header, and a line per orbit that crosses the cusp.
 
     The indices are the first and last record of the instrument's file (its highest version)
     that lies in the cusp, counted from 0; the times are UTC.
@@ -93,7 +93,7 @@ def event_rows(orbits: Iterable[OrbitPlan]) -> list[str]:
 
 
 def _marked_records(orbit: OrbitPlan, instrument: str) -> tuple[int, int, float, float] | None:
-    """First and last record in the cusp, and their times; None if the file misses it."""
+    """Return the first and last record in the cusp and their times; None if there are none."""
     cusp, file = orbit.cusp, orbit.best_file(instrument)
     if cusp is None or file is None:
         return None

@@ -1,4 +1,4 @@
-"""Where FAST flies: a Kepler orbit over both poles, in the Earth's dipole field."""
+"""The track of FAST: a Kepler orbit over both poles, in the dipole field of the Earth."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ ORBIT_SECONDS = 7980.0
 
 _EARTH_RADIUS, _PERIGEE, _APOGEE = 6371.0, 350.0, 4175.0  # km
 _INCLINATION = 83.0  # degrees
-_LOSS_ALTITUDE = 100.0  # km: a particle that mirrors below it meets the atmosphere
+_LOSS_ALTITUDE = 100.0  # km: a particle that mirrors below it is lost to the atmosphere
 
 
 @dataclass(frozen=True)
 class Track:
-    """FAST's path over one orbit, over noon on one side of the pole and midnight on the other."""
+    """The path of FAST over one orbit, in the noon-midnight plane."""
 
     start: float  # s since 1970, at the ascending equator crossing
-    apogee_latitude: float  # degrees from the equator along the path: 90 is over the north pole
-    dipole_tilt: float  # degrees that magnetic latitude differs from the geographic
-    noon_first: bool  # going north it flies over the day side, going south over the night side
+    apogee_latitude: float  # degrees from the equator along the path; 90 is the north pole
+    dipole_tilt: float  # degrees, magnetic minus geographic latitude
+    noon_first: bool  # FAST flies north on the day side, south on the night side
 
     def conditions(self, time: Floats) -> Conditions:
-        """Where FAST is at the given times, s since 1970."""
+        """Return the position of FAST at times `time`, (record,), s since 1970."""
         semi_major = _EARTH_RADIUS + (_PERIGEE + _APOGEE) / 2
         eccentricity = (_APOGEE - _PERIGEE) / 2 / semi_major
         perigee = np.deg2rad(self.apogee_latitude - 180.0)
@@ -59,13 +59,13 @@ class Track:
 
 @dataclass(frozen=True)
 class Conditions:
-    """Where FAST is; arrays of shape (record,)."""
+    """The position of FAST and what depends on it; all arrays are (record,)."""
 
     time: Floats  # s since 1970
     invariant_latitude: Floats  # degrees
     altitude: Floats  # km
     north: npt.NDArray[np.bool_]
-    sunward: Floats  # 1 on the equator under noon, 0 over the pole, -1 under midnight
+    sunward: Floats  # 1 at the equator at noon, 0 at the pole, -1 at midnight
     loss_cone: Floats  # degrees, half angle
 
     @property

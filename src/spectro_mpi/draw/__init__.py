@@ -1,8 +1,7 @@
-"""Figures: spectrograms → pixels (raster), letters and axes (frame), a PNG file (figure).
+"""Figures: spectrograms → pixels (raster), text and axes (frame), PNG files (figure).
 
-Nothing heavy is imported here, so that importing the package stays light; ask `draw.figure` for
-`Painter` and what it draws. But for the figures of a run (report), this is the only room that
-imports matplotlib.
+This file imports nothing heavy, so that importing the package stays fast; `Painter` is in
+`draw.figure`.
 """
 
 from __future__ import annotations
@@ -14,9 +13,10 @@ from spectro_mpi.settings.schema import SettingsError
 
 
 def check_colormap(name: str) -> None:
-    """Raise `SettingsError` if matplotlib has no colour map called `name` (empty: none named).
+    """Check that matplotlib has a colour map called `name`; an empty name passes.
 
-    Asked of another process, so that the caller need not import matplotlib.
+    The check runs in a subprocess, so that the caller does not import matplotlib. Raises
+    `SettingsError` if there is no such colour map.
     """
     if not name:
         return

@@ -1,4 +1,4 @@
-"""A picture of palette indices that letters and lines are put on."""
+"""An image of palette indices to draw text and lines on."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from spectro_mpi.draw.text import Stamp
 
 
 class Canvas:
-    """Draws into an image (row, column) of palette indices; stays within it."""
+    """Draws into an image, (row, column) uint8 palette indices, and clips at its edges."""
 
     def __init__(self, image: NDArray[np.uint8]) -> None:
         self.image = image
         self.stamped: list[Box] = []
-        """Where letters stand, as drawn."""
+        """The box of each text, in the order drawn."""
 
     def fill(self, box: Box, index: int) -> None:
-        """Fill a box, as far as it lies on the canvas."""
+        """Fill the part of a box that lies on the canvas."""
         self.image[max(0, box.top) : max(0, box.bottom), max(0, box.left) : max(0, box.right)] = (
             index
         )
 
     def outline(self, box: Box, width: int, index: int) -> None:
-        """Lines round the outside of a box."""
+        """Draw lines of `width` pixels around the outside of a box."""
         left, top, right, bottom = box
         self.fill(Box(left - width, top - width, right + width, top), index)
         self.fill(Box(left - width, bottom, right + width, bottom + width), index)
@@ -32,7 +32,11 @@ class Canvas:
         self.fill(Box(right, top, right + width, bottom), index)
 
     def write(self, stamp: Stamp, x: float, base: float, align: float = 0.0) -> Box:
-        """Put letters on a base line; `align` 0: they begin at x, 0.5: centred, 1: they end."""
+        """Put text on a base line and return its box.
+
+        `align` says which part of the text is at `x`: 0 its start, 0.5 its middle, 1 its end.
+        Text that would leave the canvas is moved inside.
+        """
         rows, columns = self.image.shape
         width, height = min(stamp.width, columns), min(stamp.height, rows)
         left = min(max(0, round(x - align * stamp.width)), columns - width)

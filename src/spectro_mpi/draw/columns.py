@@ -1,6 +1,6 @@
-"""Times → pixel columns: the edges of records, and which records each pixel column shows.
+"""Times → pixel columns: the edges of records, and the records that each pixel column shows.
 
-Pure functions, arrays in and out.
+Pure functions: arrays in, arrays out.
 """
 
 from __future__ import annotations
@@ -11,46 +11,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 GAP_CADENCES = 2.5
-"""Neighbouring records farther apart than this many median cadences have a gap between them."""
-_LONGEST_RECORD = 3600.0  # s; a start or end farther away than this is a fill value or damage.
-_LATEST = 9e9  # s since 1970; times beyond (before 1684, after 2255) are fill values or damage.
-_LONGEST_ITEM = 31 * 86400.0  # s; a time farther than this from the median is damage.
+"""Median cadences between neighbouring records above which there is a gap."""
+_LONGEST_RECORD = 3600.0  # s; a longer record has a fill value or a damaged edge.
+_LATEST = 9e9  # s since 1970 (1684 to 2255); times beyond are fill values or damaged.
+_LONGEST_ITEM = 31 * 86400.0  # s; a time farther than this from the median is damaged.
 
 
 @dataclass(frozen=True)
 class Records:
-    """Records in order of time, as an axis needs them."""
+    """Records sorted by time."""
 
     order: NDArray[np.intp]
-    """(record,) index in the file, sorted by time; those without a time are left out."""
+    """(record,) index in the file; records without a valid time are left out."""
     centre: NDArray[np.float64]
     """(record,) s since 1970 UTC, never decreasing."""
     start: NDArray[np.float64]
     """(record,) s since 1970 UTC, never decreasing."""
     end: NDArray[np.float64]
-    """(record,) s since 1970 UTC; where less than the next start, a gap follows."""
+    """(record,) s since 1970 UTC; a gap follows where this is below the next start."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which records each pixel column shows; columns that show the same ones form a group."""
+    """The records that each pixel column shows; columns that show the same records are a group."""
 
     first: NDArray[np.intp]
     """(group,) first record, as an index into `Records`, increasing."""
     stop: NDArray[np.intp]
     """(group,) one past the last record."""
     group: NDArray[np.intp]
-    """(column,) group; −1: blank."""
+    """(column,) group of the column; −1: blank."""
 
 
 def records_of(
     time: NDArray[np.float64], time_start: NDArray[np.float64], time_end: NDArray[np.float64]
 ) -> Records:
-    """Order records by time and find their edges; all (record,), s since 1970 UTC.
+    """Sort records by time and compute their edges; all arrays (record,), s since 1970 UTC.
 
-    A record reaches from its `time_start` to its `time_end`, or half the median cadence to
-    either side where those are missing or make no sense. Neighbours meet in the middle, unless
-    there is a gap between them: then each keeps its own edge.
+    A record extends from its `time_start` to its `time_end`. Where these are missing or
+    invalid, it extends half the median cadence to either side of its `time`. Neighbouring
+    records meet halfway; where there is a gap between them, both keep their edges.
     """
     order = np.flatnonzero(np.abs(time) < _LATEST)
     if len(order):
@@ -60,9 +60,9 @@ def records_of(
     steps = np.diff(centre)
     cadence = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1.0
     start, end = time_start[order], time_end[order]
-    own = (start < end) & (start <= centre) & (centre <= end) & (end - start <= _LONGEST_RECORD)
-    start = np.where(own, start, centre - cadence / 2)
-    end = np.where(own, end, centre + cadence / 2)
+    valid = (start < end) & (start <= centre) & (centre <= end) & (end - start <= _LONGEST_RECORD)
+    start = np.where(valid, start, centre - cadence / 2)
+    end = np.where(valid, end, centre + cadence / 2)
     meet = (steps <= GAP_CADENCES * cadence) | (end[:-1] > start[1:])
     middle = np.clip((end[:-1] + start[1:]) / 2, centre[:-1], centre[1:])
     end[:-1] = np.where(meet, middle, end[:-1])
@@ -71,10 +71,10 @@ def records_of(
 
 
 def columns_of(records: Records, begin: float, finish: float, columns: int) -> Columns:
-    """Find the records of `columns` pixel columns between two times, s since 1970 UTC.
+    """Assign records to `columns` pixel columns between two times, s since 1970 UTC.
 
-    A column shows the records whose centres fall into it, or else the one that covers its own
-    centre, or else nothing.
+    A column shows the records whose centres lie in it. If there are none, it shows the record
+    that covers the centre of the column; if there is none either, the column is blank.
     """
     edges = begin + (finish - begin) * (np.arange(columns + 1) / columns)
     middle = (edges[:-1] + edges[1:]) / 2

@@ -1,4 +1,4 @@
-"""What a figure shows, and in which style."""
+"""The content of a figure and its style."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Panel:
     limits: Limits
     z_label: str
     y_label: str = ""
-    """Empty: the style's."""
+    """Label of the vertical axis; empty: the `y_label` of the style."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """A marked span of time, such as a cusp crossing; s since 1970 UTC."""
+    """A time span to mark, such as a cusp crossing; s since 1970 UTC."""
 
     start: float
     end: float
@@ -33,33 +33,33 @@ class Event:
 
 @dataclass(frozen=True)
 class FigureContent:
-    """One figure."""
+    """What one figure shows: its panels, header and events."""
 
     item: str
     kind: str
     title: str
     notes: tuple[str, ...]
-    """What the reader must know, such as a missing instrument; shown under the title."""
+    """Remarks for the reader, such as a missing instrument; shown below the title."""
     panels: tuple[Panel, ...]
-    """Rows, from the top; they share one time axis."""
+    """Rows from top to bottom; they share one time axis."""
     scales: tuple[str, str]
-    """Energy (y) and colour (z) scale: "linear" or "log"."""
+    """Energy (y) and colour (z) scale, each "linear" or "log"."""
     limits: str
     """"given_extrema" (common to all items) or "raw" (the item's own)."""
     sources: tuple[str, ...]
-    """Names of the files the data come from."""
+    """Names of the files that the data come from."""
     events: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True)
 class Style:
-    """How figures look."""
+    """Resolution, size, colours and labels that all figures of a run share."""
 
     dpi: int
     panel_size: tuple[float, float]
-    """Width of a column of panels and height of a row, inches."""
+    """Width of a column of panels and height of a row, in inches."""
     colormap: str
     """Name of a matplotlib colour map."""
     y_label: str
     zoom_minutes: float
-    """Least span of an event's zoom panels."""
+    """Shortest time span of the zoom panels of an event, in minutes."""

@@ -1,4 +1,4 @@
-"""A whole figure: content → PNG bytes."""
+"""Figures: content and style → PNG bytes."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ from spectro_mpi.system.activity import doing
 __all__ = ["KEYWORD", "Event", "Figure", "FigureContent", "Painter", "Panel", "Style"]
 
 KEYWORD = "spectro-mpi"
-"""Of the PNG text chunk that tells a program how to read values off the picture."""
+"""Keyword of the PNG text chunk, which a program needs to read values off the image."""
 
 _ZOOMED_EVENTS = 3
 _FRAME_BYTES = 64 << 20
-"""Of frames kept: eleven of 2400 × 2400 pixels."""
+"""Size limit of the frames kept in memory: eleven of 2400 × 2400 pixels."""
 _RC: Any = {
     "text.hinting": "force_autohint",
     "text.antialiased": True,
@@ -54,26 +54,26 @@ _RC: Any = {
     "axes.formatter.useoffset": False,
     "axes.unicode_minus": True,
 }
-"""What a user's matplotlibrc could change in a figure."""
+"""Every matplotlib setting that a user's matplotlibrc could change in a figure."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure, and what a page needs to show it."""
+    """A figure with its description and thumbnail, as the report page needs them."""
 
     png: bytes
-    """The file."""
+    """The content of the PNG file."""
     description: dict[str, Any]
-    """The content of its text chunk."""
+    """The content of the text chunk; see `Painter.draw`."""
     thumbnail: NDArray[np.uint8]
-    """(row, column, rgb) its data areas, small."""
+    """(row, column, rgb) the data areas, reduced in size."""
 
 
 class Painter:
-    """Draws figures, and keeps what the next ones can use again: letters, frames, reductions."""
+    """Draws figures and caches what later figures can reuse: text, frames, reductions."""
 
     def __init__(self, frames: FrameFiles | None = None, keep_frames: bool = False) -> None:
-        """`frames`: where frames may lie ready; with `keep_frames`, new ones are put there."""
+        """Read frames from the files `frames`; with `keep_frames`, write new frames there."""
         self._frame_files = frames
         self._keep_frames = keep_frames
         self._lettering = Lettering()
@@ -82,22 +82,26 @@ class Painter:
         self._sheet: NDArray[np.uint8] = np.empty((0, 0), np.uint8)
 
     def draw(self, content: FigureContent, style: Style) -> bytes:
-        """The figure as a PNG file.
+        """Draw a figure and return the bytes of a PNG file.
 
-        Its text chunk `spectro-mpi` is JSON that tells where each panel's data area lies and
-        what its axes are. Data that cannot be drawn give blank panels that say so.
+        The text chunk `spectro-mpi` of the file is JSON; it holds the position of each panel's
+        data area, in pixels, and the limits of its axes. A panel whose data cannot be drawn is
+        blank, with a note.
         """
         return _encoded(*self._composed(content, style), style)
 
     def figure(self, content: FigureContent, style: Style) -> Figure:
-        """The figure with its description and thumbnail; see `draw`."""
+        """Draw a figure, as `draw` does, and return it with its description and thumbnail."""
         canvas, description = self._composed(content, style)
         boxes = [Box(*panel["box"]) for panel in description["panels"][: len(content.panels)]]
         small = palette_of(style.colormap).rgb[thumbnail(canvas.image, boxes)]
         return Figure(_encoded(canvas, description, style), description, small)
 
     def compose(self, content: FigureContent, style: Style) -> tuple[Canvas, dict[str, Any]]:
-        """The picture, in palette indices, valid until the next one; and its description."""
+        """Draw a figure; return its canvas and its description.
+
+        The canvas is reused: it is valid only until the next figure is drawn.
+        """
         whole = self._reductions.window([panel.spectrogram for panel in content.panels])
         events = _in_order(content.events)
         windows = [whole] if whole is None else [whole, *_zooms(whole, events, style)]
@@ -125,7 +129,7 @@ class Painter:
     def _plan(
         self, content: FigureContent, style: Style, whole: Window | None, columns: int
     ) -> tuple[FrameSpec, Header]:
-        """The frame that a figure needs, and its header."""
+        """Return the frame that a figure needs, and its header."""
         rows = tuple(
             Row(
                 panel.label,
@@ -146,7 +150,7 @@ class Painter:
         return FrameSpec(grid, style.colormap, rows), header
 
     def _canvas(self, spec: FrameSpec, layout: Layout, keep: bool) -> Canvas:
-        """A canvas with the frame on it; the frame is kept if others will use it."""
+        """Return a canvas with the frame on it; `keep` caches the frame for other figures."""
         if self._sheet.shape != (layout.height, layout.width):
             self._sheet = np.empty((layout.height, layout.width), np.uint8)
         canvas = Canvas(self._sheet)
@@ -179,7 +183,7 @@ class Painter:
         window: Window | None,
         colormap: str,
     ) -> str:
-        """Paint a panel's data; returns the words that stand in it if it is blank."""
+        """Paint the data of a panel; return the note written into it, empty if it shows data."""
         if window is None:
             note = "no valid data"
         else:
@@ -204,14 +208,14 @@ class Painter:
 
 
 def _in_order(events: tuple[Event, ...]) -> tuple[Event, ...]:
-    """Events that have a time, by time, each from its earlier to its later end."""
+    """Return the events that have a time, sorted by time, with `start` before `end`."""
     known = [event for event in events if math.isfinite(event.start + event.end)]
     turned = [Event(min(e.start, e.end), max(e.start, e.end), e.label) for e in known]
     return tuple(sorted(turned, key=lambda event: (event.start, event.end, event.label)))
 
 
 def _zooms(whole: Window, events: tuple[Event, ...], style: Style) -> list[Window]:
-    """Windows round the first events that overlap the data."""
+    """Return windows around the first events that overlap the data."""
     seen = [event for event in events if event.end >= whole.begin and event.start < whole.end]
     windows = []
     for event in seen[:_ZOOMED_EVENTS]:
@@ -229,7 +233,7 @@ def _encoded(canvas: Canvas, description: dict[str, Any], style: Style) -> bytes
 
 
 def _origin(panel: Panel) -> dict[str, str]:
-    """What of the store a panel shows, and what its vertical axis is in."""
+    """Return the instrument and category of a panel, and the unit of its vertical axis."""
     spectrogram = panel.spectrogram
     return {
         "instrument": spectrogram.instrument,
@@ -241,7 +245,7 @@ def _origin(panel: Panel) -> dict[str, str]:
 def _panel_entry(
     row: Row, box: Box, window: Window | None, style: Style, note: str, zoom: bool
 ) -> dict[str, Any]:
-    """What a program needs to read values off one panel."""
+    """Return what a program needs to read values off one panel."""
     entry = {
         "label": row.label + ZOOM * zoom,
         "box": list(box),
@@ -269,7 +273,7 @@ def _description(
         "panels": panels,
     }
     if events:
-        # Pixels of this colour in a data area are lines at these times, and no data.
+        # Pixels of this colour in a data area are marker lines at these times, not data.
         description["marker"] = palette_of(style.colormap).rgb[MARKER].tolist()
         description["events"] = [asdict(event) for event in events]
     return description

@@ -1,4 +1,4 @@
-"""Frames as files: drawn once ahead of a run, mapped into memory by every process of a node."""
+"""Frames as files: drawn once before a run, mapped into memory by every process of a node."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from spectro_mpi.system.atomic import write_atomic
 
 
 class FrameFiles:
-    """A folder of frames, each under a digest of all it depends on."""
+    """A folder of frames; the name of each is a digest of everything it depends on."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def get(self, spec: FrameSpec) -> NDArray[np.uint8] | None:
-        """The picture of a frame (row, column), mapped from its file; None if none is good."""
+        """Map the image of a frame, (row, column) uint8; None if there is no usable file."""
         try:
             image: NDArray[np.uint8] = np.load(self._path(spec), mmap_mode="r")
         except (OSError, ValueError):
@@ -35,7 +35,10 @@ class FrameFiles:
         return image if is_whole else None
 
     def put(self, spec: FrameSpec, image: NDArray[np.uint8]) -> None:
-        """Keep a frame. Raises `OSError`."""
+        """Write the image of a frame, (row, column) uint8, to its file.
+
+        Raises `OSError` if the file cannot be written.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         content = io.BytesIO()
         np.save(content, image)

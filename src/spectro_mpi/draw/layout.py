@@ -1,4 +1,4 @@
-"""Where things stand in a figure: all lengths in points, so that they hold at any dpi."""
+"""The layout of a figure; all lengths are in points, so that they hold at any dpi."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-# Sizes of letters and lengths of everything else, in points (1/72 inch).
+# Font sizes and lengths, in points (1/72 inch).
 TITLE, LABEL, TICK_LABEL, NOTE = 12.0, 10.0, 9.0, 9.0
 LINE, MAJOR, MINOR, PAD = 0.8, 3.5, 2.0, 2.5
 LEFT, RIGHT = 64.0, 89.0
-"""Beside a data area: energy axis; colour bar and its axis."""
+"""Margins of a data area: left for the energy axis; right for the colour bar and its axis."""
 BAR_GAP, BAR_WIDTH = 10.0, 14.0
 HEADER, NOTE_LINE = 26.0, 12.0
 ABOVE, BELOW = 15.0, 6.0
-"""Of each row: its label's line; its ticks."""
+"""Space of each row: above for its label, below for its ticks."""
 TIME_LINE, DATE_LINE, EVENT_LINE = 11.5, 13.0, 19.0
-"""Under the last row."""
+"""Heights of the lines below the last row."""
 
 _READABLE = 0.7
-"""Pixels a point at least, where there is room: letters of fewer pixels cannot be read."""
+"""Minimum of pixels per point, where there is room: smaller text cannot be read."""
 _MOST_OF_HEIGHT, _MOST_OF_WIDTH = 0.6, 0.55
-"""Of a figure's height and width may not be data; smaller figures get smaller letters."""
+"""Largest share of a figure's height and width outside the data; beyond it, text shrinks."""
 
 
 class Box(NamedTuple):
-    """Pixels; right and bottom are exclusive."""
+    """A rectangle in pixels; right and bottom are exclusive."""
 
     left: int
     top: int
@@ -43,36 +43,38 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Grid:
-    """What a layout depends on."""
+    """Everything that a layout depends on."""
 
     dpi: int
     panel_size: tuple[float, float]
     rows: int
     columns: int
-    """1, and one a zoomed event."""
+    """Columns of panels: one for the whole time span, and one per zoomed event."""
     header_lines: int
     events: bool
 
 
 @dataclass(frozen=True)
 class Layout:
+    """Size of a figure, and the position of its data areas and colour bars, in pixels."""
+
     width: int
     height: int
     unit: float
-    """Pixels a point; less than the dpi would have it in small figures."""
+    """Pixels per point; in small figures less than dpi / 72."""
     boxes: tuple[tuple[Box, ...], ...]
     """[column][row] data areas."""
     bars: tuple[tuple[Box, ...], ...]
     """[column][row] colour bars."""
 
     def pixels(self, points: float) -> int:
-        """A length in whole pixels, at least one."""
+        """Convert a length in points to whole pixels, at least 1."""
         return max(1, round(points * self.unit))
 
 
 @lru_cache(maxsize=64)
 def layout_of(grid: Grid) -> Layout:
-    """The layout of a figure."""
+    """Compute the layout of a figure."""
     column_width = max(1, round(grid.panel_size[0] * grid.dpi))
     row_height = max(1, round(grid.panel_size[1] * grid.dpi))
     height = row_height * grid.rows

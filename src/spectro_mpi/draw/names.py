@@ -1,4 +1,4 @@
-"""Which figures an item has, and what they are called; nothing is drawn here."""
+"""The figures of an item and their file names; nothing is drawn here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spectro_mpi.settings.schema import Config, PlotSettings, ScalePair
 
 
 def kinds_of(plot: PlotSettings, instruments: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """(kind, instrument) of each figure; the grid has no instrument of its own."""
+    """Yield (kind, instrument) of each figure; the instrument of the grid is empty."""
     for kind in plot.kinds:
         if kind == "pitch-angle":
             yield from ((kind, instrument) for instrument in instruments)
@@ -20,7 +20,10 @@ def kinds_of(plot: PlotSettings, instruments: Iterable[str]) -> Iterator[tuple[s
 def figure_name(
     config: Config, item_id: str, instrument: str, scales: ScalePair, limits: str, marked: bool
 ) -> str:
-    """Name of a figure; `instrument` is empty for the grid, `marked` items have events."""
+    """Return the file name of a figure.
+
+    `instrument` is empty for the grid; `marked` is true for an item with events.
+    """
     cusp = "_cusp" if marked else ""
     word = f"_{config.preset.figure_word}" if config.preset.figure_word else ""
     if instrument:
@@ -35,7 +38,7 @@ def figure_name(
 def figure_names(
     config: Config, item_id: str, instruments: Iterable[str], marked: bool
 ) -> Iterator[str]:
-    """Names of all figures of an item that has data of `instruments`."""
+    """Yield the file names of all figures of an item that has data of `instruments`."""
     for _, instrument in kinds_of(config.plot, instruments):
         for scales, limits in product(config.plot.scales, config.plot.limits):
             yield figure_name(config, item_id, instrument, scales, limits, marked)

@@ -1,7 +1,7 @@
-"""The 256 colours of a figure: blank, greys for letters, the colour map, a marker.
+"""The 256 colours of a figure: blank, greys for text, the colour map, a marker.
 
-Index 0 is blank (white); then greys up to black, so that blending letters into a white picture
-is taking the maximum of two indices; then the colour map; last the marker of events.
+Index 0 is blank (white). Greys up to black follow, so that blending text into a white image is
+the maximum of two indices; then the colour map; the last index is the marker of events.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 BLANK = 0
 BLACK = 8
-"""Index of black: eight steps of grey are enough for antialiased letters, and leave every
-matplotlib map but gist_rainbow (3/255) within 2/255 per channel of itself."""
+"""Index of black. Eight steps of grey are enough for antialiased text; the colours that remain
+reproduce every matplotlib map to 2/255 per channel (gist_rainbow: 3/255)."""
 FIRST_COLOR = BLACK + 1
 MARKER = 255
 _COLORS = MARKER - FIRST_COLOR
@@ -26,17 +26,20 @@ _MARKERS = ((255, 0, 255), (255, 0, 0), (0, 200, 0), (0, 80, 255), (255, 140, 0)
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours of a picture that uses one colour map."""
+    """The colours of an image that uses one colour map."""
 
     rgb: NDArray[np.uint8]
-    """(index, rgb)"""
+    """(index, rgb) colour of each palette index."""
     index: NDArray[np.uint8]
-    """(step,) palette index of each step of the colour map, from the lowest value; at most 256."""
+    """(step,) palette index of each step of the colour map, at most 256, lowest value first."""
 
 
 @lru_cache(maxsize=16)
 def palette_of(colormap: str) -> Palette:
-    """The palette of a matplotlib colour map; neighbouring steps share a colour where too many."""
+    """Return the palette of a matplotlib colour map.
+
+    A map with more colours than fit in the palette has neighbouring steps share a colour.
+    """
     table = mpl.colormaps[colormap]
     steps = min(table.N, 256)
     places = np.arange(steps) if table.N <= 256 else np.linspace(0.0, 1.0, steps)
@@ -44,15 +47,15 @@ def palette_of(colormap: str) -> Palette:
     group = _grouped(exact)
     rgb = np.zeros((256, 3), np.uint8)
     rgb[: BLACK + 1] = np.round(np.linspace(255, 0, BLACK + 1))[:, None]
-    for one in range(int(group.max()) + 1):
-        members = exact[group == one]
-        rgb[FIRST_COLOR + one] = (members.min(axis=0) + members.max(axis=0)) // 2
+    for number in range(int(group.max()) + 1):
+        members = exact[group == number]
+        rgb[FIRST_COLOR + number] = (members.min(axis=0) + members.max(axis=0)) // 2
     rgb[MARKER] = _marker(exact)
     return Palette(rgb, (FIRST_COLOR + group).astype(np.uint8))
 
 
 def _grouped(exact: NDArray[np.int16]) -> NDArray[np.intp]:
-    """(step,) number of the colour that each step gets; the errors as small as may be."""
+    """Return the number of the colour of each step, (step,), with the smallest possible errors."""
     unique, group = np.unique(exact, axis=0, return_inverse=True)
     if len(unique) <= _COLORS:
         return group.reshape(-1)
@@ -70,7 +73,7 @@ def _grouped(exact: NDArray[np.int16]) -> NDArray[np.intp]:
 
 
 def _marker(exact: NDArray[np.int16]) -> tuple[int, int, int]:
-    """The candidate farthest from all colours of the map and from white."""
+    """Return the candidate farthest from white and from all colours of the map."""
     others = np.vstack([exact, [[255, 255, 255]]]).astype(np.float64)
     return max(
         _MARKERS, key=lambda color: float(((others - np.array(color)) ** 2).sum(axis=1).min())

@@ -1,4 +1,4 @@
-"""8-bit palette PNG files, deflated by ISA-L (several times faster than zlib)."""
+"""8-bit palette PNG files, compressed with ISA-L (several times faster than zlib)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-_LEVEL = 2  # Level 3 takes six times as long and saves nothing on these pictures.
-_STRIP_BYTES = 1 << 19  # A strip stays in the processor's cache between filter and deflate.
-_UP = 2  # PNG filter: each row less the row above, so that the rows of a channel become zeros.
+_LEVEL = 2  # Level 3 takes six times as long and saves nothing on these images.
+_STRIP_BYTES = 1 << 19  # A strip stays in the CPU cache between filter and deflate.
+_UP = 2  # PNG filter: each row minus the row above, so that rows of one channel become zeros.
 
 
 def encode_png(
     image: NDArray[np.uint8], palette: NDArray[np.uint8], dpi: float, keyword: str, text: str
 ) -> bytes:
-    """A whole PNG file.
+    """Return the bytes of a PNG file; equal input gives equal bytes.
 
-    `image` is (row, column) of palette indices; `palette` (index, rgb). `text` goes into a
-    tEXt chunk and must be Latin-1 (JSON written in ASCII is). The same input gives the same
-    bytes.
+    `image` holds palette indices (row, column) uint8, `palette` colours (index, rgb) uint8.
+    `text` is written to a tEXt chunk with the keyword `keyword`. Raises `UnicodeEncodeError` if
+    either is not Latin-1 (JSON in ASCII is).
     """
     rows, columns = image.shape
     per_metre = round(dpi / 0.0254)
@@ -50,13 +50,14 @@ def _deflated(image: NDArray[np.uint8]) -> bytes:
     deflate: Any = isal_zlib.compressobj(_LEVEL)
     parts = []
     for top in range(0, rows, strip_rows):
-        here = image[top : top + strip_rows]
-        filtered = strip[: len(here)]
+        rows_of_strip = image[top : top + strip_rows]
+        filtered = strip[: len(rows_of_strip)]
         if top == 0:
-            filtered[0, 1:] = here[0]
-            np.subtract(here[1:], here[:-1], out=filtered[1:, 1:])
+            filtered[0, 1:] = rows_of_strip[0]
+            np.subtract(rows_of_strip[1:], rows_of_strip[:-1], out=filtered[1:, 1:])
         else:
-            np.subtract(here, image[top - 1 : top - 1 + len(here)], out=filtered[:, 1:])
+            above = image[top - 1 : top - 1 + len(rows_of_strip)]
+            np.subtract(rows_of_strip, above, out=filtered[:, 1:])
         parts.append(deflate.compress(filtered))
     parts.append(deflate.flush())
     return b"".join(parts)

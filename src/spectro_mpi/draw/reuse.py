@@ -1,4 +1,4 @@
-"""What figures of one spectrogram share: its records in order, and its columns' averages."""
+"""A cache of what the figures of one spectrogram share: sorted records and column sums."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _Value = TypeVar("_Value")
 
 _SPECTROGRAMS = 8
 _REDUCTIONS = 24
-"""Of one spectrogram: categories × windows of time."""
+"""Cached results per spectrogram: categories × time windows."""
 
 
 @dataclass(frozen=True)
 class Reduced:
-    """One category of a spectrogram, by pixel columns of one window of time."""
+    """One category of a spectrogram, reduced to the pixel columns of one time window."""
 
     columns: Columns
     cells: tuple[Cells, ...]
@@ -40,15 +40,17 @@ class _Known:
 
 
 class Reductions:
-    """Remembers the reductions of the last few spectrograms, and does not keep those alive."""
+    """Caches the reductions of the last few spectrograms; holds only weak references to them."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[int, _Known] = OrderedDict()
 
     def window(self, spectrograms: list[Spectrogram]) -> Window | None:
-        """From the first to the last record edge of all spectrograms; None if there is none."""
-        all_records = [self._of(one).records for one in spectrograms]
-        spans = [(one.start[0], one.end.max()) for one in all_records if len(one.centre)]
+        """Return the window of all records; None if there are none."""
+        all_records = [self._of(spectrogram).records for spectrogram in spectrograms]
+        spans = [
+            (records.start[0], records.end.max()) for records in all_records if len(records.centre)
+        ]
         if not spans:
             return None
         return Window(float(min(span[0] for span in spans)), float(max(s[1] for s in spans)))
@@ -56,7 +58,7 @@ class Reductions:
     def reduced(
         self, spectrogram: Spectrogram, category: int, window: Window, width: int
     ) -> Reduced:
-        """A category averaged over the records of each of `width` pixel columns."""
+        """Sum one category over the records of each of `width` pixel columns."""
         known = self._of(spectrogram)
         key = (category, window, width)
         reduced = known.reduced.get(key)
@@ -86,7 +88,7 @@ class Reductions:
 
 
 def has_values(spectrogram: Spectrogram, category: int) -> bool:
-    """Whether a category has any finite value."""
+    """Return whether a category has any finite value."""
     return bool(np.isfinite(spectrogram.values[category]).any())
 
 

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _LEAST_SPAN = 1e-9
-"""Limits nearer to each other than this, relative to their size, count as equal."""
-_LARGEST = 1e60  # Beyond float32, which values are made of; and matplotlib's ticks overflow.
+"""Limits that differ by less than this, relative to their size, count as equal."""
+_LARGEST = (
+    1e60  # Beyond the float32 of the values; larger limits overflow in matplotlib's locators.
+)
 _LOG_DECADES = 4
 """Decades shown below the upper limit of a log axis whose lower limit is not positive."""
 
@@ -25,7 +27,10 @@ class Scale:
     high: float
 
     def fraction(self, value: ArrayLike) -> NDArray[np.float64]:
-        """Where values lie: 0 at `low`, 1 at `high`. NaN where a log axis has no place for it."""
+        """Return the positions of values: 0 at `low`, 1 at `high`.
+
+        On a log axis, values that are not positive give NaN.
+        """
         at: NDArray[np.float64] = np.asarray(value, np.float64)
         low, high = self.low, self.high
         if self.kind == "log":
@@ -34,7 +39,7 @@ class Scale:
         return (at - low) / (high - low)
 
     def value(self, fraction: ArrayLike) -> NDArray[np.float64]:
-        """The value at a place: the inverse of `fraction`."""
+        """Return the values at positions along the axis: the inverse of `fraction`."""
         fraction = np.asarray(fraction, np.float64)
         if self.kind == "log":
             low, high = math.log10(self.low), math.log10(self.high)
@@ -43,11 +48,12 @@ class Scale:
 
 
 def usable_scale(kind: str, low: float, high: float) -> Scale:
-    """The scale between two limits, widened where they leave no axis to draw on.
+    """Return a scale between two limits, after correcting limits that give no usable axis.
 
-    Limits in the wrong order are swapped; equal ones are spread (log: a factor of 2 to either
-    side; linear: by half); on a log axis a lower limit that is not positive becomes the upper
-    one less four decades; what is not finite, or no limit at all, becomes 0 to 1 (log: 1 to 10).
+    Limits in the wrong order are swapped. Equal limits are spread: by a factor of 2 to either
+    side on a log axis, by half their value on a linear axis. A lower limit of a log axis that is
+    not positive becomes four decades below the upper limit. NaN, two zeros, and on a log axis an
+    upper limit that is not positive give 0 to 1 (log: 1 to 10).
     """
     low, high = (float(np.clip(limit, -_LARGEST, _LARGEST)) for limit in (low, high))
     if math.isnan(low) or math.isnan(high):

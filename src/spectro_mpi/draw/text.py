@@ -1,4 +1,4 @@
-"""Letters: matplotlib draws a string once, and its `Stamp` is put wherever it is wanted."""
+"""Text: matplotlib draws a string once; its `Stamp` is copied wherever the string appears."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from numpy.typing import NDArray
 from spectro_mpi.draw.palette import BLACK
 
 _STAMPS = 2048
-"""Stamps kept; a stamp is a few kilobytes at 200 dpi."""
+"""Limit of cached stamps; a stamp takes a few kilobytes at 200 dpi."""
 _STAMP_BYTES = 32 << 20
 _LEAST_SHRINK = 0.6
-"""A text too long for its place is shrunk this far, and then cut short."""
+"""Smallest factor by which text is shrunk to fit; longer text is then cut."""
 _LONGEST_TEXT = 500
-_DPI = 72  # So that a point is a pixel.
+_DPI = 72  # One point is one pixel.
 
 DIGIT_HEIGHT = 0.73
-"""Height of digits and capitals, as a fraction of the letter size."""
+"""Height of digits and capitals, as a fraction of the font size."""
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """A string as drawn."""
+    """The image of a string."""
 
     ink: NDArray[np.uint8]
-    """(row, column) darkness, 0 to BLACK; cropped to what is not blank."""
+    """(row, column) darkness from 0 to BLACK, cropped to the part that is not blank."""
     rise: int
-    """Rows from the top of the ink down to the base line."""
+    """Rows from the top of `ink` down to the base line."""
 
     @property
     def width(self) -> int:
@@ -49,7 +49,7 @@ class Stamp:
 
 
 class Lettering:
-    """Makes stamps and keeps those used last."""
+    """Makes stamps and caches the most recently used."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, float, bool], Stamp] = OrderedDict()
@@ -57,7 +57,7 @@ class Lettering:
         self._font = str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
 
     def stamp(self, text: str, size: float, math: bool = False) -> Stamp:
-        """`text` in letters of `size` pixels; drawn as it stands unless it is mathtext."""
+        """Return the stamp of `text` at a font size in pixels; with `math`, `text` is mathtext."""
         key = (text, round(size, 2), math)
         stamp = self._kept.get(key)
         if stamp is None:
@@ -70,7 +70,7 @@ class Lettering:
         return stamp
 
     def fit(self, text: str, size: float, room: float) -> Stamp:
-        """A user's text in at most `room` pixels: shrunk, and cut short with "…", if need be."""
+        """Return a stamp at most `room` pixels wide: shrunk, then cut with "…", if necessary."""
         text = printable(text)
         stamp = self.stamp(text, size)
         if stamp.width > room:
@@ -83,7 +83,7 @@ class Lettering:
 
     def _draw(self, text: str, size: float, math_text: bool) -> Stamp:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # A letter the font lacks is drawn as a box.
+            warnings.simplefilter("ignore")  # A character missing from the font is drawn as a box.
             if math_text or not hasattr(FT2Font, "draw_glyphs_to_bitmap"):
                 alpha, base = _by_agg(text, FontProperties(fname=self._font, size=size), math_text)
             else:
@@ -97,9 +97,9 @@ class Lettering:
 
 
 def _by_font(text: str, font: Any, size: float) -> tuple[NDArray[np.uint8], int]:
-    """Alpha of plain letters (row, column) and the row of their base line.
+    """Return the alpha of plain text, (row, column), and the row of its base line.
 
-    As `RendererAgg.draw_text` did up to matplotlib 3.10; four times as fast as it is in 3.11.
+    Works as `RendererAgg.draw_text` did up to matplotlib 3.10; four times faster than 3.11's.
     """
     hinting: Any = get_hinting_flag
     font.clear()
@@ -111,7 +111,7 @@ def _by_font(text: str, font: Any, size: float) -> tuple[NDArray[np.uint8], int]
 
 
 def _by_agg(text: str, font: FontProperties, math_text: bool) -> tuple[NDArray[np.uint8], int]:
-    """Alpha of letters (row, column) and the row of their base line."""
+    """Return the alpha of text, (row, column), and the row of its base line."""
     agg: Any = RendererAgg
     width, height, descent = agg(1, 1, _DPI).get_text_width_height_descent(text, font, math_text)
     margin = math.ceil(font.get_size_in_points()) + 2
@@ -123,12 +123,12 @@ def _by_agg(text: str, font: FontProperties, math_text: bool) -> tuple[NDArray[n
 
 
 def printable(text: str) -> str:
-    """One line of text that can be drawn: what cannot be printed becomes a space or "�"."""
+    """Return text as one line; characters that cannot be printed become a space or "?"."""
     text = text[:_LONGEST_TEXT].encode("utf-8", "replace").decode("utf-8")
     return "".join(letter if letter.isprintable() else " " for letter in text).strip()
 
 
 def upward(stamp: Stamp) -> Stamp:
-    """The stamp turned to read upward."""
+    """Return the stamp turned by 90°, so that it reads upward."""
     ink = np.rot90(stamp.ink)
     return Stamp(ink, ink.shape[0])

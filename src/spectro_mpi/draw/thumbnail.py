@@ -1,6 +1,6 @@
-"""A figure made small: its data areas alone, as pictures to browse by.
+"""Thumbnails: only the data areas of a figure, for browsing.
 
-Pure functions, arrays in and out.
+Pure functions: arrays in, arrays out.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from spectro_mpi.draw.layout import Box
 from spectro_mpi.draw.palette import BLANK, FIRST_COLOR, MARKER
 
 WIDTH, HEIGHT = 240, 128
-"""Pixels of a thumbnail."""
+"""Size of a thumbnail in pixels."""
 _GAP = 2
 """Blank rows between data areas."""
 _SAMPLES = 2
-"""Pixels of the figure that a pixel of the thumbnail is made from, along each axis."""
+"""Pixels of the figure that are sampled per thumbnail pixel, along each axis."""
 
 
 def thumbnail(image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]:
-    """(HEIGHT, WIDTH) palette indices: the data areas of a figure, one below the other.
+    """Reduce the data areas of a figure; returns palette indices (HEIGHT, WIDTH), uint8.
 
-    `image` is (row, column) of palette indices, `boxes` its data areas from the top. The indices
-    of a colour map rise with the value, so that their mean is the colour of a value in between.
+    `image` holds palette indices (row, column); `boxes` are its data areas from top to bottom.
+    The indices of a colour map increase with the value, so that the mean of indices is the
+    colour of a value in between.
     """
     small = np.full((HEIGHT, WIDTH), BLANK, np.uint8)
     rows = (HEIGHT + _GAP) // max(1, len(boxes)) - _GAP
     if rows < 1:
-        return small  # more data areas than there is room to tell apart
+        return small  # too many data areas to tell apart
     for number, box in enumerate(boxes):
         top = number * (rows + _GAP)
         small[top : top + rows] = _shrunk(image, box, rows)
@@ -38,7 +39,7 @@ def thumbnail(image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint
 
 
 def _shrunk(image: NDArray[np.uint8], box: Box, rows: int) -> NDArray[np.uint8]:
-    """(rows, WIDTH) one data area; a pixel is blank if most of what it stands for is."""
+    """Reduce one data area to (rows, WIDTH); a pixel is blank if most of its samples are."""
     x = _places(box.left, box.width, WIDTH)
     total = np.zeros((rows, WIDTH), np.uint16)
     count = np.zeros((rows, WIDTH), np.uint16)
@@ -58,6 +59,6 @@ def _shrunk(image: NDArray[np.uint8], box: Box, rows: int) -> NDArray[np.uint8]:
 
 
 def _places(first: int, size: int, pixels: int) -> NDArray[np.intp]:
-    """Evenly spaced places of an axis of `size`, `_SAMPLES` for each of `pixels`."""
+    """Return evenly spaced positions along an axis of `size`, `_SAMPLES` per pixel."""
     count = pixels * _SAMPLES
     return first + (2 * np.arange(count) + 1) * size // (2 * count)

@@ -1,5 +1,4 @@
-"""Where ticks stand and what they say: matplotlib's locators and formatters, chosen so that
-labels have room."""
+"""Ticks and their labels, from matplotlib's locators and formatters; labels never overlap."""
 
 from __future__ import annotations
 
@@ -25,16 +24,16 @@ _TIME_STEPS = (
     *(_HOUR * number for number in (1, 2, 3, 6, 12)),
 )
 _MOST_TIMES = 12
-_DIGIT_EMS = 0.64  # Width of a digit of DejaVu Sans.
+_DIGIT_EMS = 0.64  # Width of a digit in DejaVu Sans, in font sizes.
 
 
 @dataclass(frozen=True)
 class Ticks:
-    """Ticks of one axis, in units of the axis, all within its limits."""
+    """Ticks of one axis, in the unit of the axis, all within its limits."""
 
     major: tuple[float, ...]
     labels: tuple[str, ...]
-    """One a major tick; mathtext where it begins with "$"."""
+    """A label per major tick; mathtext if it begins with "$"."""
     minor: tuple[float, ...]
 
 
@@ -45,12 +44,15 @@ class TimeTicks:
     major: tuple[float, ...]
     labels: tuple[str, ...]
     dates: tuple[str, ...]
-    """One a major tick: the date where a day begins, else empty."""
+    """A text per major tick: the date where a day begins, else empty."""
 
 
 @lru_cache(maxsize=512)
 def value_ticks(scale: Scale, room: float) -> Ticks:
-    """Ticks of an energy or colour axis; labels need `room`, as a fraction of the axis."""
+    """Return the ticks of an energy or colour axis.
+
+    `room` is the smallest distance between labels, as a fraction of the axis.
+    """
     most = min(7, max(1, int(1 / room)))
     candidates = _log_candidates(scale, most) if scale.kind == "log" else _even(scale, most)
     best: list[float] = []
@@ -65,10 +67,10 @@ def value_ticks(scale: Scale, room: float) -> Ticks:
 
 @lru_cache(maxsize=64)
 def time_ticks(begin: float, end: float, width_ems: float) -> TimeTicks:
-    """Ticks of a time axis that is `width_ems` letter heights wide, at round times.
+    """Return ticks at round times, for a time axis that is `width_ems` font sizes wide.
 
-    UTC without leap seconds is plain arithmetic; matplotlib's AutoDateLocator was found to give
-    one tick or none where four have room, and times off by a microsecond.
+    UTC without leap seconds is plain arithmetic. Matplotlib's AutoDateLocator is not used: it
+    gives one tick or none where four fit, and times that are off by a microsecond.
     """
     for most in range(_MOST_TIMES, 0, -1):
         step = _time_step((end - begin) / most)
@@ -86,16 +88,16 @@ def time_ticks(begin: float, end: float, width_ems: float) -> TimeTicks:
 
 
 def time_text(time: float, span: float) -> tuple[str, str]:
-    """Date and time of day (UTC), as exact as a span of time (s) asks for."""
+    """Return date and time of day (UTC), as precise as a time span in seconds requires."""
     digits = max(0, min(6, 1 - math.floor(math.log10(span)))) if span < _MINUTE else 0
-    # To whole units of what is written, so that 59.9996 s do not become 59.999 or 60.
+    # Rounded to the last digit shown, so that 59.9996 s become neither 59.999 nor 60.
     at = _EPOCH + timedelta(microseconds=round(round(time, digits) * 1e6))
     fraction = f"{at.microsecond:06d}"[:digits]
     return f"{at:%Y-%m-%d}", f"{at:%H:%M:%S}" + (f".{fraction}" if digits else "")
 
 
 def _log_candidates(scale: Scale, most: int) -> Iterator[list[float]]:
-    """Sets of ticks for a log axis, the most readable first."""
+    """Yield sets of ticks for a log axis, the most readable first."""
     for number in range(most, 0, -1):
         yield _inside(scale, LogLocator(numticks=number).tick_values(scale.low, scale.high))
     for multiples in ((1, 2, 5), tuple(range(1, 10)), (1, 3)):
@@ -110,7 +112,7 @@ def _even(scale: Scale, most: int) -> Iterator[list[float]]:
 
 
 def _decades(scale: Scale, multiples: tuple[int, ...]) -> NDArray[np.float64]:
-    """Multiples of all powers of ten about an axis; none on an axis of very many decades."""
+    """Return multiples of the powers of ten along an axis; none above 12 decades."""
     first, last = math.floor(math.log10(scale.low)), math.floor(math.log10(scale.high))
     if last - first > 12:
         return np.empty(0)
@@ -137,9 +139,9 @@ def _labels(scale: Scale, ticks: list[float]) -> tuple[str, ...]:
         return tuple(f"$\\mathdefault{{10^{{{power}}}}}$" for power in powers)
     largest = max(abs(tick) for tick in ticks)
     if scale.kind == "log" and (largest >= 1e5 or ticks[0] < 1e-2):
-        own = [_own_power(tick) for tick in ticks]
-        if all(label for label in own):
-            return tuple(own)
+        products = [_digit_times_power(tick) for tick in ticks]
+        if all(label for label in products):
+            return tuple(products)
     power = 0 if largest == 0 or 1e-2 <= largest < 1e5 else math.floor(math.log10(largest))
     numbers = [tick / 10.0**power for tick in ticks]
     formatter = ScalarFormatter(useOffset=False)
@@ -151,15 +153,15 @@ def _labels(scale: Scale, ticks: list[float]) -> tuple[str, ...]:
     labels = tuple(formatter(number) for number in numbers)
     if not power:
         return labels
-    # The power of ten stands on every label: there is no place for it that all axes have.
+    # Every label has the power of ten: not all axes have a separate place for it.
     return tuple(
         "0" if tick == 0 else f"$\\mathdefault{{{label} \\times 10^{{{power}}}}}$"
         for tick, label in zip(ticks, labels, strict=True)
     )
 
 
-def _own_power(tick: float) -> str:
-    """`2 × 10⁵` as mathtext; empty where the factor is not one digit."""
+def _digit_times_power(tick: float) -> str:
+    """Return `2 × 10⁵` as mathtext; empty if the factor is not a single digit."""
     power = math.floor(math.log10(tick) + 1e-9)
     factor = tick / 10.0**power
     if not math.isclose(factor, round(factor), rel_tol=1e-6):
@@ -169,7 +171,7 @@ def _own_power(tick: float) -> str:
 
 
 def _time_step(least: float) -> float:
-    """The smallest round step of time, s, that is not below `least`."""
+    """Return the smallest round time step, in seconds, that is at least `least`."""
     for step in _TIME_STEPS:
         if step >= least > 0.5:
             return step

@@ -1,4 +1,4 @@
-"""The part of a figure that is about time: header, time axes, marked events."""
+"""The parts of a figure that depend on time: header, time axes, marked events."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from spectro_mpi.draw.text import Lettering, printable
 from spectro_mpi.draw.ticks import time_text, time_ticks
 
 _NOTE_LINES = 3
-_FEWEST_LETTERS = 20  # Lines of fewer would say nothing; they are shrunk and cut short instead.
-_LEAST_LETTER = 3.0  # pixels; lines of smaller letters say nothing, and take room from the data.
-_LETTER_EMS = 0.6  # Mean width of a letter, generously.
-_DASH, _GAP = 6.0, 4.0  # of marker lines, points
-_MARKER = 1.4  # width of marker lines, points
-_BRACKET = 4.0  # height, points
+_FEWEST_LETTERS = 20  # Notes are not wrapped into shorter lines; they are shrunk and cut instead.
+_LEAST_LETTER = 3.0  # pixels; smaller notes cannot be read and are left out.
+_LETTER_EMS = 0.6  # Mean width of a letter in font sizes, rounded up.
+_DASH, _GAP = 6.0, 4.0  # dashes of marker lines, in points
+_MARKER = 1.4  # width of marker lines, in points
+_BRACKET = 4.0  # height of an event's bracket, in points
 
 
 @dataclass(frozen=True)
 class Window:
-    """The span of time that a column of panels shows, s since 1970 UTC; `begin` < `end`."""
+    """The time span of a column of panels, s since 1970 UTC; `begin` < `end`."""
 
     begin: float
     end: float
 
     def place(self, time: float, box: Box) -> float:
-        """Where a time stands, in pixels from the left of the picture."""
+        """Return the position of a time, in pixels from the left of the image."""
         return box.left + (time - self.begin) / (self.end - self.begin) * box.width
 
 
 @dataclass(frozen=True)
 class Header:
-    """What stands over the panels."""
+    """The text above the panels."""
 
     title: str
     span: str
-    """The data's span of time, at the right of the title; empty if it has a line of its own."""
+    """Time span of the data, right of the title; empty if it is in `lines` instead."""
     lines: tuple[str, ...]
 
 
@@ -54,7 +54,7 @@ def header_of(
     room: float,
     unit: float,
 ) -> Header:
-    """Arrange a header in `room` pixels: long notes in lines, the span of time where it fits."""
+    """Fit a header into `room` pixels: wrap the notes, place the time span where it fits."""
     span = _span_text(window)
     widths = (
         lettering.stamp(printable(title), points.TITLE * unit).width,
@@ -69,7 +69,7 @@ def header_of(
 
 
 def draw_header(canvas: Canvas, layout: Layout, lettering: Lettering, header: Header) -> None:
-    """The title at the left, the span of time at the right, the other lines under them."""
+    """Draw the title at the left, the time span at the right and the other lines below."""
     left, right = layout.boxes[0][0].left, layout.bars[-1][0].right
     unit = layout.unit
     base = 17.0 * unit
@@ -85,7 +85,7 @@ def draw_header(canvas: Canvas, layout: Layout, lettering: Lettering, header: He
 def draw_time_axis(
     canvas: Canvas, layout: Layout, lettering: Lettering, column: int, window: Window
 ) -> None:
-    """Ticks under every row of a column; times and dates under the last."""
+    """Draw ticks below every row of a column, and times and dates below the last row."""
     boxes = layout.boxes[column]
     unit = layout.unit
     size = points.TICK_LABEL * unit
@@ -123,7 +123,7 @@ def draw_events(
     window: Window,
     events: tuple[Event, ...],
 ) -> None:
-    """Dashed lines at the start and end of events, and under the axis a bracket and a label."""
+    """Draw dashed lines at the start and end of events, a bracket and a label below the axis."""
     box = layout.boxes[column][-1]
     unit = layout.unit
     size = points.TICK_LABEL * unit
@@ -143,7 +143,7 @@ def draw_events(
                 canvas.fill(Box(x, top, x + line, top + height), BLACK)
         stamp = lettering.fit(event.label, size, min(limit - taken, layout.width) - size)
         left = max(taken, min(sum(seen) / 2 - stamp.width / 2, limit - stamp.width))
-        # A label that does not fit beside the ones before it would be read as another event's.
+        # A label moved far from its bracket would be read as that of another event.
         if stamp.width and abs(left + stamp.width / 2 - sum(seen) / 2) < 6 * size:
             taken = canvas.write(stamp, left, top + height + 1.1 * size).right + size
 

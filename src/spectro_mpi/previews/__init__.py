@@ -1,1 +1,1 @@
-"""Thumbnails and values of an item for the report, made where its figures are drawn."""
+"""Thumbnails and values of each item for the report page, written with its figures."""

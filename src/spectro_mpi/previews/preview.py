@@ -1,7 +1,7 @@
-"""What the report shows of one item: its thumbnails in one picture, and a script with its values.
+"""The preview of one item on the report page: an image of its thumbnails, scripts with its values.
 
-Written when the item's figures are drawn, by whoever draws them: the data is at hand there, and
-to make it of 50,000 items afterwards would take hours.
+The process that draws the figures of an item writes the preview too, because it has the data in
+memory. Making the previews of 50,000 items afterwards would take hours.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from spectro_mpi.system.atomic import make_below, part_path
 
 _QUALITY = 80
 _SCRIPT_BYTES = 1 << 20
-"""A script that is larger than this takes no more values: the others go into further scripts."""
+"""A script that is larger gets no more values; further values go to the next script."""
 
 
 def write_preview(run_dir: Path, month: str, item_id: str, files: Mapping[str, bytes]) -> None:
-    """Put a preview's files, by the ends of their names, in their place. Raises `OSError`.
+    """Write the files of a preview; `files` maps the endings of their names to their contents.
 
-    Nothing is fsynced, for `report` can make them again.
+    They are not fsynced, because `report` can recreate them. Raises `OSError` if a file cannot
+    be written.
     """
     for suffix, content in files.items():
         path = preview_path(run_dir, month, item_id, suffix)
@@ -39,7 +40,7 @@ def write_preview(run_dir: Path, month: str, item_id: str, files: Mapping[str, b
 
 
 class Preview:
-    """The preview of one item in the making."""
+    """Collects the figures of one item and makes its preview."""
 
     def __init__(self, item_id: str) -> None:
         self._item_id = item_id
@@ -49,13 +50,16 @@ class Preview:
     def add(
         self, name: str, description: dict[str, Any], thumbnail: NDArray[np.uint8] | None
     ) -> None:
-        """Take in one figure; `thumbnail` is (row, column, rgb)."""
+        """Add a figure: its file name, its description and its thumbnail.
+
+        `thumbnail` is (row, column, rgb), uint8.
+        """
         self._descriptions[name.removeprefix(self._item_id)] = description
         if thumbnail is not None:
             self._thumbnails[name] = thumbnail
 
     def sheet(self, names: Iterable[str]) -> bytes:
-        """The thumbnails of `names`, one below the other, as JPEG; white where there is none."""
+        """Return the thumbnails of `names` below each other, as JPEG; a missing one is white."""
         from PIL import Image
 
         white = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
@@ -66,28 +70,34 @@ class Preview:
         return file.getvalue()
 
     def scripts(self, spectrograms: Iterable[Spectrogram]) -> dict[str, bytes]:
-        """Ends of names and contents of the scripts: what figures show, and the values there."""
-        values = {one.instrument: values_of(one) for one in spectrograms}
+        """Return the scripts, as endings of file names → contents.
+
+        They hold the descriptions of the figures and the values of the spectrograms.
+        """
+        values = {spectrogram.instrument: values_of(spectrogram) for spectrogram in spectrograms}
         return scripts_of(self._descriptions, values)
 
 
 def scripts_of(
     descriptions: Mapping[str, dict[str, Any]], values: Mapping[str, Values]
 ) -> dict[str, bytes]:
-    """Spread values over scripts, so that none is much larger than a megabyte."""
+    """Distribute values over scripts, so that none is much larger than a megabyte.
+
+    Returns endings of file names → contents.
+    """
     heads: dict[str, dict[str, Any]] = {}
     held: list[dict[str, str]] = [{}]
     size = 0
-    for instrument, one in values.items():
+    for instrument, encoded in values.items():
         parts = []
-        for number, part in enumerate(one.parts):
+        for number, part in enumerate(encoded.parts):
             if size > _SCRIPT_BYTES:
                 held.append({})
                 size = 0
             held[-1][f"{instrument}/{number}"] = part.data
             size += len(part.data)
             parts.append(part.head | {"script": len(held) - 1})
-        heads[instrument] = one.head | {"parts": parts}
+        heads[instrument] = encoded.head | {"parts": parts}
     item = {"figures": descriptions, "spectrograms": heads}
     files = {SCRIPT: call("item", item, held[0])}
     for number, data in enumerate(held[1:], 1):

@@ -1,4 +1,4 @@
-"""Data as scripts: the one way by which a page opened from a file system can load any."""
+"""Data as scripts: a page opened from a file system cannot load data in any other way."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 
 def call(function: str, *arguments: Any) -> bytes:
-    """A script that hands `arguments` to a function of the page.
+    """Return a script that calls a function of the page with `arguments`.
 
-    ASCII without `<`, `>` and `&`, so that it can stand wherever a script or HTML may, whatever
-    names it holds.
+    It is ASCII without `<`, `>` and `&`, so that it is safe in a script and in HTML, whatever
+    names the arguments contain.
     """
-    words = ",".join(json.dumps(one, allow_nan=False, separators=(",", ":")) for one in arguments)
+    texts = (json.dumps(value, allow_nan=False, separators=(",", ":")) for value in arguments)
+    text = ",".join(texts)
     for letter in "<>&":
-        words = words.replace(letter, f"\\u{ord(letter):04x}")
-    return f"spectroMpi.{function}({words});\n".encode("ascii")
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return f"spectroMpi.{function}({text});\n".encode("ascii")

@@ -1,9 +1,9 @@
-"""Values for the page: what a pointer over a figure stands on, as a browser can read it.
+"""Values for the report page, which shows the value under the pointer.
 
-A page opened from a file system may neither fetch a file nor look at the pixels of a picture: all
-it may do is run scripts and show pictures. So the values of the store come as scripts, deflated
-and in base64, in the order and with the edges in which figures show them (`draw/columns.py`,
-`draw/raster.py`).
+A page opened from a file system can neither fetch a file nor read the pixels of an image; it can
+only run scripts and show images. The values of the store are therefore written as scripts,
+compressed and in base64, in the order and with the edges that the figures use
+(`draw/columns.py`, `draw/raster.py`).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from spectro_mpi.draw.raster import EnergyTable, tables_of
 from spectro_mpi.model.spectrogram import Spectrogram
 
 PART_RECORDS = 4096
-"""Records of a part: what is loaded at a time."""
+"""Records per part; the page loads one part at a time."""
 
 MISSING = 0xFFFF
-"""Code of a value that is not there."""
+"""Code of a missing value."""
 
 _NO_TABLE = 0xFF
 _DIGITS_FROM, _DIGITS_TO = 1000, 9999
 _DECADE = _DIGITS_TO - _DIGITS_FROM + 1
 _DECADES = 7
-"""Of values with four digits each, what 16 bits can tell apart."""
+"""Decades of four-digit values that 16 bits can encode."""
 _LEVEL = 2
 
 
@@ -40,9 +40,9 @@ class Part:
     """The values of some consecutive records."""
 
     head: dict[str, Any]
-    """What is known of it without its data: `times`, from the first to the last edge."""
+    """`records`: how many; `times`: first and last edge, s since 1970 UTC."""
     data: str
-    """Deflated, in base64."""
+    """Compressed (deflate), in base64."""
 
 
 @dataclass(frozen=True)
@@ -50,25 +50,27 @@ class Values:
     """The values of one spectrogram."""
 
     head: dict[str, Any]
+    """What the parts share, such as quantity, units, coding and energy tables."""
     parts: tuple[Part, ...]
+    """Parts of `PART_RECORDS` records, in order of time."""
 
 
 def values_of(spectrogram: Spectrogram) -> Values:
-    """Encode a spectrogram; records without a time are left out, as in figures.
+    """Encode a spectrogram; records without a valid time are left out, as in figures.
 
-    Whole numbers below 65535 are kept as they are, other values with four digits, or as float32
-    where negative or of more than seven decades.
+    Whole numbers from 0 to 65534 are stored exactly and other values to four digits, both as
+    uint16. If a value is negative, or the values lie in seven or more decades, all are float32.
     """
     records = records_of(spectrogram.time, spectrogram.time_start, spectrogram.time_end)
     tables = tables_of(spectrogram.energy, spectrogram.mode, records)
     count = len(records.order)
     table_of = np.full(count, _NO_TABLE, np.uint8)
     for number, table in enumerate(tables[:_NO_TABLE]):
-        table_of[table.here] = number
-    here = [slice(first, first + PART_RECORDS) for first in range(0, count, PART_RECORDS)]
+        table_of[table.records] = number
+    slices = [slice(first, first + PART_RECORDS) for first in range(0, count, PART_RECORDS)]
 
     def chunks() -> Iterator[NDArray[np.float32]]:
-        return (spectrogram.values[:, records.order[one]] for one in here)
+        return (spectrogram.values[:, records.order[part]] for part in slices)
 
     coding = _coding_of(chunks())
     head = {
@@ -84,8 +86,8 @@ def values_of(spectrogram: Spectrogram) -> Values:
     return Values(
         head,
         tuple(
-            _part(records, table_of, coding.codes(values), one)
-            for one, values in zip(here, chunks(), strict=True)
+            _part(records, table_of, coding.codes(values), part)
+            for part, values in zip(slices, chunks(), strict=True)
         ),
     )
 
@@ -98,19 +100,18 @@ def _table_head(table: EnergyTable) -> dict[str, Any]:
     }
 
 
-def _part(records: Records, table_of: NDArray[np.uint8], codes: NDArray[Any], here: slice) -> Part:
-    start, end = records.start[here], records.end[here]
-    # Edges and centres by millionths of a second from the part's first edge: exact enough to
-    # find a pixel's records, and half the bytes of what they are.
+def _part(records: Records, table_of: NDArray[np.uint8], codes: NDArray[Any], part: slice) -> Part:
+    start, end = records.start[part], records.end[part]
+    # Edges and centres in microseconds since the first edge of the part: precise enough to find
+    # the records of a pixel, and half the bytes after compression.
     first = float(start[0])
-    columns = [np.round((one[here] - first) * 1e6) for one in (records.start, records.centre)]
-    columns.append(np.round((end - first) * 1e6))
+    columns = [np.round((times - first) * 1e6) for times in (start, records.centre[part], end)]
     block = b"".join(
         (
-            _planes(records.order[here].astype("<u4")),
+            _planes(records.order[part].astype("<u4")),
             *(_planes(column.astype("<f8")) for column in columns),
-            table_of[here].tobytes(),
-            # By channel, and in it by time: neighbours are alike, and deflate well.
+            table_of[part].tobytes(),
+            # By channel, then by time: neighbours are similar and compress well.
             _planes(np.ascontiguousarray(codes.transpose(0, 2, 1))),
         )
     )
@@ -120,21 +121,21 @@ def _part(records: Records, table_of: NDArray[np.uint8], codes: NDArray[Any], he
 
 
 def _planes(array: NDArray[Any]) -> bytes:
-    """The first bytes of all numbers, then their second bytes, and so on: it deflates better."""
+    """Return the first bytes of all numbers, then the second, and so on: this compresses better."""
     planes: NDArray[np.uint8] = array.reshape(-1, 1).view(np.uint8).T
     return planes.tobytes()
 
 
 @dataclass(frozen=True)
 class _Coding:
-    """How numbers become codes."""
+    """The way in which values are encoded."""
 
     name: Literal["whole", "digits", "float"]
     low: int = 0
-    """Of "digits": the lowest decade."""
+    """For "digits": the lowest decade."""
 
     def codes(self, values: NDArray[np.float32]) -> NDArray[Any]:
-        """`values` as codes, of the same shape."""
+        """Encode `values`; the codes have the same shape, uint16 or (coding "float") float32."""
         if self.name == "float":
             return values.astype("<f4")
         finite = np.isfinite(values)
@@ -142,15 +143,15 @@ class _Coding:
             return np.where(finite, values, MISSING).astype("<u2")
         known = values[finite]
         decade, digits = _four_digits(known[known > 0])
-        found = np.zeros(known.shape, np.uint16)
-        found[known > 0] = 1 + (decade - self.low) * _DECADE + digits - _DIGITS_FROM
+        code = np.zeros(known.shape, np.uint16)
+        code[known > 0] = 1 + (decade - self.low) * _DECADE + digits - _DIGITS_FROM
         codes = np.full(values.shape, MISSING, "<u2")
-        codes[finite] = found
+        codes[finite] = code
         return codes
 
 
 def _coding_of(chunks: Iterable[NDArray[np.float32]]) -> _Coding:
-    """What all numbers of a spectrogram fit in."""
+    """Choose the coding that can represent all values of a spectrogram."""
     low, high, positive, whole = np.inf, -np.inf, np.inf, True
     for values in chunks:
         known = values[np.isfinite(values)]
@@ -166,11 +167,11 @@ def _coding_of(chunks: Iterable[NDArray[np.float32]]) -> _Coding:
 
 
 def _four_digits(positive: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(decade, digits): about digits × 10 ** (decade − 3), with four digits."""
+    """Return (decade, digits), four digits each: value ≈ digits × 10 ** (decade − 3)."""
     positive = positive.astype(np.float64)
     decade = np.floor(np.log10(positive)).astype(np.int64)
     digits = np.round(positive / 10.0 ** (decade - 3)).astype(np.int64)
-    # The logarithm may be off by a hair at a power of ten, and rounding may lead to the next.
+    # Near a power of ten, the logarithm may be slightly off, or rounding may give five digits.
     high, short = digits > _DIGITS_TO, digits < _DIGITS_FROM
     decade += high.astype(np.int64) - short
     digits = np.round(positive / 10.0 ** (decade - 3)).astype(np.int64)

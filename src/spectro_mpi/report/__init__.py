@@ -1,4 +1,4 @@
-"""The report: static pages that show a run to people, opened from any disk or web server.
+"""The report of a run: static pages that a browser opens from any disk or web server.
 
-Importing the package loads nothing heavy.
+This file imports nothing heavy.
 """

@@ -1,4 +1,4 @@
-"""What to ask of Slurm next time: sentences from what a run was seen to need."""
+"""Advice for the next job: sentences on the memory and the workers that a run needed."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.activity import ACTIVITIES
 
 _SPARE = 1.25
-"""What to ask for, as a multiple of the memory seen."""
+"""Memory to request, as a multiple of the peak memory."""
 _FEWEST = 20
-"""Items below which a run says nothing of larger ones."""
+"""Number of items, or of samples, below which no conclusion is drawn."""
 _MOST_JOBS = 20_000
-"""Items that are simulated; of more, evenly chosen ones."""
+"""Limit of simulated items; if there are more, every n-th item is simulated."""
 _STARVED = 0.75
-"""Cores a compute process has at work, below which ranks outnumber the cores."""
+"""Mean load of a computing worker, in cores, below which there are too few cores."""
 
 
 def advice(run_dir: Path) -> list[str]:
-    """Memory to ask for, how busy the workers were, what more ranks would bring.
+    """Return sentences: the memory to request, the load of the workers, the gain of more ranks.
 
-    Empty where nothing was sampled. Raises `UserError` if `run_dir` is no run directory.
+    The list is empty if nothing was sampled, also if `run_dir` is not a run directory. Raises
+    `UserError` if there are samples, but the settings of the run cannot be read.
     """
     time = read_run_time(run_dir)
     if time is None:
         return []
     sentences = [_memory(time), _busy(time), *_starved(time)]
-    return [one for one in [*sentences, _scaling(time, open_run(run_dir).config)] if one]
+    sentences.append(_scaling(time, open_run(run_dir).config))
+    return [sentence for sentence in sentences if sentence]
 
 
 def _memory(time: RunTime) -> str:
@@ -43,13 +45,13 @@ def _memory(time: RunTime) -> str:
     if not len(samples):
         return ""
     peak = float((samples.resident + samples.child_resident).max())
-    asked = int(np.ceil(_SPARE * peak / 100) * 100)
-    told = f"Peak memory of a worker with its compute process: {peak:.0f} MB"
+    request = int(np.ceil(_SPARE * peak / 100) * 100)
+    sentence = f"Peak memory of a worker with its compute process: {peak:.0f} MB"
     tasks = _tasks(time)
     if len(tasks):
         most = int(np.argmax(tasks.peak))
-        told += f" (item {tasks.item[most]} needed most, phase {tasks.phase[most]})"
-    return f"{told}; --mem-per-cpu={asked}M leaves room."
+        sentence += f" (highest: item {tasks.item[most]}, phase {tasks.phase[most]})"
+    return f"{sentence}; --mem-per-cpu={request}M leaves headroom."
 
 
 def _busy(time: RunTime) -> str:
@@ -58,13 +60,13 @@ def _busy(time: RunTime) -> str:
         return ""
     within = computed = total = 0.0
     for execution in np.unique(tasks.execution):
-        own = tasks.at(tasks.execution == execution)
-        span = float((own.begin + own.seconds).max() - own.begin.min())
+        done = tasks.at(tasks.execution == execution)
+        span = float((done.begin + done.seconds).max() - done.begin.min())
         ranks = time.record.ranks.at(time.record.ranks.execution == execution)
         workers = sum("worker" in roles for roles in ranks.roles.tolist())
         total += span * workers
-        within += float(own.seconds.sum())
-        computed += float(np.minimum(own.spent.sum(axis=1), own.seconds).sum())
+        within += float(done.seconds.sum())
+        computed += float(np.minimum(done.spent.sum(axis=1), done.seconds).sum())
     shares = tasks.spent.sum(axis=0)
     most = [int(place) for place in np.argsort(-shares)[:2]]
     spent_on = " and ".join(
@@ -78,7 +80,7 @@ def _busy(time: RunTime) -> str:
 
 
 def _starved(time: RunTime) -> list[str]:
-    """Whether compute processes had to share cores."""
+    """Return a sentence if the workers had too few cores, else nothing."""
     samples = time.record.samples
     at_work = samples.at(
         np.isin(samples.rank, time.workers)
@@ -92,10 +94,10 @@ def _starved(time: RunTime) -> list[str]:
         cores[host] = int(count)
     if load > _STARVED or not cores:
         return []
-    workers, there = len(time.workers), sum(cores.values())
+    workers, available = len(time.workers), sum(cores.values())
     return [
-        f"A worker had {100 * load:.0f} % of a core while it computed: {workers} workers and other "
-        f"processes shared {there} cores; fewer ranks, or cores of their own, cost nothing."
+        f"While it computed, a worker had {100 * load:.0f} % of a core: {workers} workers and "
+        f"other processes shared {available} cores. Use fewer ranks, or a core for each rank."
     ]
 
 
@@ -105,41 +107,43 @@ def _mean(samples: Samples) -> float:
 
 
 def _scaling(time: RunTime, config: Config) -> str:
-    """What more and fewer workers would bring, simulated with the items' own times."""
+    """Return a sentence on more and fewer workers, from a simulation with the measured times."""
     jobs = _jobs(time)
     if len(jobs) < _FEWEST:
         return ""
     constants = load_constants()
     workers = int(np.median(_workers_by_execution(time)))
-    now = _played(jobs, config, constants, workers)
-    more = _played(jobs, config, constants, 2 * workers)
+    now = _simulated(jobs, config, constants, workers)
+    more = _simulated(jobs, config, constants, 2 * workers)
     gain = now.makespan / more.makespan
-    told = (
-        f"Twice the workers ({workers} → {2 * workers}, {2 * workers + 2} ranks), each with a core "
-        f"of its own, would be {gain:.1f} × as fast"
+    sentence = (
+        f"Twice the workers ({workers} → {2 * workers}, {2 * workers + 2} ranks), each on a "
+        f"separate core, would be {gain:.1f} × as fast"
     )
     if gain < 1.5:
-        fewer = _played(jobs, config, constants, max(1, workers // 2))
-        told += f"; half of them would take {fewer.makespan / now.makespan:.1f} × as long"
+        fewer = _simulated(jobs, config, constants, max(1, workers // 2))
+        sentence += f"; half the workers would take {fewer.makespan / now.makespan:.1f} × as long"
     if more.writer > 0.7:
-        told += f"; the writer would be {100 * more.writer:.0f} % busy then"
-    return told + " (simulated, for as many items as here)."
+        sentence += f"; with twice the workers, the writer would be {100 * more.writer:.0f} % busy"
+    return sentence + " (simulated with the items of this run)."
 
 
-def _played(jobs: list[ItemCost], config: Config, constants: Constants, workers: int) -> Simulated:
+def _simulated(
+    jobs: list[ItemCost], config: Config, constants: Constants, workers: int
+) -> Simulated:
     return simulate(jobs, config, constants, workers + 2)
 
 
 def _workers_by_execution(time: RunTime) -> list[int]:
     ranks = time.record.ranks
     return [
-        sum("worker" in roles for roles in ranks.roles[ranks.execution == one].tolist())
-        for one in np.unique(ranks.execution)
+        sum("worker" in roles for roles in ranks.roles[ranks.execution == execution].tolist())
+        for execution in np.unique(ranks.execution)
     ]
 
 
 def _jobs(time: RunTime) -> list[ItemCost]:
-    """The items by what they were seen to cost; phases an item has not been through: the mean."""
+    """Return the measured costs of the items; a phase that an item lacks costs the mean."""
     tasks = _tasks(time)
     seconds = {
         phase: {
@@ -153,7 +157,7 @@ def _jobs(time: RunTime) -> list[ItemCost]:
         for phase in ("reduce", "plot")
     }
     sizes = dict(zip(tasks.item.tolist(), tasks.size.tolist(), strict=True))
-    mean = {phase: float(np.mean([*ones.values()] or [0.0])) for phase, ones in seconds.items()}
+    mean = {phase: float(np.mean([*spent.values()] or [0.0])) for phase, spent in seconds.items()}
     constants = load_constants()
     jobs = [
         ItemCost(
@@ -170,6 +174,6 @@ def _jobs(time: RunTime) -> list[ItemCost]:
 
 
 def _tasks(time: RunTime) -> Steps:
-    """What workers did of the pipeline's own phases."""
+    """Return the tasks of the phases reduce and plot."""
     steps = time.record.steps
     return steps.at((steps.item != "") & np.isin(steps.phase, ("reduce", "plot")))

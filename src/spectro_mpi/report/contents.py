@@ -1,4 +1,4 @@
-"""What the report says of each item: its state, its figures, and where they lie."""
+"""The items of a run as the report shows them: state, figures and the paths of these."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ _FILE_NAME = re.compile(r"[^/\\\s:\"']+\.cdf", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class FigureKind:
-    """One of the figures that items like this one have."""
+    """One figure of an item, without the id of the item: many items share the same kinds."""
 
     tail: str
-    """Its file name after the item's id."""
+    """The part of the file name after the id of the item."""
     kind: str
     instrument: str
-    """Empty: the grid of all."""
+    """Empty for the grid of all instruments."""
     scales: str
     limits: str
     cell: int
-    """Its place in the sheet of thumbnails, from 0."""
+    """Its position in the sheet of thumbnails, from 0."""
     cells: int
-    """How many there are in it."""
+    """Number of thumbnails in the sheet."""
 
 
 @dataclass(frozen=True)
 class ItemEntry:
-    """One item."""
+    """One item as the report shows it."""
 
     id: str
     start: datetime | None
-    """Of its data, by the names of its files, UTC."""
+    """Start of its data (UTC), from the names of its files."""
     month: str
-    """"2000/01", the folder of its figures; empty: it has none."""
+    """The folder of its figures, such as "2000/01"; empty if it has none."""
     state: str
-    """done; failed (in part: what could be done is there); reduced (no figures yet)."""
+    """done; failed (in whole or in part); reduced (no figures yet)."""
     reasons: tuple[str, ...]
     instruments: tuple[str, ...]
     marked: bool
@@ -60,7 +60,7 @@ class ItemEntry:
 
 
 def item_entries(run: Run) -> list[ItemEntry]:
-    """All items the run knows of, sorted. No figure and no input file is opened."""
+    """Return all known items of a run, sorted; opens neither figures nor input files."""
     progress = run.progress
     sources = _sources(run)
     months = _months(run.path / PLOTS)
@@ -77,18 +77,19 @@ def item_entries(run: Run) -> list[ItemEntry]:
         figures: tuple[FigureKind, ...] = ()
         if item in drawn and month:
             figures = _figures(run.config, item, tuple(files), item in marks)
-            if any(one.phase == "plot" for one in failures):
-                there = set(_listed(run.path / PLOTS / month / item))
-                figures = tuple(one for one in figures if item + one.tail in there)
+            if any(failure.phase == "plot" for failure in failures):
+                drawn_files = set(_listed(run.path / PLOTS / month / item))
+                figures = tuple(kind for kind in figures if item + kind.tail in drawn_files)
         state = "failed" if failures else "done" if item in done else "reduced"
-        starts = _starts(preset, [*files.values(), *_named_in(one.message for one in failures)])
+        messages = (failure.message for failure in failures)
+        starts = _starts(preset, [*files.values(), *_named_in(messages)])
         entries.append(
             ItemEntry(
                 item,
                 min(starts, default=None),
                 month,
                 state,
-                tuple(dict.fromkeys(one.reason for one in failures)),
+                tuple(dict.fromkeys(failure.reason for failure in failures)),
                 tuple(files),
                 item in marks,
                 figures,
@@ -100,17 +101,17 @@ def item_entries(run: Run) -> list[ItemEntry]:
 
 
 def _sources(run: Run) -> dict[str, dict[str, str]]:
-    """Item → instrument → name of the input file, for what is in the store."""
+    """Return item → instrument → name of the input file, for the items in the store."""
     order: dict[str, int] = {
         name: place for place, name in enumerate(run.config.select.instruments)
     }
     sources: dict[str, dict[str, str]] = {}
     for shard in sorted(set(run.progress.shards.values())):
         try:
-            found = sources_of(run.path / DATA / shard)
+            sources_in_shard = sources_of(run.path / DATA / shard)
         except OSError:
-            continue  # `verify` tells of it
-        for item, files in found.items():
+            continue  # `verify` reports it
+        for item, files in sources_in_shard.items():
             if run.progress.shards.get(item) == shard:
                 names = sorted(files, key=lambda name: order.get(name, len(order)))
                 sources[item] = {name: files[name][0] for name in names}
@@ -120,7 +121,7 @@ def _sources(run: Run) -> dict[str, dict[str, str]]:
 def _figures(
     config: Config, item: str, instruments: tuple[str, ...], marked: bool
 ) -> tuple[FigureKind, ...]:
-    wanted = [
+    combinations = [
         (kind, instrument, scales, limits)
         for kind, instrument in kinds_of(config.plot, instruments)
         for scales in config.plot.scales
@@ -134,9 +135,9 @@ def _figures(
             f"{scales[0]}-{scales[1]}",
             limits,
             cell,
-            len(wanted),
+            len(combinations),
         )
-        for cell, (kind, instrument, scales, limits) in enumerate(wanted)
+        for cell, (kind, instrument, scales, limits) in enumerate(combinations)
     )
 
 
@@ -145,22 +146,24 @@ def _starts(preset: Preset, files: Iterable[str]) -> list[datetime]:
 
 
 def _named_in(messages: Iterable[str]) -> list[str]:
-    """Names of input files in messages: of what failed, the store has none."""
+    """Return the names of input files in messages: the store has none for failed instruments."""
     return [name for message in messages for name in _FILE_NAME.findall(message)]
 
 
 def _months(plots: Path) -> dict[str, str]:
-    """Item → month of its folder of figures."""
+    """Return item → month of its folder of figures."""
     months = [f"{year}/{month}" for year in _listed(plots) for month in _listed(plots / year)]
     return {item: month for month in months for item in _listed(plots / month)}
 
 
 def _names(folder: Path) -> set[str]:
-    """`YYYY/MM/name` of all previews."""
+    """Return the paths `YYYY/MM/name` of all previews."""
     months = [f"{year}/{month}" for year in _listed(folder) for month in _listed(folder / year)]
-    with ThreadPoolExecutor(8) as pool:  # for file systems that answer slowly
-        found = pool.map(lambda month: _listed(folder / month), months)
-    return {f"{month}/{name}" for month, names in zip(months, found, strict=True) for name in names}
+    with ThreadPoolExecutor(8) as pool:  # For file systems with a high latency.
+        listings = pool.map(lambda month: _listed(folder / month), months)
+    return {
+        f"{month}/{name}" for month, names in zip(months, listings, strict=True) for name in names
+    }
 
 
 def _listed(folder: Path) -> list[str]:

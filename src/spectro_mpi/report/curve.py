@@ -1,4 +1,4 @@
-"""The memory of a process up to its end, as a drawing in the page."""
+"""The memory of a process up to its end, as an SVG drawing in the page."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from spectro_mpi.diagnosis.verdict import Diagnosis
 
 WIDTH, HEIGHT = 600.0, 120.0
-"""Of the drawing, in its own units."""
+"""Size of the drawing, in units of its view box."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A line from the left to the right of the drawing, upward from its bottom."""
+    """A polyline over the whole width of the drawing; memory 0 is at the bottom."""
 
     points: str
-    """As SVG has them."""
+    """The points attribute of the SVG polyline."""
     seconds: float
-    """From its first to its last point."""
+    """Time from the first to the last point."""
     top_mb: float
     """Memory at the top of the drawing."""
     last_mb: float
     limit: float | None
-    """Height at which the limit stands; None: it is not known, or far above."""
+    """y of the memory limit; None if it is not known, or far above the curve."""
 
 
 def curve_of(diagnosis: Diagnosis) -> Curve | None:
-    """The curve of a diagnosis; None if it has none."""
+    """Return the curve of a diagnosis; None if it has fewer than two points."""
     curve = diagnosis.curve
     if len(curve) < 2:
         return None

@@ -71,6 +71,7 @@ def page_facts(
     return {
         "run_id": run.config.run_id,
         "run_dir": str(run.path.absolute()),
+        "item_word": "orbit" if run.config.items_are_orbits else "item",
         "status": status,
         "made": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
         "items": len(entries),

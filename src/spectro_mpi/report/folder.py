@@ -1,4 +1,4 @@
-"""The folder a report is written to."""
+"""The folder that a report is written to."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ _GENERATOR = b'<meta name="generator" content="spectro-mpi">'
 
 
 class PageFolder:
-    """The folder of a report: files get names of their content, and the page comes last.
+    """The folder of a report: file names contain a digest, and the page is written last.
 
-    So a reader who has the page open never sees it mixed with another one's files.
+    A reader who has the page open therefore never sees it with the files of another version.
     """
 
     def __init__(self, folder: Path, page: str) -> None:
-        """Make the folder. Raises `OSError`; `UserError` if another page is in the way."""
+        """Create the folder.
+
+        Raises `UserError` if it has a page that is not a report, and `OSError` if it cannot be
+        created.
+        """
         self.path = folder
         self.page = folder / page
         if self.page.exists() and _GENERATOR not in self.page.read_bytes():
-            raise UserError(
-                f"{self.page}: is there already, and no report; choose another --output"
-            )
+            raise UserError(f"{self.page} exists and is not a report; choose another --output")
         folder.mkdir(parents=True, exist_ok=True)
         self._parts = folder / _PARTS
         self._kept: set[str] = set()
 
     def put(self, name: str, content: bytes) -> str:
-        """Write a file; returns its address from the page."""
+        """Write a file; return its address, relative to the page. Raises `OSError`."""
         stem, _, suffix = name.rpartition(".")
         digest = hashlib.sha256(content).hexdigest()[:10]
         path = self._parts / f"{stem}.{digest}.{suffix}"
@@ -46,12 +48,15 @@ class PageFolder:
         return f"{_PARTS}/{quote(path.name)}"
 
     def finish(self, content: bytes) -> None:
-        """Write the page, then remove what only earlier ones needed."""
+        """Write the page, then remove the files that only earlier versions used.
+
+        Raises `OSError`.
+        """
         write_atomic(self.page, content)
         for path in self._parts.iterdir():
             if _PART_NAME.fullmatch(path.name) and path.name not in self._kept:
                 path.unlink(missing_ok=True)
 
     def to(self, path: Path) -> str:
-        """The address of a path outside, from the page."""
+        """Return the address of a path outside the folder, relative to the page."""
         return quote(os.path.relpath(path.resolve(), self.path.resolve()))

@@ -1,4 +1,4 @@
-"""The index of items, as scripts that the page loads one after the other."""
+"""The index of items, as scripts that the page loads one after another."""
 
 from __future__ import annotations
 
@@ -15,39 +15,44 @@ from spectro_mpi.rundir.reader import Run
 from spectro_mpi.system.logs import FailureMark
 
 CHUNK_ITEMS = 5000
-"""Items of one script: about 150 kB."""
+"""Items per script, about 150 kB."""
 
 
 @dataclass(frozen=True)
 class Listed:
-    """One failure as the page lists it."""
+    """One failure of an item, as the page lists it."""
 
     item: str
     failure: Failure
     link: str
-    """To its line in the excerpt of a log; empty: no log tells of it."""
+    """Link to its line in the excerpt of a log; empty if it is in no log."""
 
 
 def write_index(
     pages: PageFolder, run: Run, entries: Sequence[ItemEntry], book: Logbook
 ) -> dict[str, Any]:
-    """Write the index of items as scripts; returns where they lie and what they hold."""
+    """Write the index of items as scripts; return the addresses of the scripts.
+
+    Each chunk of the index has one script of items and, if any failed, one of failures.
+    """
     tables = _Tables()
     chunks = []
     for number, first in enumerate(range(0, len(entries), CHUNK_ITEMS)):
         chunk = entries[first : first + CHUNK_ITEMS]
-        items = call("handItems", number, [tables.row(one) for one in chunk])
+        items = call("handItems", number, [tables.row(entry) for entry in chunk])
         failures = {
-            one.id: [listed(book, one.id, failure) for failure in run.progress.failures[one.id]]
-            for one in chunk
-            if one.id in run.progress.failures
+            entry.id: [
+                _as_row(listed(book, entry.id, failure))
+                for failure in run.progress.failures[entry.id]
+            ]
+            for entry in chunk
+            if entry.id in run.progress.failures
         }
-        shown = {item: [_as_table(one) for one in ones] for item, ones in failures.items()}
-        errors = call("handErrors", number, shown)
+        errors = call("handErrors", number, failures)
         chunks.append(
             {
                 "items": pages.put(f"items-{number:03d}.js", items),
-                "errors": pages.put(f"errors-{number:03d}.js", errors) if shown else "",
+                "errors": pages.put(f"errors-{number:03d}.js", errors) if failures else "",
                 "count": len(chunk),
             }
         )
@@ -56,7 +61,7 @@ def write_index(
 
 
 class _Tables:
-    """What many items have in common, listed once and told by number."""
+    """Values that many items share: each is listed once and referred to by its number."""
 
     def __init__(self) -> None:
         self._months: dict[str, int] = {}
@@ -65,7 +70,7 @@ class _Tables:
         self._states: dict[tuple[str, ...], int] = {}
 
     def row(self, entry: ItemEntry) -> list[Any]:
-        """An item, in the order that `data.js` takes it apart in."""
+        """Return an item as a row; `entry` in data.js unpacks it in the same order."""
         state = (entry.state, *entry.reasons, *(["cusp"] if entry.marked else []))
         return [
             entry.id,
@@ -78,20 +83,21 @@ class _Tables:
         ]
 
     def as_table(self) -> dict[str, Any]:
-        """All of it, as JSON has it."""
+        """Return the lists of shared values, for JSON."""
         return {
             "months": list(self._months),
             "states": list(self._states),
             "instruments": list(self._instruments),
-            "figures": [[vars(one) for one in figures] for figures in self._figures],
+            "figures": [[vars(figure) for figure in figures] for figures in self._figures],
         }
 
 
 def listed(book: Logbook, item: str, failure: Failure) -> Listed:
-    found = book.failures.get(FailureMark(item, failure.instrument, failure.phase))
-    return Listed(item, failure, f"{found[0]}#L{found[1]}" if found else "")
+    """Return a failure with the link to its line in the excerpt of a log."""
+    line = book.failures.get(FailureMark(item, failure.instrument, failure.phase))
+    return Listed(item, failure, f"{line[0]}#L{line[1]}" if line else "")
 
 
-def _as_table(listed: Listed) -> list[str]:
-    one = listed.failure
-    return [one.instrument, one.phase, one.reason, one.message, listed.link]
+def _as_row(listed: Listed) -> list[str]:
+    failure = listed.failure
+    return [failure.instrument, failure.phase, failure.reason, failure.message, listed.link]

@@ -1,4 +1,4 @@
-"""Previews that are missing: of figures drawn by an earlier version, or without previews."""
+"""Missing previews: the run wrote none, or was made by an earlier version."""
 
 from __future__ import annotations
 
@@ -16,25 +16,29 @@ from spectro_mpi.rundir.reader import Run
 from spectro_mpi.system.limits import cores_allowed
 
 _FEW = 8
-"""Previews that are not worth the start of other processes."""
+"""Up to this many previews are made without starting other processes."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A preview to be made."""
+class MissingPreview:
+    """A preview to make."""
 
     run_dir: Path
     entry: ItemEntry
     shard: str
     sheet: bool
+    """Whether to make the sheet of thumbnails."""
     values: bool
+    """Whether the scripts hold the values of the spectrograms."""
 
 
-def missing_previews(run: Run, entries: Sequence[ItemEntry]) -> list[Wanted]:
-    """What the settings ask for and is not there."""
+def missing_previews(run: Run, entries: Sequence[ItemEntry]) -> list[MissingPreview]:
+    """Return the previews that the settings request and that do not exist."""
     report = run.config.report
     return [
-        Wanted(run.path, entry, run.progress.shards[entry.id], report.thumbnails, report.values)
+        MissingPreview(
+            run.path, entry, run.progress.shards[entry.id], report.thumbnails, report.values
+        )
         for entry in entries
         if entry.figures
         and entry.id in run.progress.shards
@@ -45,49 +49,49 @@ def missing_previews(run: Run, entries: Sequence[ItemEntry]) -> list[Wanted]:
     ]
 
 
-def make_previews(wanted: Sequence[Wanted]) -> Iterator[str]:
-    """Make them on all cores; yields the id of each item whose preview could be made.
+def make_previews(missing: Sequence[MissingPreview]) -> Iterator[str]:
+    """Make previews on all available cores; yield the id of each item that has one now.
 
-    Raises `OSError` where they cannot be written.
+    Raises `OSError` if a preview cannot be written.
     """
     cores = cores_allowed()
-    if len(wanted) <= _FEW or cores == 1:
-        yield from filter(None, map(_make, wanted))
+    if len(missing) <= _FEW or cores == 1:
+        yield from filter(None, map(_make, missing))
         return
-    # No fork: the caller may be a process that has threads.
+    # Not by fork, because the calling process may have threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(cores, len(wanted)), context) as pool:
-        yield from filter(None, pool.map(_make, wanted, chunksize=4))
+    with ProcessPoolExecutor(min(cores, len(missing)), context) as pool:
+        yield from filter(None, pool.map(_make, missing, chunksize=4))
 
 
-def _make(wanted: Wanted) -> str:
-    """Make one preview; returns its item, or nothing if its figures or data do not read."""
+def _make(missing: MissingPreview) -> str:
+    """Make one preview; return its item, or "" if its figures or data cannot be read."""
     from spectro_mpi.previews.preview import Preview, write_preview
     from spectro_mpi.rundir.store import read_spectrograms
 
-    entry = wanted.entry
+    entry = missing.entry
     preview = Preview(entry.id)
     order = list(entry.instruments)
     try:
         for figure in entry.figures:
             name = entry.id + figure.tail
-            preview.add(name, *_figure(wanted.run_dir / PLOTS / entry.month / entry.id / name))
-        values = wanted.values
-        stored = read_spectrograms(wanted.run_dir / DATA / wanted.shard, entry.id) if values else ()
-        files = preview.scripts(sorted(stored, key=lambda one: order.index(one.instrument)))
+            preview.add(name, *_figure(missing.run_dir / PLOTS / entry.month / entry.id / name))
+        shard = missing.run_dir / DATA / missing.shard
+        stored = read_spectrograms(shard, entry.id) if missing.values else ()
+        files = preview.scripts(sorted(stored, key=lambda values: order.index(values.instrument)))
     except (OSError, ValueError, KeyError, TypeError, SyntaxError):
-        return ""  # `verify` tells of it
-    if wanted.sheet:
+        return ""  # `verify` reports it
+    if missing.sheet:
         cells = [""] * max(figure.cells for figure in entry.figures)
         for figure in entry.figures:
             cells[figure.cell] = entry.id + figure.tail
         files[SHEET] = preview.sheet(cells)
-    write_preview(wanted.run_dir, entry.month, entry.id, files)
+    write_preview(missing.run_dir, entry.month, entry.id, files)
     return entry.id
 
 
 def _figure(path: Path) -> tuple[dict[str, Any], Any]:
-    """(description, thumbnail) of a figure on disk."""
+    """Return (description, thumbnail) of the figure in a PNG file."""
     import numpy as np
     from PIL import Image
 
@@ -103,6 +107,6 @@ def _figure(path: Path) -> tuple[dict[str, Any], Any]:
         palette[: len(known)] = known
         image = np.asarray(picture)
     panels = description["panels"]
-    # Zoom panels repeat the rows beside them.
+    # Only the first column: zoom panels show the same rows again.
     boxes = [Box(*panel["box"]) for panel in panels if panel["box"][0] == panels[0]["box"][0]]
     return description, palette[thumbnail(image, boxes)]

@@ -1,4 +1,4 @@
-"""Makes the report of a run: facts → scripts with the index of items, and one HTML page."""
+"""Makes the report of a run: one HTML page, and scripts with the index of items."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def make_report(
     previews: bool = True,
     tell: Callable[[str], None] | None = None,
 ) -> Path:
-    """Make the report of a run, or make it anew; returns the page.
+    """Make or update the report of a run; return the path of its page.
 
-    `output`: where to, instead of the run directory's own `report`; `previews`: whether missing
-    thumbnails and values are made; `tell`, if given, is called with what is going on. Raises
-    `UserError` if `run_dir` is no run directory or another page is in the way, `RunError` if the
-    report cannot be written.
+    `output` replaces the folder `report` of the run directory. `previews` says whether missing
+    thumbnails and values are made. `tell`, if given, is called with progress messages. Raises
+    `UserError` if `run_dir` is not a run directory or `output` has a page that is not a report,
+    and `RunError` if the report cannot be written.
     """
     run = open_run(run_dir)
     place = run_dir / REPORT if output is None else output
@@ -71,34 +71,34 @@ def make_report(
 
 
 def _completed(run: Run, entries: list[ItemEntry], tell: Callable[[str], None]) -> list[ItemEntry]:
-    """The entries, once the previews that are missing have been made."""
-    wanted = missing_previews(run, entries)
-    if not wanted:
+    """Make the missing previews; return the updated entries."""
+    missing = missing_previews(run, entries)
+    if not missing:
         return entries
-    tell(f"{len(wanted)} items have no thumbnails or values yet; making them")
-    made, told = set(), time.monotonic()
-    for item in make_previews(wanted):
+    tell(f"making thumbnails and values of {len(missing)} item{'s' * (len(missing) != 1)}")
+    made, reported = set(), time.monotonic()
+    for item in make_previews(missing):
         made.add(item)
-        if time.monotonic() - told > 5:
-            told = time.monotonic()
-            tell(f"  {len(made)} of {len(wanted)}")
+        if time.monotonic() - reported > 5:
+            reported = time.monotonic()
+            tell(f"  {len(made)} of {len(missing)}")
     report = run.config.report
     return [
         replace(
-            one,
-            has_sheet=one.has_sheet or report.thumbnails,
+            entry,
+            has_sheet=entry.has_sheet or report.thumbnails,
             has_script=True,
         )
-        if one.id in made
-        else one
-        for one in entries
+        if entry.id in made
+        else entry
+        for entry in entries
     ]
 
 
 def _log_pages(
     folder: PageFolder, run_dir: Path, book: Logbook, css: str
 ) -> Iterator[tuple[str, str]]:
-    """(name of a log, address of its excerpt) of the logs that tell of failures."""
+    """Write the excerpts of the logs that have failures; yield (name of the log, address)."""
     for name, lines in book.excerpts.items():
         facts = {
             "name": name,
@@ -110,24 +110,24 @@ def _log_pages(
 
 
 def _run_figures(folder: PageFolder, run_dir: Path) -> list[dict[str, str]]:
-    """The figures of the run itself; none where nothing was sampled, and matplotlib not loaded."""
+    """Write the figures of the run; without samples there are none, and no matplotlib import."""
     if read_record(run_dir, ("ranks",)) is None:
         return []
     from spectro_mpi.report.run_figures import run_figures
 
     return [
         {
-            "title": one.title,
-            "text": one.text,
-            "svg": folder.put(f"{one.name}.svg", one.svg().encode()),
-            "png": folder.put(f"{one.name}.png", one.png()),
+            "title": figure.title,
+            "text": figure.text,
+            "svg": folder.put(f"{figure.name}.svg", figure.svg().encode()),
+            "png": folder.put(f"{figure.name}.png", figure.png()),
         }
-        for one in run_figures(run_dir)
+        for figure in run_figures(run_dir)
     ]
 
 
 def _page_config(folder: PageFolder, run: Run) -> dict[str, Any]:
-    """What the scripts need to know of the run."""
+    """Return what the scripts of the page need: paths, and parts of the settings."""
     return {
         "root": folder.to(run.path),
         "previews": folder.to(run.path / PREVIEWS),
@@ -159,7 +159,7 @@ def _render(name: str, facts: dict[str, Any]) -> bytes:
 
 
 def _number(value: float) -> str:
-    """As people read it: with four digits, and thin spaces between thousands."""
+    """Format a number for readers: four digits, thin spaces between thousands."""
     if isinstance(value, int) or (value == round(value) and abs(value) < 1e6):
         return f"{value:,.0f}".replace(",", "\u202f")
     return f"{value:.4g}"

@@ -1,8 +1,8 @@
-"""Figures of a run: its time line, its load and memory, its stacks planned against done.
+"""Figures of a run: its timeline, its load and memory, its stacks as planned and as done.
 
-Drawn from the record of resources alone (`spectro_mpi.resources`), also while the run goes on and
-after it was killed. Each function takes the run directory and, where it makes sense, `between`, two
-times in seconds of the run; it returns None where nothing was sampled.
+They need only the record of resources (`spectro_mpi.resources`), so that they can be drawn during
+a run and after it was killed. Each public function takes the run directory and, where it applies,
+`between`: two times in seconds of the run. It returns None if nothing was sampled.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from spectro_mpi.report.run_time import DONE_WITH, RunTime, Span, clock, read_run_time
+from spectro_mpi.report.run_time import RANK_ACTIVITIES, RunTime, Span, clock, read_run_time
 from spectro_mpi.report.style import (
     ALARM,
     COLORS,
@@ -42,67 +42,72 @@ from spectro_mpi.resources.tables import Array
 from spectro_mpi.system.atomic import write_atomic
 
 _COLUMNS = 1500
-"""Moments across a time line."""
+"""Number of columns of a timeline."""
 _FEW = 8
-"""So many ranks or nodes have lines of their own; more are told by their spread."""
+"""Up to this many ranks or nodes are drawn as lines; more are drawn as a median and a band."""
 _LISTED = 5
+"""Limit of lost compute processes listed below a timeline."""
 _BARS = 48
+"""Number of workers above which bars have no gaps."""
 _PHASES = 4
-"""Columns of phases, at most."""
+"""Limit of phases shown, a column each."""
 
 
 @dataclass(frozen=True)
 class RunFigure:
-    """A figure of a run."""
+    """One figure of a run, with its texts."""
 
     name: str
-    """For its file."""
+    """Stem of its file names."""
     title: str
     text: str
-    """What it shows, for those who cannot see it."""
+    """Text alternative for readers who cannot see the figure."""
     figure: Figure
 
     def png(self, dpi: int = 140) -> bytes:
-        """On white."""
+        """Return the figure as PNG, on white."""
         return as_png(self.figure, dpi)
 
     def svg(self) -> str:
-        """In the ink of the reader's colour scheme, without a background."""
+        """Return the figure as SVG, which follows the light or dark scheme of the reader."""
         return as_svg(self.figure, self.text)
 
 
 def run_figures(run_dir: Path, between: Span | None = None) -> list[RunFigure]:
-    """All figures there can be of a run."""
+    """Return all figures of a run for which there is data."""
     time = read_run_time(run_dir)
     if time is None:
         return []
     drawn = [_timeline(time, between), _load_and_memory(time, between), _stack_load(time)]
-    return [one for one in drawn if one is not None]
+    return [figure for figure in drawn if figure is not None]
 
 
 def write_run_figures(figures: Iterable[RunFigure], folder: Path) -> list[Path]:
-    """Write NAME.svg and NAME.png of each; returns the paths of the SVG files."""
+    """Write NAME.svg and NAME.png of each figure; return the paths of the SVG files.
+
+    Raises `OSError` if a file cannot be written.
+    """
     written = []
-    for one in figures:
-        path = folder / f"{one.name}.svg"
-        write_atomic(path, one.svg().encode())
-        write_atomic(path.with_suffix(".png"), one.png())
+    for figure in figures:
+        path = folder / f"{figure.name}.svg"
+        write_atomic(path, figure.svg().encode())
+        write_atomic(path.with_suffix(".png"), figure.png())
         written.append(path)
     return written
 
 
 def timeline(run_dir: Path, between: Span | None = None) -> RunFigure | None:
-    """Ranks × time, coloured by what each was at."""
+    """Draw ranks × time, coloured by the activity of each rank."""
     return _of(run_dir, lambda time: _timeline(time, between))
 
 
 def load_and_memory(run_dir: Path, between: Span | None = None) -> RunFigure | None:
-    """What workers were at; load, memory and bytes of nodes and ranks."""
+    """Draw the activities of the workers; load, memory and I/O of nodes and ranks."""
     return _of(run_dir, lambda time: _load_and_memory(time, between))
 
 
 def stack_load(run_dir: Path) -> RunFigure | None:
-    """What each worker was dealt, what it did, and how long that took."""
+    """Draw the planned and the completed input of each worker, and its busy time."""
     return _of(run_dir, _stack_load)
 
 
@@ -134,15 +139,18 @@ def _timeline(time: RunTime, between: Span | None) -> RunFigure | None:
     axes.plot(at, places, linestyle="none", marker="X", color=ALARM, markersize=7,
               markeredgecolor="white", markeredgewidth=0.7, clip_on=False)  # fmt: skip
     present = [
-        kind for kind, share in zip(DONE_WITH, shares.sum(axis=(0, 2)), strict=True) if share
+        kind for kind, share in zip(RANK_ACTIVITIES, shares.sum(axis=(0, 2)), strict=True) if share
     ]
     handles: list[Any] = [Patch(color=COLORS[kind], label=kind) for kind in present]
-    title(axes, "What every rank was at")
+    title(axes, "Activity of each rank")
     if len(ends):
         handles.append(_cross("compute process ended"))
     legend(axes, handles)
     if len(ends):
-        lines = [f"{clock(float(one))}  {line}" for one, line in zip(at, _told(ends), strict=False)]
+        lines = [
+            f"{clock(float(moment))}  {line}"
+            for moment, line in zip(at, _described(ends), strict=False)
+        ]
         if len(ends) > _LISTED:
             lines.append(f"… and {len(ends) - _LISTED} more")
         axes.annotate(
@@ -159,17 +167,23 @@ def _timeline(time: RunTime, between: Span | None) -> RunFigure | None:
     workers = [ranks.index(rank) for rank in time.workers]
     busy = shares[workers].sum(axis=(1, 2)) / _COLUMNS
     text = (
-        f"Time line of {_count(len(ranks), 'rank')} over {clock(window[1] - window[0])}: workers "
-        f"{100 * busy.mean():.0f} % of it at work, the least busy {100 * busy.min():.0f} %"
+        f"Timeline of {_count(len(ranks), 'rank')} over {clock(window[1] - window[0])}: workers "
+        f"were busy {100 * busy.mean():.0f} % of the time, the least busy worker "
+        f"{100 * busy.min():.0f} %"
     )
     if len(ends):
-        text += f"; {_count(len(ends), 'compute process', 'es')} ended: {'; '.join(_told(ends))}"
-    return RunFigure("timeline", "What every rank was at", text + ".", figure)
+        text += (
+            f"; {_count(len(ends), 'compute process', 'es')} ended: {'; '.join(_described(ends))}"
+        )
+    return RunFigure("timeline", "Activity of each rank", text + ".", figure)
 
 
 def _mixed(shares: Array) -> Array:
-    """(rank, column, RGBA): colours mixed by shares of time; idle time shows what is behind."""
-    colors = np.array([to_rgb(COLORS[kind]) for kind in DONE_WITH])
+    """Mix the colours of activities by their shares of time; idle time is transparent.
+
+    `shares` is (rank, activity, column); the result is (rank, column, rgba), both float64.
+    """
+    colors = np.array([to_rgb(COLORS[kind]) for kind in RANK_ACTIVITIES])
     total = np.clip(shares.sum(axis=1), 0, 1)
     mixed = np.einsum("rkt,kc->rtc", shares, colors)
     mixed /= np.maximum(shares.sum(axis=1), 1e-9)[..., None]
@@ -181,15 +195,15 @@ def _load_and_memory(time: RunTime, between: Span | None) -> RunFigure | None:
     if not len(samples):
         return None
     figure, panels = new_figure(10.5, [1, 1.15, 1.15, 1.15, 1.15, 1])
-    at, nodes, cores, own, memory, moved = panels
-    _workers_at(at, time, window)
-    _nodes(nodes, cores_and_load=True, time=time)
-    _nodes(cores, cores_and_load=False, time=time)
+    activity, cpu, node_memory, load, memory, moved = panels
+    _worker_activities(activity, time, window)
+    _nodes(cpu, cores_and_load=True, time=time)
+    _nodes(node_memory, cores_and_load=False, time=time)
     workers = samples.at(np.isin(samples.rank, time.workers))
     others = samples.at(~np.isin(samples.rank, time.workers))
-    _spread(own, time, workers, workers.cpu + workers.child_cpu)
-    _others(own, time, others, others.cpu)
-    title(own, "Load of each worker and its compute process (cores)")
+    _spread(load, time, workers, workers.cpu + workers.child_cpu)
+    _others(load, time, others, others.cpu)
+    title(load, "Load of each worker and its compute process (cores)")
     total = workers.resident + workers.child_resident
     _spread(memory, time, workers, total / 1024)
     _others(memory, time, others, others.resident / 1024)
@@ -215,28 +229,29 @@ def _load_and_memory(time: RunTime, between: Span | None) -> RunFigure | None:
     if len(tasks):
         most = int(np.argmax(tasks.peak))
         text += (
-            f" The item that needed most: {tasks.item[most]}, phase {tasks.phase[most]}, "
+            f" Item with the highest memory: {tasks.item[most]}, phase {tasks.phase[most]}, "
             f"{tasks.peak[most]:.0f} MB."
         )
     return RunFigure("load", "Load and memory", text, figure)
 
 
-def _workers_at(axes: Axes, time: RunTime, window: Span) -> None:
-    """How many workers are at what: the steps, as a strip over the other panels."""
+def _worker_activities(axes: Axes, time: RunTime, window: Span) -> None:
+    """Draw the number of workers by activity, stacked."""
     edges = np.linspace(*window, 301)
     counts = np.sum([time.shares(rank, edges) for rank in time.workers], axis=0)
-    present = [place for place in range(len(DONE_WITH)) if counts[place].any()]
+    present = [place for place in range(len(RANK_ACTIVITIES)) if counts[place].any()]
     middles = (edges[1:] + edges[:-1]) / 2
     if present:
         axes.stackplot(
             middles,
             counts[present],
-            colors=[COLORS[DONE_WITH[place]] for place in present],
+            colors=[COLORS[RANK_ACTIVITIES[place]] for place in present],
             linewidth=0,
             step="mid",
         )
-    title(axes, "Workers at work, by what they are at")
-    legend(axes, [Patch(color=COLORS[DONE_WITH[one]], label=DONE_WITH[one]) for one in present])
+    title(axes, "Busy workers, by activity")
+    names = [RANK_ACTIVITIES[kind] for kind in present]
+    legend(axes, [Patch(color=COLORS[name], label=name) for name in names])
 
 
 def _nodes(axes: Axes, cores_and_load: bool, time: RunTime) -> None:
@@ -249,10 +264,10 @@ def _nodes(axes: Axes, cores_and_load: bool, time: RunTime) -> None:
     named = _count(len(hosts), "node")
     if len(hosts) <= _FEW:
         for color, host in zip(SERIES, hosts, strict=False):
-            own = nodes.host == host
-            axes.plot(at[own], values[own], color=color, linewidth=1.3, label=host)
+            rows = nodes.host == host
+            axes.plot(at[rows], values[rows], color=color, linewidth=1.3, label=host)
             if cores_and_load:
-                axes.plot(at[own], nodes.load[own], color=color, linewidth=0.9, linestyle=":")
+                axes.plot(at[rows], nodes.load[rows], color=color, linewidth=0.9, linestyle=":")
     else:
         _band(axes, at, values, nodes.host, time)
     if cores_and_load:
@@ -266,20 +281,23 @@ def _nodes(axes: Axes, cores_and_load: bool, time: RunTime) -> None:
 
 
 def _spread(axes: Axes, time: RunTime, samples: Samples, values: Array) -> None:
-    """A line a worker, or of many the median, the most and the least."""
+    """Draw one line per worker, or for many workers the median and the range."""
     at = time.of(samples.time, samples.execution)
     workers = time.workers
     if len(workers) > _FEW:
         _band(axes, at, values, samples.rank, time)
         return
     for color, rank in zip(SERIES, workers, strict=False):
-        own = samples.rank == rank
-        axes.plot(at[own], values[own], color=color, linewidth=1.2, label=f"rank {rank}")
+        rows = samples.rank == rank
+        axes.plot(at[rows], values[rows], color=color, linewidth=1.2, label=f"rank {rank}")
     legend(axes, axes.get_legend_handles_labels()[0])
 
 
 def _band(axes: Axes, at: Array, values: Array, whose: Array, time: RunTime) -> None:
-    """Median over many, and the range of all, in spans of time in which most have told."""
+    """Draw median and range over many ranks or nodes.
+
+    Samples are grouped into time bins, wide enough that most of `whose` have one in each.
+    """
     interval = float(time.record.ranks.interval.max(initial=1.0))
     width = max(1.5 * interval, time.seconds / 250, 1e-3)
     place = np.floor(at / width).astype(int)
@@ -288,24 +306,24 @@ def _band(axes: Axes, at: Array, values: Array, whose: Array, time: RunTime) -> 
     starts = np.flatnonzero(np.diff(place, prepend=-1)).tolist()
     spans = [values[a:b] for a, b in zip(starts, [*starts[1:], len(values)], strict=True)]
     middles = (np.array([place[a] for a in starts]) + 0.5) * width
-    low, middle, high = (np.array([np.percentile(one, q) for one in spans]) for q in (0, 50, 100))
+    low, middle, high = (np.array([np.percentile(span, q) for span in spans]) for q in (0, 50, 100))
     axes.fill_between(middles, low, high, color=SERIES[0], alpha=0.25, linewidth=0)
     axes.plot(middles, middle, color=SERIES[0], linewidth=1.4)
     axes.plot(middles, high, color=SERIES[0], linewidth=0.7)
     handles = [
         Line2D([], [], color=SERIES[0], label="median"),
-        Patch(color=SERIES[0], alpha=0.25, label=f"least to most of {len(np.unique(whose))}"),
+        Patch(color=SERIES[0], alpha=0.25, label=f"range of {len(np.unique(whose))}"),
     ]
     legend(axes, handles)
 
 
 def _others(axes: Axes, time: RunTime, samples: Samples, values: Array) -> None:
-    """Coordinator and writer, where they are no workers."""
+    """Draw a line each for coordinator and writer, unless they are workers."""
     roles, handles = time.rank_roles, list(getattr(axes.get_legend(), "legend_handles", []))
     for style, rank in zip(("--", ":"), np.unique(samples.rank).tolist(), strict=False):
-        own = samples.rank == rank
-        at = time.of(samples.time[own], samples.execution[own])
-        (line,) = axes.plot(at, values[own], color=SOFT, linestyle=style, linewidth=1.1)
+        rows = samples.rank == rank
+        at = time.of(samples.time[rows], samples.execution[rows])
+        (line,) = axes.plot(at, values[rows], color=SOFT, linestyle=style, linewidth=1.1)
         line.set_label(roles[rank].replace("+", " and "))
         handles.append(line)
     if handles:
@@ -315,7 +333,7 @@ def _others(axes: Axes, time: RunTime, samples: Samples, values: Array) -> None:
 def _limits(axes: Axes, time: RunTime) -> None:
     limits = time.record.ends.limit[time.record.ends.limit > 0]
     if len(limits):
-        # Below: above it are the processes that were ended for it.
+        # Label below the line: the processes killed for the limit are above it.
         _level(axes, float(limits[-1]) / 1024, "limit of a compute process", below=True)
 
 
@@ -337,7 +355,7 @@ def _level(axes: Axes, value: float, name: str, below: bool = False) -> None:
 
 
 def _moved(axes: Axes, time: RunTime, window: Span) -> None:
-    """MB/s read and written by all ranks together."""
+    """Draw the MB/s that all ranks together read and write."""
     samples = time.record.samples
     end = time.of(samples.time, samples.execution)
     interval = float(time.record.ranks.interval.max(initial=1.0))
@@ -347,7 +365,7 @@ def _moved(axes: Axes, time: RunTime, window: Span) -> None:
         ("read", SERIES[0], samples.read),
         ("written", SERIES[5], samples.written),
     ):
-        # Each sample's bytes are spread over its span.
+        # The bytes of a sample are distributed evenly over its time span.
         whole = np.zeros(bins)
         for low, high, amount in zip(end - samples.seconds, end, values, strict=True):
             first, last = np.searchsorted(edges, [low, high])
@@ -361,38 +379,41 @@ def _moved(axes: Axes, time: RunTime, window: Span) -> None:
             linewidth=1.2,
             label=name,
         )
-    title(axes, "Read and written by all ranks (MB/s, as system calls count)")
+    title(axes, "Read and written by all ranks (MB/s, by system calls)")
     legend(axes, axes.get_legend_handles_labels()[0])
 
 
 def _stack_load(time: RunTime) -> RunFigure | None:
     plans, steps, workers = time.record.plans, time.record.steps, time.workers
-    phases = [one for one in dict.fromkeys(plans.phase.tolist()) if one != "assets"][:_PHASES]
+    phases = [phase for phase in dict.fromkeys(plans.phase.tolist()) if phase != "assets"]
+    phases = phases[:_PHASES]
     if not phases:
         return None
     figure, rows = new_grid(4.6, 2, len(phases))
-    told = []
+    imbalances = []
     for column, phase in enumerate(phases):
-        # Of several executions the one that had most to do.
+        # Of several executions, the one with the most input.
         dealt = plans.at(plans.phase == phase)
-        sums = {int(one): dealt.size[dealt.execution == one].sum() for one in dealt.execution}
-        execution = max(sums, key=lambda one: (sums[one], one))
+        sums = {
+            int(number): dealt.size[dealt.execution == number].sum() for number in dealt.execution
+        }
+        execution = max(sums, key=lambda number: (sums[number], number))
         dealt = dealt.at(dealt.execution == execution)
         done = steps.at((steps.execution == execution) & (steps.phase == phase))
-        planned = np.array([dealt.size[dealt.worker == one].sum() for one in workers]) / 1e6
-        size = np.array([done.size[done.rank == one].sum() for one in workers]) / 1e6
-        seconds = np.array([done.seconds[done.rank == one].sum() for one in workers])
+        planned = np.array([dealt.size[dealt.worker == worker].sum() for worker in workers]) / 1e6
+        size = np.array([done.size[done.rank == worker].sum() for worker in workers]) / 1e6
+        seconds = np.array([done.seconds[done.rank == worker].sum() for worker in workers])
         above, below = rows[0][column], rows[1][column]
         _bars(above, workers, size, SERIES[0], planned)
         title(above, f"{phase.capitalize()}: input of each worker (MB)")
         _bars(below, workers, seconds, SERIES[2], None)
-        title(below, f"{phase.capitalize()}: time each worker was at it (s)")
+        title(below, f"{phase.capitalize()}: busy time of each worker (s)")
         below.set_xlabel("rank of the worker")
         uneven = seconds.max() / max(seconds.mean(), 1e-9) - 1
-        told.append(f"{phase}: the busiest worker {100 * uneven:.0f} % above the mean")
+        imbalances.append(f"{phase}: the busiest worker is {100 * uneven:.0f} % above the mean")
     handles = [Patch(color=SERIES[0], label="done"), Line2D([], [], color=INK, label="planned")]
     legend(rows[0][-1], handles)
-    text = f"Stacks of {_count(len(workers), 'worker')}, planned and done; {'; '.join(told)}."
+    text = f"Stacks of {_count(len(workers), 'worker')}, planned and done; {'; '.join(imbalances)}."
     return RunFigure("stacks", "Stacks planned and done", text, figure)
 
 
@@ -424,10 +445,10 @@ def _rank_ticks(axes: Axes, ranks: Sequence[int], time: RunTime) -> None:
         axes.set_yticks(range(len(ranks)), names)
     else:
         step = next(
-            one for one in (8, 16, 32, 64, 128, 256, 512, 1024, 4096) if len(ranks) / one <= 20
+            step for step in (8, 16, 32, 64, 128, 256, 512, 1024, 4096) if len(ranks) / step <= 20
         )
         axes.set_yticks([place for place in range(len(ranks)) if place % step == 0])
-        axes.set_ylabel("rank (first coordinates, last writes)")
+        axes.set_ylabel("rank (first: coordinator, last: writer)")
     axes.tick_params(axis="y", length=0)
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
@@ -445,8 +466,8 @@ def _ends_in(time: RunTime, window: Span) -> Ends:
     return ends.at((at >= window[0]) & (at <= window[1]) & (ends.item != ""))
 
 
-def _told(ends: Ends) -> list[str]:
-    """The first of them, a line each."""
+def _described(ends: Ends) -> list[str]:
+    """Return a line for each of the first lost compute processes."""
     shown = ends.at(np.arange(len(ends))[:_LISTED])
     return [
         f"rank {rank}, item {item}, {_at('', step, doing)}: {reason}, {resident:.0f} MB"

@@ -1,4 +1,4 @@
-"""The time of a run: its executions end to end, and what the ranks were at meanwhile."""
+"""The time of a run, without the pauses between executions, and the activities of its ranks."""
 
 from __future__ import annotations
 
@@ -14,24 +14,27 @@ from spectro_mpi.resources.tables import Array, Steps
 from spectro_mpi.system.activity import ACTIVITIES
 
 WAITING = "start or wait"
-"""What is left of a task's time: its compute process starts, or its result is handed over."""
+"""The rest of a task's time: the compute process starts, or the result is handed over."""
 
-DONE_WITH: tuple[str, ...] = (WAITING, *ACTIVITIES)
-"""What a rank can be at, in the order in which it is drawn within a task."""
+RANK_ACTIVITIES: tuple[str, ...] = (WAITING, *ACTIVITIES)
+"""The activities of a rank, in the order in which they are drawn within a task."""
 
 Span = tuple[float, float]
-"""Two times."""
+"""Begin and end, s."""
 
 
 @dataclass(frozen=True)
 class RunTime:
-    """A record, and its time counted from the start without the pauses between executions."""
+    """The record of a run on one time axis: executions follow each other without pauses.
+
+    "Seconds of the run" are the position on this axis.
+    """
 
     record: Record
 
     @cached_property
     def executions(self) -> list[Span]:
-        """First and last moment of each, s since 1970."""
+        """Begin and end of each execution, s since 1970."""
         record, spans = self.record, []
         for execution in np.unique(record.ranks.execution):
             ranks = record.ranks.at(record.ranks.execution == execution)
@@ -48,53 +51,58 @@ class RunTime:
 
     @property
     def seconds(self) -> float:
-        """Length of all executions together."""
+        """Total length of all executions."""
         return sum(end - begin for begin, end in self.executions)
 
     def of(self, times: Array, execution: Array) -> Array:
-        """Seconds of the run, of times (s since 1970) in executions."""
+        """Convert times, (row,), s since 1970, to seconds of the run.
+
+        `execution` (row,) is the execution that each time belongs to.
+        """
         first = np.array([begin for begin, _ in self.executions])
         at = times - first[execution] + np.array(self.offsets)[execution]
         moved: Array = np.clip(at, 0, self.seconds)
         return moved
 
     def window(self, between: Span | None) -> Span:
-        """The part of the run that is wanted, within what there is."""
+        """Return `between`, clipped to the run; without it, the whole run."""
         low, high = between or (0.0, self.seconds)
         low = min(max(low, 0.0), self.seconds)
         return low, max(min(high, self.seconds), low + 1e-3)
 
     @property
     def workers(self) -> list[int]:
-        """Ranks that compute, of any execution."""
+        """Ranks that are a worker in their last execution."""
         return self._with_role("worker")
 
     @property
     def rank_roles(self) -> dict[int, str]:
-        """Rank → its roles, as of the last execution it was in."""
+        """Rank → its roles in its last execution."""
         ranks = self.record.ranks
-        return dict(sorted(zip(ranks.rank.tolist(), ranks.roles.tolist(), strict=True)))
+        order = np.lexsort((ranks.execution, ranks.rank))  # of a rank, the last one stays
+        return dict(zip(ranks.rank[order].tolist(), ranks.roles[order].tolist(), strict=True))
 
     def shares(self, rank: int, edges: Array) -> Array:
-        """Share of each span between `edges` (s of the run) a rank is at something.
+        """Return the shares of time that a rank spends on each activity.
 
-        (len(DONE_WITH), spans) f8; what is left is idle.
+        `edges` (edge,) are seconds of the run. The shares are (activity, edge − 1), float64, in
+        the order of `RANK_ACTIVITIES`; the rest to 1 is idle time.
         """
-        found = np.zeros((len(DONE_WITH), len(edges) - 1))
+        shares = np.zeros((len(RANK_ACTIVITIES), len(edges) - 1))
         width = np.diff(edges)
         begin, seconds = self._segments(rank)
-        for kind in range(len(DONE_WITH)):
+        for kind in range(len(RANK_ACTIVITIES)):
             held = seconds[:, kind] > 0
             if held.any():
                 done = np.r_[0.0, np.cumsum(seconds[held, kind])]
-                # Time spent up to any moment: it grows within segments and stays between them.
+                # Time spent up to each moment: it grows within segments, not between them.
                 moments = np.stack([begin[held, kind], begin[held, kind] + seconds[held, kind]], 1)
                 spent = np.stack([done[:-1], done[1:]], 1)
-                found[kind] = np.diff(np.interp(edges, moments.ravel(), spent.ravel())) / width
-        return found
+                shares[kind] = np.diff(np.interp(edges, moments.ravel(), spent.ravel())) / width
+        return shares
 
     def _segments(self, rank: int) -> tuple[Array, Array]:
-        """Begin and length of what a rank was at in each of its tasks: (task, DONE_WITH)."""
+        """Return begin and length of the activities of a rank in its tasks, (task, activity)."""
         steps = self.record.steps.at(self.record.steps.rank == rank)
         spent = np.clip(steps.spent, 0, None).astype(float)
         waiting = np.clip(steps.seconds - spent.sum(axis=1), 0, None)
@@ -102,38 +110,41 @@ class RunTime:
         first = self.of(steps.begin, steps.execution)
         begin = first[:, None] + np.cumsum(seconds, axis=1) - seconds
         for at, length, kind in self._unfinished(rank, steps):
-            row = np.zeros((1, len(DONE_WITH)))
-            row[0, DONE_WITH.index(kind)] = length
+            row = np.zeros((1, len(RANK_ACTIVITIES)))
+            row[0, RANK_ACTIVITIES.index(kind)] = length
             begin = np.r_[begin, np.full_like(row, at)]
             seconds = np.r_[seconds, row]
         order = np.argsort(begin[:, 0], kind="stable")
         return begin[order], seconds[order]
 
     def _unfinished(self, rank: int, steps: Steps) -> Iterator[tuple[float, float, str]]:
-        """(begin, seconds, what) of what a rank was at when it last told, and did not finish."""
+        """Yield (begin, seconds, activity) of tasks that a rank began and did not finish."""
         samples = self.record.samples.at(self.record.samples.rank == rank)
         for execution in np.unique(samples.execution):
-            own = samples.at(samples.execution == execution)
+            sampled = samples.at(samples.execution == execution)
             done = steps.at(steps.execution == execution)
             end = float((done.begin + done.seconds).max(initial=0.0))
-            late = own.at((own.time > end) & (own.item == own.item[-1]))
-            if own.item[-1] and len(late):
+            late = sampled.at((sampled.time > end) & (sampled.item == sampled.item[-1]))
+            if sampled.item[-1] and len(late):
                 begin = max(end, float(late.time[0] - late.seconds[0]))
-                at = self.of(np.array([begin, own.time[-1]]), np.array([execution] * 2))
-                yield float(at[0]), float(at[1] - at[0]), str(own.activity[-1]) or WAITING
+                at = self.of(np.array([begin, sampled.time[-1]]), np.array([execution] * 2))
+                yield float(at[0]), float(at[1] - at[0]), str(sampled.activity[-1]) or WAITING
 
     def _with_role(self, role: str) -> list[int]:
         return [rank for rank, roles in self.rank_roles.items() if role in roles]
 
 
 def read_run_time(run_dir: Path) -> RunTime | None:
-    """The time of a run as its directory shows it; None if nothing was sampled."""
+    """Read the record of a run; None if nothing was sampled."""
     record = read_record(run_dir)
     return RunTime(record) if record is not None else None
 
 
 def seconds_at(word: str) -> float:
-    """A time of the run written as h:mm:ss, m:ss or seconds. Raises `ValueError`."""
+    """Convert a time of the run, "h:mm:ss", "m:ss" or seconds, to seconds.
+
+    Raises `ValueError` if `word` has another form.
+    """
     seconds = 0.0
     for part in word.split(":"):
         seconds = 60 * seconds + float(part)
@@ -141,7 +152,7 @@ def seconds_at(word: str) -> float:
 
 
 def clock(seconds: float) -> str:
-    """A time of the run as h:mm:ss, or m:ss."""
+    """Format seconds of the run as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,7 +1,7 @@
-"""A rank's own file of lines: what is appended stays, whatever becomes of the rank.
+"""The file of lines of one rank: lines that are appended survive the death of the rank.
 
-`resources/rank-0003.lines` holds a JSON array a line: the name of a table, then the columns of a
-row of it without execution and rank. The first line is of table `ranks`.
+`resources/rank-0003.lines` holds a JSON array per line: the name of a table, then the columns of
+one row without `execution` and `rank`. The first line is a row of the table `ranks`.
 """
 
 from __future__ import annotations
@@ -24,27 +24,33 @@ TABLES: Mapping[str, type[Table]] = {
     "plans": Plans,
     "ranks": Ranks,
 }
-"""Name → table."""
+"""Name → class of the table."""
 
 Rows = dict[str, list[list[Any]]]
-"""Table → rows without execution and rank."""
+"""Name of a table → its rows, without the columns `execution` and `rank`."""
 
 
 class LineFile:
-    """The file of one rank, from the start of an execution on."""
+    """The file of one rank for one execution of a run."""
 
     def __init__(self, run_dir: Path, rank: int) -> None:
-        """Raises `OSError`."""
+        """Create the file. Raises `OSError` if it cannot be created."""
         self.path = rank_lines(run_dir, rank)
         self.path.parent.mkdir(exist_ok=True)
         self._file = self._opened("wb")
 
     def append(self, rows: Iterable[tuple[str, Sequence[Any]]]) -> None:
-        """Add rows of tables, in one go. Raises `OSError`."""
+        """Append rows, each with the name of its table, in a single write.
+
+        Raises `OSError` if they cannot be written.
+        """
         self._file.write(b"".join(_line(name, row) for name, row in rows))
 
     def replace(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Put other rows in place of those of one table. Raises `OSError`."""
+        """Replace all rows of the table `name` by `rows`.
+
+        Raises `OSError` if the file cannot be rewritten.
+        """
         mark = f'["{name}",'.encode()
         with self.path.open("rb") as file, part_path(self.path).open("wb") as part:
             part.writelines(line for line in file if not line.startswith(mark))
@@ -54,18 +60,21 @@ class LineFile:
         self._file = self._opened("ab")
 
     def close(self) -> None:
-        """End; the file stays."""
+        """Close the file, without removing it."""
         with contextlib.suppress(OSError):
             self._file.close()
 
     def _opened(self, mode: str) -> BinaryIO:
-        # Unbuffered: what is appended is the kernel's at once, and so survives this process.
+        # Unbuffered: the kernel has each row at once, so that it survives this process.
         file: BinaryIO = self.path.open(mode, buffering=0)  # type: ignore[assignment]
         return file
 
 
 def read_lines(path: Path) -> Rows:
-    """What a rank has written so far. What does not read is left out: a torn line, mostly."""
+    """Return the rows that a rank has written so far, without lines that cannot be parsed.
+
+    The last line of a rank that was killed may be incomplete.
+    """
     rows: Rows = {name: [] for name in TABLES}
     with contextlib.suppress(FileNotFoundError):
         for line in path.read_bytes().split(b"\n"):
@@ -76,7 +85,7 @@ def read_lines(path: Path) -> Rows:
 
 
 def drop_lines(run_dir: Path, ranks: Iterable[int]) -> None:
-    """Take away the files of ranks. Raises `OSError`."""
+    """Remove the files of `ranks`. Raises `OSError` if one cannot be removed."""
     files = all_rank_lines(run_dir)
     for rank in ranks:
         files[rank].unlink(missing_ok=True)

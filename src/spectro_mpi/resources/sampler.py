@@ -1,9 +1,9 @@
-"""Samples this rank and its compute process from a light thread, and writes down what roles tell.
+"""Samples this rank and its compute process in a thread, and records what the roles report.
 
-A thread, because a rank that computes itself (isolation "none") is in its task for seconds. It
-looks at memory five times a second, which costs some microseconds, and writes a row every few
-seconds, or at once when there is more memory than ever: whatever kills the rank then finds the
-curve on disk.
+It is a thread because a rank that computes itself (isolation "none") is busy for seconds. The
+thread reads the memory in use five times per second, which takes some microseconds. It writes a
+row every few seconds, or at once when memory reaches a new maximum: if the rank is killed, the
+curve up to then is on disk.
 """
 
 from __future__ import annotations
@@ -32,33 +32,36 @@ from spectro_mpi.system.scheduler import current
 log = logging.getLogger(__name__)
 
 _TICK = 0.2
-"""Seconds between looks at memory."""
+"""Seconds between two readings of memory."""
 
 _MORE, _MORE_MB = 1.1, 64.0
-"""A row is written out of turn for so much more memory than ever, as a factor and in MB."""
+"""Growth over the highest memory so far that writes a row at once: as a factor, and in MB."""
 
 _REMEMBERED = 0.9
-"""Of the highest memory so much is remembered after each row."""
+"""Factor by which the highest memory is lowered after each row."""
 _LEAST_ROWS = 240
 
 _LATEST = 60
-"""Rows that are not thinned: the last minutes."""
+"""Number of rows at the end that are not thinned: the last minutes."""
 
 _FULL_LINES = 256
-"""Rows that wait for their turn to be written, at most."""
+"""Limit of rows in memory; more are written at once."""
 _MB = 2**20
 
 
 class Sampler(Sampling):
-    """Writes to the rank's file of lines. Output that cannot be written ends the sampling only."""
+    """Samples into the rank's file of lines.
+
+    If the file cannot be written, sampling stops and the run continues.
+    """
 
     def __init__(self, run_dir: Path, station: Station, interval: float) -> None:
         self._interval = interval
         self._offset = time.time() - time.monotonic()
         self._lock = threading.Lock()
-        """Of all that follows: the roles and the thread both write."""
-        self._task = _TaskAtHand()
-        self._own = _Process(os.getpid())
+        """Protects the attributes below: the roles and the thread change them."""
+        self._task = _CurrentTask()
+        self._rank_process = _Process(os.getpid())
         self._child: _Process | None = None
         self._shown = activity.own()
         self._node = _Node() if station.leads_node else None
@@ -66,14 +69,14 @@ class Sampler(Sampling):
         self._oom_kills = oom_kills()
         self._sampled = time.monotonic()
         self._rows = 0
-        """Of samples in the file."""
+        """Number of samples in the file."""
         self._most = max(_LEAST_ROWS, SAMPLES_KEPT // station.size)
         self._width = interval
         self._waiting: list[tuple[str, Sequence[Any]]] = []
         self._identity = _identity(station, interval, self._sampled + self._offset)
         self._file: LineFile | None = None
         self._full: LineFile | None = None
-        """The file, once it could not be written."""
+        """The file, after a write to it has failed."""
         with self._output():
             self._file = LineFile(run_dir, station.rank)
             self._file.append([("ranks", list(self._identity.values()))])
@@ -83,7 +86,7 @@ class Sampler(Sampling):
 
     def begins(self, phase: str, item: str) -> None:
         with self._lock:
-            self._task = _TaskAtHand(phase, item, time.monotonic())
+            self._task = _CurrentTask(phase, item, time.monotonic())
 
     def step(self, name: str) -> None:
         self._task.step = name
@@ -101,7 +104,7 @@ class Sampler(Sampling):
             task, peak = self._task, self._child.highest if self._child else 0.0
             kills = max(0, oom_kills() - self._oom_kills)
             at = (task.phase, task.item, task.step, activity.name_of(self._shown))
-            now = self._sample()  # its last: what comes after is of another process
+            now = self._sample()  # The last sample of this process.
             row = (now, *at, reason, message, round(peak, 1), round(limit, 1), kills)
             self._waiting.append(("ends", row))
             self._child = None
@@ -121,7 +124,7 @@ class Sampler(Sampling):
             begin, peak = self._task.began, self._task.peak
             spent = spent or (seconds, *idle)
             self._add_step(begin, seconds, phase, item, size, failures, peak, spent)
-            self._task = _TaskAtHand()
+            self._task = _CurrentTask()
 
     def wrote(self, phase: str, nbytes: int, seconds: float) -> None:
         spent = (*(0.0 for _ in ACTIVITIES[1:]), seconds)
@@ -146,7 +149,7 @@ class Sampler(Sampling):
             }
             self._waiting.append(("ranks", list(self._identity.values())))
             if self._full is not None:
-                # There may be room again: how it ended is worth a second try.
+                # The disk may have space again: try once more to record how the rank ended.
                 self._file, self._waiting = self._full, self._waiting[-1:]
             self._flush()
             for file in (self._file, self._full):
@@ -155,7 +158,7 @@ class Sampler(Sampling):
             self._file = None
 
     def _watch(self) -> None:
-        """The thread's whole life."""
+        """Sample until `close`; the target of the thread."""
         while not self._ended.wait(min(_TICK, self._interval)):
             with self._lock:
                 memory = self._look()
@@ -166,15 +169,15 @@ class Sampler(Sampling):
                     self._flush()
 
     def _look(self) -> float:
-        """MB that rank and compute process have now."""
-        own = self._own.resident()
-        self._own.highest = max(self._own.highest, own)
+        """Update the peaks; return the memory of rank and compute process in MB."""
+        of_rank = self._rank_process.resident()
+        self._rank_process.highest = max(self._rank_process.highest, of_rank)
         if self._child is None:
-            self._task.peak = max(self._task.peak, own)
-            return own
-        child = self._child.resident()
-        self._saw_child(child)
-        return own + child
+            self._task.peak = max(self._task.peak, of_rank)
+            return of_rank
+        of_child = self._child.resident()
+        self._saw_child(of_child)
+        return of_rank + of_child
 
     def _saw_child(self, megabytes: float) -> None:
         if self._child is not None:
@@ -182,15 +185,15 @@ class Sampler(Sampling):
         self._task.peak = max(self._task.peak, megabytes)
 
     def _sample(self) -> float:
-        """A row of what was used since the row before, and of the node; returns its time."""
+        """Add a row for the time since the last row, and a row of the node; return its time."""
         now = time.monotonic()
         seconds = max(now - self._sampled, 1e-6)
         self._sampled = now
         self._look()
-        own, child, task = self._own, self._child, self._task
-        loads = [one.cpu() / seconds if one is not None else 0.0 for one in (own, child)]
-        moved = (child or own).moved()
-        memory = (own.take_highest(), child.take_highest() if child is not None else 0.0)
+        rank, child, task = self._rank_process, self._child, self._task
+        loads = (rank.cpu() / seconds, child.cpu() / seconds if child is not None else 0.0)
+        moved = (child or rank).moved()
+        memory = (rank.take_highest(), child.take_highest() if child is not None else 0.0)
         numbers = [round(value, 4) for value in (seconds, *loads, *memory, *moved)]
         words = [task.phase, task.item, task.step]
         at = activity.name_of(self._shown) if task.phase else ""
@@ -204,14 +207,14 @@ class Sampler(Sampling):
 
     def _add_step(self, begin: float, *columns: Any) -> None:
         *numbers, spent = columns
-        rounded = [round(one, 4) if isinstance(one, float) else one for one in numbers]
+        rounded = [round(value, 4) if isinstance(value, float) else value for value in numbers]
         begin = round(begin + self._offset, 4)
-        self._waiting.append(("steps", (begin, *rounded, [round(one, 4) for one in spent])))
+        self._waiting.append(("steps", (begin, *rounded, [round(seconds, 4) for seconds in spent])))
         if len(self._waiting) > _FULL_LINES:
             self._flush()
 
     def _flush(self) -> None:
-        """Write what waits; the kernel has it then."""
+        """Write the waiting rows to the file."""
         waiting, self._waiting = self._waiting, []
         if self._file is None:
             return
@@ -221,7 +224,7 @@ class Sampler(Sampling):
                 self._thin(self._file)
 
     def _thin(self, file: LineFile) -> None:
-        # From the file: a rank does not keep in memory what it has written.
+        # Read from the file: rows that are written are not kept in memory.
         whole = table_of(Samples, ((0, 0, *row) for row in read_lines(file.path)["samples"]))
         thinned = whole
         while len(thinned) > self._most // 2:
@@ -235,32 +238,37 @@ class Sampler(Sampling):
 
     @contextlib.contextmanager
     def _output(self) -> Iterator[None]:
-        """Round what writes. A full disk is told by those whose output is the run's purpose."""
+        """Wraps every write; an error stops the sampling.
+
+        It is only a warning: on a full disk, the writer of the results reports the error.
+        """
         try:
             yield
         except OSError as error:
-            log.warning("nothing more is sampled: %s", error)
+            log.warning("resource sampling stopped: %s", error)
             self._file, self._full = None, self._file
 
 
 @dataclass
-class _TaskAtHand:
+class _CurrentTask:
+    """The task that the rank is computing; empty texts if it is idle."""
+
     phase: str = ""
     item: str = ""
     began: float = 0.0
     step: str = ""
     peak: float = 0.0
-    """Highest memory of whoever computes it seen since it began, MB."""
+    """Highest memory of the process that computes it, since it began, in MB."""
 
 
 class _Process:
-    """A process by its id, and what it has used since it was last asked."""
+    """A process, with counters of what it used since the last call of each method."""
 
     def __init__(self, pid: int) -> None:
         import psutil
 
         self.highest = 0.0
-        """MB, since `take_highest`."""
+        """Highest memory since the last `take_highest`, in MB."""
         self._gone: type[Exception] = psutil.Error
         self._process: psutil.Process | None = None
         with contextlib.suppress(psutil.Error):
@@ -271,14 +279,14 @@ class _Process:
             self.moved()
 
     def resident(self) -> float:
-        """MB it has in memory; 0 if it is gone."""
+        """Return the resident memory in MB; 0 if the process has ended."""
         with contextlib.suppress(self._gone):
             if self._process is not None:
                 return float(self._process.memory_info().rss) / _MB
         return 0.0
 
     def cpu(self) -> float:
-        """Seconds of a core since the call before."""
+        """Return the CPU time in seconds since the last call."""
         before = self._cpu
         with contextlib.suppress(self._gone):
             if self._process is not None:
@@ -287,7 +295,7 @@ class _Process:
         return self._cpu - before
 
     def moved(self) -> tuple[float, float]:
-        """MB read and written since the call before, by way of system calls (Linux)."""
+        """Return the MB read and written by system calls since the last call (Linux)."""
         read, written = self._read, self._written
         with contextlib.suppress(self._gone, AttributeError):
             if self._process is not None:
@@ -297,13 +305,13 @@ class _Process:
         return self._read - read, self._written - written
 
     def take_highest(self) -> float:
-        """The highest memory since the call before, MB."""
+        """Return the highest memory since the last call, in MB."""
         highest, self.highest = self.highest, 0.0
         return highest
 
 
 class _Node:
-    """Totals of the node."""
+    """Load and memory of the whole node."""
 
     def __init__(self) -> None:
         self._host = socket.gethostname()
@@ -311,12 +319,15 @@ class _Node:
         self.totals(1.0)
 
     def totals(self, seconds: float) -> tuple[str, float, float, float, int]:
-        """Host, load, cores busy, MB available, processes ended for memory."""
+        """Return host, load, busy cores, available MB and the number of OOM kills.
+
+        `seconds` is the time since the last call.
+        """
         import psutil
 
         times = psutil.cpu_times()
         idle = times.idle + getattr(times, "iowait", 0.0)
-        # Guests' time is in user's already.
+        # `user` includes the time of guests already.
         twice = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
         before, self._busy = self._busy, sum(times) - idle - twice
         load = os.getloadavg()[0]
@@ -326,7 +337,7 @@ class _Node:
 
 
 def oom_kills() -> int:
-    """Processes that the kernel of this machine has ended for memory since it started (Linux)."""
+    """Return how many processes the kernel has killed for memory since boot (Linux)."""
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/vmstat").read_bytes().splitlines():
             if line.startswith(b"oom_kill "):
@@ -335,7 +346,7 @@ def oom_kills() -> int:
 
 
 def _identity(station: Station, interval: float, began: float) -> dict[str, Any]:
-    """The columns of table `ranks` for this rank."""
+    """Return the row of this rank in the table `ranks`."""
     import psutil
 
     return {

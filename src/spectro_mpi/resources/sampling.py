@@ -1,4 +1,7 @@
-"""What roles report to whoever samples: plain values, so that it depends on no phase or role."""
+"""The interface by which roles report to the sampler.
+
+It passes only plain values, so that it depends on no phase and no role.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,15 @@ from spectro_mpi.errors import Cause
 
 @dataclass(frozen=True)
 class Station:
-    """Where a rank is and what it does there."""
+    """The place of a rank in a run."""
 
     rank: int
     size: int
     roles: str
     leads_node: bool
-    """Whether it tells the totals of its node."""
+    """Whether the rank reports the totals of its node."""
     job_ends: float = math.nan
-    """s since 1970 UTC."""
+    """End of the wall time, s since 1970 UTC; NaN: not known."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +36,25 @@ class Ending:
 
 
 class Sampling:
-    """What roles report to whoever samples. This one does not listen: nothing is sampled."""
+    """Receives the reports of the roles. This class ignores them: nothing is sampled."""
 
     def begins(self, phase: str, item: str) -> None:
-        """A task begins."""
+        """Report that a task begins: `phase` of `item`."""
 
     def step(self, name: str) -> None:
-        """A step of it begins."""
+        """Report that a step of the current task begins, such as an instrument."""
 
     def child(self, pid: int, shown: Any) -> None:
-        """There is a new compute process, which shows its activity in `shown`."""
+        """Report a new compute process; it shows its activity in `shown`, a `ctypes.c_ubyte`."""
 
     def memory(self, megabytes: float) -> None:
-        """The compute process was seen to have so much memory."""
+        """Report the memory of the compute process, in MB."""
 
     def child_lost(self, reason: str, message: str, limit: float = 0.0) -> None:
-        """The compute process is about to be ended, or has died; `limit`: MB it might have."""
+        """Report that the compute process has died, or will be ended.
+
+        `limit` is its memory limit in MB; 0: none.
+        """
 
     def done(
         self,
@@ -59,16 +65,17 @@ class Sampling:
         failures: int,
         spent: Sequence[float],
     ) -> None:
-        """A task is done: an item of `size` bytes in a phase, with so many failures.
+        """Report that the current task is done.
 
-        `spent`: seconds by activity (system/activity.py); empty: nobody has counted.
+        `size` is the size of the item's files in bytes, `seconds` the duration of the task.
+        `spent` holds the seconds by activity (system/activity.py); empty: not measured.
         """
 
     def wrote(self, phase: str, nbytes: int, seconds: float) -> None:
-        """A batch of results of a phase, `nbytes` of data, has been written."""
+        """Report that a batch of results of a phase, `nbytes` of data, has been written."""
 
     def plan(self, phase: str, stacks: Sequence[tuple[int, int, int]]) -> None:
-        """Stacks are dealt: (rank, items, bytes) of each worker."""
+        """Report the stacks dealt at the start of a phase: (rank, items, bytes) of each worker."""
 
     def close(self, ending: Ending) -> None:
-        """End; how the rank's work ended."""
+        """Stop sampling; `ending` says how the work of the rank ended."""

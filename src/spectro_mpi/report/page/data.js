@@ -1,5 +1,5 @@
-// The index of items, loaded chunk by chunk: scripts are the one kind of file that a page opened
-// from a file system may load. Names and messages come from files and are only ever set as text.
+// The index of items, loaded chunk by chunk, as scripts: a page opened from a file system can load
+// data in no other way. Names and messages come from files and are only inserted as text.
 "use strict";
 
 const spectroMpi = (() => {
@@ -8,13 +8,13 @@ const spectroMpi = (() => {
   const scripts = parsed("scripts");
   const logs = parsed("logs");
 
-  const items = []; // In order; filled chunk by chunk.
+  const items = []; // In order; grows chunk by chunk.
   const errors = []; // Chunk → {item: [[instrument, phase, reason, message, link], …]}
   let tables = null;
   const byId = new Map();
   const listeners = [];
   const loading = new Map(); // Address → promise
-  const arrived = new Map(); // Address → what its script handed over
+  const arrived = new Map(); // Address → the value that its script passed on
 
   function load(address) {
     if (!loading.has(address)) {
@@ -34,7 +34,7 @@ const spectroMpi = (() => {
     return loading.get(address);
   }
 
-  // Of large values only the last few scripts are kept.
+  // Drops a script from memory; large scripts are not kept.
   function forget(address) {
     loading.delete(address);
     arrived.delete(address);
@@ -74,7 +74,7 @@ const spectroMpi = (() => {
       forget(chunk.items);
       const last = number === scripts.chunks.length - 1;
       for (const listener of listeners) listener(last);
-      // Let the page be drawn and used between two chunks.
+      // Lets the browser draw the page and react to input between two chunks.
       await new Promise((resolve) => setTimeout(resolve));
     }
     if (!scripts.chunks.length) for (const listener of listeners) listener(true);
@@ -101,7 +101,7 @@ const spectroMpi = (() => {
       const page = logs[link.slice(0, at)];
       return page ? page + link.slice(at) : "";
     },
-    // Called by the scripts that are loaded:
+    // Called by the loaded scripts:
     tables: (value) => { tables = value; },
     known: () => tables,
     handItems: (_, rows) => hand(rows),
@@ -111,7 +111,7 @@ const spectroMpi = (() => {
   };
 })();
 
-// What creates an element: attributes are set, children appended as text; nothing is parsed.
+// Creates an element with attributes and children; texts are appended as text, never parsed.
 spectroMpi.make = (name, attributes = {}, ...children) => {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {

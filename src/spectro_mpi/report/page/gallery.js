@@ -1,4 +1,4 @@
-// The gallery: what is searched for, and a page of it as thumbnails.
+// The gallery: search, and the results as pages of thumbnails.
 "use strict";
 
 spectroMpi.gallery = (() => {
@@ -6,11 +6,11 @@ spectroMpi.gallery = (() => {
   const PER_PAGE = 24;
   const LIMITS = { given_extrema: "common limits", raw: "own limits" };
   const element = (id) => document.getElementById(id);
-  const wanted = { query: "", state: "", instrument: "", kind: "", limits: "", page: 0 };
-  let found = [];
+  const criteria = { query: "", state: "", instrument: "", kind: "", limits: "", page: 0 };
+  let matches = [];
   let complete = false;
 
-  // 13312 · 13300-13400 · 2000-01 · 2000-01-03..2000-02 · words; all of them must hold.
+  // Search words: 13312 · 13300-13400 · 2000-01 · 2000-01-03..2000-02 · text; all must match.
   function condition(word) {
     const range = /^(\d+)-(\d+)$/.exec(word);
     if (range && range[1].length > 4) {
@@ -25,17 +25,17 @@ spectroMpi.gallery = (() => {
   }
 
   function search() {
-    const conditions = wanted.query.toLowerCase().split(/\s+/).filter(Boolean).map(condition);
-    if (wanted.state) conditions.push(({ state, words }) => state === wanted.state || words.includes(wanted.state));
-    if (wanted.instrument) conditions.push(({ instruments }) => instruments.includes(wanted.instrument));
-    found = items.filter((item) => conditions.every((holds) => holds(item)));
+    const conditions = criteria.query.toLowerCase().split(/\s+/).filter(Boolean).map(condition);
+    if (criteria.state) conditions.push(({ state, words }) => state === criteria.state || words.includes(criteria.state));
+    if (criteria.instrument) conditions.push(({ instruments }) => instruments.includes(criteria.instrument));
+    matches = items.filter((item) => conditions.every((holds) => holds(item)));
   }
 
   const kindOf = ({ kind, instrument, scales }) => `${instrument || kind}${config.scales > 1 ? ` ${scales}` : ""}`;
   const titleOf = (item, figure) =>
     `${config.item} ${item.id}, ${figure.instrument ? `${figure.instrument}: pitch angles` : "instrument grid"}, ${LIMITS[figure.limits] || figure.limits}`;
 
-  // One cell of an item's sheet of thumbnails; or the figure itself, where there is no sheet.
+  // One cell of the sheet of thumbnails of an item, or the figure itself if there is no sheet.
   function thumbnail(item, figure) {
     const image = make("img", { loading: "lazy", decoding: "async", alt: "", src: item.sheet ? sheetOf(item) : figureOf(item, figure) });
     if (item.sheet) image.style.objectPosition = `0 ${figure.cells > 1 ? (100 * figure.cell) / (figure.cells - 1) : 0}%`;
@@ -45,7 +45,7 @@ spectroMpi.gallery = (() => {
       image, make("span", { "aria-hidden": "true" }, label));
   }
 
-  const shown = (figure) => (!wanted.limits || figure.limits === wanted.limits) && (!wanted.kind || kindOf(figure) === wanted.kind);
+  const shown = (figure) => (!criteria.limits || figure.limits === criteria.limits) && (!criteria.kind || kindOf(figure) === criteria.kind);
 
   function card(item) {
     const figures = item.figures.filter(shown);
@@ -55,55 +55,55 @@ spectroMpi.gallery = (() => {
       make("h2", {}, make("a", { href: itemHash(item) }, item.id)),
       make("p", { class: "when" }, item.date ? `${item.date.replace("T", " ")} UTC` : "no date", " ", ...badges),
       figures.length ? make("div", { class: "thumbnails" }, ...figures.map((figure) => thumbnail(item, figure)))
-        : make("p", { class: "note" }, item.figures.length ? "No such figure." : item.state === "reduced" ? "Reduced; not drawn yet." : "No figures."));
+        : make("p", { class: "note" }, item.figures.length ? "No figure matches." : item.state === "reduced" ? "Reduced; not drawn yet." : "No figures."));
   }
 
-  const pages = () => Math.max(1, Math.ceil(found.length / PER_PAGE));
+  const pages = () => Math.max(1, Math.ceil(matches.length / PER_PAGE));
 
   function show() {
-    wanted.page = Math.min(Math.max(0, wanted.page), pages() - 1);
-    const first = wanted.page * PER_PAGE;
-    const here = found.slice(first, first + PER_PAGE);
-    element("cards").replaceChildren(...here.map(card));
-    tell();
-    element("page").textContent = `page ${number(wanted.page + 1)} of ${number(pages())}`;
-    element("earlier").disabled = wanted.page === 0;
-    element("later").disabled = wanted.page >= pages() - 1;
+    criteria.page = Math.min(Math.max(0, criteria.page), pages() - 1);
+    const first = criteria.page * PER_PAGE;
+    const visible = matches.slice(first, first + PER_PAGE);
+    element("cards").replaceChildren(...visible.map(card));
+    showCount();
+    element("page").textContent = `page ${number(criteria.page + 1)} of ${number(pages())}`;
+    element("earlier").disabled = criteria.page === 0;
+    element("later").disabled = criteria.page >= pages() - 1;
   }
 
   const number = (n) => n.toLocaleString("en").replaceAll(",", "\u202f");
 
-  // How much was found.
-  function tell() {
-    const first = wanted.page * PER_PAGE;
-    const here = Math.min(PER_PAGE, found.length - first);
-    const some = here < found.length ? `, ${number(first + 1)} to ${number(first + here)} shown` : "";
-    element("found").textContent = `${number(found.length)} of ${number(items.length)} ${config.item.toLowerCase()}s${some}${complete ? "" : " (loading the index …)"}`;
+  // Shows the number of matches.
+  function showCount() {
+    const first = criteria.page * PER_PAGE;
+    const visible = Math.min(PER_PAGE, matches.length - first);
+    const some = visible < matches.length ? `, ${number(first + 1)} to ${number(first + visible)} shown` : "";
+    element("found").textContent = `${number(matches.length)} of ${number(items.length)} ${config.item.toLowerCase()}s${some}${complete ? "" : " (loading the index …)"}`;
   }
 
   function hash() {
     const parameters = new URLSearchParams();
-    for (const [key, value] of Object.entries(wanted)) if (value) parameters.set(key, key === "page" ? value + 1 : value);
+    for (const [key, value] of Object.entries(criteria)) if (value) parameters.set(key, key === "page" ? value + 1 : value);
     const text = parameters.toString();
     return text ? `#gallery?${text}` : "#gallery";
   }
 
-  // Take over what an address asks for.
+  // Sets the criteria from the parameters of an address.
   function adopt(text) {
     const parameters = new URLSearchParams(text);
-    for (const key of ["query", "state", "instrument", "kind", "limits"]) wanted[key] = parameters.get(key) || "";
-    if (!parameters.has("limits") && !text) wanted.limits = config.limits.length > 1 ? config.limits[0] : "";
-    if (parameters.get("limits") === "all") wanted.limits = "";
-    wanted.page = Math.max(0, (Number.parseInt(parameters.get("page"), 10) || 1) - 1);
-    for (const key of ["query", "state", "instrument", "kind"]) element(key).value = wanted[key];
-    element("limits").value = wanted.limits;
+    for (const key of ["query", "state", "instrument", "kind", "limits"]) criteria[key] = parameters.get(key) || "";
+    if (!parameters.has("limits") && !text) criteria.limits = config.limits.length > 1 ? config.limits[0] : "";
+    if (parameters.get("limits") === "all") criteria.limits = "";
+    criteria.page = Math.max(0, (Number.parseInt(parameters.get("page"), 10) || 1) - 1);
+    for (const key of ["query", "state", "instrument", "kind"]) element(key).value = criteria[key];
+    element("limits").value = criteria.limits;
     search();
     show();
   }
 
   function changed() {
-    for (const key of ["query", "state", "instrument", "kind", "limits"]) wanted[key] = element(key).value;
-    wanted.page = 0;
+    for (const key of ["query", "state", "instrument", "kind", "limits"]) criteria[key] = element(key).value;
+    criteria.page = 0;
     search();
     show();
     history.replaceState(null, "", address());
@@ -112,9 +112,9 @@ spectroMpi.gallery = (() => {
   const address = () => (hash() === "#gallery" && config.limits.length > 1 ? "#gallery?limits=all" : hash());
 
   function turn(by) {
-    const page = Math.min(Math.max(0, wanted.page + by), pages() - 1);
-    if (page !== wanted.page) {
-      wanted.page = page;
+    const page = Math.min(Math.max(0, criteria.page + by), pages() - 1);
+    if (page !== criteria.page) {
+      criteria.page = page;
       show();
       history.replaceState(null, "", address());
       window.scrollTo(0, 0);
@@ -124,12 +124,12 @@ spectroMpi.gallery = (() => {
   function fill(id, values, names = {}) {
     const known = new Set([...element(id).options].map(({ value }) => value));
     for (const value of values) if (!known.has(value)) element(id).append(make("option", { value }, names[value] || value));
-    element(id).value = wanted[id];
+    element(id).value = criteria[id];
   }
 
-  // The index has grown.
+  // A chunk of the index has been added.
   function grown(last) {
-    if (!found.length && !complete) {
+    if (!matches.length && !complete) {
       const tables = spectroMpi.known();
       fill("state", [...new Set(tables.states.flat())].sort());
       fill("instrument", [...new Set(tables.instruments.flat())]);
@@ -138,13 +138,13 @@ spectroMpi.gallery = (() => {
     complete = last;
     search();
     if (last || items.length <= config.chunkItems) show();
-    else tell();
+    else showCount();
   }
 
   function start() {
     element("limits").append(make("option", { value: "" }, "all"), ...config.limits.map((value) => make("option", { value }, LIMITS[value] || value)));
-    wanted.limits = config.limits.length > 1 ? config.limits[0] : "";
-    element("limits").value = wanted.limits;
+    criteria.limits = config.limits.length > 1 ? config.limits[0] : "";
+    element("limits").value = criteria.limits;
     element("query").addEventListener("input", changed);
     for (const id of ["state", "instrument", "kind", "limits"]) element(id).addEventListener("change", changed);
     document.querySelector("form.search").addEventListener("submit", (event) => event.preventDefault());
@@ -152,9 +152,9 @@ spectroMpi.gallery = (() => {
     element("later").addEventListener("click", () => turn(1));
   }
 
-  // The item so many places on among what was searched for.
+  // The item `by` places after `item` in the search results; null at the end.
   function neighbour(item, by) {
-    const among = found.includes(item) ? found : items;
+    const among = matches.includes(item) ? matches : items;
     return among[among.indexOf(item) + by] || null;
   }
 

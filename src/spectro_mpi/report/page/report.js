@@ -1,4 +1,4 @@
-// Which part of the page is shown, keys, and what is loaded when.
+// Shows one section of the page at a time, handles keys, and loads the index.
 "use strict";
 
 (() => {
@@ -6,7 +6,7 @@
   const element = (id) => document.getElementById(id);
   const sections = [...document.querySelectorAll("main > section")];
   let current = "";
-  let complete = false; // Whether all of the index is there
+  let complete = false; // Whether the whole index is loaded
 
   function route(initial) {
     const hash = location.hash.slice(1) || "overview";
@@ -14,15 +14,15 @@
     const known = sections.some(({ id }) => id === name) ? name : "overview";
     for (const section of sections) section.hidden = section.id !== known;
     for (const link of document.querySelectorAll("header nav a")) {
-      const here = link.getAttribute("href") === `#${known === "item" ? "gallery" : known}`;
-      if (here) link.setAttribute("aria-current", "page");
+      const isCurrent = link.getAttribute("href") === `#${known === "item" ? "gallery" : known}`;
+      if (isCurrent) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
     if (known === "gallery") gallery.adopt(hash.includes("?") ? hash.slice(hash.indexOf("?") + 1) : "");
     if (known === "item" && items.length) viewer.open(decoded(rest[0] || ""), rest[1] || "", complete);
     else document.title = `${known[0].toUpperCase()}${known.slice(1)} · ${document.querySelector(".brand a").textContent}`;
     if (known !== current) {
-      // So that keyboards and screen readers go on from here.
+      // Keyboards and screen readers continue from here.
       if (!initial) element(`${known}-title`).focus({ preventScroll: true });
       requestAnimationFrame(() => window.scrollTo(0, 0));
     }
@@ -62,7 +62,7 @@
     if (done) event.preventDefault();
   }
 
-  // A few thumbnails on the first page, from all over the run.
+  // Shows a few thumbnails of the whole run on the overview.
   function taste() {
     const drawn = items.filter(({ sheet, figures }) => sheet && figures.length);
     const some = [0, 1, 2, 3, 4, 5].map((i) => drawn[Math.floor((i * drawn.length) / 6)]);
@@ -75,7 +75,7 @@
     element("taste").hidden = !shown.length;
   }
 
-  // Errors beyond those in the page, chunk by chunk, 200 at a time.
+  // Adds 200 more failures of a reason to its table; loads them chunk by chunk.
   async function more(button) {
     const group = button.closest("details");
     const { reason } = group.dataset;
@@ -84,10 +84,10 @@
     let passed = 0;
     for (let chunk = 0; chunk < scripts.chunks.length && rows.length < 201; chunk += 1) {
       for (const [id, failures] of Object.entries(await errorsOf(chunk))) {
-        for (const one of failures) {
-          if (one[2] === reason) {
+        for (const failure of failures) {
+          if (failure[2] === reason) {
             passed += 1;
-            if (passed > shown && rows.length < 201) rows.push([id, ...one]);
+            if (passed > shown && rows.length < 201) rows.push([id, ...failure]);
           }
         }
       }

@@ -1,12 +1,12 @@
-// Reads values of the store under a pixel of a figure, by the rules by which the figure was drawn:
-// a pixel column shows the records whose centres fall into it, or else the one that covers it; a
-// pixel row shows the channel at its energy; several records are averaged over the finite ones.
+// Reads the values of the store at a pixel of a figure, by the rules that the figure was drawn by:
+// a pixel column shows the records whose centres lie in it or, if there are none, the record that
+// covers it; a pixel row shows the channel at its energy; several finite values are averaged.
 "use strict";
 
 spectroMpi.values = (() => {
   const { load, forget, scriptOf } = spectroMpi;
-  const KEPT = 24; // inflated parts
-  const ITEMS_KEPT = 12; // scripts as loaded
+  const KEPT = 24; // decompressed parts
+  const ITEMS_KEPT = 12; // loaded scripts
   const MISSING = 0xffff;
   const parts = new Map(); // "item instrument number" → promise of a part
 
@@ -16,7 +16,7 @@ spectroMpi.values = (() => {
     return new Uint8Array(await new Response(stream).arrayBuffer());
   }
 
-  // Numbers stand as all their first bytes, then all their second ones, and so on.
+  // Restores numbers that are stored as all first bytes, then all second bytes, and so on.
   function whole(bytes, at, count, size) {
     const numbers = new Uint8Array(count * size);
     for (let byte = 0; byte < size; byte += 1) {
@@ -63,7 +63,7 @@ spectroMpi.values = (() => {
     return Number(`${digits}e${spectrogram.low + decade - 3}`);
   }
 
-  // The first place whose number is not below (or, with `after`, is above) `value`.
+  // The first index whose number is not below (with `after`: is above) `value`.
   function place(numbers, value, after = false) {
     let [low, high] = [0, numbers.length];
     while (low < high) {
@@ -78,7 +78,7 @@ spectroMpi.values = (() => {
     return figure.panels.find(({ box: [left, top, right, bottom] }) => x >= left && x < right && y >= top && y < bottom);
   }
 
-  // What a panel's axes say of a pixel.
+  // The energy and the times of a pixel, by the axes of a panel.
   function axesAt(panel, x, y) {
     const [left, top, right, bottom] = panel.box;
     const [t0, t1] = panel.time;
@@ -95,7 +95,7 @@ spectroMpi.values = (() => {
     return { energy, begin, end, time: (begin + end) / 2 };
   }
 
-  // [part, place in it] of the records that a pixel column shows.
+  // The records that a pixel column shows, each as [part, index in it].
   async function recordsAt(item, spectrogram, instrument, { begin, end, time }) {
     const inside = [];
     let covering = null;
@@ -115,16 +115,16 @@ spectroMpi.values = (() => {
     if (!table) return null;
     const channel = place(table.edges, energy, true) - 1;
     if (channel < 0 || channel >= table.lead.length) return null;
-    const repeated = table.repeated.find(([one]) => one === channel);
+    const repeated = table.repeated.find(([repeatedChannel]) => repeatedChannel === channel);
     const columns = repeated ? repeated[1] : [table.lead[channel]];
-    const found = columns
+    const finite = columns
       .map((column) => decoded(spectrogram, part.codes[(row * spectrogram.channels + column) * part.records + at]))
       .filter(Number.isFinite);
-    const value = found.length ? found.reduce((sum, one) => sum + one, 0) / found.length : NaN;
+    const value = finite.length ? finite.reduce((sum, number) => sum + number, 0) / finite.length : NaN;
     return { value, record: part.order[at], channel: columns[0], time: part.centre[at], edges: table.edges.slice(channel, channel + 2) };
   }
 
-  // What is under pixel (x, y) of a figure; null outside of its panels.
+  // Reads pixel (x, y) of a figure; null outside its panels.
   async function at(item, head, figure, x, y) {
     const panel = panelAt(figure, x, y);
     if (!panel) return null;
@@ -144,9 +144,9 @@ spectroMpi.values = (() => {
     return read;
   }
 
-  const heads = []; // Addresses of the scripts that are kept, the latest last.
+  const heads = []; // Addresses of the scripts in memory, the latest last.
 
-  // What figures of an item show, and which values there are.
+  // The descriptions of the figures of an item, and of its values.
   async function headOf(item) {
     const address = scriptOf(item, 0);
     const { head } = await load(address);

@@ -1,4 +1,4 @@
-// One item: its figures at full size, what they were made from, and the value under the pointer.
+// One item: its figures at full size, their metadata, and the value under the pointer.
 "use strict";
 
 spectroMpi.viewer = (() => {
@@ -6,19 +6,19 @@ spectroMpi.viewer = (() => {
   const element = (id) => document.getElementById(id);
   const ZOOMS = [1, 1.5, 2, 3, 4, 6];
   let item = null;
-  let cell = 0; // Of the figure shown
+  let cell = 0; // Cell of the current figure
   let both = false;
   let zoom = 0;
   let head = null;
-  let asked = 0; // The latest reading of a value that was asked for
+  let latest = 0; // Number of the latest request for a value
 
-  const figure = () => item.figures.find((one) => one.cell === cell) || item.figures[0];
-  const like = (one, limits) => item.figures.find((other) =>
-    other.kind === one.kind && other.instrument === one.instrument && other.scales === one.scales && other.limits === limits);
+  const currentFigure = () => item.figures.find((figure) => figure.cell === cell) || item.figures[0];
+  const like = (figure, limits) => item.figures.find((other) =>
+    other.kind === figure.kind && other.instrument === figure.instrument && other.scales === figure.scales && other.limits === limits);
 
-  // Show an item; `wanted` is the cell of a figure, or empty: a figure like the one before.
-  async function open(id, wanted, complete) {
-    const before = item && item.figures.length ? figure() : null;
+  // Shows an item; `selection` is the cell of a figure; empty: a figure like the last one.
+  async function open(id, selection, complete) {
+    const before = item && item.figures.length ? currentFigure() : null;
     const next = byId.get(id);
     const another = next !== item;
     item = next || null;
@@ -29,13 +29,13 @@ spectroMpi.viewer = (() => {
     element("previous").hidden = element("next").hidden = !next;
     element("back").href = gallery.address();
     if (!next) return;
-    if (wanted !== "") {
-      const [number, side] = wanted.split("+");
+    if (selection !== "") {
+      const [number, side] = selection.split("+");
       cell = Number(number);
       both = side === "both";
     } else if (before) {
-      cell = (item.figures.find((one) => one.kind === before.kind && one.instrument === before.instrument
-        && one.scales === before.scales && one.limits === before.limits) || item.figures[0] || { cell: 0 }).cell;
+      cell = (item.figures.find((figure) => figure.kind === before.kind && figure.instrument === before.instrument
+        && figure.scales === before.scales && figure.limits === before.limits) || item.figures[0] || { cell: 0 }).cell;
     } else cell = item.figures.length ? item.figures[0].cell : 0;
     steps();
     show();
@@ -63,31 +63,31 @@ spectroMpi.viewer = (() => {
   }
 
   function show() {
-    const one = figure();
-    element("readout").textContent = one ? "Move the pointer over a panel to read its value." : `No figure was drawn of this ${config.item.toLowerCase()}.`;
-    if (!one) {
+    const figure = currentFigure();
+    element("readout").textContent = figure ? "Move the pointer over a panel to read values." : `No figure was drawn for this ${config.item.toLowerCase()}.`;
+    if (!figure) {
       element("figures").replaceChildren();
       return;
     }
-    const kinds = item.figures.filter(({ limits }) => limits === one.limits);
-    element("kinds").replaceChildren(...kinds.map((other) => tab(gallery.kindOf(other), address(other.cell, both), other === one)));
-    const limits = config.limits.map((name) => like(one, name)).filter(Boolean);
+    const kinds = item.figures.filter(({ limits }) => limits === figure.limits);
+    element("kinds").replaceChildren(...kinds.map((other) => tab(gallery.kindOf(other), address(other.cell, both), other === figure)));
+    const limits = config.limits.map((name) => like(figure, name)).filter(Boolean);
     element("limitsbar").replaceChildren(...limits.map((other) =>
-      tab(gallery.LIMITS[other.limits] || other.limits, address(other.cell, false), !both && other === one)));
-    if (limits.length > 1) element("limitsbar").append(tab("side by side", address(one.cell, true), both));
-    const shown = both && limits.length > 1 ? limits : [one];
+      tab(gallery.LIMITS[other.limits] || other.limits, address(other.cell, false), !both && other === figure)));
+    if (limits.length > 1) element("limitsbar").append(tab("side by side", address(figure.cell, true), both));
+    const shown = both && limits.length > 1 ? limits : [figure];
     element("figures").classList.toggle("both", shown.length > 1);
     element("figures").replaceChildren(...shown.map(frame));
     applyZoom();
   }
 
-  function frame(one) {
-    const source = figureOf(item, one);
-    const image = make("img", { alt: describe(one), src: source, draggable: "false" });
-    image.addEventListener("error", () => image.replaceWith(make("p", { class: "callout" }, "The figure cannot be read: ", source)));
+  function frame(figure) {
+    const source = figureOf(item, figure);
+    const image = make("img", { alt: describe(figure), src: source, draggable: "false" });
+    image.addEventListener("error", () => image.replaceWith(make("p", { class: "callout" }, "The figure cannot be loaded: ", source)));
     const scroller = make("div", { class: "scroller", tabindex: "0", role: "group", "aria-label": "Figure; scrolls when enlarged" }, image);
-    image.addEventListener("pointermove", (event) => read(one, image, event));
-    image.addEventListener("pointerdown", (event) => { read(one, image, event); drag(scroller, event); });
+    image.addEventListener("pointermove", (event) => read(figure, image, event));
+    image.addEventListener("pointerdown", (event) => { read(figure, image, event); drag(scroller, event); });
     image.addEventListener("dblclick", (event) => zoomTo(Math.min(zoom + 2, ZOOMS.length - 1), scroller, event));
     scroller.addEventListener("scroll", () => {
       for (const other of document.querySelectorAll(".scroller")) {
@@ -95,15 +95,15 @@ spectroMpi.viewer = (() => {
       }
     });
     return make("figure", {}, scroller,
-      make("figcaption", {}, gallery.LIMITS[one.limits] || one.limits, " · ", make("a", { href: source }, item.id + one.tail)));
+      make("figcaption", {}, gallery.LIMITS[figure.limits] || figure.limits, " · ", make("a", { href: source }, item.id + figure.tail)));
   }
 
-  function describe(one) {
+  function describe(figure) {
     const when = item.date ? ` from ${item.date.replace("T", " ")} UTC` : "";
-    return `Spectrograms. ${gallery.titleOf(item, one)}, scales ${one.scales}${when}.`;
+    return `Spectrograms. ${gallery.titleOf(item, figure)}, scales ${figure.scales}${when}.`;
   }
 
-  // --- size
+  // --- zoom
 
   function applyZoom() {
     for (const image of document.querySelectorAll(".scroller img")) image.style.width = `${100 * ZOOMS[zoom]}%`;
@@ -113,7 +113,7 @@ spectroMpi.viewer = (() => {
     element("fit").textContent = zoom ? `${100 * ZOOMS[zoom]} %` : "fit";
   }
 
-  // The point under the pointer, or the middle, stays where it is.
+  // Keeps the point under the pointer, or the middle, in place.
   function zoomTo(step, scroller = document.querySelector(".scroller"), event = null) {
     if (!scroller || step < 0 || step >= ZOOMS.length) return;
     const box = scroller.getBoundingClientRect();
@@ -136,47 +136,47 @@ spectroMpi.viewer = (() => {
 
   // --- the value under the pointer
 
-  async function read(one, image, event) {
+  async function read(figure, image, event) {
     if (!head || !image.naturalWidth) return;
     const box = image.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * image.naturalWidth;
     const y = ((event.clientY - box.top) / box.height) * image.naturalHeight;
-    const described = head.figures[one.tail];
+    const described = head.figures[figure.tail];
     if (!described) return;
-    asked += 1;
-    const mine = asked;
-    const found = await values.at(item, head, described, x, y);
-    if (mine === asked) element("readout").replaceChildren(...words(found));
+    latest += 1;
+    const request = latest;
+    const reading = await values.at(item, head, described, x, y);
+    if (request === latest) element("readout").replaceChildren(...words(reading));
   }
 
   const number = (value) => (Number.isInteger(value) && Math.abs(value) < 1e7 ? String(value) : String(Number(value.toPrecision(4))));
   const clock = (seconds) => (Number.isNaN(seconds) ? "–" : new Date(Math.floor(seconds * 10) * 100).toISOString().replace("T", " ").slice(0, 21));
 
-  function words(found) {
-    if (!found) return ["Not over a panel."];
-    const { panel, cells, spectrogram } = found;
-    const exact = cells.length === 1 ? cells[0].time : found.time;
-    const text = [make("span", {}, panel.label), make("span", {}, `${clock(exact)} UTC`), make("span", {}, `${number(found.energy)} ${panel.y_units || "eV"}`)];
-    if (!spectrogram) text.push(make("span", {}, config.values ? "no values" : "values are not kept with this run (report.values)"));
+  function words(reading) {
+    if (!reading) return ["The pointer is not over a panel."];
+    const { panel, cells, spectrogram } = reading;
+    const exact = cells.length === 1 ? cells[0].time : reading.time;
+    const text = [make("span", {}, panel.label), make("span", {}, `${clock(exact)} UTC`), make("span", {}, `${number(reading.energy)} ${panel.y_units || "eV"}`)];
+    if (!spectrogram) text.push(make("span", {}, config.values ? "no values" : "this run stores no values (report.values)"));
     else if (!cells.length) text.push(make("span", {}, "no data here"));
     else {
-      const value = Number.isNaN(found.value) ? "no value" : number(found.value);
-      text.push(make("strong", { id: "value", title: spectrogram.quantity }, `${value} ${Number.isNaN(found.value) ? "" : spectrogram.units}`.trim()));
+      const value = Number.isNaN(reading.value) ? "no value" : number(reading.value);
+      text.push(make("strong", { id: "value", title: spectrogram.quantity }, `${value} ${Number.isNaN(reading.value) ? "" : spectrogram.units}`.trim()));
       const records = cells.map(({ record }) => record);
       const [first, last] = [Math.min(...records), Math.max(...records)];
       const edges = cells[0].edges.map(number).join(" to ");
       text.push(make("small", {}, cells.length > 1
-        ? `mean of ${found.averaged} values of records ${first} to ${last}`
+        ? `mean of ${reading.averaged} values of records ${first} to ${last}`
         : `record ${first}, channel ${cells[0].channel}: ${edges} ${panel.y_units || "eV"}`));
     }
     return text;
   }
 
-  // --- what it is made from, and what failed
+  // --- metadata and failures
 
   async function showMetadata(shown) {
     if (!shown.script) {
-      element("metadata").replaceChildren(make("p", { class: "note" }, shown.figures.length ? "No preview was made of this orbit: `spectro-mpi report` makes it." : ""));
+      element("metadata").replaceChildren(make("p", { class: "note" }, shown.figures.length ? `This ${config.item.toLowerCase()} has no preview; \`spectro-mpi report\` makes it.` : ""));
       return;
     }
     try {
@@ -187,8 +187,8 @@ spectroMpi.viewer = (() => {
       element("metadata").replaceChildren(make("p", { class: "callout" }, String(error.message)));
       return;
     }
-    const one = figure();
-    const described = one && head.figures[one.tail];
+    const figure = currentFigure();
+    const described = figure && head.figures[figure.tail];
     if (!described) return;
     const fact = (name, ...content) => make("div", {}, make("dt", {}, name), make("dd", {}, ...content));
     const spans = (pair) => pair.map(number).join(" to ");
@@ -214,7 +214,7 @@ spectroMpi.viewer = (() => {
     const chunk = Math.floor(shown.place / config.chunkItems);
     const failures = (await errorsOf(chunk))[shown.id] || [];
     if (shown !== item) return;
-    element("failures").replaceChildren(make("h2", {}, "Failures"), failureTable(failures.map((one) => [shown.id, ...one]), false));
+    element("failures").replaceChildren(make("h2", {}, "Failures"), failureTable(failures.map((failure) => [shown.id, ...failure]), false));
   }
 
   function failureRow([id, instrument, phase, reason, message, link], withItem) {
@@ -227,7 +227,7 @@ spectroMpi.viewer = (() => {
   }
 
   function failureTable(rows, withItem) {
-    const names = [withItem ? "orbit" : "reason", "instrument", "phase", "message", "log"];
+    const names = [withItem ? config.item.toLowerCase() : "reason", "instrument", "phase", "message", "log"];
     return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Failures" }, make("table", {},
       make("thead", {}, make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name)))),
       make("tbody", {}, ...rows.map((row) => failureRow(row, withItem)))));
@@ -239,7 +239,7 @@ spectroMpi.viewer = (() => {
     if (!item) return false;
     const go = (hash) => { location.hash = hash; return true; };
     const step = (by) => { const other = gallery.neighbour(item, by); return other ? go(itemHash(other)) : false; };
-    const one = figure();
+    const figure = currentFigure();
     switch (name) {
       case "ArrowLeft": case "p": return step(-1);
       case "ArrowRight": case "n": return step(1);
@@ -248,17 +248,17 @@ spectroMpi.viewer = (() => {
       case "0": zoomTo(0); return true;
       default:
     }
-    if (!one) return false;
+    if (!figure) return false;
     if (name === "k" || name === "K") {
-      const kinds = item.figures.filter(({ limits }) => limits === one.limits);
-      const place = kinds.indexOf(one) + (name === "k" ? 1 : kinds.length - 1);
+      const kinds = item.figures.filter(({ limits }) => limits === figure.limits);
+      const place = kinds.indexOf(figure) + (name === "k" ? 1 : kinds.length - 1);
       return go(address(kinds[place % kinds.length].cell, both));
     }
     if (name === "l") {
-      const others = config.limits.map((limits) => like(one, limits)).filter(Boolean);
-      return go(address(others[(others.indexOf(one) + 1) % others.length].cell, false));
+      const others = config.limits.map((limits) => like(figure, limits)).filter(Boolean);
+      return go(address(others[(others.indexOf(figure) + 1) % others.length].cell, false));
     }
-    if (name === "b") return go(address(one.cell, !both));
+    if (name === "b") return go(address(figure.cell, !both));
     return false;
   }
 
