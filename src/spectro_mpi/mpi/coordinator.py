@@ -297,8 +297,9 @@ class Coordinator:
         task = self._tasks[done.item]
         self._count(rank, -1)
         if task.mode == "restore" and done.failures:
-            # What the store was to give back must be made again.
-            self._redo(rank, task)
+            # What the store was to give back must be made again; by the next run, once it stops.
+            if not self.stopped_by:
+                self._redo(rank, task)
             return
         if done.again and any(map(is_of_store, done.failures)):
             self._unreadable.add(done.item)
