@@ -322,7 +322,8 @@ class Coordinator:
         own = task.shards.get(task.phase)
         log.warning("item %s cannot be read from %s: done again", task.item.id, own)
         shards = {phase: shard for phase, shard in task.shards.items() if phase != task.phase}
-        again = replace(task, mode="run", shards=shards)
+        fingerprint = self._phase.fingerprint(task.item, self._plan.marks)
+        again = replace(task, mode="run", shards=shards, fingerprint=fingerprint)
         self._tasks[task.item.id] = again
         self._progress.stores[task.phase].pop(task.item.id, None)
         self._count(rank, 1)
