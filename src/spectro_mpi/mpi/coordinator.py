@@ -334,6 +334,7 @@ class Coordinator:
             one for one in self._progress.failures.get(task.item.id, ()) if one.phase != task.phase
         )
         self._progress.settled[task.phase].add(task.item.id)
+        self._progress.failures.pop(task.item.id, None)
         if before or failures:
             self._progress.failures[task.item.id] = before + failures
 
