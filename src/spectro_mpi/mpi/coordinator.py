@@ -232,7 +232,7 @@ class Coordinator:
             totals = {**self._progress.totals, phase.name: self._plan.count(phase)}
             self._progress.totals = totals
             self._tell_writer(Note({"totals": totals}))
-        self._ahead, self._done, self._seconds = AHEAD, 0, 0.0
+        self._done, self._seconds = 0, 0.0
         self._tasks = {task.item.id: task for task in tasks}
         self._feeder = Feeder(stacks, self._config.run.schedule == "balanced")
         percents = [stack.percent for stack in stacks]
@@ -255,7 +255,11 @@ class Coordinator:
         self._phase_open = True
         for rank in self._place:
             self._tell_worker(rank, Begin(phase.name, self._workspace))
-            self._feed(rank)
+        # A first task for everybody before anybody has a second, which may be from any stack.
+        for ahead in (1, AHEAD):
+            self._ahead = ahead
+            for rank in self._place:
+                self._feed(rank)
         self._end_phase_if_complete()
 
     def _feed(self, rank: int) -> None:
