@@ -236,7 +236,7 @@ class Coordinator:
             totals = {**self._progress.totals, phase.name: self._plan.count(phase)}
             self._progress.totals = totals
             self._tell_writer(Note({"totals": totals}))
-        self._ahead, self._done, self._seconds = AHEAD, 0, 0.0
+        self._done, self._seconds = 0, 0.0
         self._tasks = {task.item.id: task for task in tasks}
         self._feeder = Feeder(stacks, self._config.run.schedule == "balanced")
         percents = [stack.percent for stack in stacks]
@@ -259,7 +259,11 @@ class Coordinator:
         self._phase_open = True
         for rank in self._place:
             self._tell_worker(rank, Begin(phase.name, self._workspace))
-            self._feed(rank)
+        # A first task for everybody before anybody has a second, which may be from any stack.
+        for ahead in (1, AHEAD):
+            self._ahead = ahead
+            for rank in self._place:
+                self._feed(rank)
         self._end_phase_if_complete()
 
     def _feed(self, rank: int) -> None:
@@ -305,8 +309,9 @@ class Coordinator:
         task = self._tasks[done.item]
         self._count(rank, -1)
         if task.mode == "restore" and done.failures:
-            # What the store was to give back must be made again.
-            self._redo(rank, task)
+            # What the store was to give back must be made again; by the next run, once it stops.
+            if not self.stopped_by:
+                self._redo(rank, task)
             return
         if done.again and done.lost_input:
             self._unreadable.add(done.item)
@@ -329,7 +334,8 @@ class Coordinator:
         own = task.shards.get(task.phase)
         log.warning("item %s cannot be read from %s: done again", task.item.id, own)
         shards = {phase: shard for phase, shard in task.shards.items() if phase != task.phase}
-        again = replace(task, mode="run", shards=shards)
+        fingerprint = self._phase.fingerprint(task.item, self._plan.marks)
+        again = replace(task, mode="run", shards=shards, fingerprint=fingerprint)
         self._tasks[task.item.id] = again
         self._progress.stores[task.phase].pop(task.item.id, None)
         self._count(rank, 1)
@@ -340,6 +346,7 @@ class Coordinator:
             one for one in self._progress.failures.get(task.item.id, ()) if one.phase != task.phase
         )
         self._progress.settled[task.phase].add(task.item.id)
+        self._progress.failures.pop(task.item.id, None)
         if before or failures:
             self._progress.failures[task.item.id] = before + failures
 

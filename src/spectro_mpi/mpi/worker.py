@@ -147,7 +147,9 @@ class Worker:
         self._task = None
         self._start_next()  # first of all: its core is idle until then
         again = self._may_do_better(task, outcome)
-        if not again and outcome.partial is not None:
+        # Of what was restored with failures all is made again, and contributes then.
+        is_redone = task.mode == "restore" and bool(outcome.failures)
+        if not (again or is_redone) and outcome.partial is not None:
             self._merge(outcome.partial)
         for failure in outcome.failures:
             mark = FailureMark(task.item.id, failure.instrument, failure.phase)

@@ -81,13 +81,15 @@ class Writer:
 
     def handle(self, message: Message) -> None:
         """Take in one message. Where the output cannot be written, the coordinator is told."""
-        if not self._broken:
-            try:
-                self._handle(message)
-            except OSError as error:
-                self._give_up(error)
         if self._broken:
             self._pass_over(message)
+            return
+        try:
+            self._handle(message)
+        except OSError as error:
+            self._give_up(error)
+            if isinstance(message, WriterFinish):
+                self._pass_over(message)
 
     def step(self) -> bool:
         """Commit a batch that has waited long enough; whether there was anything to do."""
@@ -191,6 +193,9 @@ class Writer:
         trouble = output_trouble(self._run_dir, error)
         log.error("%s", trouble)
         self._transport.send(self._coordinator, Trouble(str(trouble), trouble.cause))
+        if self._expected is not None:
+            # The coordinator has asked already, and waits.
+            self._transport.send(self._coordinator, PhaseCommitted({}))
 
     def _pass_over(self, message: Message) -> None:
         """Let the others come to their end, without writing."""
