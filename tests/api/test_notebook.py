@@ -233,7 +233,10 @@ def test_a_dataset_holds_what_the_store_holds(local: Run) -> None:
         (lambda: spectro_mpi.plot_directory("nowhere"), "does not exist"),
         (lambda: spectro_mpi.plot_directory(".", max_workers=0), "max_workers = 0"),
         (lambda: spectro_mpi.plot_directory(".", y_scale="cubic"), "plot.scales"),  # type: ignore[arg-type]
-        (lambda: spectro_mpi.plot_directory(".", settings={"plot": {"dip": 3}}), "is plot.dpi"),
+        (
+            lambda: spectro_mpi.plot_directory(".", settings={"plot": {"dip": 3}}),
+            "did you mean plot.dpi?",
+        ),
         (lambda: spectro_mpi.plot_directory(".", orbit_timeout_seconds=-1), "orbit_timeout"),
         (lambda: spectro_mpi.plot_directory(".", "a run"), "run_id"),
         (lambda: spectro_mpi.compute_global_extrema(".", max_percentile=101), "max_percentile"),

@@ -316,7 +316,7 @@ def test_progress_is_told_in_lines_where_there_is_no_terminal(settings: Path) ->
     [
         (["run", "none.toml"], "there is no such settings file"),
         (["run", "SETTINGS", "-s", "input=nowhere"], "does not exist"),
-        (["run", "SETTINGS", "-s", "plot.dip=3"], "is plot.dpi meant?"),
+        (["run", "SETTINGS", "-s", "plot.dip=3"], "did you mean plot.dpi?"),
         (["run", "SETTINGS", "-s", "output=/proc/nowhere"], "cannot be written"),
         (["run", "SETTINGS", "-s", "select.orbits=1-2"], "[select] lets through"),
         (["run", "SETTINGS", "-s", "plot.events=none.csv"], "cannot be read"),
