@@ -321,7 +321,7 @@ def test_progress_is_told_in_lines_where_there_is_no_terminal(settings: Path) ->
         (["run", "SETTINGS", "-s", "select.orbits=1-2"], "[select] lets through"),
         (["run", "SETTINGS", "-s", "plot.events=none.csv"], "cannot be read"),
         (["run", "SETTINGS", "-s", "plot.colormap=jett"], "jett"),
-        (["run", "SETTINGS", "--only", "plot"], "has given nothing yet"),
+        (["run", "SETTINGS", "--only", "plot"], "has no output yet"),
         (["plan", "SETTINGS", "-s", "plot.colormap=jett"], "jett"),
         (["plan", "SETTINGS", "-s", "plot.events=none.csv"], "cannot be read"),
         (["status", "."], "is not a run directory"),
