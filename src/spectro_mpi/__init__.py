@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from spectro_mpi.rundir.reader import open_run as open_run
     from spectro_mpi.settings.loading import load_config as load_config
 
-_ROOMS = {
+_MODULES = {
     "Artifact": "model.artifacts",
     "Context": "phases.context",
     "Dataset": "model.artifacts",
@@ -64,17 +64,17 @@ _ROOMS = {
     "start_pipeline": "api.pipeline",
     "write_demo": "demo",
 }
-"""What the package offers → the room it lives in."""
+"""Public name → the module that defines it."""
 
-__all__ = sorted(_ROOMS)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
-    # Late, so that importing the package costs nothing on a rank that does not need it.
-    if name in _ROOMS:
+    # Imported lazily: a rank that does not need a module does not pay for its import.
+    if name in _MODULES:
         from importlib import import_module
 
-        return getattr(import_module(f"spectro_mpi.{_ROOMS[name]}"), name)
+        return getattr(import_module(f"spectro_mpi.{_MODULES[name]}"), name)
     if name == "__version__":
         from importlib.metadata import version
 

@@ -1,18 +1,18 @@
-"""Where the command `spectro-mpi` (or `python -m spectro_mpi`) begins."""
+"""Entry point of the command `spectro-mpi` and of `python -m spectro_mpi`."""
 
 import signal
 import sys
 
 
 def main() -> int:
-    """Run the command line; returns the exit code."""
-    # A Ctrl-C in the midst of imports ends the process without a traceback; a run listens soon.
+    """Run the command line and return its exit code."""
+    # Ctrl-C during imports ends the process without a traceback; a run sets its own handlers soon.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from spectro_mpi import cli
-    from spectro_mpi.system.signals import heed_no_stops
+    from spectro_mpi.system.signals import ignore_stop_signals
 
     code = cli.main()
-    heed_no_stops()  # the second of two signals must not take the place of the exit code
+    ignore_stop_signals()  # a second signal must not replace the exit code
     return code
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong: sentences for the user, and recorded reasons where the run goes on."""
+"""Errors: exceptions whose message is one sentence for the user, and failures a run records."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ Cause = Literal[
 
 
 class UserError(Exception):
-    """A mistake of the user's, told in one sentence: what, where, what to do (exit code 2)."""
+    """A user's mistake. The message is one sentence: what, where, what to do (exit code 2)."""
 
     exit_code = 2
 
 
 class RunError(UserError):
-    """Trouble that is not the user's settings but stops the run, in one sentence (exit code 1)."""
+    """A problem other than the settings that stops the run, in one sentence (exit code 1)."""
 
     exit_code = 1
     cause: Cause = "exception"
@@ -78,27 +78,27 @@ _WHAT_TO_DO = {
     errno.EROFS: "make it writable",
     errno.EACCES: "make it writable",
     errno.EPERM: "make it writable",
-    errno.ENOENT: "bring it back, or let it be made anew,",
-    errno.ENOTDIR: "bring it back, or let it be made anew,",
-    errno.ESTALE: "bring it back",
+    errno.ENOENT: "restore it (or let the next run recreate it)",
+    errno.ENOTDIR: "restore it (or let the next run recreate it)",
+    errno.ESTALE: "restore it",
 }
 
 
 def output_trouble(path: Path, error: OSError) -> RunError:
-    """The sentence for output that cannot be written: which path, why, what to do."""
-    # HDF5's own words are long, and it leaves the name of the file to us.
+    """The `RunError` for output that cannot be written: which path, why, what to do."""
+    # HDF5's messages are long and do not name the file.
     why = os.strerror(error.errno) if error.errno else str(error)
-    what_to_do = _WHAT_TO_DO.get(error.errno or 0, "see to it")
+    what_to_do = _WHAT_TO_DO.get(error.errno or 0, "fix this")
     kind = DiskFullError if error.errno in _FULL else OutputLostError
     return kind(
-        f"{error.filename or path}: the output cannot be written: {why}; what progress.json calls "
-        f"complete is safe: {what_to_do} and run again to go on"
+        f"{error.filename or path}: the output cannot be written: {why}; {what_to_do} and "
+        "run again to go on; what progress.json lists as complete is safe"
     )
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Round the writing of output to `path`: an `OSError` becomes the `RunError` that stops."""
+    """Wraps the writing of output to `path`: turns an `OSError` into the `RunError` to report."""
     try:
         yield
     except OSError as error:
@@ -106,12 +106,12 @@ def writing(path: Path) -> Iterator[None]:
 
 
 class InvalidCdfError(Exception):
-    """A CDF file that cannot be read, or does not hold what its kind promises."""
+    """A CDF file that cannot be read, or lacks what the program needs from it."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why one instrument of one item could not be done."""
+    """Why one instrument of one item failed."""
 
     instrument: str
     phase: str
@@ -120,7 +120,7 @@ class Failure:
 
 
 def reason_of(error: BaseException, phase: str) -> Reason:
-    """The recorded reason for `error`, from its kind and the phase it ended, never its words."""
+    """The recorded reason for `error`, by its type and the phase it occurred in, not its text."""
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, MemoryError):

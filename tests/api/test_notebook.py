@@ -233,7 +233,10 @@ def test_a_dataset_holds_what_the_store_holds(local: Run) -> None:
         (lambda: spectro_mpi.plot_directory("nowhere"), "does not exist"),
         (lambda: spectro_mpi.plot_directory(".", max_workers=0), "max_workers = 0"),
         (lambda: spectro_mpi.plot_directory(".", y_scale="cubic"), "plot.scales"),  # type: ignore[arg-type]
-        (lambda: spectro_mpi.plot_directory(".", settings={"plot": {"dip": 3}}), "is plot.dpi"),
+        (
+            lambda: spectro_mpi.plot_directory(".", settings={"plot": {"dip": 3}}),
+            "did you mean plot.dpi?",
+        ),
         (lambda: spectro_mpi.plot_directory(".", orbit_timeout_seconds=-1), "orbit_timeout"),
         (lambda: spectro_mpi.plot_directory(".", "a run"), "run_id"),
         (lambda: spectro_mpi.compute_global_extrema(".", max_percentile=101), "max_percentile"),
@@ -242,8 +245,8 @@ def test_a_dataset_holds_what_the_store_holds(local: Run) -> None:
         (lambda: spectro_mpi.create_stacks([], 0), "workers = 0"),
         (lambda: spectro_mpi.open_run("nowhere"), "is not a run directory"),
         (lambda: spectro_mpi.batch_plot([], "out", list), "there are none"),
-        (lambda: spectro_mpi.batch_plot(["a/b"], "out", list), "cannot be a file's name"),
-        (lambda: spectro_mpi.batch_plot(["a", "a"], "out", list), "two are called 'a'"),
+        (lambda: spectro_mpi.batch_plot(["a/b"], "out", list), "cannot be a file name"),
+        (lambda: spectro_mpi.batch_plot(["a", "a"], "out", list), "two are named 'a'"),
     ],
 )
 def test_wrong_arguments_are_told_in_a_sentence(
@@ -261,13 +264,13 @@ ROW = {"x": np.arange(5.0), "y": np.arange(1.0, 4.0), "data": np.ones((5, 3))}
     ("rows", "told"),
     [
         ([], "rows is empty"),
-        ([ROW, {**ROW, "colour": 1}], "row 1 does not know colour"),
+        ([ROW, {**ROW, "colour": 1}], "row 1 has unknown keys colour"),
         ([{"x": ROW["x"]}], "row 0 lacks y, data"),
-        ([{**ROW, "data": np.ones((5, 3, 2))}], "which of them (0, 1, 2) to collapse"),
+        ([{**ROW, "data": np.ones((5, 3, 2))}], "the axis of them (0, 1, 2) to collapse"),
         ([{**ROW, "data": np.ones((5, 3, 2)), "axis": 0}], "row 0: values have shape (3, 2)"),
         ([{**ROW, "y": np.ones(4)}], "row 0: energy has shape (4,)"),
         ([{**ROW, "axis": 0, "data": np.ones((2, 5, 3)), "collapse": "max"}], "collapse = 'max'"),
-        ([{**ROW, "x": np.array(["a"] * 5)}], "row 0: time is of <U1"),
+        ([{**ROW, "x": np.array(["a"] * 5)}], "row 0: time is of type <U1"),
     ],
 )
 def test_rows_that_do_not_fit_are_told_by_number(rows: list[dict[str, object]], told: str) -> None:

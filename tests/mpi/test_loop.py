@@ -213,7 +213,7 @@ def test_what_asks_a_rank_for_a_stop_goes_to_the_coordinator(
     pauses: Pauses, rank_log: RankLog
 ) -> None:
     signals = StopSignals()
-    signals.asked.append(signal.SIGTERM)
+    signals.received.append(signal.SIGTERM)
     wire = Wire([Leave(0), Leave(4)], rank=2, size=5)
     stops = Stops(signals, float("inf"))
     run(wire, Listener(ToWorker, turns=3), rank_log=rank_log, stops=stops)
@@ -227,13 +227,13 @@ def test_a_second_signal_has_the_items_dropped_unless_it_is_the_same_ctrl_c(
     signals = StopSignals()
     stops = Stops(signals, float("inf"))
     assert stops.requests(1) == []
-    signals.asked.extend([signal.SIGINT, signal.SIGINT])
+    signals.received.extend([signal.SIGINT, signal.SIGINT])
     assert stops.requests(1) == [StopRequest("rank 1 got SIGINT")]
     pauses.now += 0.9 * SAME_SIGNAL_SECONDS
-    signals.asked.append(signal.SIGINT)
+    signals.received.append(signal.SIGINT)
     assert stops.requests(1) == []
     pauses.now += 0.2 * SAME_SIGNAL_SECONDS
-    signals.asked.append(signal.SIGUSR1)
+    signals.received.append(signal.SIGUSR1)
     assert stops.requests(1) == [StopRequest("rank 1 got SIGUSR1 again", at_once=True)]
 
 

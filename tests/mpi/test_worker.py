@@ -31,7 +31,7 @@ from spectro_mpi.mpi.messages import (
 from spectro_mpi.mpi.worker import Worker
 from spectro_mpi.phases.task import Outcome, Task
 from spectro_mpi.phases.workspace import Workspace
-from spectro_mpi.planning.stacks import CREDIT_BYTES, CREDIT_OWED_BYTES, TOLD_SECONDS
+from spectro_mpi.planning.stacks import CREDIT_BYTES, CREDIT_OWED_BYTES, REPORT_SECONDS
 from spectro_mpi.rundir.packed import Packed
 from tests.mpi.network import Network
 from tests.mpi.script import (
@@ -272,7 +272,7 @@ def test_small_tasks_share_a_message_but_not_for_long(bench: Bench, clock: Clock
     bench.assign(*map(str, range(6, 9)))
     bench.worker.step()
     for _ in range(2):
-        clock.now += 1.1 * TOLD_SECONDS
+        clock.now += 1.1 * REPORT_SECONDS
         bench.worker.step()
     assert bench.done[6:] == ["6", "7"]
 

@@ -161,11 +161,11 @@ def test_ranks_load_neither_matplotlib_nor_a_reader_of_cdf_files(
 def test_the_child_goes_with_its_parent(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys, time; from pathlib import Path\n"
-        "from spectro_mpi.settings.schema import Config, Run\n"
+        "from spectro_mpi.settings.schema import Config, RunSettings\n"
         "from spectro_mpi.phases.workspace import Workspace\n"
         "from spectro_mpi.phases.executor import ChildExecutor\n"
         "if __name__ == '__main__':\n"
-        "    child = ChildExecutor(Run())\n"
+        "    child = ChildExecutor(RunSettings())\n"
         "    child.begin('reduce', Workspace(Config(), Path('.')))\n"
         "    while not child.is_ready: child.poll(); time.sleep(0.01)\n"
         "    print(child.pid, flush=True)\n"

@@ -259,7 +259,7 @@ def run_own(settings: Path, entry: str, *words: str, ranks: int = 0) -> Finished
         ),
         ('phases=["reduce", "json:Nothing"]', ["json has no Nothing"]),
         ("phases=[]", ["phases"]),
-        ('phases=["reduce", "reduce"]', ["names the same twice"]),
+        ('phases=["reduce", "reduce"]', ["lists the same entry twice"]),
     ],
 )
 @pytest.mark.parametrize("ranks", [0, 3])

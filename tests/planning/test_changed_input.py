@@ -39,7 +39,7 @@ def test_marked_events_are_drawn_and_taken_away_again(finished: Path) -> None:
     before = pictures(run_dir)
     events.write_text("orbit,instrument,start,end\n13313,ees,2,5\n")
     done = spectro_mpi("run", finished, ranks=3)
-    assert "1 item will be done again: what phase plot makes them from has changed" in done.out
+    assert "1 item will be done again: the input of phase plot has changed" in done.out
     marked = {name for name in pictures(run_dir) if "_cusp_" in name}
     assert marked
     assert all("13313" in name for name in marked)
@@ -60,7 +60,7 @@ def test_a_new_version_and_a_new_instrument_are_taken_up(finished: Path) -> None
     shutil.copy(other, older.with_name(older.name.replace("_v01", "_v02")))
     done = spectro_mpi("run", finished, ranks=3)
     assert done.code == 0
-    assert "2 items will be done again: what phase reduce makes them from has changed" in done.out
+    assert "2 items will be done again: the input of phase reduce has changed" in done.out
     as_if_new(finished)
 
 
@@ -78,7 +78,7 @@ def test_figures_that_are_gone_are_drawn_again(finished: Path) -> None:
     before = pictures(run_dir)
     shutil.rmtree(next((run_dir / "plots").rglob("13312")))
     done = spectro_mpi("run", finished)
-    assert "1 item will be done again: the files phase plot made are gone" in done.out
+    assert "1 item will be done again: the files of phase plot are missing" in done.out
     shutil.rmtree(run_dir / "plots")
     assert "2 items will be done again" in spectro_mpi("run", finished, ranks=3).out
     assert pictures(run_dir) == before

@@ -1,7 +1,7 @@
-"""Spectrograms on matplotlib axes, for notebooks and scripts: every cell at its own edges.
+"""Spectrograms on matplotlib axes, for notebooks and scripts.
 
-Slower than the figures of a run, and free to be changed afterwards; times and energies are placed
-by the same edges (`columns.records_of`, `raster.tables_of`).
+They draw more slowly than the figures of a run, but can be modified afterwards. Cells have the
+same edges in time and energy (`columns.records_of`, `raster.tables_of`).
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ ROW_KEYS = (
     *("x", "y", "data", "axis", "collapse", "label", "y_label", "z_label"),
     *("y_min", "y_max", "z_min", "z_max", "vmin", "vmax"),
 )
-"""What a row of `plot_spectrogram_set` may hold."""
+"""Keys that a row of `plot_spectrogram_set` may have."""
 
 _PERCENTILES = (1, 99)
-_SECONDS_A_DAY = 86400.0
+_SECONDS_PER_DAY = 86400.0
 
 
 @dataclass(frozen=True)
 class _Cells:
-    """Values in order of time, with the edges of their cells."""
+    """Values, with the edges of their cells in order of time."""
 
     records: Records
     tables: tuple[EnergyTable, ...]
     values: NDArray[np.float32]
-    """(record, channel) as given"""
+    """(record, channel), in the order given."""
 
 
 def make_spectrogram(
@@ -66,43 +66,45 @@ def make_spectrogram(
     z_label: str = "",
     colorbar: bool = True,
 ) -> Axes:
-    """Draw one spectrogram, each value between the edges of its own record and channel.
+    """Draw one spectrogram, with each value between the edges of its record and channel.
 
     Parameters
     ----------
     time : array_like, (record,)
-        Centres of the records: numpy datetimes, or s since 1970 UTC. Gaps stay blank.
+        Centres of the records: numpy or Python datetimes, or s since 1970 UTC. Gaps stay blank.
     energy : array_like, (channel,) or (record, channel)
-        Centres of the channels, in any order, eV (or Hz, or what `y_label` says); NaN: no channel.
+        Centres of the channels, in any order, eV (or Hz, or as in `y_label`); NaN: no channel.
     values : array_like, (record, channel)
-        What is shown; NaN, and on log colours what is not positive, is blank.
+        Values to draw. NaN is blank, and so are values that are not positive on log colours.
     time_start, time_end : array_like, (record,), optional
-        Where records begin and end, as `time`. None: half-way between neighbours.
+        Start and end of the records, in the form of `time`. None: half-way between neighbours.
     ax : matplotlib Axes, optional
-        Where to draw. None: a new figure.
+        Axes to draw on. None: those of a new figure.
     y_scale, z_scale : {"linear", "log"}
-        Of energy and colours.
+        Scale of the energy axis and of the colours.
     y_min, y_max, z_min, z_max : float, optional
-        Limits. None: of energy the outermost edges, of colours the 1st and 99th percentile.
+        Limits of energy (y) and colours (z). None: the outermost edges (on a linear axis from 0),
+        and the 1st and 99th percentile of the positive values.
     colormap : str
         A matplotlib colour map; empty: by the pair of scales, as in a run's figures.
     label, y_label, z_label : str
-        Title, axis label, label of the colour bar.
+        Title, label of the energy axis, label of the colour bar.
     colorbar : bool
-        Whether to draw one.
+        Whether to draw a colour bar.
 
     Returns
     -------
     matplotlib Axes
+        The axes that were drawn on.
 
     Raises
     ------
     ValueError
-        Where shapes do not fit each other, or a scale is unknown.
+        If shapes do not match, times are of another type, or a scale or colour map is unknown.
     """
     for name, scale in (("y_scale", y_scale), ("z_scale", z_scale)):
         if scale not in ("linear", "log"):
-            raise ValueError(f'{name} = {scale!r}: "linear" or "log" is wanted')
+            raise ValueError(f'{name} = {scale!r}: expected "linear" or "log"')
     cells = _cells(time, energy, values, time_start, time_end)
     if ax is None:
         import matplotlib.pyplot as plt
@@ -147,22 +149,22 @@ def plot_spectrogram_set(
     rows : sequence of mappings
         For each panel: ``x`` (record,), ``y`` (channel,) or (record, channel), and ``data``
         (record, channel), as `time`, `energy` and `values` of `make_spectrogram`. ``data`` may have
-        three axes if ``axis`` says which of them to collapse, by the mean over its finite values
-        or, with ``collapse="sum"``, by their sum. Optional: ``label``, ``y_label``, ``z_label``,
-        ``y_min``, ``y_max``, ``z_min``, ``z_max``; ``vmin``, ``vmax`` are other names of the latter
-        two, and win.
+        a third axis, whose number is ``axis``. It is collapsed by the mean of its finite values or,
+        with ``collapse="sum"``, by their sum. Optional: ``label``, ``y_label``, ``z_label``,
+        ``y_min``, ``y_max``, ``z_min``, ``z_max``. ``vmin`` and ``vmax`` are other names for the
+        last two and take precedence.
     y_scale, z_scale : {"linear", "log"}
-        Of energy and colours.
+        Scale of the energy axes and of the colours.
     title : str
-        Above all.
+        Title of the figure.
     colormap : str
         A matplotlib colour map; empty: by the pair of scales.
     panel_size : (float, float)
         Width of the figure and height of one row, inches.
     dpi : float
-        Pixels an inch.
+        Pixels per inch.
     path : path, optional
-        A file to write the figure to; its ending says the format. It is complete or absent.
+        File to write the figure to, in the format of its suffix. It is complete or absent.
 
     Returns
     -------
@@ -171,14 +173,16 @@ def plot_spectrogram_set(
     Raises
     ------
     ValueError
-        Where there are no rows, a row holds something unknown or lacks something, or shapes do not
-        fit; the message names the row.
+        If there are no rows, or a row has unknown or missing keys or shapes that do not match; the
+        message gives the number of the row.
+    OSError
+        If `path` cannot be written.
     """
     from matplotlib.figure import Figure
 
     panels = [_panel(number, row) for number, row in enumerate(rows)]
     if not panels:
-        raise ValueError("rows is empty: there is nothing to draw")
+        raise ValueError("rows is empty: expected at least one row")
     width, height = panel_size
     figure = Figure(figsize=(width, height * len(panels)), dpi=dpi, layout="constrained")
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
@@ -190,7 +194,7 @@ def plot_spectrogram_set(
     if len(panels) > 1:
         spans = [ax.dataLim for ax in axes if np.isfinite(ax.dataLim.x0)]
         if spans:
-            axes[0].set_xlim(min(one.x0 for one in spans), max(one.x1 for one in spans))
+            axes[0].set_xlim(min(span.x0 for span in spans), max(span.x1 for span in spans))
     if title:
         figure.suptitle(title)
     if path is not None:
@@ -200,25 +204,27 @@ def plot_spectrogram_set(
 
 
 def preload() -> None:
-    """Import what draws, which takes a moment, before it is needed."""
+    """Import matplotlib, which is slow, before it is needed."""
     import matplotlib.figure  # noqa: F401
 
 
 def figure_file(figure: Figure, kind: str) -> bytes:
-    """A figure as a file of a kind ("png", "pdf", …)."""
+    """The content of a file of the figure in format `kind` ("png", "pdf", …)."""
     content = io.BytesIO()
     figure.savefig(content, format=kind)
     return content.getvalue()
 
 
 def _panel(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as arguments of `make_spectrogram`."""
+    """The arguments of `make_spectrogram` for a row."""
     unknown = sorted(set(row) - set(ROW_KEYS))
     missing = [key for key in ("x", "y", "data") if key not in row]
     if unknown or missing:
-        told = [f"does not know {', '.join(unknown)}"] if unknown else []
-        told += [f"lacks {', '.join(missing)}"] if missing else []
-        raise ValueError(f"row {number} {' and '.join(told)}; it has {', '.join(ROW_KEYS)}")
+        problems = [f"has unknown keys {', '.join(unknown)}"] if unknown else []
+        problems += [f"lacks {', '.join(missing)}"] if missing else []
+        raise ValueError(
+            f"row {number} {' and '.join(problems)}; its keys may be {', '.join(ROW_KEYS)}"
+        )
     labels = {key: row[key] for key in ("label", "y_label", "z_label") if key in row}
     limits = {key: row.get(key) for key in ("y_min", "y_max", "z_min", "z_max")}
     for key, other in (("z_min", "vmin"), ("z_max", "vmax")):
@@ -231,13 +237,13 @@ def _collapsed(number: int, row: Mapping[str, Any]) -> NDArray[np.float64]:
     data = np.asarray(row["data"], np.float64)
     axis, how = row.get("axis"), row.get("collapse", "mean")
     if how not in ("mean", "sum"):
-        raise ValueError(f'row {number}: collapse = {how!r}: "mean" or "sum" is wanted')
+        raise ValueError(f'row {number}: collapse = {how!r}: expected "mean" or "sum"')
     if data.ndim == 2 and axis is None:
         return data
     if data.ndim != 3 or axis is None or not -3 <= axis < 3:
         raise ValueError(
-            f"row {number}: data has shape {data.shape} and axis is {axis}; wanted are two axes, "
-            "or three and which of them (0, 1, 2) to collapse"
+            f"row {number}: data has shape {data.shape} and axis is {axis}; expected two "
+            "dimensions, or three and the axis of them (0, 1, 2) to collapse"
         )
     finite = np.isfinite(data)
     count = finite.sum(axis=axis)
@@ -259,42 +265,44 @@ def _cells(
     if seconds.ndim != 1 or data.ndim != 2 or len(data) != len(seconds):
         raise ValueError(
             f"values have shape {data.shape} and time {seconds.shape}: "
-            "(record, channel) and (record,) are wanted"
+            "expected (record, channel) and (record,)"
         )
     if centres.shape not in (data.shape, data.shape[1:]):
         raise ValueError(
-            f"energy has shape {centres.shape}: {data.shape[1:]} or {data.shape} is wanted, "
-            "as values have it"
+            f"energy has shape {centres.shape}: expected {data.shape[1:]} or {data.shape} "
+            "to match values"
         )
     if centres.ndim == 1:
         rows, mode = centres[None], np.zeros(len(data), np.intp)
     else:
-        # Records with equal energies belong to one table.
+        # Records with equal energies share a table.
         rows, mode = np.unique(
             np.where(np.isfinite(centres), centres, 0), axis=0, return_inverse=True
         )
         mode = mode.reshape(-1)
     ends = []
     for name, given in (("time_start", time_start), ("time_end", time_end)):
-        one = np.full(len(seconds), np.nan) if given is None else _seconds(name, given)
-        if one.shape != seconds.shape:
-            raise ValueError(f"{name} has shape {one.shape}: {seconds.shape} is wanted, as of time")
-        ends.append(one)
+        end = np.full(len(seconds), np.nan) if given is None else _seconds(name, given)
+        if end.shape != seconds.shape:
+            raise ValueError(
+                f"{name} has shape {end.shape}: expected {seconds.shape} to match time"
+            )
+        ends.append(end)
     records = records_of(seconds, *ends)
     return _Cells(records, tables_of(rows, mode, records), data)  # type: ignore[arg-type]
 
 
 def _seconds(name: str, time: ArrayLike) -> NDArray[np.float64]:
-    """s since 1970 UTC, NaN where there is no time."""
+    """Times as s since 1970 UTC; NaN for NaT. Raises `ValueError` for other types."""
     given = np.asarray(time)
     if given.dtype.kind == "M":
-        found = given.astype("datetime64[ns]").astype(np.int64) / 1e9
-        return np.where(np.isnat(given), np.nan, found)
+        seconds = given.astype("datetime64[ns]").astype(np.int64) / 1e9
+        return np.where(np.isnat(given), np.nan, seconds)
     if given.dtype.kind == "O":
-        stamps = [getattr(one, "timestamp", lambda one=one: one)() for one in given]
+        stamps = [getattr(entry, "timestamp", lambda entry=entry: entry)() for entry in given]
         return np.asarray(stamps, np.float64)
     if given.dtype.kind not in "fiu":
-        raise ValueError(f"{name} is of {given.dtype}: times, or s since 1970, are wanted")
+        raise ValueError(f"{name} is of type {given.dtype}: expected times, or s since 1970 UTC")
     return given.astype(np.float64)
 
 
@@ -302,11 +310,11 @@ def _limits(
     values: NDArray[np.float32], scale: str, low: float | None, high: float | None
 ) -> tuple[float, float]:
     cells = values[np.isfinite(values) & (values > 0)]
-    found = np.percentile(cells, _PERCENTILES) if len(cells) else (1.0, 10.0)
+    computed = np.percentile(cells, _PERCENTILES) if len(cells) else (1.0, 10.0)
     usable = usable_scale(
         scale,
-        float(found[0]) if low is None else low,
-        float(found[1]) if high is None else high,
+        float(computed[0]) if low is None else low,
+        float(computed[1]) if high is None else high,
     )
     return usable.low, usable.high
 
@@ -320,7 +328,7 @@ def _colormap(name: str, y_scale: ScaleName, z_scale: ScaleName) -> str:
 
 
 def _draw(ax: Axes, cells: _Cells, z_scale: str, limits: tuple[float, float], colormap: str) -> Any:
-    """A mesh for each table of energies: between two of its records all others are a gap."""
+    """Draw a mesh for each energy table; records of other tables are gaps in it."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm, Normalize
 
@@ -335,7 +343,7 @@ def _draw(ax: Axes, cells: _Cells, z_scale: str, limits: tuple[float, float], co
             total = np.where(finite, rows[:, members], 0).sum(axis=1, dtype=np.float64)
             mean = np.where(finite.any(axis=1), total / np.maximum(finite.sum(axis=1), 1), np.nan)
             shown[:, channel] = mean
-        # Start and end of each record in turn: every second column lies between two records.
+        # Edges alternate between start and end of a record: every second column is a gap.
         edges = np.stack(
             [records.start[table.records], records.end[table.records]], axis=1
         ).reshape(-1)
@@ -344,7 +352,7 @@ def _draw(ax: Axes, cells: _Cells, z_scale: str, limits: tuple[float, float], co
         if z_scale == "log":
             columns[~(columns > 0)] = np.nan
         mesh = ax.pcolormesh(
-            edges / _SECONDS_A_DAY,
+            edges / _SECONDS_PER_DAY,
             table.edges,
             columns.T,
             norm=norm,
@@ -363,4 +371,4 @@ def _set_times(ax: Axes, records: Records) -> None:
     ax.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator))
     if len(records.start):
         first, last = records.start.min(), records.end.max()
-        ax.set_xlim(first / _SECONDS_A_DAY, last / _SECONDS_A_DAY)
+        ax.set_xlim(first / _SECONDS_PER_DAY, last / _SECONDS_PER_DAY)

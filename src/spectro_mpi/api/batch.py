@@ -1,4 +1,4 @@
-"""Figures of any items: rows from a function of the user's, everything else as in a run."""
+"""Draw figures of any items: the user's function loads the rows, the rest is done as in a run."""
 
 from __future__ import annotations
 
@@ -42,48 +42,48 @@ def batch_plot(
     retry: bool = False,
     show_progress: bool = True,
 ) -> Run:
-    """Draw a figure of each item, on processes of this machine.
+    """Draw a figure of each item, using processes on this machine.
 
-    An item that fails, hangs or crashes its process is recorded with the reason, and the others go
-    on. Called again, it draws what is not drawn yet.
+    An item that fails, hangs or crashes its process is recorded with the reason, and the others
+    continue. A second call draws only what is not drawn yet.
 
     Parameters
     ----------
     items : iterable
         Anything that can be pickled: file names, dates, orbits.
     output_dir : path
-        Where the figures go, ``{name}.png``, and what is known of the run (`progress.json`).
+        Directory for the figures, ``{name}.png``, and for the state of the run (`progress.json`).
     load_rows : callable
         Item → the rows of its figure, as `plot_spectrogram_set` takes them. It is called in
-        other processes, and may be a function of a notebook.
+        other processes, and may be defined in a notebook.
     name : callable
-        Item → its name: unlike all others, and fit for a file.
+        Item → its name, which must be unique and valid in a file name.
     y_scale, z_scale, colormap, panel_size, dpi
-        As of `plot_spectrogram_set`.
+        As for `plot_spectrogram_set`.
     max_workers : int, optional
-        Processes that compute. None: one for each core this process may use.
+        Number of processes that compute. None: one for each core this process may use.
     item_timeout_seconds : float
-        Longer than that, an item is a recorded error.
+        An item that takes longer is recorded as an error.
     flush_batch_size : int
-        Items whose end is recorded at a time: a killed run draws so many less one again.
+        Items recorded as done at a time; after a kill, at most this many less one are drawn again.
     ignore_progress : bool
         Start over.
     retry : bool
         Try failed items again.
     show_progress : bool
-        Print how far it is.
+        Print the progress.
 
     Returns
     -------
     Run
-        ``completed("figures")`` are the names of the items drawn, ``errors`` what could not be.
+        ``completed("figures")`` gives the names of the items drawn, ``errors`` the failed ones.
 
     Raises
     ------
     UserError
-        Where names are not fit, or `output_dir` is not; a sentence.
+        If there are no items, a name is not valid or not unique, or another argument is wrong.
     RunError
-        Why the run could not go on.
+        If the run could not continue.
     """
     run_dir = Path(output_dir).absolute()
     config = config_from(
@@ -109,7 +109,7 @@ def batch_plot(
         "panel_size": panel_size,
         "dpi": dpi,
     }
-    inventory = Inventory(tuple(Item(one, None, ()) for one in named), (), 0)
+    inventory = Inventory(tuple(Item(item_id, None, ()) for item_id in named), (), 0)
     return run_locally(
         config,
         phases=(_FiguresPhase(named, load_rows, style),),
@@ -122,7 +122,7 @@ def batch_plot(
 
 
 class _FiguresPhase(Phase):
-    """Draws what a function of the user's loads."""
+    """Draws what the user's function loads."""
 
     name = "figures"
     gives = (Artifact("set-figures", extension=".png"),)
@@ -138,7 +138,7 @@ class _FiguresPhase(Phase):
         self._style = style
 
     def begin(self, workspace: Workspace) -> None:
-        """Import what draws."""
+        """Import matplotlib."""
         axes.preload()
 
     def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
@@ -154,17 +154,18 @@ class _FiguresPhase(Phase):
 
 
 def _named(items: Iterable[Any], name: Callable[[Any], str]) -> dict[str, Any]:
-    """Name → item. Raises `UserError`."""
+    """Name → item. Raises `UserError` if a name is not valid or not unique, or there is none."""
     named: dict[str, Any] = {}
     for item in items:
-        one = name(item)
-        if not isinstance(one, str) or not _NAME.fullmatch(one):
+        item_id = name(item)
+        if not isinstance(item_id, str) or not _NAME.fullmatch(item_id):
             raise UserError(
-                f"items: {item!r} is called {one!r}, which cannot be a file's name; say `name=`"
+                f"items: {item!r} is named {item_id!r}, which cannot be a file name; "
+                "give valid names by `name=`"
             )
-        if one in named:
-            raise UserError(f"items: two are called {one!r}; say `name=`")
-        named[one] = item
+        if item_id in named:
+            raise UserError(f"items: two are named {item_id!r}; give unique names by `name=`")
+        named[item_id] = item
     if not named:
-        raise UserError("items: there are none")
+        raise UserError("items: there are none; give at least one")
     return named

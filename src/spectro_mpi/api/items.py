@@ -21,20 +21,20 @@ def collect_items(
     instruments: Sequence[str] | None = None,
     settings: Path | str | Mapping[str, Any] | None = None,
 ) -> tuple[Item, ...]:
-    """Find the items of a directory, with their files and sizes; nothing is opened.
+    """Find the items of a directory, with their files and sizes, without opening any file.
 
     Parameters
     ----------
     directory : path
-        Searched for input files, with all below it.
+        Directory to search for input files, recursively.
     orbits : str
-        "13312-13400,13500"; empty: all.
+        Orbits to select, as in "13312-13400,13500"; empty: all.
     skip : iterable of int
         Orbits to leave out.
     instruments : sequence of str, optional
-        Those whose files count. None: as the settings say (of FAST ees, eeb, ies, ieb).
+        Instruments whose files to include. None: as in the settings (for FAST ees, eeb, ies, ieb).
     settings : path or mapping, optional
-        A settings file, or settings as a mapping: another mission's.
+        A settings file, or settings as a mapping, for instance for another mission.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def collect_items(
     Raises
     ------
     UserError
-        Where the directory or a selection is not right, or lets nothing through.
+        If the directory does not exist, a selection is invalid, or no file is selected.
     """
     given = {"orbits": orbits, "skip": list(skip), "instruments": list(instruments or ())}
     select = {name: value for name, value in given.items() if value}
@@ -55,11 +55,12 @@ def collect_items(
 def create_stacks(
     items: Sequence[Item], workers: int, *, skip: Iterable[str | int] = ()
 ) -> list[Stack[Item]]:
-    """Deal items to workers, as a run does: largest first, there and back again.
+    """Deal items to workers as a run does: largest first, in alternating order (snake).
 
     Parameters
     ----------
     items : sequence of Item
+        Items to deal, as from `collect_items`.
     workers : int
         Number of stacks.
     skip : iterable
@@ -68,14 +69,14 @@ def create_stacks(
     Returns
     -------
     list of Stack
-        One a worker, with its `items`, their `size` in bytes and their `percent` of all bytes.
+        One per worker, with its `items`, their `size` in bytes and their `percent` of all bytes.
 
     Raises
     ------
     UserError
-        Where `workers` is less than 1.
+        If `workers` is less than 1.
     """
     if workers < 1:
-        raise UserError(f"workers = {workers}: at least 1 is wanted")
-    left_out = {str(one) for one in skip}
+        raise UserError(f"workers = {workers}: expected at least 1")
+    left_out = {str(item_id) for item_id in skip}
     return snake([item for item in items if item.id not in left_out], workers)

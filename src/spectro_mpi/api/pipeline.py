@@ -1,4 +1,4 @@
-"""Pipelines made in a script: phases of one's own among the built-in ones, run under mpirun."""
+"""Pipelines defined in a script: user-defined and built-in phases, run under mpirun."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 class Pipeline:
     """Phases in their order, and the settings they run with.
 
-    Nothing is read or written before it is checked or started.
+    Nothing is read or written until the pipeline is checked or started.
 
     Parameters
     ----------
     phases : sequence of Phase or str, optional
-        Phases, or what the setting `phases` may hold ("reduce", "module:Class"). None: those of
-        the settings.
+        Phases, or entries as in the setting `phases` ("reduce", "module:Class"). None: the phases
+        of the settings.
     settings : path, mapping or Config, optional
-        A settings file, settings as a mapping (relative paths are relative to the current
-        directory), or settings. None: `spectro-mpi.toml` in the current directory.
+        A settings file, a mapping (in which paths are relative to the current directory), or a
+        `Config`. None: `spectro-mpi.toml` in the current directory.
     active : collection of str, optional
-        Names of the phases that run. The artifacts of the others are expected to be in the run
-        directory, and are found there. None: all run.
+        Names of the phases to run. Artifacts of the others must already be in the run directory.
+        None: all phases run.
     overrides : sequence of str
-        As `-s` on the command line: "plot.dpi=100".
+        Overrides of a settings file, as `-s` on the command line: "plot.dpi=100".
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Pipeline:
 
     @property
     def config(self) -> Config:
-        """The settings. Raises `SettingsError` for what is wrong with them."""
+        """The settings. Raises `SettingsError` if there are mistakes in them."""
         if isinstance(self._settings, Config):
             return self._settings
         if isinstance(self._settings, Mapping):
@@ -62,12 +62,12 @@ class Pipeline:
         return load_config(path, self._overrides)
 
     def check(self) -> PhaseOrder:
-        """The phases, if what each needs is given by one before it.
+        """Check that each phase gets all it needs from earlier ones, and return their order.
 
         Raises
         ------
         SettingsError
-            Naming all that does not fit, both sides of it.
+            If the settings have mistakes or phases do not fit; it names all that do not.
         """
         return order_phases(self.config, self.phases, self.active)
 
@@ -83,28 +83,31 @@ def start_pipeline(
 ) -> int:
     """Run a pipeline on all ranks that `mpirun` or `srun` started; every rank calls this.
 
-    Without a launcher it runs in this process (and its compute process) alone. Phases are checked
-    against each other before anything runs; run again, it goes on where it was.
+    Without a launcher it runs in this process (and its compute process) only. The phases are
+    checked against each other before anything runs. A pipeline that was stopped continues where it
+    was when it is started again.
 
     Parameters
     ----------
     pipeline : Pipeline
+        The pipeline to run.
     fresh : bool
         Start over: remove earlier output.
     retry : bool
         Try failed items again.
     redo : str
-        A phase all of whose items are done again, as after a change of its code.
+        Name of a phase to do again for all items, for instance after its code has changed.
     progress : bool
         Show progress.
     walltime : str
-        Stop in time before this is over, as in "04:00:00"; not given: as Slurm says.
+        Stop before this time, as in "04:00:00", has passed. Empty: the time limit of the Slurm job.
 
     Returns
     -------
     int
-        The exit code of `spectro-mpi run`: 0 all items done, 3 some failed, 75 stopped early,
-        2 wrong settings, told on standard error. As in ``sys.exit(start_pipeline(pipeline))``.
+        The exit code of `spectro-mpi run`: 0 all items done, 3 some failed, 75 stopped early, 2
+        mistakes in the settings (printed to standard error), 1 any other error. Use it as in
+        ``sys.exit(start_pipeline(pipeline))``.
     """
     from spectro_mpi.mpi.request import Request
 
@@ -115,10 +118,10 @@ def start_pipeline(
 
 
 def generate_assets(pipeline: Pipeline, *, progress: bool = True) -> int:
-    """Do all that can be done ahead of a pipeline's figures, as `spectro-mpi assets` does.
+    """Do all that can be done before a pipeline draws figures, as `spectro-mpi assets` does.
 
-    Every phase creates its assets anew; phases that can only prepare what their items share do
-    that, the others run. Called as `start_pipeline` is, with its exit codes.
+    Every phase recreates its assets. Then phases that can prepare what their items share do so,
+    and all others run. Call it like `start_pipeline`; it returns the same exit codes.
     """
     from spectro_mpi.mpi.request import Request
 
@@ -129,7 +132,7 @@ def _start(pipeline: Pipeline, request: Request) -> int:
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         # A compute process is importing the script it was started from.
         sys.exit(
-            "a pipeline is started by the script itself: put the call under "
+            "a pipeline must be started only by the script itself: put the call under "
             'if __name__ == "__main__":'
         )
     from spectro_mpi.mpi.session import run

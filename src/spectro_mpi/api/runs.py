@@ -1,4 +1,4 @@
-"""Runs started from a notebook or a script, on processes of this machine; no MPI is needed."""
+"""Start runs from a notebook or a script, using processes on this machine, without MPI."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from spectro_mpi.system.limits import cores_allowed
 from spectro_mpi.system.threads import limit_threads
 
 _DONE = (0, 3)
-"""Exit codes of a run that has come to its end."""
+"""Exit codes of a run that finished: all items done, or some failed."""
 _STOPPED = 75
 
 
@@ -47,35 +47,36 @@ def plot_directory(
     show_progress: bool = True,
     settings: Path | str | Mapping[str, Any] | None = None,
 ) -> Run:
-    """Reduce and draw all items of a directory, on processes of this machine.
+    """Reduce and draw all items of a directory, using processes on this machine.
 
-    The same run as `mpirun -n N spectro-mpi`, and the same output. Called again, it goes on where
-    it was; interrupted (Ctrl-C, a notebook's stop button), it finishes what is in hand and stops.
+    The run and its output are the same as with `mpirun -n N spectro-mpi`. A second call continues
+    where the first stopped. If interrupted (Ctrl-C, a notebook's stop button), it finishes the
+    current items and stops.
 
     Parameters
     ----------
     directory : path
-        Searched for input files, with all below it.
+        Directory to search for input files, recursively.
     output : path
         The run directory.
     y_scale, z_scale : {"linear", "log"}, optional
-        Scale of the energy axis and of the colours. None: as the settings say ("linear", "log").
+        Scale of the energy axis and of the colours. None: as in the settings ("linear", "log").
     flush_batch_size : int, optional
-        Items a shard: a killed run loses at most so many less one.
+        Items per shard; a killed run loses at most this many less one.
     log_flush_batch_size : int, optional
-        Log records held back.
+        Log records buffered before they are written.
     max_workers : int, optional
-        Processes that compute. None: one for each core this process may use.
+        Number of processes that compute. None: one for each core this process may use.
     orbit_timeout_seconds, instrument_timeout_seconds : float, optional
-        Longer than that, an item or one instrument of it is a recorded error.
+        An item, or an instrument of it, that takes longer is recorded as an error.
     ignore_progress : bool
-        Start over: earlier output is removed.
+        Start over: remove earlier output.
     retry : bool
         Try failed items again.
     show_progress : bool
-        Print how far it is, and what it tells at its end.
+        Print the progress and a summary at the end.
     settings : path or mapping, optional
-        A settings file, or settings as a mapping, for all else: ``{"plot": {"dpi": 100}}``.
+        All other settings, as a file or as a mapping: ``{"plot": {"dpi": 100}}``.
 
     Returns
     -------
@@ -85,9 +86,9 @@ def plot_directory(
     Raises
     ------
     UserError
-        What is wrong with the arguments, settings or input, in a sentence.
+        If arguments, settings or input are wrong; the message says what to do.
     RunError
-        Why the run could not go on.
+        If the run could not continue; the message says why.
     """
     run: dict[str, Any] = {
         "flush_batch_size": flush_batch_size,
@@ -115,31 +116,31 @@ def compute_global_extrema(
     show_progress: bool = False,
     settings: Path | str | Mapping[str, Any] | None = None,
 ) -> dict[str, float]:
-    """Find the common axis limits of all items of a directory.
+    """Compute the common axis limits of all items of a directory.
 
     Parameters
     ----------
     directory : path
-        Searched for input files, with all below it.
+        Directory to search for input files, recursively.
     y_scale, z_scale : {"linear", "log"}
         Scale of the energy axis and of the colours.
     instrument_order : sequence of str, optional
-        The instruments to look at. None: as the settings say (of FAST ees, eeb, ies, ieb).
+        Instruments to include. None: as in the settings (for FAST ees, eeb, ies, ieb).
     extrema_json_path : path, optional
-        Where to write the result as JSON; a file that is there is replaced.
+        File to write the result to as JSON; an existing file is replaced.
     max_percentile : float
-        The colours end at this percentile of all finite positive values.
+        The colour scale ends at this percentile of all finite positive values.
     flush_batch_size : int, optional
-        Items a shard of the reduced data.
+        Items per shard of the reduced data.
     max_workers : int, optional
-        Processes that compute. None: one for each core this process may use.
+        Number of processes that compute. None: one for each core this process may use.
     output : path, optional
-        A run directory that keeps the reduced data: called again, only new items are read. None:
-        nothing is kept.
+        A run directory to keep the reduced data in, so that a second call reads only new items.
+        None: keep nothing.
     show_progress : bool
-        Print how far it is.
+        Print the progress.
     settings : path or mapping, optional
-        A settings file, or settings as a mapping, for all else.
+        All other settings, as a file or as a mapping.
 
     Returns
     -------
@@ -150,9 +151,10 @@ def compute_global_extrema(
     Raises
     ------
     UserError
-        What is wrong with the arguments, settings or input, in a sentence.
+        If arguments, settings or input are wrong, or `extrema_json_path` cannot be written; the
+        message says what to do.
     RunError
-        Why the run could not go on.
+        If the run could not continue; the message says why.
     """
     with _kept_or_not(output) as run_dir:
         run = {"flush_batch_size": flush_batch_size}
@@ -192,9 +194,9 @@ def run_locally(
     retry: bool = False,
     show: bool = True,
 ) -> Run:
-    """Run a pipeline on processes of this machine; the run, when it has come to its end.
+    """Run a pipeline using processes on this machine; returns the run when it has ended.
 
-    Raises `UserError` and `RunError` with the sentence that ended it.
+    Raises `UserError` or `RunError` with the message of the run.
     """
     import cloudpickle
 
@@ -212,12 +214,12 @@ def run_locally(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment,
-        start_new_session=True,  # Ctrl-C is ours to pass on
+        start_new_session=True,  # so that Ctrl-C reaches the run only by way of us
     )
-    last_words: deque[str] = deque(maxlen=20)
+    last_lines: deque[str] = deque(maxlen=20)
     readers = [
         _relay(process.stdout, lambda line: print(line, end="", flush=True) if show else None),
-        _relay(process.stderr, last_words.append),
+        _relay(process.stderr, last_lines.append),
     ]
     try:
         with process.stdin as stdin:  # type: ignore[union-attr]
@@ -233,17 +235,17 @@ def run_locally(
     finally:
         for reader in readers:
             reader.join()
-    words = "".join(last_words).strip().removeprefix("spectro-mpi: ")
+    message = "".join(last_lines).strip().removeprefix("spectro-mpi: ")
     if code == 2:
-        raise UserError(words)
+        raise UserError(message)
     if code not in (*_DONE, _STOPPED):
-        raise RunError(words or f"the run ended with exit code {code}")
+        raise RunError(message or f"the run ended with exit code {code}")
     return open_run(config.run_dir)
 
 
 def _ranks(max_workers: int | None) -> int:
     if max_workers is not None and (max_workers < 1 or max_workers != int(max_workers)):
-        raise UserError(f"max_workers = {max_workers}: a whole number of at least 1 is wanted")
+        raise UserError(f"max_workers = {max_workers}: expected a whole number of at least 1")
     workers = int(max_workers or cores_allowed())
     return workers + 2 if workers > 1 else 1
 
@@ -257,7 +259,7 @@ def config_of(
     run: Mapping[str, Any],
     more: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Config:
-    """The settings a function's arguments mean, on top of `settings`."""
+    """The settings for the arguments of an API function, which override those in `settings`."""
     run_dir = Path(output).absolute()
     table: dict[str, Any] = {
         "run_id": run_dir.name,
@@ -268,7 +270,7 @@ def config_of(
     }
     scales = (y_scale, z_scale)
     if any(scales):
-        pair = [one or default for one, default in zip(scales, ("linear", "log"), strict=True)]
+        pair = [scale or default for scale, default in zip(scales, ("linear", "log"), strict=True)]
         table["plot"] = {"scales": [pair]}
     if isinstance(settings, Mapping):
         return config_from(_merged(settings, table), Path.cwd(), "settings")
@@ -278,7 +280,7 @@ def config_of(
 
 
 def _merged(table: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Both tables, and where they meet what is in `over`."""
+    """Both tables merged recursively; `over` takes precedence."""
     merged = dict(table)
     for name, value in over.items():
         below = merged.get(name)
@@ -288,7 +290,7 @@ def _merged(table: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _overrides(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """A table as `-s` takes it; JSON's strings, numbers and lists are TOML's."""
+    """A table in the form of `-s` options; strings, numbers and lists in JSON are valid TOML."""
     for name, value in table.items():
         if isinstance(value, Mapping):
             yield from _overrides(value, f"{prefix}{name}.")
@@ -309,7 +311,7 @@ def _kept_or_not(output: Path | str | None) -> Iterator[Path]:
 
 
 def _relay(stream: IO[bytes] | None, take: Callable[[str], object]) -> threading.Thread:
-    """Hand the lines of a stream to `take`, until it ends."""
+    """Start a thread that calls `take` with each line of a stream until the stream ends."""
 
     def life() -> None:
         for line in stream or ():

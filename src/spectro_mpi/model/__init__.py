@@ -1,1 +1,1 @@
-"""What the program speaks of, and pure array science on it: no files, no MPI."""
+"""The data model, and pure array science on it: no files, no MPI."""

@@ -1,4 +1,4 @@
-"""What phases give each other: kinds of artifacts, and arrays with names on their axes."""
+"""What phases exchange: kinds of artifacts, and arrays with named dimensions."""
 
 from __future__ import annotations
 
@@ -10,32 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 EPOCH = "seconds since 1970-01-01 00:00:00"
-"""Units of times in the store."""
+"""Units of the times in the store."""
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A kind of thing that a phase gives: of each item files or HDF5 datasets, or one for the run.
+    """A kind of output of a phase: files or HDF5 datasets of each item, or one file of the run.
 
-    As something that is needed, only the name must be said; what else is said must hold.
+    In `Phase.needs` only the name is required; any other field that is set must match what an
+    earlier phase gives.
     """
 
     name: str
-    """What other phases know it by."""
+    """The name other phases refer to it by."""
     extension: str = ""
-    """Of files, as in ".png"."""
+    """Extension of its files, as in ".png"."""
     dataset: str = ""
-    """Name of the HDF5 datasets, one in every group of an item that has it."""
+    """Name of its HDF5 datasets; each group of an item has at most one."""
     dims: tuple[str, ...] = ()
-    """Of the dataset, in order."""
+    """Dimensions of the dataset, in order."""
     units: str = ""
-    """Of the dataset, as udunits reads them; "1": a pure number."""
+    """Units of the dataset, in udunits syntax; "1": dimensionless."""
     long_name: str = ""
+    """Description of the dataset, stored as its attribute `long_name`."""
     of: Literal["item", "run"] = "item"
-    """Of each item, or one for the whole run: the file `{name}.json` of the run directory."""
+    """Each item has one, or the whole run: the file `{name}.json` in the run directory."""
 
     def __str__(self) -> str:
-        """As sentences have it: "density" (dataset density of (time) in cm-3)."""
+        """The artifact as messages show it: "density" (dataset density of (time) in cm-3)."""
         parts = []
         if self.of == "run":
             parts.append("of the whole run")
@@ -47,18 +49,18 @@ class Artifact:
             parts.append(f"in {self.units}")
         if self.extension:
             parts.append(f"files {self.extension}")
-        told = " ".join(parts)
-        return f'"{self.name}" ({told})' if told else f'"{self.name}"'
+        details = " ".join(parts)
+        return f'"{self.name}" ({details})' if details else f'"{self.name}"'
 
     def fits(self, needed: Artifact) -> bool:
-        """Whether this is what is `needed`, as far as that says."""
-        said = (one.name for one in fields(self) if one.name not in ("long_name", "of"))
-        return all(getattr(needed, one) in ("", (), getattr(self, one)) for one in said)
+        """Whether this matches `needed`; fields that are empty there match anything."""
+        names = (entry.name for entry in fields(self) if entry.name not in ("long_name", "of"))
+        return all(getattr(needed, name) in ("", (), getattr(self, name)) for name in names)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """An array, and what it is."""
+    """An array with its dimensions, units and coordinates."""
 
     name: str
     values: NDArray[Any]
@@ -66,39 +68,42 @@ class Dataset:
     units: str = ""
     long_name: str = ""
     coordinates: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    """Name of a dimension → (size of it,) where its points lie; "time": s since 1970 UTC."""
+    """Dimension → coordinates of its points, (size of the dimension,); "time": s since 1970 UTC."""
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` where sizes do not fit."""
+        """Raise `ValueError` if `dims` or `coordinates` do not match the shape of `values`."""
         if self.values.ndim != len(self.dims):
             raise ValueError(
-                f"{self.name} has {self.values.ndim} axes; its kind has {len(self.dims)} "
+                f"{self.name} has {self.values.ndim} axes, expected {len(self.dims)} "
                 f"({', '.join(self.dims) or 'none'})"
             )
         sizes = dict(zip(self.dims, self.values.shape, strict=True))
         for dim, points in self.coordinates.items():
             if dim not in sizes:
-                raise ValueError(f"{self.name} has no dimension {dim} to have coordinates")
+                raise ValueError(f"{self.name} has coordinates of {dim}, but no such dimension")
             if points.shape != (sizes[dim],):
                 raise ValueError(
-                    f"{self.name} has {sizes[dim]} along {dim}, and coordinates for {points.shape}"
+                    f"{self.name}: coordinates of {dim} have shape {points.shape}, "
+                    f"expected ({sizes[dim]},)"
                 )
 
 
 @dataclass(frozen=True)
 class Group:
-    """Datasets of an item that belong together: `/{item}/{name}` in the store."""
+    """Datasets of one item that belong together: `/{item}/{name}` in the store."""
 
     name: str
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
 
     @property
     def coordinates(self) -> dict[str, NDArray[Any]]:
-        """Of all datasets together. Raises `ValueError` where two differ."""
-        found: dict[str, NDArray[Any]] = {}
-        for one in self.datasets.values():
-            for dim, points in one.coordinates.items():
-                if dim in found and not np.array_equal(found[dim], points, equal_nan=True):
-                    raise ValueError(f"two datasets of group {self.name} differ in their {dim}")
-                found[dim] = points
-        return found
+        """Coordinates of all its datasets. Raises `ValueError` if two datasets disagree."""
+        merged: dict[str, NDArray[Any]] = {}
+        for dataset in self.datasets.values():
+            for dim, points in dataset.coordinates.items():
+                if dim in merged and not np.array_equal(merged[dim], points, equal_nan=True):
+                    raise ValueError(
+                        f"two datasets of group {self.name} differ in their coordinates of {dim}"
+                    )
+                merged[dim] = points
+        return merged

@@ -1,4 +1,4 @@
-"""Spectrograms as xarray has them: arrays with names and coordinates on their axes."""
+"""Convert spectrograms to xarray: arrays with named dimensions and coordinates."""
 
 from __future__ import annotations
 
@@ -17,63 +17,75 @@ if TYPE_CHECKING:
 
 
 def as_xarray(spectrogram: Spectrogram, others: Iterable[Dataset] = ()) -> xarray.Dataset:
-    """A spectrogram as `xarray.Dataset`: dimensions category, time and channel.
+    """Convert a spectrogram to an `xarray.Dataset` of dimensions category, time and channel.
 
-    `energy` (or `frequency`, or `y`) (time, channel) holds the table in use at each time. Of
-    `others`, datasets of own phases, those are added whose dimensions are among these. Raises
-    `UserError` where xarray is not installed.
+    `energy` (or `frequency`, or `y`), (time, channel), holds the energy table in use at each time.
+    `others` are datasets of user-defined phases; those whose dimensions are among these are added.
+    Raises `UserError` if xarray is not installed.
     """
     try:
         import xarray
     except ImportError:
         raise UserError(
-            "xarray is not installed: pip install 'spectro-mpi[xarray]', "
-            "or take Run.spectrogram, whose arrays are numpy's"
+            "xarray is not installed: run pip install 'spectro-mpi[xarray]', "
+            "or use Run.spectrogram, which gives numpy arrays"
         ) from None
-    one, legend = spectrogram, spectrogram.legend
+    legend = spectrogram.legend
     data = xarray.Dataset(
         {
-            one.quantity: (
+            spectrogram.quantity: (
                 ("category", "time", "channel"),
-                one.values,
+                spectrogram.values,
                 {"long_name": legend.long_name, "units": legend.units},
             ),
-            "mode": ("time", one.mode, {"long_name": "Row of the energy table in use"}),
+            "mode": ("time", spectrogram.mode, {"long_name": "Row of the energy table in use"}),
         },
         {
-            "category": ("category", list(one.category), {"long_name": "Pitch-angle category"}),
-            "time": ("time", _datetimes(one.time), {"long_name": "Centre of the record, UTC"}),
-            "time_start": ("time", _datetimes(one.time_start)),
-            "time_end": ("time", _datetimes(one.time_end)),
+            "category": (
+                "category",
+                list(spectrogram.category),
+                {"long_name": "Pitch-angle category"},
+            ),
+            "time": (
+                "time",
+                _datetimes(spectrogram.time),
+                {"long_name": "Centre of the record, UTC"},
+            ),
+            "time_start": ("time", _datetimes(spectrogram.time_start)),
+            "time_end": ("time", _datetimes(spectrogram.time_end)),
             legend.axis: (
                 ("time", "channel"),
-                energy_of_records(one),
+                energy_of_records(spectrogram),
                 {"long_name": "Centre of the channel", "units": legend.axis_units},
             ),
         },
-        {"source": one.source, "source_size": one.source_size, "instrument": one.instrument},
+        {
+            "source": spectrogram.source,
+            "source_size": spectrogram.source_size,
+            "instrument": spectrogram.instrument,
+        },
     )
     for other in others:
         sizes = dict(zip(other.dims, other.values.shape, strict=True))
         if all(data.sizes.get(dim) == size for dim, size in sizes.items()):
             attributes = {"long_name": other.long_name, "units": other.units}
-            told = {name: text for name, text in attributes.items() if text}
-            data[other.name] = (other.dims, other.values, told)
+            given = {name: text for name, text in attributes.items() if text}
+            data[other.name] = (other.dims, other.values, given)
     return data
 
 
 def energy_of_records(spectrogram: Spectrogram) -> NDArray[np.float32]:
-    """(record, channel) eV; NaN where a record's mode has no table, or the table no channel."""
+    """Channel centres of each record, (record, channel) eV; NaN without a table or a channel."""
     tables = spectrogram.energy
     none = np.full_like(tables[:1], np.nan)
-    found: NDArray[np.float32] = np.vstack([tables, none])[
+    energy: NDArray[np.float32] = np.vstack([tables, none])[
         np.minimum(spectrogram.mode, len(tables))
     ]
-    return found
+    return energy
 
 
 def _datetimes(seconds: NDArray[np.float64]) -> NDArray[Any]:
-    """s since 1970 UTC → datetime64[ns]; what is no time becomes NaT."""
+    """s since 1970 UTC → datetime64[ns]; what is not a valid time becomes NaT."""
     good = np.isfinite(seconds) & (np.abs(seconds) < 9e9)
     whole = np.floor(np.where(good, seconds, 0))
     rest = np.where(good, seconds, 0) - whole

@@ -1,4 +1,4 @@
-"""Records of a particle instrument as its file has them: (record, bin, channel)."""
+"""Records of a particle instrument as its file stores them: (record, bin, channel)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Categories = Mapping[str, Sequence[tuple[float, float]]]
 """Name → intervals [lo, hi) of pitch angle, degrees within 0 to 360."""
 
 Combine = Literal["sum", "mean"]
-"""How the bins of a category become one."""
+"""How the bins of a category are combined."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Distribution:
     time_end: NDArray[np.float64]
     """(record,) s since 1970 UTC."""
     valid: NDArray[np.bool_]
-    """(record,)"""
+    """(record,) whether the record may be used."""
     mode: NDArray[np.unsignedinteger[Any]]
-    """(record,) row of the file's energy table that holds for the record."""
+    """(record,) row of the file's energy table in use for the record."""
     nbins: NDArray[np.integer[Any]]
     """(record,) number of angle bins in use."""
     nenergy: NDArray[np.integer[Any]]
@@ -46,7 +46,7 @@ class Distribution:
     pitch_angle: NDArray[np.float32]
     """(record, bin, channel) degrees, of each bin and channel."""
     weight: NDArray[np.float32] | None
-    """(record, bin, channel) solid angle, sr; None: all bins count alike."""
+    """(record, bin, channel) solid angle, sr; None: all bins have equal weight."""
 
 
 FILL_FLOAT = -1e31

@@ -1,4 +1,4 @@
-"""Common axis limits of all items: partial results that merge in any order, and what is read off.
+"""Common axis limits of all items, computed from partial results that merge in any order.
 
 Pure array science: no files, no MPI. Only finite positive cells count; values are physical
 (eV, counts), never log10 of them.
@@ -17,13 +17,13 @@ from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.settings.schema import AxisLimits, ScalePair
 
 WHOLE = "all"
-"""The category an instrument's own limits are made from."""
+"""The category from which an instrument's limits are computed."""
 
 _MANTISSA_BITS_DROPPED = 13
-"""Of a float32's 23: ten bits stay, so a bin is at most 0.1 % wide and its middle 0.05 % off."""
+"""Of a float32's 23. With ten bits left, a bin is 0.1 % wide and its middle 0.05 % off at most."""
 
 _FEW_TABLES = 32
-"""Energy tables of one file up to which their energies are counted one by one."""
+"""With more energy tables than this in a file, their energies are binned too."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,21 @@ class Limits:
 
 @dataclass
 class Tally:
-    """What one category of one instrument contributes to the extrema. Merges in any order."""
+    """Counts of one category of one instrument, for the extrema. Tallies merge in any order."""
 
     exact: bool
-    """Whether the values are whole numbers: a bin a number; else a bin a span of float32."""
+    """Whether each bin is one whole number; if not, it is a range of float32 values."""
     first_bin: int = 0
     bins: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    """(bin,) cells by value, from bin `first_bin` on."""
+    """(bin,) number of cells by value, from bin `first_bin` on."""
     smallest: float = np.inf
+    """Smallest of the values; inf: there are none."""
     largest: float = -np.inf
+    """Largest of the values; -inf: there are none."""
     energy: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
-    """(level,) channel energies that hold a cell, ascending, eV."""
+    """(level,) energies of channels that have cells, ascending, eV."""
     energy_cells: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    """(level,) cells by channel energy."""
+    """(level,) number of cells by channel energy."""
 
     @property
     def cells(self) -> int:
@@ -58,7 +60,7 @@ class Tally:
         return int(self.bins.sum())
 
     def merge(self, other: Tally) -> None:
-        """Add what `other` holds."""
+        """Add the counts of `other`."""
         if not len(other.bins):
             return
         if not len(self.bins):
@@ -82,7 +84,7 @@ class Tally:
         self.energy_cells[where] += other.energy_cells
 
     def percentile(self, percent: float) -> float:
-        """As `numpy.percentile` (linear): exact for whole numbers, else within 0.1 %."""
+        """The percentile as `numpy.percentile` (linear) gives it, exact or, of floats, to 0.1 %."""
         position = (self.cells - 1) * (percent / 100)
         below = int(position)
         cumulative = np.cumsum(self.bins)
@@ -91,7 +93,7 @@ class Tally:
             for rank in (below, min(below + 1, self.cells - 1))
         )
         share = position - below
-        # numpy's way of interpolating, to the last bit.
+        # Interpolates as numpy does, to the last bit.
         value = low + (high - low) * share
         return float(high - (high - low) * (1 - share) if share >= 0.5 else value)
 
@@ -114,7 +116,7 @@ Tallies = dict[tuple[str, str], Tally]
 
 
 def tally(spectrogram: Spectrogram) -> Tallies:
-    """What one spectrogram contributes to the extrema, for each of its categories."""
+    """Count the cells of one spectrogram, for each of its categories."""
     return {
         (spectrogram.instrument, category): _tally_of(spectrogram, row)
         for row, category in enumerate(spectrogram.category)
@@ -123,33 +125,33 @@ def tally(spectrogram: Spectrogram) -> Tallies:
 
 def merge_tallies(into: Tallies, other: Tallies) -> None:
     """Add `other` to `into`; the order of merging makes no difference."""
-    for key, one in other.items():
-        into.setdefault(key, Tally(exact=one.exact)).merge(one)
+    for key, added in other.items():
+        into.setdefault(key, Tally(exact=added.exact)).merge(added)
 
 
 def flat_extrema(
     tallies: Tallies, scales: Iterable[ScalePair], max_percentile: float, energy_coverage: float
 ) -> dict[str, float]:
-    """The extrema under their flat keys `{instrument}[-{category}]_{y}_{z}_{y|z}_{min|max}`.
+    """The extrema, with flat keys `{instrument}[-{category}]_{y}_{z}_{y|z}_{min|max}`.
 
-    z_max: the `max_percentile`-th percentile of the cells; y_max: the smallest energy that covers
-    `energy_coverage` of them; minima: the smallest positive on log axes, 0 on linear ones.
-    An instrument (or category) without a finite positive cell has no keys.
+    z_max is the `max_percentile`-th percentile of the cells, y_max the smallest energy at or below
+    which `energy_coverage` of them lie. Minima are the smallest positive value on log axes, 0 on
+    linear ones. An instrument (or category) without a finite positive cell has no keys.
     """
     flat: dict[str, float] = {}
-    for (instrument, category), one in sorted(tallies.items()):
-        if not one.cells or not len(one.energy):
+    for (instrument, category), counts in sorted(tallies.items()):
+        if not counts.cells or not len(counts.energy):
             continue
         names = [f"{instrument}-{category}"] + ([instrument] if category == WHOLE else [])
         for y_scale, z_scale in scales:
-            found = {
-                "y_min": float(one.energy[0]) if y_scale == "log" else 0.0,
-                "y_max": one.energy_reaching(energy_coverage),
-                "z_min": one.smallest if z_scale == "log" else 0.0,
-                "z_max": one.percentile(max_percentile),
+            limits = {
+                "y_min": float(counts.energy[0]) if y_scale == "log" else 0.0,
+                "y_max": counts.energy_reaching(energy_coverage),
+                "z_min": counts.smallest if z_scale == "log" else 0.0,
+                "z_max": counts.percentile(max_percentile),
             }
             for name in names:
-                flat |= {f"{name}_{y_scale}_{z_scale}_{end}": found[end] for end in found}
+                flat |= {f"{name}_{y_scale}_{z_scale}_{end}": limits[end] for end in limits}
     return dict(sorted(flat.items()))
 
 
@@ -161,12 +163,12 @@ def given_limits(
     scales: ScalePair,
     category_limits: str,
 ) -> Limits | None:
-    """The common limits of one row: extrema rounded outward, overridden by `axes`.
+    """The common limits of one row: the extrema rounded outward, overridden by `axes`.
 
-    None where neither knows a limit (no item has a finite positive cell).
+    None if a limit is in neither (no item has a finite positive cell).
     """
-    own = category_limits == "own" and category != WHOLE
-    name = f"{instrument}-{category}" if own else instrument
+    by_category = category_limits == "own" and category != WHOLE
+    name = f"{instrument}-{category}" if by_category else instrument
     ends = ("y_min", "y_max", "z_min", "z_max")
     values: dict[str, float] = {}
     fixed: set[str] = set()
@@ -182,7 +184,7 @@ def given_limits(
     if len(values) < len(ends):
         return None
     for low, high in (("y_min", "y_max"), ("z_min", "z_max")):
-        # One end set beyond the other, which was found: that one gives way, by a decade.
+        # If a configured limit lies beyond the computed one, move the computed one a decade away.
         if values[low] >= values[high] and low in fixed and high not in fixed:
             values[high] = 10 * values[low]
         elif values[low] >= values[high] and high in fixed and low not in fixed:
@@ -193,28 +195,28 @@ def given_limits(
 def raw_limits(
     spectrogram: Spectrogram, row: int, scales: ScalePair, energy_coverage: float
 ) -> Limits | None:
-    """A row's own limits: 1st to 99th percentile of its cells, energies by coverage.
+    """Limits of one row by its own data: 1st to 99th percentile of its cells, energies by coverage.
 
-    None if it has no finite positive cell.
+    None if the row has no finite positive cell.
     """
     values = spectrogram.values[row]
     cells = values[np.isfinite(values) & (values > 0)]
     if not len(cells):
         return None
-    one = _tally_of(spectrogram, row)
-    if not len(one.energy):
+    counts = _tally_of(spectrogram, row)
+    if not len(counts.energy):
         return None
     z_min, z_max = np.percentile(cells.astype(np.float64), [1, 99])
     return Limits(
-        y_min=_outward(float(one.energy[0]), "y_min") if scales[0] == "log" else 0.0,
-        y_max=_outward(one.energy_reaching(energy_coverage), "y_max"),
+        y_min=_outward(float(counts.energy[0]), "y_min") if scales[0] == "log" else 0.0,
+        y_max=_outward(counts.energy_reaching(energy_coverage), "y_max"),
         z_min=_outward(float(z_min), "z_min"),
         z_max=_outward(float(z_max), "z_max"),
     )
 
 
 def empty_limits(spectrogram: Spectrogram, scales: ScalePair) -> Limits:
-    """Limits for a panel with nothing to show: the energies of its tables, a decade of values."""
+    """Limits of a panel without data: the range of its energy tables, and a decade of values."""
     energy = spectrogram.energy[np.isfinite(spectrogram.energy)]
     low, high = (float(energy.min()), float(energy.max())) if len(energy) else (1.0, 10.0)
     return Limits(
@@ -236,25 +238,25 @@ def _tally_of(spectrogram: Spectrogram, row: int) -> Tally:
         held = (cells > 0) & np.isfinite(centres)
         energy.append(centres[held])
         energy_cells.append(cells[held])
-    one = Tally(exact)
-    found = values[counted]
-    if not len(found):
-        return one
-    number = found.astype(np.int64) if exact else _bin_of(found)
-    one.first_bin = int(number.min())
-    one.bins = np.bincount(number - one.first_bin).astype(np.int64)
-    one.smallest, one.largest = float(found.min()), float(found.max())
-    one.energy, where = np.unique(np.concatenate(energy), return_inverse=True)
-    one.energy_cells = np.zeros(len(one.energy), np.int64)
-    np.add.at(one.energy_cells, where, np.concatenate(energy_cells))
-    return one
+    counts = Tally(exact)
+    positive = values[counted]
+    if not len(positive):
+        return counts
+    number = positive.astype(np.int64) if exact else _bin_of(positive)
+    counts.first_bin = int(number.min())
+    counts.bins = np.bincount(number - counts.first_bin).astype(np.int64)
+    counts.smallest, counts.largest = float(positive.min()), float(positive.max())
+    counts.energy, where = np.unique(np.concatenate(energy), return_inverse=True)
+    counts.energy_cells = np.zeros(len(counts.energy), np.int64)
+    np.add.at(counts.energy_cells, where, np.concatenate(energy_cells))
+    return counts
 
 
 def _levels(energy: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(mode, channel) energies to count cells by.
+    """(mode, channel) energies by which cells are counted.
 
-    Where they drift from record to record, as with the spacecraft's potential, they would be
-    as many as there are records: they are then cut to 0.1 %, as values are.
+    Energies that drift from record to record, as with the spacecraft potential, would give as
+    many levels as there are records. They are then truncated to 0.1 %, as values are.
     """
     if len(energy) <= _FEW_TABLES:
         return energy
@@ -263,12 +265,12 @@ def _levels(energy: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _bin_of(values: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Bins of positive float32: their bit patterns are ordered as they are."""
+    """Bins of positive float32 values, by their bit patterns, which sort as the values do."""
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
     return (bits >> _MANTISSA_BITS_DROPPED).astype(np.int64)
 
 
 def _outward(value: float, end: str) -> float:
-    """Rounded to two significant digits, away from the data."""
+    """Round to two significant digits, away from the data."""
     rounding = ROUND_FLOOR if end.endswith("min") else ROUND_CEILING
     return float(Context(prec=2, rounding=rounding).create_decimal(repr(value)))

@@ -1,4 +1,4 @@
-"""Items, the units of work, and the order they are listed in."""
+"""Items, the units of work, and the order in which they are listed."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ class InputPath:
     size: int
     """Bytes."""
     version: int
-    """As the name has it; 0 if it names none, or one with dots."""
+    """Version in the file name; 0 if there is none, or one with dots."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """The unit of work: for FAST one orbit with its up to four instrument files."""
+    """The unit of work; for FAST one orbit with up to four instrument files."""
 
     id: str
     start: datetime | None
-    """Start of data by the earliest file name, UTC; None if names do not tell."""
+    """Start of the data by the earliest file name, UTC; None if names have no date."""
     files: tuple[InputPath, ...]
-    """At most one an instrument, in the order of `select.instruments`."""
+    """At most one for each instrument, in the order of `select.instruments`."""
 
     @property
     def size(self) -> int:
-        """Sum of the files' bytes."""
+        """Total size of the files, bytes."""
         return sum(file.size for file in self.files)
 
     @property
     def order(self) -> tuple[int, str]:
-        """What items are sorted by: orbits by number."""
+        """Sort key of the item: orbits by number."""
         return item_order(self.id)
 
 
 def item_order(item_id: str) -> tuple[int, str]:
-    """Sort key of item ids: numbers by value, then names by letter."""
+    """Sort key of an item id: numbers by value, then names alphabetically."""
     return (int(item_id), "") if item_id.isdecimal() else (1 << 62, item_id)

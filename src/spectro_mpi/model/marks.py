@@ -1,9 +1,10 @@
-"""Marked events (cusp crossings and the like): read from a table, placed in time.
+"""Marked events, such as cusp crossings: parse a table of them, place them in time.
 
-The table has a header and is separated by tabs, commas or semicolons. Either each row is an event,
-with columns orbit (or item), instrument, start, end; or each row is an orbit, with columns such as
-`Orbit Number`, `ees min Index`, `ees Max Index` (also start/end, and Time for Index). A whole
-number is a record index, counted from 0, both ends included; anything else an ISO 8601 time, UTC.
+The table has a header; its columns are separated by tabs, commas or semicolons. Either each row is
+an event, with columns orbit (or item), instrument, start, end; or each row is an orbit, with
+columns such as `Orbit Number`, `ees min Index`, `ees Max Index` (also start/end, and Time instead
+of Index). A whole number is a record index, counted from 0, both ends included. Anything else is
+an ISO 8601 time, UTC.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _FIRST_ENDS = ("min", "start")
 
 @dataclass(frozen=True)
 class Mark:
-    """One event as the table gives it: record indices (int) or s since 1970 UTC (float)."""
+    """One event as in the table: record indices (int) or s since 1970 UTC (float)."""
 
     instrument: str
     start: int | float
@@ -37,9 +38,9 @@ Marks = Mapping[str, tuple[Mark, ...]]
 
 
 def parse_marks(text: str, where: str) -> dict[str, tuple[Mark, ...]]:
-    """Read a table of events. Raises `SettingsError` naming the line it cannot read.
+    """Parse the text of a table of events: item id → its marks.
 
-    `where`: what the table is called in that sentence.
+    Raises `SettingsError` naming the row that cannot be read; `where` names the table in it.
     """
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines:
@@ -47,44 +48,45 @@ def parse_marks(text: str, where: str) -> dict[str, tuple[Mark, ...]]:
     separator = max("\t,;", key=lines[0].count)
     rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
     header = [re.sub(r"\s+", " ", name).strip().lower() for name in rows[0]]
-    whose = [i for i, name in enumerate(header) if name.startswith("orbit") or name == "item"]
-    if not whose:
-        raise SettingsError(f"{where}: its header has no column Orbit or item: {lines[0]}")
-    orbit_column = whose[0]
+    columns = [i for i, name in enumerate(header) if name.startswith("orbit") or name == "item"]
+    if not columns:
+        raise SettingsError(f"{where}: the header has no column Orbit or item: {lines[0]}")
+    orbit_column = columns[0]
     spans = _spans(header, orbit_column)
     if not spans:
         raise SettingsError(
-            f"{where}: its header names no start and end: {lines[0]}; "
-            "columns such as instrument, start, end or ees min Index, ees Max Index are wanted"
+            f"{where}: the header names no start and end: {lines[0]}; "
+            "expected columns such as instrument, start, end or ees min Index, ees Max Index"
         )
     marks: dict[str, tuple[Mark, ...]] = {}
     for number, row in enumerate(rows[1:], 2):
         row += [""] * (len(header) - len(row))
         try:
-            # An orbit is a number, however it is written; an item's name stands as it is.
+            # An orbit is a number ("8.0" is orbit 8); an item's name is taken as it is.
             word = row[orbit_column].strip()
             orbit = word if header[orbit_column] == "item" else str(int(float(word)))
-            found = tuple(mark for span in spans if (mark := _mark(row, span)) is not None)
+            events = tuple(mark for span in spans if (mark := _mark(row, span)) is not None)
         except (ValueError, OverflowError) as error:
             raise SettingsError(f"{where}: row {number} cannot be read: {error}") from None
-        marks[orbit] = marks.get(orbit, ()) + found
-    return {orbit: found for orbit, found in marks.items() if found}
+        marks[orbit] = marks.get(orbit, ()) + events
+    return {orbit: events for orbit, events in marks.items() if events}
 
 
 def place(
     marks: Iterable[Mark], spectrograms: Mapping[str, Spectrogram], prefer: str = ""
 ) -> list[tuple[float, float]]:
-    """(start, end) of each event, s since 1970 UTC, in order; overlapping ones become one.
+    """(start, end) of each event, s since 1970 UTC, sorted; overlapping events are merged.
 
-    Indices count the records of the mark's own instrument; a mark of an instrument that has no
-    data, or beyond its records, is left out; one that ends beyond them ends with the last. Where
-    `prefer` has marks of its own, only those are placed.
+    Indices count the records of the mark's instrument. A mark is left out if that instrument has
+    no data, or if it lies beyond its records; a mark that ends beyond them ends with the last one.
+    If the instrument `prefer` has marks, only those are placed.
     """
     marks = list(marks)
-    spectrograms = {name.lower(): one for name, one in spectrograms.items()}
-    own = [mark for mark in marks if mark.instrument == prefer.lower()]
+    spectrograms = {name.lower(): spectrogram for name, spectrogram in spectrograms.items()}
+    preferred = [mark for mark in marks if mark.instrument == prefer.lower()]
     placed: list[tuple[float, float]] = []
-    for start, end in sorted(filter(None, (_place(mark, spectrograms) for mark in own or marks))):
+    spans = (_place(mark, spectrograms) for mark in preferred or marks)
+    for start, end in sorted(filter(None, spans)):
         if placed and start <= placed[-1][1]:
             placed[-1] = (placed[-1][0], max(end, placed[-1][1]))
         else:
@@ -112,7 +114,7 @@ def _place(mark: Mark, spectrograms: Mapping[str, Spectrogram]) -> tuple[float, 
 
 @dataclass(frozen=True)
 class _Span:
-    """Columns that hold one event: of the instrument (or its name), of start and of end."""
+    """Columns of one event: the instrument (or its name, if no column has it), start and end."""
 
     instrument: str | int
     start: int

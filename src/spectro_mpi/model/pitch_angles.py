@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from spectro_mpi.model.distribution import Categories, Combine, Distribution, is_measured
 
 _SLAB_RECORDS = 128
-"""Records worked on at a time, so that what is computed between stays in the cache."""
+"""Records reduced at a time, so that intermediate arrays stay in the cache."""
 
 
 def reduce_distribution(
     distribution: Distribution, categories: Categories, combine: Combine
 ) -> NDArray[np.float32]:
-    """Sum or average (weighted by solid angle, where there is one) over each category's bins.
+    """Sum or average the bins of each category, weighted by solid angle if the data have it.
 
-    A bin belongs to a category if its own pitch angle, mod 360, lies in one of its intervals.
-    Returns (category, record, channel); a cell without a valid bin is NaN.
+    A bin belongs to a category if its pitch angle, mod 360, lies in one of the category's
+    intervals. Returns float32 (category, record, channel); a cell without a valid bin is NaN.
     """
     records, _, channels = distribution.values.shape
     reduced = np.full((len(categories), records, channels), np.nan, np.float32)
@@ -54,32 +54,33 @@ def reduce_distribution(
 def _blocks(
     distribution: Distribution,
 ) -> Iterator[tuple[slice | NDArray[np.intp], int, int]]:
-    """Valid records with the same numbers of bins and channels, a slab at a time.
+    """Slabs of valid records with equal numbers of bins and channels: (records, bins, channels).
 
-    A number beyond the arrays is a fill value or damage: such a record has no valid bin.
+    A number beyond the shape of the arrays is a fill value or damage: such a record has no valid
+    bin.
     """
     _, bins, channels = distribution.values.shape
     nbins, nenergy = distribution.nbins.astype(np.intp), distribution.nenergy.astype(np.intp)
     usable = distribution.valid & (nbins <= bins) & (nenergy <= channels)
     usable &= (nbins > 0) & (nenergy > 0)
     shape = np.where(usable, nbins * (channels + 1) + nenergy, 0)
-    for one in np.unique(shape[usable]):
-        rows = np.flatnonzero(shape == one)
+    for code in np.unique(shape[usable]):
+        rows = np.flatnonzero(shape == code)
         for first in range(0, len(rows), _SLAB_RECORDS):
             slab = rows[first : first + _SLAB_RECORDS]
             contiguous = slab[-1] - slab[0] + 1 == len(slab)
             yield (
                 slice(slab[0], slab[-1] + 1) if contiguous else slab,
-                int(one // (channels + 1)),
-                int(one % (channels + 1)),
+                int(code // (channels + 1)),
+                int(code % (channels + 1)),
             )
 
 
 def _segments(categories: Categories) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Cut 0 to 360 at every interval's ends: (edges, members).
+    """Cut 0 to 360 at the ends of all intervals: (edges, members).
 
-    Segment i lies between edges i − 1 and i, so that segment 0 (and what has no angle) belongs
-    to no category; `members` is (category, segment).
+    Segment i lies between edges i − 1 and i. Segment 0, which also takes cells without an angle,
+    belongs to no category. `edges` is in degrees, `members` is (category, segment).
     """
     ends = {end for intervals in categories.values() for interval in intervals for end in interval}
     edges = np.array(sorted(ends))
@@ -87,7 +88,7 @@ def _segments(categories: Categories) -> tuple[NDArray[np.float32], NDArray[np.b
     for row, intervals in enumerate(categories.values()):
         for low, high in intervals:
             members[row, np.searchsorted(edges, low) + 1 : np.searchsorted(edges, high) + 1] = True
-    # A float32 angle is at or above an edge if it is at or above the next float32 from there.
+    # A float32 angle is at or above an edge if it is at or above the first float32 that is.
     rounded = edges.astype(np.float32)
     below = rounded < edges
     rounded[below] = np.nextafter(rounded[below], np.float32(np.inf))
@@ -95,7 +96,7 @@ def _segments(categories: Categories) -> tuple[NDArray[np.float32], NDArray[np.b
 
 
 def _segment_of(angle: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The segment each pitch angle, mod 360, lies in; shape of `angle`."""
+    """The segment in which each pitch angle, mod 360, lies; same shape as `angle`."""
     if np.any(angle < 0) or np.any(angle >= 360):
         with np.errstate(invalid="ignore"):
             angle = np.mod(angle, np.float32(360))
@@ -111,9 +112,9 @@ def _category_sums(
 ) -> list[NDArray[Any]]:
     """Sum arrays (record, bin, channel) over the bins of each category.
 
-    `segment` is (record, bin, channel). Returns (record, category, channel) for each array.
-    Bins that lie in one segment with all their channels are one batched matrix product; those
-    that an edge runs through are added cell by cell.
+    `segment` is (record, bin, channel). Returns (record, category, channel) for each array. Bins
+    whose channels all lie in one segment are summed by a batched matrix product; bins that an edge
+    cuts through are added cell by cell.
     """
     of_bin = segment[:, :, 0]
     split = (segment != of_bin[:, :, None]).any(axis=2)
@@ -125,7 +126,7 @@ def _category_sums(
     if len(records):
         share = belongs[:, segment[records, bins]]
         first = np.flatnonzero(np.diff(records, prepend=-1))
-        for one, array in zip(sums, arrays, strict=True):
+        for total, array in zip(sums, arrays, strict=True):
             added = np.add.reduceat(share * array[records, bins], first, axis=1)
-            one[records[first]] += added.swapaxes(0, 1)
+            total[records[first]] += added.swapaxes(0, 1)
     return sums

@@ -1,4 +1,4 @@
-"""The reduced data of one instrument of one item, as it travels, is stored and is drawn."""
+"""The reduced data of one instrument of one item, as it is sent, stored and drawn."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Legend:
-    """What the numbers of a spectrogram are, in words: for the store and the figures."""
+    """Names, labels and units of a spectrogram, for the store and the figures."""
 
     mission: str = ""
-    """As in the title of a figure of several instruments: "FAST ESA"."""
+    """Title of a figure of several instruments: "FAST ESA"."""
     title: str = ""
-    """As in the title of a figure of its own: "FAST ESA electron survey (ees)"."""
+    """Title of a figure of this instrument only: "FAST ESA electron survey (ees)"."""
     name: str = ""
-    """As beside a panel among those of other instruments: "electron survey"."""
+    """Label of a panel among those of other instruments: "electron survey"."""
     long_name: str = ""
-    """Of the quantity."""
+    """Description of the quantity."""
     units: str = ""
-    """Of the quantity; empty: it has none."""
+    """Units of the quantity; empty: it has none."""
     z_label: str = ""
     """Label of the colour bar."""
     axis: str = "energy"
@@ -31,7 +31,7 @@ class Legend:
     y_label: str = "Energy (eV)"
     """Label of the channels' axis."""
     rows: str = ""
-    """What the row shows where there are no pitch angles: "mean of 80 bins"."""
+    """What the row shows if there are no pitch angles: "mean of 80 bins"."""
     is_whole: bool = False
     """Whether the values are whole numbers: their percentiles are then exact."""
 
@@ -40,32 +40,32 @@ class Legend:
 class Spectrogram:
     """Reduced data: (time, pitch angle, energy) → (category, time, energy).
 
-    Records stand as in the file: times may repeat or go backward. Missing is NaN.
+    Records are in the order of the file: times may repeat or go backward. Missing values are NaN.
     """
 
     instrument: str
     quantity: str
-    """Name of the values: of FAST "counts" (sum over a category's bins) or "eflux" (mean)."""
+    """Name of the values; for FAST "counts" (sum over a category's bins) or "eflux" (mean)."""
     category: tuple[str, ...]
     time: NDArray[np.float64]
     """(record,) centre, s since 1970 UTC."""
     time_start: NDArray[np.float64]
-    """(record,) s since 1970 UTC; NaN where the file does not tell."""
+    """(record,) s since 1970 UTC; NaN where the file does not give it."""
     time_end: NDArray[np.float64]
-    """(record,) s since 1970 UTC; NaN where the file does not tell."""
+    """(record,) s since 1970 UTC; NaN where the file does not give it."""
     mode: NDArray[np.unsignedinteger[Any]]
-    """(record,) row of `energy` that holds for the record; a value beyond its rows: none."""
+    """(record,) row of `energy` in use for the record; a value beyond its rows: none."""
     energy: NDArray[np.float32]
     """(mode, channel) channel centres, eV (or as `legend` says); NaN where there is no channel."""
     values: NDArray[np.float32]
-    """(category, record, channel)"""
+    """(category, record, channel) in units of `legend.units`; NaN where no bin is valid."""
     source: str
-    """Name of the file it was read from."""
+    """Name of the input file."""
     source_size: int
-    """Bytes of that file."""
+    """Size of the input file, bytes."""
     legend: Legend = Legend()
 
     @property
     def name(self) -> str:
-        """Of its group in the store."""
+        """Name of its group in the store."""
         return self.instrument

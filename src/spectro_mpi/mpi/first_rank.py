@@ -86,6 +86,6 @@ def prepare_run(request: Request, order: PhaseOrder) -> tuple[RunPlan, RunLock]:
     print_inventory(config, inventory)
     if known is not None:
         print(f"  by {kept}; `spectro-mpi assets` searches anew")
-    for sentence in [*repaired, *plan.told]:
+    for sentence in [*repaired, *plan.notices]:
         print(f"  {sentence}")
     return plan, lock

@@ -105,7 +105,7 @@ class Stops:
     """
 
     def __init__(self, signals: StopSignals, end: float) -> None:
-        self._asked = signals.asked
+        self._asked = signals.received
         self._first = math.inf
         self._end = end
 

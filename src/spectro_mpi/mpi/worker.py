@@ -31,7 +31,7 @@ from spectro_mpi.phases.executor import Executor
 from spectro_mpi.phases.interface import MergingPhase
 from spectro_mpi.phases.registry import make_phase
 from spectro_mpi.phases.task import Outcome, Task
-from spectro_mpi.planning.stacks import CREDIT_BYTES, CREDIT_OWED_BYTES, TOLD_SECONDS
+from spectro_mpi.planning.stacks import CREDIT_BYTES, CREDIT_OWED_BYTES, REPORT_SECONDS
 from spectro_mpi.resources.sampling import Sampling
 from spectro_mpi.system.activity import Doing
 from spectro_mpi.system.logs import FailureMark
@@ -164,7 +164,7 @@ class Worker:
             self._send_held()
         self._done.append(TaskDone(task.item.id, failures, seconds, again, outcome.lost_input))
         # While there is more to do, small tasks share a message.
-        if self._task is None or not self._waiting or self._began - self._told > TOLD_SECONDS:
+        if self._task is None or not self._waiting or self._began - self._told > REPORT_SECONDS:
             self._told = self._began
             self._tell_done()
 

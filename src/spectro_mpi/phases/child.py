@@ -17,7 +17,7 @@ from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.system import activity
 from spectro_mpi.system.processes import End, die_with_parent, receive, send
-from spectro_mpi.system.signals import heed_no_stops
+from spectro_mpi.system.signals import ignore_stop_signals
 
 
 @dataclass
@@ -55,7 +55,7 @@ def live(pipe: Connection, shown: Any) -> None:
     activity.show_in(shown)
     die_with_parent()
     _be_the_first_to_go()
-    heed_no_stops()
+    ignore_stop_signals()
     logging.captureWarnings(True)
     logging.getLogger().addHandler(_PipeHandler(pipe))
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -1,1 +1,1 @@
-"""What there is to do, who does it, and what it costs."""
+"""Plan a run: which items to process, which worker gets them, and what they cost."""

@@ -1,4 +1,4 @@
-"""What an item costs, by its files and the settings, with constants measured beforehand."""
+"""Estimate what an item costs from its files and the settings, with measured constants."""
 
 from __future__ import annotations
 
@@ -14,96 +14,106 @@ from spectro_mpi.model.items import Item
 from spectro_mpi.settings.schema import Config
 
 CONSTANTS = "constants.json"
+"""The file of measured constants in this package."""
 
 
 @dataclass(frozen=True)
 class Constants:
-    """Seconds of one core unless said otherwise; measured by benchmarks/constants.py."""
+    """Costs in seconds of one core unless said otherwise, measured by benchmarks/constants.py."""
 
     machine: str
-    """What they were measured on."""
+    """The machine they were measured on."""
     start: float
-    """Of a rank: interpreter, imports, MPI."""
+    """Start of a rank: interpreter, imports, MPI."""
     child_start: float
-    """Of a compute process, until it reduces."""
+    """Start of a compute process, until it can reduce."""
     plot_start: float
-    """Of whoever draws, until it can: imports, fonts."""
+    """Start of drawing in a process: imports, fonts."""
     task: float
-    """To hand a task to a compute process and take the outcome back."""
+    """To hand a task to a compute process and receive the outcome."""
     pace: float
-    """How many times as long a task takes in the compute process of a run as by itself."""
+    """Time of a task in the compute process of a run, relative to its time alone."""
     supervise: float
-    """For a worker's rank, whose compute process does a task."""
+    """For a worker's rank to supervise a task in its compute process."""
     reduce_item: float
+    """To reduce an item, besides its megabytes."""
     reduce_mb: Mapping[str, float]
-    """By "reader quantity", a megabyte of input."""
+    """"reader quantity" → to reduce a megabyte of input."""
     record_bytes: float
-    """Bytes of input a record."""
+    """Bytes of input per record."""
     plot_item: float
+    """To plot an item, besides its megabytes and figures."""
     plot_mb: float
-    """A megabyte of input."""
+    """To plot a megabyte of input."""
     figure: Mapping[str, float]
-    """By limits, a figure without its pixels and frame."""
+    """Kind of limits → to draw a figure, without its pixels and frame."""
     megapixel: float
+    """To draw a megapixel."""
     frame: float
-    """A frame that a worker draws for the first time."""
+    """To draw a frame, which a worker does once."""
     result_mb: float
-    """Megabytes of results a megabyte of input."""
+    """Megabytes of results per megabyte of input."""
     write_item: float
+    """To write an item, besides its megabytes."""
     write_mb: float
-    """A megabyte of results."""
+    """To write a megabyte of results."""
     commit: float
-    """A shard and its line of the journal."""
+    """To commit a shard and its line of the journal."""
     journal: float
-    """A line of the journal."""
+    """To write a line of the journal."""
     message: float
-    """For the coordinator: to take in what a worker has done, and send it more."""
+    """For the coordinator to process a worker's message and send it more tasks."""
     merge: float
-    """To merge one worker's tallies."""
+    """To merge the tallies of one worker."""
     finish_item: float
-    """To end the run, an item."""
+    """To end the run, per item."""
     polling: float
-    """Share of a core that a waiting rank takes."""
+    """Share of a core that a waiting rank uses."""
 
 
 @dataclass(frozen=True)
 class ItemCost:
-    """An item, by what it costs."""
+    """The costs of one item."""
 
     size: int
+    """Bytes of input."""
     order: tuple[int, str]
+    """Sort key of the item."""
     reduce: float
-    """s"""
+    """Time to reduce, s."""
     plot: float
-    """s, with all frames ready."""
+    """Time to plot once all frames are drawn, s."""
     frames: int
     """Bit set of the frames its figures need."""
     result: float
-    """MB, for the writer."""
+    """Size of the results, MB."""
 
 
 def load_constants(path: Path | None = None) -> Constants:
-    """The constants that came with the package, or those in a file. Raises `UserError`."""
+    """Load the constants of the package, or those in a file.
+
+    Raises `UserError` if the file cannot be read or lacks a constant.
+    """
     file = path or resources.files("spectro_mpi.planning") / CONSTANTS
     try:
         table: dict[str, Any] = json.loads(file.read_bytes())
-        return Constants(**{one.name: table[one.name] for one in fields(Constants)})
+        return Constants(**{constant.name: table[constant.name] for constant in fields(Constants)})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{file}: holds no constants ({type(error).__name__}: {error}); "
-            "benchmarks/constants.py makes such a file"
+            "create such a file with benchmarks/constants.py"
         ) from None
 
 
 def costs_of(
     items: Sequence[Item], config: Config, constants: Constants, fast_reader: bool
 ) -> list[ItemCost]:
-    """What each item costs: bytes to read and reduce, figures and their pixels to draw.
+    """The cost of each item: bytes to read and reduce, figures and their pixels to draw.
 
-    `fast_reader`: whether pycdfpp is there, for those that may use it.
+    `fast_reader` says whether pycdfpp is installed; it is used only in compute processes.
     """
     frames: dict[tuple[str, ...], int] = {}
-    """What tells a frame from others → its bit."""
+    """What identifies a frame → its bit."""
     fast = fast_reader and config.run.isolation == "process"
     return [
         ItemCost(
@@ -126,7 +136,7 @@ def costs_of(
 def _reducing(item: Item, config: Config, constants: Constants, fast: bool) -> float:
     seconds = constants.reduce_item
     for file in item.files:
-        # Long files go to the reader that reads chunks.
+        # Long files are read by cdflib, which reads in chunks.
         short = file.size <= config.data.chunk_records * constants.record_bytes
         reader = "pycdfpp" if fast and short else "cdflib"
         seconds += constants.reduce_mb[f"{reader} {config.data.quantity}"] * file.size / 1e6
@@ -134,19 +144,22 @@ def _reducing(item: Item, config: Config, constants: Constants, fast: bool) -> f
 
 
 def figures_of(item: Item, config: Config) -> list[tuple[tuple[str, ...], int]]:
-    """(what its frame depends on, rows) of each of an item's figures in one scale and limits."""
+    """(what the frame depends on, rows) of each figure of an item, for one scale and limits."""
     instruments = tuple(file.instrument for file in item.files)
     figures: list[tuple[tuple[str, ...], int]] = []
     if "pitch-angle" in config.plot.kinds:
         rows = len(config.pitch_angles)
-        figures += [((one,), rows if config.has_pitch_angles(one) else 1) for one in instruments]
+        figures += [
+            ((instrument,), rows if config.has_pitch_angles(instrument) else 1)
+            for instrument in instruments
+        ]
     if "instrument-grid" in config.plot.kinds:
         figures.append((("grid", *instruments), len(instruments)))
     return figures
 
 
 def megapixels_of(item: Item, config: Config) -> float:
-    """Of all of these figures together."""
+    """Megapixels of all figures of an item, for one scale and limits."""
     width, height = config.plot.panel_size
     rows = sum(rows for _, rows in figures_of(item, config))
     return rows * width * height * config.plot.dpi**2 / 1e6
@@ -154,7 +167,7 @@ def megapixels_of(item: Item, config: Config) -> float:
 
 def _drawing(item: Item, config: Config, constants: Constants) -> float:
     plot, count = config.plot, len(figures_of(item, config))
-    a_scale = count * sum(constants.figure[limits] for limits in plot.limits)
-    a_scale += constants.megapixel * megapixels_of(item, config) * len(plot.limits)
+    per_scale = count * sum(constants.figure[limits] for limits in plot.limits)
+    per_scale += constants.megapixel * megapixels_of(item, config) * len(plot.limits)
     seconds = constants.plot_item + constants.plot_mb * item.size / 1e6
-    return seconds + len(plot.scales) * a_scale
+    return seconds + len(plot.scales) * per_scale

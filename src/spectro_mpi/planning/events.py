@@ -9,7 +9,10 @@ from spectro_mpi.settings.schema import Config, SettingsError
 
 
 def read_marks(path: Path) -> dict[str, tuple[Mark, ...]]:
-    """Read a table of events. Raises `SettingsError` naming the line it cannot read."""
+    """Read a table of events: item id → its marks.
+
+    Raises `SettingsError` if the file cannot be read, or naming the row that cannot.
+    """
     where = f'plot.events = "{path}"'
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -19,5 +22,5 @@ def read_marks(path: Path) -> dict[str, tuple[Mark, ...]]:
 
 
 def marks_of(config: Config) -> Marks:
-    """The marked events of a run. Raises `SettingsError`."""
+    """The marked events of a run, empty if the settings name no table. Raises `SettingsError`."""
     return read_marks(Path(config.plot.events)) if config.plot.events else {}

@@ -1,4 +1,4 @@
-"""Find the items of a run: input files by name and size, none of them opened."""
+"""Find the items of a run: input files by name and size, without opening them."""
 
 from __future__ import annotations
 
@@ -26,27 +26,30 @@ class Inventory:
     items: tuple[Item, ...]
     """Sorted by id."""
     unknown: tuple[str, ...]
-    """Paths of CDF files whose names do not parse."""
+    """Paths of CDF files whose names match no pattern."""
     superseded: int
-    """Number of files left out: a higher version is there, or the same once more."""
+    """Number of files left out because a higher version, or a duplicate, is used."""
 
     @property
     def empty_files(self) -> list[str]:
-        """Paths of files of 0 bytes; their items will record an error."""
+        """Paths of files of 0 bytes. Their items will record an error."""
         return [file.path for item in self.items for file in item.files if not file.size]
 
 
-_Found = tuple[NamedFile, InputPath]
+_Candidate = tuple[NamedFile, InputPath]
 _Rank = tuple[tuple[int, ...], datetime]
 
 
 def take_inventory(config: Config) -> Inventory:
-    """Search `config.input`; raises `UserError` if it is missing or holds nothing to do."""
+    """Search `config.input` for items.
+
+    Raises `UserError` if it is not a directory, cannot be searched or has no matching file.
+    """
     root = Path(config.input)
     if not root.is_dir():
         what = "is not a directory" if root.exists() else "does not exist"
         raise UserError(f'input = "{root}" {what}; set `input` to the directory of the CDF files')
-    best: dict[tuple[str, str], _Found] = {}
+    best: dict[tuple[str, str], _Candidate] = {}
     unknown, matching = [], 0
     preset, is_selected = preset_of(config), _selection(config)
     for path, size in sorted(_cdf_files(root)):
@@ -57,7 +60,7 @@ def take_inventory(config: Config) -> Inventory:
         for name in filter(is_selected, names):
             matching += 1
             key = (name.item, name.instrument)
-            # Of equals the first path stays, so that the choice does not depend on the search.
+            # Of equal versions the first path is kept, whatever the order of the search.
             if key not in best or _rank(name) > _rank(best[key][0]):
                 version = name.version[0] if len(name.version) == 1 else 0
                 best[key] = (name, InputPath(name.instrument, path, size, version))
@@ -68,13 +71,13 @@ def take_inventory(config: Config) -> Inventory:
     if not items:
         raise UserError(
             f'input = "{root}" holds no {preset.files} that [select] lets through '
-            f"(such as {preset.example}; {len(unknown)} other CDF files are there)"
+            f"(such as {preset.example}); it has {len(unknown)} other CDF files"
         )
     return Inventory(items, tuple(unknown), matching - len(best))
 
 
 def save_inventory(path: Path, inventory: Inventory, config: Config) -> None:
-    """Keep an inventory for runs to come. Raises `OSError`."""
+    """Save an inventory for later runs. Raises `OSError`."""
     table = {
         "searched": _searched(config),
         "unknown": inventory.unknown,
@@ -93,7 +96,7 @@ def save_inventory(path: Path, inventory: Inventory, config: Config) -> None:
 
 
 def load_inventory(path: Path, config: Config) -> Inventory | None:
-    """An inventory that was kept; None if there is none of the same input and selection."""
+    """Load a saved inventory; None if there is none for the same input and selection."""
     try:
         table = json.loads(path.read_bytes())
         if table["searched"] != _searched(config):
@@ -112,7 +115,7 @@ def load_inventory(path: Path, config: Config) -> Inventory | None:
 
 
 def _searched(config: Config) -> Any:
-    """What an inventory depends on, as JSON gives it back."""
+    """The settings an inventory depends on, in the form in which JSON returns them."""
     patterns = [(table.name, table.file) for table in config.instrument]
     searched = [config.input, config.data.preset, patterns, asdict(config.select)]
     return json.loads(json.dumps(searched))
@@ -122,10 +125,10 @@ def _rank(name: NamedFile) -> _Rank:
     return name.version, name.start or datetime.min.replace(tzinfo=timezone.utc)
 
 
-def _items(found: Iterable[_Found], instruments: tuple[str, ...]) -> tuple[Item, ...]:
+def _items(candidates: Iterable[_Candidate], instruments: tuple[str, ...]) -> tuple[Item, ...]:
     files: dict[str, list[InputPath]] = {}
     starts: dict[str, list[datetime]] = {}
-    for name, file in found:
+    for name, file in candidates:
         files.setdefault(name.item, []).append(file)
         starts.setdefault(name.item, []).extend([name.start] if name.start else [])
     return tuple(
@@ -139,9 +142,9 @@ def _items(found: Iterable[_Found], instruments: tuple[str, ...]) -> tuple[Item,
 
 
 def _selection(config: Config) -> Callable[[NamedFile], bool]:
-    """Whether [select] lets a file through: by ranges of numbers, and by names of items."""
+    """Whether [select] selects a file, by ranges of numbers and by names of items."""
     select = config.select
-    ranges, names, skip = select.orbit_ranges, select.names, {str(one) for one in select.skip}
+    ranges, names, skip = select.orbit_ranges, select.names, {str(item) for item in select.skip}
 
     def is_selected(name: NamedFile) -> bool:
         if name.instrument not in select.instruments or name.item in skip:
@@ -154,7 +157,7 @@ def _selection(config: Config) -> Callable[[NamedFile], bool]:
 
 
 def _cdf_files(root: Path) -> Iterator[tuple[str, int]]:
-    """(path, bytes) of every CDF file below `root`; links are followed, circles are not."""
+    """(path, bytes) of every CDF file below `root`; follows links, but each folder only once."""
     seen = set()
     pending = [str(root)]
     while pending:
@@ -171,11 +174,11 @@ def _cdf_files(root: Path) -> Iterator[tuple[str, int]]:
             try:
                 is_folder = entry.is_dir()
             except OSError:
-                continue  # a link that leads round to itself
+                continue  # a link that leads back to itself
             if is_folder:
                 pending.append(entry.path)
             elif entry.name.lower().endswith(".cdf"):
                 try:
                     yield entry.path, entry.stat().st_size
                 except OSError:
-                    yield entry.path, 0  # a link to nothing; reading it will tell
+                    yield entry.path, 0  # a broken link; reading it will report the error

@@ -1,7 +1,7 @@
-"""What a run would take: its items fed to workers as the coordinator does it, nothing computed.
+"""Predict how long a run takes: a discrete-event simulation of start, reduce, gather, plot and end.
 
-A discrete-event simulation of start, reduce, gather, plot and end. Coordinator and writer take one
-message after the other; workers share the cores evenly.
+Items are given to workers as by the coordinator, but nothing is computed. Coordinator and writer
+process one message at a time; workers share the cores evenly.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from spectro_mpi.planning.costs import Constants, ItemCost
 from spectro_mpi.planning.stacks import (
     AHEAD,
     CREDIT_BYTES,
-    TOLD_SECONDS,
+    REPORT_SECONDS,
     Feeder,
     snake,
     tasks_ahead,
@@ -24,28 +24,28 @@ from spectro_mpi.planning.stacks import (
 from spectro_mpi.settings.schema import Config
 
 WORTHWHILE = 0.8
-"""Efficiency of a worker below which more ranks are not worth asking for."""
+"""Lowest efficiency of a worker for which more ranks are recommended."""
 
 _CREDIT_MB = CREDIT_BYTES / 1e6
 
 _CLOSE = 0.02
-"""How exactly the knee is found, as a share of the workers."""
+"""Tolerance of the number of workers at the knee, relative to it."""
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """How a run would go."""
+    """The result of a simulation."""
 
     ranks: int
     workers: int
     makespan: float
-    """s, from launch to exit."""
+    """Time from launch to exit, s."""
     phases: Mapping[str, float]
-    """s, of start, reduce, gather, plot and end."""
+    """Times of start, reduce, gather, plot and end, s."""
     coordinator: float
-    """Share of reduce and plot in which the coordinator is busy."""
+    """Share of reduce and plot during which the coordinator is busy."""
     writer: float
-    """Likewise."""
+    """Share of reduce and plot during which the writer is busy."""
 
 
 def simulate(
@@ -55,7 +55,7 @@ def simulate(
     ranks: int,
     cores: int | None = None,
 ) -> Simulated:
-    """Play a run on `ranks` MPI ranks through; they share `cores`, None: each has its own."""
+    """Simulate a run on `ranks` MPI ranks, which share `cores` (None: a core for each rank)."""
     play = _Play(config, constants, ranks, cores)
     started = constants.start * play.crowd
     reduced = play.phase(jobs, False, started, constants.child_start if play.isolated else 0.0)
@@ -81,7 +81,7 @@ def simulate(
 
 
 def efficiency(alone: Simulated, many: Simulated) -> float:
-    """What a worker of `many` gets done in a second, of what the worker of `alone` does."""
+    """Work done per second by a worker of `many`, relative to the single worker of `alone`."""
     return alone.makespan / (many.workers * many.makespan)
 
 
@@ -92,15 +92,15 @@ def knee(
     alone: Simulated,
     cores: int | None = None,
 ) -> Simulated:
-    """The run with the most workers that is still `WORTHWHILE`, to within 2 % of their number.
+    """The run with the most workers that reach `WORTHWHILE`, to within 2 % of their number.
 
-    `alone` is the run with one worker. Efficiency is taken to fall as workers are added.
+    `alone` is the run with one worker. Efficiency is assumed to fall as workers are added.
     """
     low, best = 1, alone
     high = 1 + _most_workers(jobs, config, constants, alone.makespan)
     step = max(1, int(_CLOSE * high))
     while high - low > max(1, int(_CLOSE * low)):
-        # The bound is close as a rule: look there first.
+        # The knee is usually close to the upper bound, so look there first.
         middle = (low + high) // 2
         workers = max(high - step, middle) if best is alone else middle
         played = simulate(jobs, config, constants, workers + 2, cores)
@@ -114,7 +114,7 @@ def knee(
 def _most_workers(
     jobs: Sequence[ItemCost], config: Config, constants: Constants, alone: float
 ) -> int:
-    """Workers beyond this number cannot be worthwhile: work shared evenly would not let them."""
+    """Upper bound on worthwhile workers, from work that is shared out perfectly evenly."""
     written = len(jobs) * (constants.write_item + constants.journal / config.run.flush_batch_size)
     megabytes = sum(job.result for job in jobs)
     servers = written + constants.write_mb * megabytes, written
@@ -122,8 +122,8 @@ def _most_workers(
 
     def makespan(workers: int) -> float:
         reduce, plot = (
-            max(max(ones), sum(ones) / workers, server)
-            for ones, server in zip(work, servers, strict=True)
+            max(max(seconds), sum(seconds) / workers, server)
+            for seconds, server in zip(work, servers, strict=True)
         )
         gather = workers * (constants.message + constants.merge)
         return constants.start + reduce + gather + plot + constants.finish_item * len(jobs)
@@ -140,13 +140,15 @@ def _most_workers(
 
 @dataclass
 class _Server:
-    """Takes one message after the other, in the order in which they come."""
+    """A rank that processes one message at a time, in the order in which they arrive."""
 
     free: float = 0.0
+    """Time from which it is idle, s."""
     busy: float = 0.0
+    """Total time it was busy, s."""
 
     def take(self, now: float, seconds: float) -> float:
-        """When a message that comes `now` is dealt with."""
+        """Process a message that arrives `now` and takes `seconds`; returns when it is done."""
         self.free = max(now, self.free) + seconds
         self.busy += seconds
         return self.free
@@ -154,62 +156,62 @@ class _Server:
 
 @dataclass
 class _Worker:
-    """What a worker has: tasks to go on with, results on the way to the writer."""
+    """State of a worker: tasks that wait, results on the way to the writer."""
 
     waiting: deque[tuple[float, ItemCost | None]] = field(default_factory=deque)
-    """(when it arrives, job); None: to get ready."""
+    """(time of arrival, job); None instead of a job: to get ready."""
     job: ItemCost | None = None
-    """At hand."""
+    """The current job."""
     assigned: int = 0
-    """Tasks that the coordinator has not heard to be done."""
-    told: float = 0.0
-    """When the coordinator last heard of it."""
-    untold: int = 0
+    """Tasks not yet reported to the coordinator as done."""
+    reported: float = 0.0
+    """Time of the last report to the coordinator."""
+    unreported: int = 0
     """Tasks done since then."""
     held: bool = False
-    """Whether the result at hand waits for credit."""
+    """Whether the current result waits for credit."""
     in_flight: float = 0.0
-    """MB of results."""
+    """Results on the way to the writer, MB."""
     credits: deque[tuple[float, float]] = field(default_factory=deque)
-    """(when it comes back, MB)"""
+    """(time at which the writer returns it, MB)."""
     frames: int = 0
-    """Bit set of those drawn."""
+    """Bit set of the frames drawn so far."""
 
 
 class _Play:
-    """A run being played. Events come in the order of time, so that servers need no queue."""
+    """A simulated run. Events come in the order of time, so servers need no queue."""
 
     def __init__(self, config: Config, constants: Constants, ranks: int, cores: int | None) -> None:
         self.workers = [_Worker() for _ in range(worker_count(ranks))]
         self.coordinator, self.writer = _Server(), _Server()
         self.isolated = config.run.isolation == "process"
         self.crowd = 1.0 if cores is None else max(1.0, ranks / cores)
-        """Ranks a core."""
+        """Ranks per core, at least 1."""
         self._config, self._constants = config, constants
-        # Ranks that wait look for messages now and then.
+        # Ranks that wait use some time to poll for messages.
         waiting = ranks if self.isolated else min(ranks - 1, 2)
-        own = float("inf") if cores is None else cores - waiting * constants.polling
-        self._cores = max(own, 0.1)
-        # Whether coordinator and writer take their time from the workers.
+        available = float("inf") if cores is None else cores - waiting * constants.polling
+        self._cores = max(available, 0.1)
+        # Whether coordinator and writer take time from the workers.
         in_one = ranks == 1 and not self.isolated
         self._shared = in_one or (cores is not None and len(self.workers) >= cores)
 
     def phase(self, jobs: Sequence[ItemCost], drawing: bool, now: float, ready: float) -> float:
-        """Play one phase from `now` on; workers take `ready` seconds to get ready. Its end."""
+        """Simulate a phase that starts `now`; workers need `ready` s to start. Returns its end."""
         self._drawing, self._ready, self._now, self._work = drawing, ready, now, 0.0
         self._feeder = Feeder(
             snake(jobs, len(self.workers)), self._config.run.schedule == "balanced"
         )
         self._set_costs(jobs)
         self._computing: list[tuple[float, int]] = []
-        """(work done by its end, worker): all tasks at hand advance alike."""
+        """(work done when its task ends, worker): all current tasks advance at the same rate."""
         self._coming: list[tuple[float, int]] = []
-        """(time, worker): when an idle worker goes on."""
+        """(time, worker): when an idle worker continues."""
         for place, worker in enumerate(self.workers):
-            worker.told = self.coordinator.take(now, self._constants.message)
-            worker.waiting.append((worker.told, None))
-            self._feed(place, worker, worker.told, AHEAD)
-            self._coming.append((worker.told, place))
+            worker.reported = self.coordinator.take(now, self._constants.message)
+            worker.waiting.append((worker.reported, None))
+            self._feed(place, worker, worker.reported, AHEAD)
+            self._coming.append((worker.reported, place))
         self._play()
         end = max(self._now, self.coordinator.free, self.writer.free)
         return self.writer.take(end, self._commit)
@@ -252,7 +254,7 @@ class _Play:
                     self._deliver(place, worker)
 
     def _start(self, place: int, worker: _Worker) -> bool:
-        """Begin the next task, or wait for it to arrive; whether there is one."""
+        """Begin the next task, or wait until it arrives. Returns whether there is one."""
         if not worker.waiting:
             return False
         arrives, job = worker.waiting[0]
@@ -275,7 +277,7 @@ class _Play:
         return self._pace * (job.plot + missing * self._constants.frame) + self._extra
 
     def _deliver(self, place: int, worker: _Worker) -> None:
-        """Send the result at hand to the writer once there is credit, and go on."""
+        """Send the current result to the writer, once there is credit, and begin the next task."""
         assert worker.job is not None
         megabytes = 0.0 if self._drawing else worker.job.result
         while worker.credits and worker.credits[0][0] <= self._now:
@@ -291,20 +293,20 @@ class _Play:
         if megabytes:
             worker.in_flight += megabytes
             worker.credits.append((written, megabytes))
-        worker.untold += 1
-        going_on = self._start(place, worker)
-        if not worker.waiting or self._now - worker.told > TOLD_SECONDS:
-            self._tell(place, worker)
-            if not going_on:
+        worker.unreported += 1
+        has_task = self._start(place, worker)
+        if not worker.waiting or self._now - worker.reported > REPORT_SECONDS:
+            self._report(place, worker)
+            if not has_task:
                 self._start(place, worker)
 
-    def _tell(self, place: int, worker: _Worker) -> None:
-        """Tell the coordinator what is done; it sends as many tasks."""
-        heard = self.coordinator.take(self._now, self._constants.message)
-        worker.assigned -= worker.untold
-        worker.told, worker.untold = self._now, 0
+    def _report(self, place: int, worker: _Worker) -> None:
+        """Report finished tasks to the coordinator, which sends new tasks in return."""
+        answered = self.coordinator.take(self._now, self._constants.message)
+        worker.assigned -= worker.unreported
+        worker.reported, worker.unreported = self._now, 0
         left = len(self._feeder) / len(self.workers)
-        self._feed(place, worker, heard, tasks_ahead(self._mean, left))
+        self._feed(place, worker, answered, tasks_ahead(self._mean, left))
 
     def _feed(self, place: int, worker: _Worker, arrives: float, ahead: int) -> None:
         while worker.assigned < ahead:

@@ -1,4 +1,4 @@
-"""Who does what: snake stacks of items by size, and what comes next for an idle worker."""
+"""Assign items to workers: snake stacks of items by size, and the next item for an idle worker."""
 
 from __future__ import annotations
 
@@ -9,30 +9,35 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 AHEAD = 2
-"""Tasks a worker has at least: the one it computes and the one it goes on with."""
+"""Fewest tasks a worker holds: the one it computes and the next one."""
 
-TOLD_SECONDS = 0.25
-"""What is done is told at least so often."""
+REPORT_SECONDS = 0.25
+"""Longest time between two reports of finished tasks by a worker, while it has more to do."""
 
 CREDIT_BYTES = 64 << 20
 """Bytes of results a worker may have on the way to the writer (or one result, if larger)."""
 
 CREDIT_OWED_BYTES = CREDIT_BYTES // 4
-"""The writer gives credit back when it owes a worker so much: small results share a message."""
+"""The writer returns credit when it owes a worker this much, so small results share a message."""
 
 _MOST_AHEAD = 64
+"""Most tasks a worker holds."""
 _AHEAD_SECONDS = 0.5
-"""Of work a worker has if tasks are small: several share a message, and more come in time."""
+"""Seconds of work a worker holds if tasks are small: several share a message, more come in time."""
 
 
 class Sized(Protocol):
-    """Something to schedule: a size in bytes and a place in a fixed order."""
+    """Anything to schedule: it has a size and a place in a fixed order."""
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Bytes of input."""
+        ...
 
     @property
-    def order(self) -> tuple[int, str]: ...
+    def order(self) -> tuple[int, str]:
+        """Sort key."""
+        ...
 
 
 T = TypeVar("T", bound=Sized)
@@ -48,22 +53,22 @@ class Stack(Generic[T]):
 
     @property
     def size(self) -> int:
-        """Sum of the items' bytes."""
+        """Total size of the items, bytes."""
         return sum(item.size for item in self.items)
 
 
 def tasks_ahead(mean: float, left: float) -> int:
-    """Tasks a worker has that take `mean` seconds each, where each will get `left` more."""
+    """Tasks a worker should hold if they take `mean` seconds, with `left` more for each worker."""
     return max(AHEAD, int(min(_MOST_AHEAD, _AHEAD_SECONDS / max(mean, 1e-6), left)))
 
 
 def worker_count(ranks: int) -> int:
-    """Workers among `ranks` MPI ranks: all but coordinator and writer, but at least one."""
+    """Workers among `ranks` MPI ranks: all except coordinator and writer, and at least one."""
     return max(1, ranks - 2)
 
 
 def snake(items: Sequence[T], stacks: int) -> list[Stack[T]]:
-    """Deal items, by size descending (ties by order), 0, 1, …, W−1, W−1, …, 1, 0, 0, …"""
+    """Deal items to W stacks, largest first (ties by order): 0, 1, …, W−1, W−1, …, 1, 0, 0, …"""
     dealt: list[list[T]] = [[] for _ in range(stacks)]
     for place, item in enumerate(sorted(items, key=lambda item: (-item.size, item.order))):
         turn, column = divmod(place, stacks)
@@ -76,17 +81,17 @@ def snake(items: Sequence[T], stacks: int) -> list[Stack[T]]:
 
 
 def imbalance(stacks: Sequence[Stack[T]]) -> float:
-    """Bytes of the fullest stack over the mean, minus one."""
+    """Size of the largest stack relative to the mean, minus one."""
     sizes = [stack.size for stack in stacks]
     mean = sum(sizes) / len(sizes)
     return max(sizes) / mean - 1 if mean else 0.0
 
 
 class Feeder(Generic[T]):
-    """Hands out the items of the stacks; each worker's own first.
+    """Hands out the items of the stacks, to each worker first those of its stack.
 
-    When a stack is empty, its worker is fed from the tail (the smallest items) of the stack with
-    most bytes left, unless `balanced` is False.
+    When a stack is empty, its worker gets items from the tail (the smallest items) of the stack
+    with the most bytes left, unless `balanced` is False.
     """
 
     def __init__(self, stacks: Sequence[Stack[T]], balanced: bool = True) -> None:
@@ -94,7 +99,7 @@ class Feeder(Generic[T]):
         self._left = [stack.size for stack in stacks]
         self._items = sum(len(stack.items) for stack in stacks)
         self._balanced = balanced
-        # Entries go stale as stacks shrink; a stale one is renewed when it comes up.
+        # Entries become stale as stacks shrink; a stale entry is updated when it is on top.
         self._fullest = [(-left, place) for place, left in enumerate(self._left)]
         heapq.heapify(self._fullest)
 
@@ -102,7 +107,7 @@ class Feeder(Generic[T]):
         return self._items
 
     def next_for(self, worker: int) -> T | None:
-        """The next item for `worker` (0 to W−1), or None if there is none for it."""
+        """The next item for `worker` (0 to W−1), or None if there is none left for it."""
         if self._stacks[worker]:
             return self._take(worker, self._stacks[worker].popleft())
         victim = self._fullest_stack() if self._balanced else None

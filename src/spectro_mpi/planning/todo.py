@@ -1,4 +1,4 @@
-"""What one execution has to do: which items, in which phases, by what is on disk."""
+"""Plan what one execution has to do: which items, in which phases, given what is on disk."""
 
 from __future__ import annotations
 
@@ -24,64 +24,67 @@ from spectro_mpi.rundir.reader import read_run_wide
 from spectro_mpi.system.words import count
 
 _UNKNOWN = datetime.min.replace(tzinfo=timezone.utc)
-"""Start of an item whose input is not there any more; what is in the store still counts."""
+"""Start of an item whose input is gone; its results in the store still count."""
 
 
 @dataclass(frozen=True)
 class Again:
-    """Items that are done again in some phases."""
+    """Items to be done again in some phases."""
 
     items: tuple[str, ...]
     phases: tuple[str, ...]
     why: str = ""
-    """To be told; empty: it was asked for."""
+    """The reason to print; empty: the user requested it."""
 
 
 @dataclass
 class RunPlan:
-    """What one execution has to do, by the state as it is when it is asked."""
+    """What one execution has to do; its methods depend on the current `progress`."""
 
     order: PhaseOrder
     progress: Progress
-    """The state; the coordinator keeps it up to date."""
+    """The state of the run, which the coordinator updates."""
     items: dict[str, Item]
+    """Item id → item, for all items with input."""
     marks: Marks = field(default_factory=dict)
     again: list[Again] = field(default_factory=list)
     """Items that are done again although they are settled."""
     assets_only: bool = False
-    """Whether phases that can make ahead what items share do that, and nothing else."""
+    """Whether a `PreparingPhase` only prepares what its items share."""
 
     def tasks(self, phase: Phase, also: Collection[str] = ()) -> list[Task]:
-        """What there is to do in a phase; of one that is not active, items in `also` only."""
+        """The tasks of a phase; if it is not active, only those of items in `also`."""
         if self.assets_only and isinstance(phase, PreparingPhase):
             return self._preparing_tasks(phase)
         settled = self.progress.settled[phase.name]
-        wanted = None if self.order.is_active(phase) else set(also)
+        selected = None if self.order.is_active(phase) else set(also)
         todo = [
             item
             for item in self._possible(phase)
-            if item not in settled and (wanted is None or item in wanted)
+            if item not in settled and (selected is None or item in selected)
         ]
         tasks = self._tasks(phase, todo)
         if also:
-            # What was made anew because the store did not give it back is not made anew once more.
-            tasks = [replace(one, remade=bool(one.shards) and one.item.id in also) for one in tasks]
+            # Input that was recomputed once, since the store lost it, is not recomputed again.
+            tasks = [
+                replace(task, remade=bool(task.shards) and task.item.id in also) for task in tasks
+            ]
         if isinstance(phase, MergingPhase) and (tasks or self._is_stale(phase)):
             tasks += self._restoring(phase, {task.item.id for task in tasks})
         return tasks
 
     def count(self, phase: Phase) -> int:
-        """Items that can go through a phase, or have."""
+        """Number of items that have been through a phase, or can be."""
         return len(self.progress.settled[phase.name].union(self._possible(phase)))
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether all wanted output is on disk."""
+        """Whether all output is on disk."""
         return not self.again and not any(self.tasks(phase) for phase in self.order.phases)
 
     @property
-    def told(self) -> list[str]:
-        """What is done again without having been asked for, a sentence each."""
+    def notices(self) -> list[str]:
+        """Sentences on what is done again without a request by the user."""
         return [
             f"{count(len(again.items), 'item')} will be done again: {again.why}"
             for again in self.again
@@ -89,42 +92,42 @@ class RunPlan:
         ]
 
     def basis(self, phase: MergingPhase[Any], content: Mapping[str, Any]) -> str:
-        """Digest of what an artifact of the run is made from, settings and items; and of it."""
+        """Digest of an artifact of the run: its content, and the settings and items behind it."""
         items = sorted(self.progress.stores[phase.name].items())
         if not phase.in_store:
             items = [(item, "") for item in sorted(self.progress.settled[phase.name])]
         return digest([sorted(content.items()), phase.basis(), items])
 
     def _is_stale(self, phase: MergingPhase[Any]) -> bool:
-        """Whether the artifact of the run is not there, or made from something else."""
+        """Whether the artifact of the run is missing, or was made from something else."""
         path = run_wide_path(self.order.config.run_dir, phase.run_wide.name)
         basis = self.basis(phase, read_run_wide(path))
         return not path.exists() or self.progress.made_from.get(phase.run_wide.name) != basis
 
     def _possible(self, phase: Phase) -> Iterator[str]:
-        """The items that have what the phase needs."""
+        """The items for which all that the phase needs is there."""
         givers = self.order.givers(phase)
-        stores = [self.progress.stores[one.name] for one in givers if one.in_store]
-        whole = [one for one in givers if not one.in_store]
+        stores = [self.progress.stores[giver.name] for giver in givers if giver.in_store]
+        by_files = [giver for giver in givers if not giver.in_store]
         for item in stores[0] if stores else self.items:
             if (
                 item in self.items
-                and all(item in held for held in stores)
-                and all(self._has_files(one, self.items[item]) for one in whole)
+                and all(item in shards for shards in stores)
+                and all(self._has_files(giver, self.items[item]) for giver in by_files)
             ):
                 yield item
 
     def _tasks(self, phase: Phase, items: Iterable[str], mode: Mode = "run") -> list[Task]:
         givers = self.order.givers(phase)
-        names = {one.name for one in givers}
-        stores = {one.name: self.progress.stores[one.name] for one in givers if one.in_store}
+        names = {giver.name for giver in givers}
+        stores = {name: self.progress.stores[name] for name in _names_in_store(givers)}
         failures = self.progress.failures
         return [
             Task(
                 phase.name,
                 self.items[item],
-                {name: held[item] for name, held in stores.items()},
-                tuple(one for one in failures.get(item, ()) if one.phase in names),
+                {name: shards[item] for name, shards in stores.items()},
+                tuple(failure for failure in failures.get(item, ()) if failure.phase in names),
                 mode,
                 fingerprint=phase.fingerprint(self.items[item], self.marks),
             )
@@ -135,23 +138,25 @@ class RunPlan:
         failures = self.progress.failures.get(item.id, ())
         if item.id in self.progress.settled[giver.name]:
             return not _has_failed(giver, failures)
-        # Of a phase that is not active they may have been made elsewhere.
+        # The files of a phase that is not active may have been made elsewhere.
         if self.order.is_active(giver):
             return False
         folder = item_folder(self.order.config.run_dir, giver.name, item)
         return all(
-            any(folder.glob(f"*{one.extension}"))
-            for one in giver.gives
-            if one.extension and one.of == "item"
+            any(folder.glob(f"*{artifact.extension}"))
+            for artifact in giver.gives
+            if artifact.extension and artifact.of == "item"
         )
 
     def _restoring(self, phase: MergingPhase[Any], redone: Collection[str]) -> list[Task]:
-        """For the contributions of what is finished; of some of it the input may be gone."""
+        """Tasks that restore what finished items contribute, even if their input is gone."""
         if not phase.in_store:
             settled = self.progress.settled[phase.name]
-            todo = [one for one in self._possible(phase) if one in settled and one not in redone]
+            todo = [
+                item for item in self._possible(phase) if item in settled and item not in redone
+            ]
             return self._tasks(phase, todo, "restore")
-        givers = [one.name for one in (*self.order.givers(phase), phase) if one.in_store]
+        givers = _names_in_store((*self.order.givers(phase), phase))
         return [
             Task(
                 phase.name,
@@ -168,7 +173,7 @@ class RunPlan:
         ]
 
     def _preparing_tasks(self, phase: PreparingPhase) -> list[Task]:
-        """Of the items that share all that is made, one each."""
+        """One task for each set of items that share all that is prepared."""
         first: dict[object, Task] = {}
         for task in self._tasks(phase, self._possible(phase), "prepare"):
             key = phase.alike(task, self.marks)
@@ -187,15 +192,15 @@ def plan_run(
 ) -> RunPlan:
     """Compare the inventory with what is on disk.
 
-    `retry`: failed items are done again, from the phase on in which they failed; `redo`: all items
-    are, in that phase and those that build on it.
+    With `retry`, failed items are done again from the phase in which they failed. `redo` is a
+    phase in which all items are done again, and in those that depend on it.
 
-    Raises `UserError` where a phase that is not active has not given what others need of it.
+    Raises `UserError` if an active phase needs output that an inactive one has not produced.
     """
     config = order.config
     progress = load_progress(config.run_dir, config.run_id)
     names = tuple(phase.name for phase in order.phases)
-    others = tuple(one for one in progress.phases if one not in names and progress.settled[one])
+    others = tuple(name for name in progress.phases if name not in names and progress.settled[name])
     progress.phases = names + others
     again: list[Again] = []
     if retry:
@@ -207,14 +212,14 @@ def plan_run(
     plan = RunPlan(order, progress, items, marks_of(config), again, assets_only)
     for phase in () if assets_only else order.phases:
         again += _outdated(plan, phase)
-    for one in again:
-        progress.forget(one.items, one.phases)
+    for entry in again:
+        progress.forget(entry.items, entry.phases)
     _check_inactive(plan)
     return plan
 
 
 def _outdated(plan: RunPlan, phase: Phase) -> Iterator[Again]:
-    """Finished items whose input has changed since, or whose files are gone."""
+    """Finished items whose input has changed since, or whose files are missing."""
     progress, config = plan.progress, plan.order.config
     settled = [item for item in progress.settled[phase.name] if item in plan.items]
     prints = progress.fingerprints[phase.name]
@@ -225,22 +230,26 @@ def _outdated(plan: RunPlan, phase: Phase) -> Iterator[Again]:
     )
     dependents = tuple(plan.order.dependents(phase.name))
     if changed:
-        why = f"what phase {phase.name} makes them from has changed"
-        yield Again(changed, dependents, why)
+        yield Again(changed, dependents, f"the input of phase {phase.name} has changed")
     if phase.gives_files:
-        failed = {item for item, ones in progress.failures.items() if _has_failed(phase, ones)}
+        failures = progress.failures
+        failed = {item for item in failures if _has_failed(phase, failures[item])}
         whole = [plan.items[item] for item in settled if item not in failed]
-        gone = tuple(one.id for one in without_folder(config.run_dir, phase.name, whole))
+        gone = tuple(item.id for item in without_folder(config.run_dir, phase.name, whole))
         if gone:
-            yield Again(gone, dependents, f"the files phase {phase.name} made are gone")
+            yield Again(gone, dependents, f"the files of phase {phase.name} are missing")
+
+
+def _names_in_store(phases: Iterable[Phase]) -> list[str]:
+    return [phase.name for phase in phases if phase.in_store]
 
 
 def _has_failed(phase: Phase, failures: Iterable[Failure]) -> bool:
-    return any(one.phase == phase.name for one in failures)
+    return any(failure.phase == phase.name for failure in failures)
 
 
 def _check_inactive(plan: RunPlan) -> None:
-    """Raise `UserError` naming what phases that are not active should have given."""
+    """Raise `UserError` naming needed output of inactive phases that is missing."""
     run_dir = plan.order.config.run_dir
     for phase in plan.order.phases:
         if not plan.order.is_active(phase) or any(plan._possible(phase)):
@@ -253,21 +262,21 @@ def _check_inactive(plan: RunPlan) -> None:
         if missing:
             raise UserError(
                 f"{run_dir}: phase {phase.name} needs {' and '.join(missing)}, which is not active "
-                "and has given nothing yet; run without --only first"
+                "and has no output yet; run without --only first"
             )
 
 
 def digest(content: Any) -> str:
-    """A short digest of what JSON can say."""
-    words = json.dumps(content, sort_keys=True, default=str)
-    return hashlib.sha256(words.encode()).hexdigest()[:16]
+    """A short digest of content that JSON can represent: 16 hexadecimal digits."""
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _failed_by_phase(progress: Progress, names: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """The first phase an item failed in → items."""
+    """First phase in which items failed → those items."""
     failed: dict[str, list[str]] = {}
     for item, failures in progress.failures.items():
-        phases = {one.phase for one in failures}
+        phases = {failure.phase for failure in failures}
         first = next((name for name in names if name in phases), None)
         if first is not None:
             failed.setdefault(first, []).append(item)

@@ -1,4 +1,4 @@
-"""What a run would take on any number of ranks, and how many are worth asking for."""
+"""Forecast a run on any number of ranks, and recommend how many to use."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from spectro_mpi.planning.simulate import Simulated, knee, simulate
 from spectro_mpi.settings.schema import Config
 
 _ONE_WORKER = 3
-"""Ranks with a single worker that does nothing else."""
+"""Ranks of a run with one worker: coordinator, writer and worker."""
 
 
 class Forecast:
-    """A run of some items, simulated with measured costs.
+    """Simulates a run of `items` with measured costs.
 
-    `cores`: that all ranks share; None: one for each.
+    All ranks share `cores`; None: each rank has a core.
     """
 
     def __init__(
@@ -34,15 +34,15 @@ class Forecast:
         self._cores = cores
 
     def of(self, ranks: int) -> Simulated:
-        """On so many ranks."""
+        """The run on `ranks` MPI ranks."""
         return simulate(self._costs, self._config, self._constants, ranks, self._cores)
 
     @cached_property
     def alone(self) -> Simulated:
-        """With a single worker."""
+        """The run with a single worker."""
         return self.of(_ONE_WORKER)
 
     @cached_property
     def best(self) -> Simulated:
-        """On as many ranks as are worth asking for."""
+        """The run on the recommended number of ranks."""
         return knee(self._costs, self._config, self._constants, self.alone, self._cores)

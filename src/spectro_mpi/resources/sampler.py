@@ -63,7 +63,7 @@ class Sampler(Sampling):
         self._task = _CurrentTask()
         self._rank_process = _Process(os.getpid())
         self._child: _Process | None = None
-        self._shown = activity.own()
+        self._shown = activity.shown_by_this_process()
         self._node = _Node() if station.leads_node else None
         self._highest = 0.0
         self._oom_kills = oom_kills()

@@ -1,4 +1,4 @@
-"""What types and ranges cannot say about settings: one sentence for each mistake."""
+"""Checks of settings beyond types and ranges, with one sentence for each mistake."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from spectro_mpi.settings.schema import AxisLimits, Config, JobSettings, PlotSet
 from spectro_mpi.system.scheduler.walltime import seconds_of
 
 _MOST_PIXELS = 250_000_000
-"""Of a figure: more, and readers of PNG take it for an attack."""
+"""Pixels of a figure; PNG readers refuse larger images as a possible attack."""
 
 
 def _check_meaning(config: Config) -> list[str]:
-    """What types and ranges cannot say."""
+    """The mistakes that types and ranges cannot express, a sentence each."""
     try:
         preset_named(config.data.preset)
     except KeyError as error:
@@ -23,7 +23,7 @@ def _check_meaning(config: Config) -> list[str]:
     mistakes = []
     if not config.run_id or not set(config.run_id) <= _RUN_ID_LETTERS or config.run_id[0] == ".":
         mistakes.append(
-            f'run_id = "{config.run_id}": letters, digits, ".", "_" and "-" are allowed, '
+            f'run_id = "{config.run_id}": use only letters, digits, ".", "_" and "-", '
             "and no dot at the start"
         )
     try:
@@ -33,18 +33,22 @@ def _check_meaning(config: Config) -> list[str]:
     mistakes += _check_instruments(config)
     share = config.select.share
     if share and not re.fullmatch(r"[1-9]\d*/[1-9]\d*", share):
-        mistakes.append(f'select.share = "{share}": should be such as "2/4"')
+        mistakes.append(f'select.share = "{share}": expected a share such as "2/4"')
     elif config.select.share_of[0] >= config.select.share_of[1]:
-        mistakes.append(f'select.share = "{share}": there are not so many shares')
+        mistakes.append(f'select.share = "{share}": the first number must not exceed the second')
     if "all" not in config.pitch_angles:
-        mistakes.append("pitch_angles.all: cannot be taken away; common limits are made from it")
+        mistakes.append(
+            "pitch_angles.all: cannot be removed; the common limits are computed from it"
+        )
     for name, intervals in config.pitch_angles.items():
         if not name or not set(name) <= _RUN_ID_LETTERS:
-            mistakes.append(f'pitch_angles."{name}": letters, digits, ".", "_" and "-" are allowed')
+            mistakes.append(
+                f'pitch_angles."{name}": use only letters, digits, ".", "_" and "-" in the name'
+            )
         for lo, hi in intervals:
             if lo >= hi:
                 mistakes.append(
-                    f"pitch_angles.{name} = [{lo:g}, {hi:g}]: an interval goes upward within 0 to "
+                    f"pitch_angles.{name} = [{lo:g}, {hi:g}]: an interval must ascend within 0 to "
                     f"360; across 0, write [{lo:g}, 360] and [0, {hi:g}]"
                 )
     for name, listed in (
@@ -54,7 +58,7 @@ def _check_meaning(config: Config) -> list[str]:
         ("plot.kinds", config.plot.kinds),
     ):
         if len(set(listed)) < len(listed):
-            mistakes.append(f"{name}: names the same twice")
+            mistakes.append(f"{name}: lists the same entry twice")
     mistakes += _check_slurm(config.slurm)
     mistakes += _check_size(
         config.plot, max(len(config.pitch_angles), len(config.select.instruments))
@@ -73,7 +77,7 @@ def _check_instruments(config: Config) -> list[str]:
             f"{' or '.join(map(repr, preset.quantities))}"
         )
     if not preset.by_tables and config.instrument:
-        mistakes.append('[[instrument]] tables are for data.preset = "istp"')
+        mistakes.append('[[instrument]] tables need data.preset = "istp"')
     if preset.items_are_orbits:
         mistakes += [
             f'select.orbits = "{config.select.orbits}": "{name}" is neither an orbit nor a range '
@@ -86,13 +90,17 @@ def _check_instruments(config: Config) -> list[str]:
             "`spectro-mpi inspect FILE` prints them for a file"
         )
     if len(set(config.select.instruments)) < len(config.select.instruments):
-        mistakes.append("select.instruments: names the same twice")
+        mistakes.append("select.instruments: lists the same entry twice")
     mistakes += [
-        f'select.instruments: no instrument is called "{name}"; {config.instruments}'
+        f'select.instruments: no instrument is called "{name}"; choose from {_known(config)}'
         for name in config.select.instruments
         if name not in config.instruments and config.instruments
     ]
     return mistakes
+
+
+def _known(config: Config) -> str:
+    return ", ".join(config.instruments)
 
 
 def _check_slurm(slurm: JobSettings) -> list[str]:
@@ -105,11 +113,11 @@ def _check_slurm(slurm: JobSettings) -> list[str]:
     for name in ("partition", "account", "mpi"):
         word = getattr(slurm, name)
         if len(word.split()) > 1 or word != word.strip():
-            mistakes.append(f"slurm.{name} = {json.dumps(word)}: one word is wanted")
+            mistakes.append(f"slurm.{name} = {json.dumps(word)}: expected one word")
     mistakes += [
-        f'slurm.extra: {json.dumps(one)} is no option of sbatch such as "--mem-per-cpu=2G"'
-        for one in slurm.extra
-        if not one.startswith("-") or "\n" in one
+        f'slurm.extra: {json.dumps(option)} is not an sbatch option such as "--mem-per-cpu=2G"'
+        for option in slurm.extra
+        if not option.startswith("-") or "\n" in option
     ]
     return mistakes
 
@@ -121,7 +129,7 @@ def _check_size(plot: PlotSettings, rows: int) -> list[str]:
     return [
         f"plot.dpi = {plot.dpi}, plot.panel_size = {list(plot.panel_size)}: with {rows} rows a "
         f"figure would have {width:.0f} × {rows * height:.0f} pixels; "
-        f"{_MOST_PIXELS / 1e6:.0f} million are the most"
+        f"the maximum is {_MOST_PIXELS / 1e6:.0f} million"
     ]
 
 
@@ -129,7 +137,9 @@ def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
     mistakes = []
     instrument, _, category = name.partition(".")
     if instrument not in config.instruments:
-        mistakes.append(f"axes.{name}: no instrument is called {instrument}; {config.instruments}")
+        mistakes.append(
+            f"axes.{name}: no instrument is called {instrument}; choose from {_known(config)}"
+        )
     if category and category not in config.pitch_angles:
         mistakes.append(f"axes.{name}: no pitch-angle category is called {category}")
     for letter, index in (("y", 0), ("z", 1)):
@@ -141,9 +151,7 @@ def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
         on_log = any(scales[index] == "log" for scales in config.plot.scales)
         for end, value in (("min", low), ("max", high)):
             if value is not None and (value <= 0 if on_log else end == "max" and value <= 0):
-                mistakes.append(
-                    f"axes.{name}.{letter}_{end} = {value:g}: a value above 0 is wanted"
-                )
+                mistakes.append(f"axes.{name}.{letter}_{end} = {value:g}: expected a value above 0")
     return mistakes
 
 

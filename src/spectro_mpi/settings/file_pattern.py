@@ -1,9 +1,9 @@
-"""Names of input files with places in them: `psp_l2-ic_{date}_v{version}.cdf`.
+"""Patterns of input file names, with placeholders: `psp_l2-ic_{date}_v{version}.cdf`.
 
-`{orbit}` is a number, `{date}` a date of eight digits, or fourteen with the time of day, or as its
-format says (`{date:%Y-%m-%d}`), `{version}` numbers with dots (or "_", "_r"). Any other `{name}` is
-letters, digits, "-", "+" and ".", and `{item}` also "_". `*` and `?` stand for what does not
-matter.
+`{orbit}` matches a number. `{date}` matches a date of eight digits, or fourteen with the time of
+day, or a date in its own format (`{date:%Y-%m-%d}`). `{version}` matches numbers separated by dots
+(or "_", "_r"). Any other `{name}` matches letters, digits, "-", "+" and "."; `{item}` also "_".
+`*` and `?` are wildcards.
 """
 
 from __future__ import annotations
@@ -32,38 +32,38 @@ _ANY_NAME = r"[A-Za-z0-9][A-Za-z0-9.+-]*"
 
 @dataclass(frozen=True)
 class Match:
-    """What the name of a file says."""
+    """What a file name contains."""
 
     item: str
-    """The orbit's number; without one, all other places but the version, joined by "_"."""
+    """The orbit number; if there is none, all placeholders except the version, joined by "_"."""
     version: tuple[int, ...]
-    """Empty if the pattern has no place for it."""
+    """Numbers of the version; empty if the pattern has no `{version}`."""
     start: datetime | None
-    """The date, UTC; None if the pattern has no place for it."""
+    """The date, UTC; None if the pattern has no `{date}`."""
 
 
 class FilePattern:
-    """A pattern, ready to be held against names. Raises `ValueError` if it makes no sense."""
+    """A pattern to match file names. Raises `ValueError`, saying why, if the pattern is invalid."""
 
     def __init__(self, pattern: str) -> None:
         self.places: list[str] = []
         self._date_format: str | None = None
         if not pattern.lower().endswith(".cdf") or "/" in pattern:
-            raise ValueError("should be a file name that ends in .cdf")
+            raise ValueError("expected a file name that ends in .cdf")
         regex, at = "", 0
         for place in _PLACE.finditer(pattern):
             regex += _plain(pattern[at : place.start()]) + self._place(place[1], place[2])
             at = place.end()
         self._regex = re.compile(regex + _plain(pattern[at:]), re.IGNORECASE | re.ASCII)
         if not set(self.places) - {"version"}:
-            raise ValueError("names no item: put {orbit}, {date} or another {name} in it")
+            raise ValueError("does not identify items; add {orbit}, {date} or another {name}")
 
     def match(self, name: str) -> Match | None:
-        """Read a file name; None if it is not of this pattern."""
-        found = self._regex.fullmatch(name)
-        if found is None:
+        """Match a file name; None if it does not fit the pattern or its date is invalid."""
+        matched = self._regex.fullmatch(name)
+        if matched is None:
             return None
-        words = found.groupdict()
+        words = matched.groupdict()
         start = None
         if "date" in words:
             date = words["date"]
@@ -83,18 +83,20 @@ class FilePattern:
         )
 
     def _place(self, name: str, date_format: str | None) -> str:
-        """The regular expression of one place."""
+        """The regular expression for one placeholder."""
         if name in self.places:
-            raise ValueError(f"{{{name}}} stands in it twice")
+            raise ValueError(f"{{{name}}} occurs twice")
         self.places.append(name)
         if date_format is None:
             return f"(?P<{name}>{_REGEX.get(name, _ANY_NAME)})"
         if name != "date":
-            raise ValueError(f"{{{name}:…}}: only a date has a format")
+            raise ValueError(f"{{{name}:…}}: only {{date}} may have a format")
         regex, at = "", 0
         for part in re.finditer("%(.)", date_format):
             if part[1] not in _DATE_PARTS:
-                raise ValueError(f"%{part[1]} in the date's format is none of %Y %m %d %H %M %S %j")
+                raise ValueError(
+                    f"%{part[1]} in the format of {{date}} is not one of %Y %m %d %H %M %S %j"
+                )
             regex += re.escape(date_format[at : part.start()]) + _DATE_PARTS[part[1]]
             at = part.end()
         self._date_format = date_format
@@ -105,7 +107,7 @@ class FilePattern:
 
 
 def _plain(text: str) -> str:
-    """Text that stands for itself, but for wildcards."""
+    """The regular expression for literal text with wildcards."""
     if "{" in text or "}" in text:
         raise ValueError("has a brace that does not belong to a {name}")
     return re.escape(text).replace(r"\*", ".*?").replace(r"\?", ".")

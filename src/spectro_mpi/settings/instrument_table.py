@@ -1,6 +1,6 @@
-"""`[[instrument]]` tables: what to draw of the files of one instrument of any mission.
+"""`[[instrument]]` tables: what to draw from the files of one instrument, of any mission.
 
-What a table does not say is taken from the file's ISTP attributes.
+Whatever a table leaves out is taken from the file's ISTP attributes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RESERVED_QUANTITIES = frozenset(
     {"time", "time_start", "time_end", "mode", "energy", "frequency", "y", "category"}
     | {"record", "channel", "table"}
 )
-"""Names of the store's other datasets."""
+"""Names of other datasets in the store, which a quantity cannot have."""
 
 Index = Annotated[int, Ge(0)]
 
@@ -28,40 +28,40 @@ class InstrumentTable:
     """One instrument: its files, the variable to draw, and what its axes are."""
 
     name: str
-    """Letters, digits and "_": names it in settings, the store and figures."""
+    """Name in settings, the store and figures: letters, digits and "_"."""
     file: str
-    """Pattern of its files' names (see `file_pattern`)."""
+    """Pattern of the names of its files (see `file_pattern`)."""
     value: str
     """The variable to draw: (record, energy) or, in any order, (record, angles …, energy)."""
     title: str = ""
-    """Empty: the source and descriptor that the file's global attributes name."""
+    """Title of its figures; empty: source and descriptor in the file's global attributes."""
     quantity: str = ""
-    """Its name in the store; empty: the variable's."""
+    """Name of the values in the store; empty: the name of the variable."""
     label: str = ""
-    """Of the colour bar; empty: LABLAXIS."""
+    """Label of the colour bar; empty: the variable's LABLAXIS."""
     units: str = ""
-    """Empty: UNITS."""
+    """Units of the values; empty: the variable's UNITS."""
     time: str = ""
     """An epoch variable, or one in seconds since 1970 UTC; empty: DEPEND_0."""
     energy: str = ""
     """The energy or frequency axis; empty: the DEPEND_i with units of energy or frequency."""
     energy_units: str = ""
-    """Of the axis; empty: its UNITS."""
+    """Units of that axis; empty: its UNITS."""
     energy_axis: Annotated[int, Interval(ge=0, le=9)] = 0
-    """Which axis of the value it is, 1 for that of DEPEND_1; 0: as names and sizes tell."""
+    """Number i of the value's axis that is the energy (as in DEPEND_i); 0: by names and sizes."""
     angles: Literal["", "mean", "sum"] | Index | tuple[Index, ...] = ""
-    """What to do with the other axes; an index of each takes one bin; empty: counts are summed,
-    anything else is averaged."""
+    """How to reduce the other axes: "mean", "sum", or an index on each to select one bin. Empty:
+    counts are summed, anything else is averaged."""
     pitch_angle: str = ""
     """Variable with the pitch angles of the bins: rows are categories; empty: one row, "all"."""
     weight: str = ""
-    """Variable with the solid angles of the bins, for a mean."""
+    """Variable with the solid angles of the bins, to weight a mean."""
     fill: float | None = None
-    """None: FILLVAL. NaN and −1e31 are missing in any case."""
+    """Fill value; None: FILLVAL. NaN and −1e31 always count as missing."""
     valid_min: float | None = None
-    """None: VALIDMIN."""
+    """Smallest valid value; None: VALIDMIN."""
     valid_max: float | None = None
-    """None: VALIDMAX."""
+    """Largest valid value; None: VALIDMAX."""
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012
 
@@ -73,12 +73,12 @@ class InstrumentTable:
 
 
 def mistakes_of(tables: Sequence[InstrumentTable]) -> Iterator[str]:
-    """What is wrong with tables that types cannot say."""
+    """The mistakes in tables that types cannot express, a sentence each."""
     seen = set()
     for table in tables:
         where = f"instrument {table.name}"
         if not re.fullmatch(r"\w+", table.name, re.ASCII):
-            yield f'instrument.name = "{table.name}": letters, digits and "_" are allowed'
+            yield f'instrument.name = "{table.name}": use only letters, digits and "_"'
         if table.name in seen:
             yield f"{where}: two instruments have this name"
         seen.add(table.name)
@@ -87,13 +87,13 @@ def mistakes_of(tables: Sequence[InstrumentTable]) -> Iterator[str]:
         except ValueError as error:
             yield f'{where}: file = "{table.file}": {error}'
         if not table.value:
-            yield f"{where}: value is empty; the name of a variable is wanted"
+            yield f"{where}: value is empty; expected the name of a variable"
         if table.quantity in RESERVED_QUANTITIES or not re.fullmatch(
             r"\w*", table.quantity, re.ASCII
         ):
             yield (
-                f'{where}: quantity = "{table.quantity}": letters, digits and "_" are allowed, '
-                f"and none of {', '.join(sorted(RESERVED_QUANTITIES))}"
+                f'{where}: quantity = "{table.quantity}": use only letters, digits and "_", and '
+                f"none of the names {', '.join(sorted(RESERVED_QUANTITIES))}"
             )
         low, high = table.valid_min, table.valid_max
         if low is not None and high is not None and not low < high:

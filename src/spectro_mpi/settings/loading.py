@@ -1,6 +1,6 @@
 """Settings: TOML and overrides → a frozen, validated `Config`.
 
-Everything is checked before anything starts; every mistake is reported at once, with its key.
+All settings are checked before anything starts. All mistakes are reported at once, with their keys.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ DEFAULT_FILE = "spectro-mpi.toml"
 
 
 def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Config:
-    """Read, complete and check the settings.
+    """Read a settings file, complete it with defaults, and check it.
 
-    `path` is a TOML file (None: `spectro-mpi.toml` in the current directory); each of
-    `overrides` is `key.path=value`, its value TOML (a bare word counts as a string).
+    `path` is a TOML file (None: `spectro-mpi.toml` in the current directory). Each of `overrides`
+    is `key.path=value`, where the value is TOML, or a bare word, which is taken as a string.
     Raises `SettingsError` with a line for every mistake.
     """
     path = Path(DEFAULT_FILE) if path is None else Path(path)
@@ -41,18 +41,21 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
 
 
 def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> Config:
-    """Check a table of settings; relative paths in it are relative to `base`."""
+    """Check a table of settings, in which relative paths are relative to `base`.
+
+    `where` names the table in messages. Raises `SettingsError` with a line for every mistake.
+    """
     table = dict(table)
     given = table.get("pitch_angles", {})
     if isinstance(given, dict):
-        # An empty list takes a category away.
+        # An empty list removes a category.
         merged = {**_PITCH_ANGLES, **given}
         table["pitch_angles"] = {k: v for k, v in merged.items() if v != []}
     _select_all_instruments(table)
     for name, key in (("select", "orbits"), ("slurm", "time")):
         part = table.get(name)
         if isinstance(part, dict) and type(part.get(key)) is int:
-            # A single orbit, or minutes, look like a number and need no quotes.
+            # A single orbit, or a time in minutes, may be written as a number, without quotes.
             table[name] = part | {key: str(part[key])}
     if isinstance(table.get("axes"), dict):
         table["axes"] = _flatten_axes(table["axes"])
@@ -86,16 +89,16 @@ def _read_toml(path: Path) -> dict[str, Any]:
     else:
         import tomli as tomllib
     try:
-        # Editors of some systems put a mark before the first letter.
+        # Some editors begin a file with a byte order mark, which utf-8-sig skips.
         table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         return table
     except FileNotFoundError:
         raise SettingsError(
             f"{path}: there is no such settings file; "
-            "name one, or make one with `spectro-mpi demo DIR`"
+            "name another, or create one with `spectro-mpi demo DIR`"
         ) from None
     except IsADirectoryError:
-        raise SettingsError(f"{path}: is a directory; a settings file (TOML) is wanted") from None
+        raise SettingsError(f"{path}: is a directory; expected a settings file (TOML)") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
@@ -113,13 +116,11 @@ def _apply_override(table: dict[str, Any], override: str) -> None:
             raise ValueError
         parts = _path_of(tomllib.loads(f"{key} = 0"))
     except ValueError:
-        raise SettingsError(
-            f"-s {override}: is not of the form key=value, as in plot.dpi=100"
-        ) from None
+        raise SettingsError(f"-s {override}: expected key=value, as in plot.dpi=100") from None
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        # On a shell's command line quotes get lost: a bare word is a string.
+        # Shells remove quotes, so a bare word is taken as a string.
         parsed = value.strip()
     for part in parts[:-1]:
         table = table.setdefault(part, {})
@@ -129,7 +130,7 @@ def _apply_override(table: dict[str, Any], override: str) -> None:
 
 
 def _path_of(table: dict[str, Any]) -> list[str]:
-    """The key of a table of tables of one value, part by part."""
+    """The parts of the key of nested tables that hold a single value."""
     path = []
     value: Any = table
     while isinstance(value, dict):
@@ -139,23 +140,24 @@ def _path_of(table: dict[str, Any]) -> list[str]:
 
 
 def _validate(table: dict[str, Any], mistakes: list[str]) -> Config | None:
-    # Heavy to import, and wanted on one rank only.
+    # Slow to import, and needed on one rank only.
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        # As JSON, so that arrays may become tuples although types are strict.
+        # By way of JSON, so that arrays become tuples although types are strict.
         return TypeAdapter(Config).validate_json(json.dumps(table, default=str), strict=True)
     except ValidationError as error:
-        places = [one["loc"] for one in error.errors()]
-        for one in error.errors():
-            # A list counts as too short when its entries are wrong: tell the entries.
-            if not any(place[: len(one["loc"])] == one["loc"] != place for place in places):
-                mistakes.append(_sentence(one))
+        places = [mistake["loc"] for mistake in error.errors()]
+        for mistake in error.errors():
+            # pydantic calls a list too short if its entries are wrong: report only the entries.
+            loc = mistake["loc"]
+            if not any(place[: len(loc)] == loc != place for place in places):
+                mistakes.append(_sentence(mistake))
         return None
 
 
 def _sentence(error: Any) -> str:
-    """One mistake found by pydantic, in our words."""
+    """The message for one error that pydantic found."""
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "unexpected_keyword_argument":
         return f"{key}: there is no such setting{_nearest(error['loc'])}"
@@ -164,47 +166,48 @@ def _sentence(error: Any) -> str:
         return f"{key}: is missing"
     if error["type"] in ("too_short", "too_long"):
         bounds = error["ctx"]
-        wanted = bounds.get("min_length", bounds.get("max_length"))
-        return f"{key} = {value}: {wanted} values are wanted, not {bounds['actual_length']}"
+        count = bounds.get("min_length", bounds.get("max_length"))
+        expected = "at least 1 value" if count == 1 else f"{count} values"
+        return f"{key} = {value}: expected {expected}, got {bounds['actual_length']}"
     return f"{key} = {value}: {str(error['msg']).replace('Input should', 'should')}"
 
 
 def _nearest(loc: tuple[str | int, ...]) -> str:
-    """A hint at the known key nearest to the unknown one at `loc`."""
+    """A hint at the known key most similar to the unknown one at `loc`, or empty."""
     known = _known_keys(Config)
     if loc[0] == "axes":
         known += _known_keys(AxisLimits, ".".join(str(part) for part in (*loc[:-1], "")))
     unknown = ".".join(part for part in loc if isinstance(part, str))
     by_name = {key.rpartition(".")[2]: key for key in known}
-    here = [key for key in known if key.rpartition(".")[0] == unknown.rpartition(".")[0]]
-    match = difflib.get_close_matches(unknown, here, 1, 0.6)
+    siblings = [key for key in known if key.rpartition(".")[0] == unknown.rpartition(".")[0]]
+    match = difflib.get_close_matches(unknown, siblings, 1, 0.6)
     if not match:
         names = difflib.get_close_matches(str(loc[-1]), list(by_name), 1, 0.7)
         match = [by_name[name] for name in names]
-    return f"; is {match[0]} meant?" if match else ""
+    return f"; did you mean {match[0]}?" if match else ""
 
 
 def _known_keys(kind: Any, prefix: str = "") -> list[str]:
     keys = []
     hints = get_type_hints(kind)
-    for one in fields(kind):
-        keys.append(prefix + one.name)
+    for setting in fields(kind):
+        keys.append(prefix + setting.name)
         # A table, or a list of tables.
-        for inner in (hints[one.name], *get_args(hints[one.name])):
+        for inner in (hints[setting.name], *get_args(hints[setting.name])):
             if is_dataclass(inner):
-                keys += _known_keys(inner, f"{prefix}{one.name}.")
+                keys += _known_keys(inner, f"{prefix}{setting.name}.")
     return keys
 
 
 def _select_all_instruments(table: dict[str, Any]) -> None:
-    """Without a selection, all instruments of the preset or of the tables are meant."""
+    """Without a selection, select all instruments of the preset or of the tables."""
     select, data = table.get("select", {}), table.get("data", {})
     if not isinstance(select, dict) or select.get("instruments"):
         return
     names: list[Any] = []
     tables = table.get("instrument")
     if isinstance(tables, list):
-        names = [one.get("name") for one in tables if isinstance(one, dict)]
+        names = [entry.get("name") for entry in tables if isinstance(entry, dict)]
     elif isinstance(data, dict) and "instruments" not in select:
         with contextlib.suppress(KeyError):
             names = list(preset_named(str(data.get("preset", DataSettings.preset))).instruments)
@@ -214,21 +217,21 @@ def _select_all_instruments(table: dict[str, Any]) -> None:
 
 def _flatten_axes(axes: dict[str, Any]) -> dict[str, Any]:
     """[axes.ees.upgoing] and [axes."ees.upgoing"] → "ees.upgoing"; [axes.ees] → "ees"."""
-    limits = {one.name for one in fields(AxisLimits)}
+    limits = {limit.name for limit in fields(AxisLimits)}
     flat: dict[str, Any] = {}
     for name, table in axes.items():
         if not isinstance(table, dict):
             flat[name] = table
             continue
-        own = {k: v for k, v in table.items() if k in limits or not isinstance(v, dict)}
-        if own or not table:
-            flat[name] = own
-        flat |= {f"{name}.{k}": v for k, v in table.items() if k not in own}
+        direct = {k: v for k, v in table.items() if k in limits or not isinstance(v, dict)}
+        if direct or not table:
+            flat[name] = direct
+        flat |= {f"{name}.{k}": v for k, v in table.items() if k not in direct}
     return flat
 
 
 def _with_path(entry: str, base: Path) -> str:
-    """An entry of `phases` that names a file, with its whole path."""
+    """An entry of `phases`, with the absolute path if it names a file."""
     path, colon, name = entry.rpartition(":")
     return f"{(base / path).resolve()}:{name}" if colon and path.endswith(".py") else entry
 

@@ -1,6 +1,7 @@
 """Settings: names, defaults and allowed ranges, as frozen dataclasses.
 
-They are the reference; `loading` reads them, `checking` knows what types cannot say.
+These classes are the reference. `loading` reads settings files, `checking` checks what types and
+ranges cannot express.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SCALE_PAIR_COLORMAPS = MappingProxyType(
         ("log", "log"): "inferno",
     }
 )
-"""(y scale, z scale) → colour map, unless `plot.colormap` names one."""
+"""(y scale, z scale) → colour map, if `plot.colormap` names none."""
 ScaleName = Literal["linear", "log"]
 ScalePair = tuple[ScaleName, ScaleName]
 LimitsKind = Literal["given_extrema", "raw"]
@@ -35,41 +36,41 @@ _STRICT = {"extra": "forbid", "allow_inf_nan": False}
 
 
 class SettingsError(UserError):
-    """Settings that cannot be used; one sentence a mistake."""
+    """Settings that cannot be used. The message has one sentence for each mistake."""
 
 
 @dataclass(frozen=True)
 class SelectSettings:
-    """Which items of the input to take."""
+    """Which items of the input to process."""
 
     orbits: str = ""
-    """"13312-13400,13500"; empty: all. Items that are no numbers, by name."""
+    """"13312-13400,13500"; empty: all. Items that are not numbers are given by name."""
     skip: tuple[Annotated[int, Ge(0)] | str, ...] = ()
-    """Orbits, or items by name, to leave out."""
+    """Orbits, or names of items, to leave out."""
     instruments: Annotated[tuple[str, ...], MinLen(1)] = preset_named("fast-esa").instruments
-    """With `[[instrument]]` tables, empty or left out: all of these."""
+    """Instruments to process; left out: all of the preset, or of the `[[instrument]]` tables."""
     share: str = ""
-    """"2/4": the second of four disjoint shares of the items, of about equal bytes."""
+    """"2/4": the second of four disjoint shares of the items, of about equal size in bytes."""
 
     __pydantic_config__ = _STRICT
 
     @property
     def share_of(self) -> tuple[int, int]:
-        """`share` as (which, of how many), counted from 0; all is (0, 1)."""
+        """`share` as (index from 0, number of shares); (0, 1): all items."""
         which, _, count = (self.share or "1/1").partition("/")
         return int(which) - 1, int(count)
 
     @property
     def orbit_ranges(self) -> tuple[tuple[int, int], ...]:
-        """The numbers and ranges among `orbits`, as inclusive (first, last) pairs.
+        """The numbers and ranges in `orbits`, as inclusive (first, last) pairs.
 
-        Raises `ValueError` for a range that goes downward.
+        Raises `ValueError` for a descending range.
         """
         return tuple(_orbit_range(part) for part in self._parts if _RANGE.fullmatch(part))
 
     @property
     def names(self) -> frozenset[str]:
-        """The items named among `orbits`: what is neither a number nor a range of them."""
+        """The items named in `orbits`: entries that are neither a number nor a range."""
         return frozenset(part for part in self._parts if not _RANGE.fullmatch(part))
 
     @property
@@ -79,24 +80,26 @@ class SelectSettings:
 
 @dataclass(frozen=True)
 class DataSettings:
-    """What is read from a file."""
+    """What is read from the input files."""
 
     preset: str = "fast-esa"
-    """"istp": any mission, by `[[instrument]]` tables."""
+    """Kind of input files; "istp": any mission, described by `[[instrument]]` tables."""
     quantity: str = "counts"
-    """One of the preset's, if it has several."""
+    """A quantity of the preset. FAST ESA: "counts", summed over bins, or "eflux", averaged."""
     chunk_records: Annotated[int, Ge(1)] = 4096
-    """Records read at a time: bounds a process's memory."""
+    """Records read at a time; bounds the memory of a process."""
 
     __pydantic_config__ = _STRICT
 
 
 @dataclass(frozen=True)
 class ExtremaSettings:
-    """How the common axis limits are found."""
+    """How the common axis limits are computed."""
 
     max_percentile: Annotated[float, Gt(0), Le(100)] = 95.0
+    """The colour scale ends at this percentile of all positive values."""
     energy_coverage: Annotated[float, Gt(0), Le(1)] = 0.99
+    """The energy axis ends where this share of all positive cells is at or below its end."""
 
     __pydantic_config__ = _STRICT
 
@@ -108,21 +111,28 @@ class PlotSettings:
     scales: Annotated[tuple[ScalePair, ...], MinLen(1)] = (("linear", "log"),)
     """Pairs of energy (y) and colour (z) scale."""
     limits: Annotated[tuple[LimitsKind, ...], MinLen(1)] = ("given_extrema", "raw")
+    """"given_extrema": the common limits of all items; "raw": limits by each row's data."""
     kinds: Annotated[tuple[FigureKind, ...], MinLen(1)] = ("pitch-angle", "instrument-grid")
+    """"pitch-angle": a figure per instrument, a row per category; "instrument-grid": a figure per
+    item, a row per instrument."""
     category_limits: Literal["own", "instrument"] = "own"
-    """A category's row on limits of its own, or on its instrument's (category `all`)."""
+    """Common limits of a category's row: its own, or its instrument's (category `all`)."""
     dpi: Annotated[int, Interval(ge=40, le=1200)] = 200
+    """Pixels per inch."""
     panel_size: tuple[
         Annotated[float, Interval(ge=3, le=50)], Annotated[float, Interval(ge=1, le=50)]
     ] = (12.0, 3.0)
     """Width of the figure and height of one row, inches."""
     colormap: str = ""
-    """A matplotlib colour map; empty: by scale pair."""
+    """A matplotlib colour map; empty: by the pair of scales (`SCALE_PAIR_COLORMAPS`)."""
     y_label: str = "Energy (eV)"
+    """Label of the energy axis."""
     z_label: str = "Counts"
+    """Label of the colour bar."""
     events: str = ""
-    """Table of marked events, relative to the settings file; empty: none."""
+    """Path of a table of marked events, relative to the settings file; empty: none."""
     zoom_minutes: Annotated[float, Gt(0)] = 6.25
+    """Width of the zoom column around an event, minutes."""
 
     __pydantic_config__ = _STRICT
 
@@ -133,43 +143,49 @@ class PlotSettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How the work is done; changes none of the results."""
+    """How the work is done; does not affect the results."""
 
     flush_batch_size: Annotated[int, Ge(1)] = 10
-    """Items a shard, and a line of the journal."""
+    """Items per shard, and per line of the journal."""
     flush_interval_seconds: Annotated[float, Gt(0)] = 30.0
+    """Longest time until finished items are written, even if they are fewer."""
     log_flush_batch_size: Annotated[int, Ge(0)] = 0
-    """Log records held before they are written; 0: as `flush_batch_size`."""
+    """Log records buffered before they are written; 0: as `flush_batch_size`."""
     orbit_timeout_seconds: Annotated[float, Gt(0)] = 60.0
+    """An item that takes longer is recorded as an error."""
     instrument_timeout_seconds: Annotated[float, Gt(0)] = 30.0
+    """An instrument of an item that takes longer is recorded as an error."""
     retry_timeouts: bool = True
+    """Whether what timed out is tried once more at the end, with doubled limits."""
     isolation: Literal["process", "none"] = "process"
+    """"process": compute in a child process, so that a crash costs only one item."""
     memory_limit_mb: Annotated[int, Ge(0)] = 0
-    """Of a compute process; 0: the cgroup's limit where there is one."""
+    """Limit of a compute process; 0: its share of the cgroup's limit, if there is one."""
     sample_interval_seconds: Annotated[float, Ge(0)] = 5.0
-    """Between samples of load and memory; 0: none are taken."""
+    """Time between samples of load and memory; 0: no samples."""
     install_signal_handlers: bool = True
-    """Whether USR1, TERM and INT stop a run cleanly; false: they are the caller's."""
+    """Whether USR1, TERM and INT stop a run cleanly; false: the caller handles them."""
     schedule: Literal["balanced", "snake"] = "balanced"
+    """"balanced": idle workers take items from the fullest stack; "snake": they do not."""
 
     __pydantic_config__ = _STRICT
 
     @property
     def log_batch(self) -> int:
-        """Log records held before they are written."""
+        """Log records buffered before they are written."""
         return self.log_flush_batch_size or self.flush_batch_size
 
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """What the page that shows the run holds; changes none of the results."""
+    """What the report of a run contains; does not affect the results."""
 
     at_end: bool = True
-    """Whether a run that is over makes its report."""
+    """Whether to write the report when a run ends."""
     thumbnails: bool = True
-    """Whether small pictures are made with the figures, to browse by: 10 kB each."""
+    """Whether to draw thumbnails of the figures, for browsing; 10 kB each."""
     values: bool = True
-    """Whether values are kept for the pointer over a figure: 0.2 kB a record and instrument."""
+    """Whether to store values to show under the pointer; 0.2 kB per record and instrument."""
 
     __pydantic_config__ = _STRICT
 
@@ -188,21 +204,24 @@ class AxisLimits:
 
 @dataclass(frozen=True)
 class JobSettings:
-    """What `spectro-mpi submit` asks of a scheduler; empty or 0: the partition's default."""
+    """What `spectro-mpi submit` requests from a scheduler; empty or 0: the partition's default."""
 
     ntasks: Annotated[int, Ge(0)] = 0
-    """MPI ranks; 0: as many as `plan` finds worth asking for."""
+    """MPI ranks; 0: as many as `plan` recommends."""
     nodes: Annotated[int, Ge(0)] = 0
+    """Number of nodes."""
     time: str = ""
-    """Wall time as sbatch takes it: minutes, "HH:MM:SS", "D-HH"."""
+    """Wall time in the format of sbatch: minutes, "HH:MM:SS", "D-HH"."""
     partition: str = ""
+    """Partition to submit to."""
     account: str = ""
+    """Account to charge."""
     mpi: str = ""
-    """Type for `srun --mpi=…`; empty: mpirun."""
+    """Type for `srun --mpi=…`; empty: use mpirun."""
     extra: tuple[str, ...] = ()
     """Further options of sbatch, as in ["--mem-per-cpu=2G", "--exclusive"]."""
     setup: tuple[str, ...] = ()
-    """Shell lines before the run, as in ["module load python mpi"]."""
+    """Shell commands to run first, as in ["module load python mpi"]."""
 
     __pydantic_config__ = _STRICT
 
@@ -220,14 +239,15 @@ class Config:
     """All settings of a run."""
 
     run_id: str = "fast"
+    """Name of the run directory."""
     input: str = "FAST_data"
-    """Directory searched for CDF files; absolute once loaded."""
+    """Directory to search for CDF files; an absolute path once loaded."""
     output: str = "runs"
-    """Directory of run directories; absolute once loaded."""
+    """Directory that contains the run directories; an absolute path once loaded."""
     phases: Annotated[tuple[str, ...], MinLen(1)] = ("reduce", "plot")
-    """"reduce", "plot"; of one's own "module:Class", "file.py:Class", or an entry point's name."""
+    """"reduce", "plot", or your phases as "module:Class", "file.py:Class" or an entry point."""
     seed: Annotated[int, Ge(0)] = 0
-    """Of the random numbers phases draw."""
+    """Seed of the random numbers that phases use."""
     select: SelectSettings = SelectSettings()
     data: DataSettings = DataSettings()
     pitch_angles: dict[str, tuple[tuple[Degrees, Degrees], ...]] = field(
@@ -240,11 +260,11 @@ class Config:
     report: ReportSettings = ReportSettings()
     slurm: JobSettings = JobSettings()
     instrument: tuple[InstrumentTable, ...] = ()
-    """Instruments of the preset "istp"."""
+    """Instruments, with the preset "istp"."""
     axes: dict[str, AxisLimits] = field(default_factory=dict)
-    """Instrument, or "instrument.category" → overriding limits."""
+    """Instrument, or "instrument.category" → limits that override the common ones."""
     phase: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Name of a phase → settings of its own."""
+    """Name of a phase → its settings."""
 
     __pydantic_config__ = _STRICT
 
@@ -255,7 +275,7 @@ class Config:
 
     @property
     def instruments(self) -> tuple[str, ...]:
-        """All instruments the input may have, whether selected or not."""
+        """All instruments that the input may have, selected or not."""
         return self.preset.instruments or tuple(table.name for table in self.instrument)
 
     @property
@@ -271,18 +291,18 @@ class Config:
         )
 
     def job_settings(self, scheduler: str) -> JobSettings:
-        """What to ask of a scheduler: the table of its name, if there is one."""
+        """What to request from a scheduler: the table with its name, or else the defaults."""
         settings: JobSettings = getattr(self, scheduler, None) or JobSettings()
         return settings
 
     def has_pitch_angles(self, instrument: str) -> bool:
-        """Whether an instrument's rows are categories of pitch angle, and not just "all"."""
+        """Whether an instrument's rows are pitch-angle categories, not a single row "all"."""
         return self.preset.has_pitch_angles and all(
             table.pitch_angle for table in self.instrument if table.name == instrument
         )
 
     def to_toml(self) -> str:
-        """The settings as TOML, complete, so that loading it gives an equal `Config`."""
+        """All settings as TOML; loading it gives an equal `Config`."""
         import tomli_w
 
         table = _without_none(asdict(self))

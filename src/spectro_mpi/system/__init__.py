@@ -1,1 +1,1 @@
-"""This machine: files, processes, signals, limits, the scheduler. Knows nothing of spectrograms."""
+"""The machine: files, processes, signals, limits, the scheduler. Independent of spectrograms."""

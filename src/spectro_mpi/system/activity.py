@@ -1,7 +1,8 @@
-"""What a process is at within a task (read, reduce, draw, encode, write), and for how long.
+"""What a process is doing within a task (read, reduce, draw, encode, write), and for how long.
 
-Whoever computes says `with doing("read"):`; it costs a microsecond and no message. The activity of
-the moment stands in a byte of shared memory, for the rank that samples its compute process.
+Code that computes wraps its parts in `with doing("read"):`, which costs a microsecond and no
+message. The current activity is in a byte of shared memory, where the rank that samples the
+compute process reads it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Doing:
 
 @contextmanager
 def doing(activity: Activity) -> Iterator[None]:
-    """Round a part of a task; one inside another counts for itself only."""
+    """Wraps a part of a task. The time of a nested part is not counted for the outer one."""
     before = _clock.switch(ACTIVITIES.index(activity))
     try:
         yield
@@ -45,31 +46,31 @@ def doing(activity: Activity) -> Iterator[None]:
 
 
 def start_counting() -> None:
-    """A task begins: what was spent before is forgotten."""
+    """Set all times to zero, at the start of a task."""
     _clock.switch(0)
     _clock.spent = [0.0] * len(ACTIVITIES)
 
 
 def spent() -> tuple[float, ...]:
-    """Seconds since `start_counting`, by activity."""
+    """Seconds since `start_counting`, in the order of `ACTIVITIES`."""
     _clock.switch(_clock.shown.value)
     return tuple(_clock.spent)
 
 
 def show_in(shown: Any) -> None:
-    """Show the activity of the moment in an object with a `value` (`ctypes.c_ubyte`)."""
+    """From now on keep the current activity in the `value` of `shown` (a `ctypes.c_ubyte`)."""
     shown.value = 0
     _clock.shown = shown
 
 
 def name_of(shown: Any) -> Activity:
-    """The activity shown in such an object."""
+    """The activity in such an object."""
     place: int = shown.value
     return ACTIVITIES[place]
 
 
-def own() -> Any:
-    """Where this process shows its own activity."""
+def shown_by_this_process() -> Any:
+    """The object in which this process keeps its current activity."""
     return _clock.shown
 
 
@@ -82,7 +83,7 @@ class _Clock:
         self._since = time.monotonic()
 
     def switch(self, activity: int) -> int:
-        """Go on with another activity; returns the one before."""
+        """Change to another activity and return the previous one."""
         before: int = self.shown.value
         now = time.monotonic()
         self.spent[before] += now - self._since

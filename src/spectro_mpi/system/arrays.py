@@ -1,22 +1,19 @@
-"""Arrays kept in files and mapped into memory by every process."""
+"""Arrays saved in `.npy` files and mapped into memory by every process."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.system.atomic import write_atomic
 
-if TYPE_CHECKING:
-    pass
-
 
 def save_array(path: Path, values: NDArray[Any]) -> None:
-    """Keep an array. Raises `OSError`."""
+    """Save an array of any shape and dtype, atomically. Raises `OSError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = io.BytesIO()
     np.save(content, values, allow_pickle=False)
@@ -24,6 +21,6 @@ def save_array(path: Path, values: NDArray[Any]) -> None:
 
 
 def map_array(path: Path) -> NDArray[Any]:
-    """An array that was kept, read-only. Raises `OSError`."""
+    """Map a saved array into memory, read-only. Raises `OSError`."""
     values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return values

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SUFFIX = ".part"
-"""Ends the name of every file that is not finished yet."""
+"""Suffix of every file that is not finished yet."""
 
 DAMAGED = ".damaged"
-"""Ends the name (before a number, if there are several) of a file that did not read."""
+"""Suffix of a file that cannot be read; a number follows if there are several."""
 
 _SYNCED_AT_ONCE = 8
-"""Files: file systems take longer to say that something is on disk than to put it there."""
+"""Files synced in parallel, since most of the time of an fsync is latency."""
 
 
 def part_path(path: Path) -> Path:
@@ -22,7 +22,7 @@ def part_path(path: Path) -> Path:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write a whole file; at no instant does `path` hold half of it. Raises `OSError`."""
+    """Write a file so that `path` is complete or absent at any time. Raises `OSError`."""
     part = part_path(path)
     with part.open("wb") as file:
         file.write(content)
@@ -33,10 +33,7 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def commit(*paths: Path) -> None:
-    """Give finished temporary files their names, once their bytes are on disk. Raises `OSError`.
-
-    The paths lie in one directory.
-    """
+    """Sync finished temporary files to disk, then rename them to `paths`. Raises `OSError`."""
     with ThreadPoolExecutor(min(_SYNCED_AT_ONCE, len(paths))) as pool:
         list(pool.map(_sync_part, paths))
     for path in paths:
@@ -46,7 +43,10 @@ def commit(*paths: Path) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Give a file that does not read a name that says so; returns it. Raises `OSError`."""
+    """Rename a file that cannot be read, by the suffix `DAMAGED`; returns the new path.
+
+    Raises `OSError`.
+    """
     aside, number = path.with_name(path.name + DAMAGED), 1
     while aside.exists():
         number += 1
@@ -57,7 +57,7 @@ def set_aside(path: Path) -> Path:
 
 
 def sweep(folder: Path) -> list[Path]:
-    """Remove what was left half-written in a folder; returns what it was. Raises `OSError`."""
+    """Remove files left half-written in a folder; returns their paths. Raises `OSError`."""
     left = list(folder.glob(f"*{SUFFIX}"))
     for path in left:
         path.unlink(missing_ok=True)
@@ -65,9 +65,9 @@ def sweep(folder: Path) -> list[Path]:
 
 
 def make_below(root: Path, folder: Path) -> None:
-    """Make `folder` and what is missing between it and `root`, which must be there itself.
+    """Create `folder` and its missing parents below `root`; `root` itself must exist.
 
-    So output that was taken away in mid-run is not made again with most of it missing. Raises
+    If the output is removed during a run, this fails instead of recreating a part of it. Raises
     `OSError`.
     """
     for parent in reversed([folder, *folder.parents]):
@@ -76,7 +76,7 @@ def make_below(root: Path, folder: Path) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Make renames in a directory durable."""
+    """Sync a directory to disk, so that renames in it are durable. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,9 @@
-"""Launchers of MPI ranks, by the names of their processes."""
+"""Names of the processes that launch MPI ranks."""
 
 from __future__ import annotations
 
 MPIRUN = frozenset({"mpirun", "mpiexec", "mpiexec.hydra", "prterun", "orterun"})
-"""Those that pass on what ranks print to the terminal they were started from."""
+"""Launchers that print the output of ranks on the terminal they were started from."""
 
 LAUNCHERS = MPIRUN | {"srun"}
+"""All launchers."""

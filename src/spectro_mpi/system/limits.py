@@ -1,4 +1,4 @@
-"""What of the machine this process may use: cores, and memory by its control group (Linux)."""
+"""Limits of this process: cores, and memory by its control group (Linux)."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from pathlib import Path
 
 _MOUNT = Path("/sys/fs/cgroup")
 _LEAST = 64 << 20
-"""No share is smaller: a compute process needs more than that to start."""
+"""Smallest share of a rank, bytes; a compute process needs more than this to start."""
 
 
 def cores_allowed() -> int:
-    """Cores this process may use."""
+    """Number of cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def share_of_limit(ranks_on_node: int) -> int:
-    """Bytes that one of so many ranks may use together with its compute process; 0: no limit.
+    """Bytes that one of `ranks_on_node` may use with its compute process; 0: no limit.
 
-    The ranks share evenly. The coordinator's and the writer's shares are mostly left over, which
-    is room for what the file system caches and for the launcher.
+    All ranks get equal shares. Coordinator and writer use little of theirs, which leaves room for
+    the file system's cache and for the launcher.
     """
     limit = cgroup_limit()
     return max(_LEAST, limit // ranks_on_node) if limit else 0
 
 
-def cgroup_limit(own: Path = Path("/proc/self/cgroup"), mount: Path = _MOUNT) -> int:
-    """The smallest memory limit on the way from this process's control group up; 0: none.
+def cgroup_limit(membership: Path = Path("/proc/self/cgroup"), mount: Path = _MOUNT) -> int:
+    """The smallest memory limit of this process's control group and its parents, bytes; 0: none.
 
-    Version 1 and 2 of the interface; `own` and `mount` are where Linux tells.
+    Reads cgroup v1 and v2: `membership` lists the process's groups, `mount` is the root of the
+    cgroup file system.
     """
     try:
-        lines = own.read_text().splitlines()
+        lines = membership.read_text().splitlines()
     except OSError:
         return 0
     limits = []
@@ -44,21 +45,21 @@ def cgroup_limit(own: Path = Path("/proc/self/cgroup"), mount: Path = _MOUNT) ->
         elif not controllers:
             limits += _limits_up(mount, group, "memory.max")
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    # Version 1 says "no limit" with a number beyond any memory.
+    # Version 1 reports "no limit" as a number larger than any memory.
     return min((limit for limit in limits if limit < physical), default=0)
 
 
 def _limits_up(root: Path, group: str, name: str) -> list[int]:
-    """The limits of a group and of those it is in; in a container some are out of sight."""
-    found = []
-    folder = root / group.strip("/")
-    for one in (folder, *folder.parents):
+    """Limits of a group and its parents; inside a container some of these are not visible."""
+    limits = []
+    innermost = root / group.strip("/")
+    for folder in (innermost, *innermost.parents):
         try:
-            word = (one / name).read_text().strip()
+            word = (folder / name).read_text().strip()
         except OSError:
             word = ""
         if word.isdecimal():
-            found.append(int(word))
-        if one == root:
+            limits.append(int(word))
+        if folder == root:
             break
-    return found
+    return limits

@@ -1,4 +1,4 @@
-"""The log of a rank: buffered, written at once on errors; and marks by which lines are found."""
+"""Buffered logging, one file per rank; and the marks by which failures are found in it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def failure_mark_in(line: str) -> FailureMark | None:
 
 
 class _LogFile(logging.FileHandler):
-    """A log file that remembers the first trouble with it, and does not raise."""
+    """A log file that keeps its first write error instead of raising it."""
 
     trouble: OSError | None = None
 
@@ -57,7 +57,7 @@ class _LogFile(logging.FileHandler):
         if self.trouble is None:
             try:
                 super().emit(record)
-            except OSError as error:  # opening it
+            except OSError as error:  # the file cannot be opened
                 self.trouble = error
 
     def handleError(self, record: logging.LogRecord) -> None:
@@ -75,10 +75,10 @@ class _LogFile(logging.FileHandler):
 
 
 class RankLog:
-    """The log of one rank, made with the first record written to it."""
+    """The log of one rank. The file is created when the first record is written to it."""
 
     def __init__(self, path: Path, records: int) -> None:
-        """Log to `path` from now on, `records` at a time. Raises `OSError`."""
+        """Log to `path` from now on, `records` log records at a time. Raises `OSError`."""
         path.parent.mkdir(exist_ok=True)
         self._file = _LogFile(path, delay=True, encoding="utf-8")
         self._file.setFormatter(logging.Formatter(FORMAT))
@@ -92,12 +92,12 @@ class RankLog:
 
     @property
     def trouble(self) -> RunError | None:
-        """Why it cannot be written, if it cannot."""
+        """Why the log cannot be written, or None."""
         error = self._file.trouble
         return output_trouble(Path(self._file.baseFilename), error) if error else None
 
     def close(self) -> None:
-        """Write what is held and close the file."""
+        """Write the buffered records and close the file."""
         logging.getLogger().removeHandler(self._held)
         self._held.close()
         self._file.close()

@@ -1,4 +1,7 @@
-"""Objects through pipes between processes of one machine, without waiting, arrays out of band."""
+"""Pass objects through pipes between processes of one machine, with arrays out of band.
+
+`transmit` and `receive` run in threads, so that the caller never waits for the other process.
+"""
 
 from __future__ import annotations
 
@@ -15,28 +18,29 @@ from typing import Any
 
 
 class End:
-    """The other side of a pipe is closed; put into an outbox, that nothing more will come."""
+    """Marks the end of messages: received when the other side closed; put last in an outbox."""
 
 
 def send(pipe: Connection, message: object) -> None:
-    """Send with arrays out of band, so that they are copied by the kernel only."""
+    """Send a message with its arrays out of band, so that only the kernel copies them."""
     buffers: list[pickle.PickleBuffer] = []
     content = pickle.dumps(message, protocol=5, buffer_callback=buffers.append)
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the receiver's end is told
+    # If the receiver is gone, `receive` reports the end.
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         pipe.send((len(buffers), content))
         for buffer in buffers:
             pipe.send_bytes(buffer.raw())
 
 
 def transmit(pipe: Connection, outbox: queue.SimpleQueue[Any]) -> None:
-    """Send what is put into an outbox; a thread's whole life."""
+    """Body of a thread: send what is put into an outbox, until an `End`."""
     with contextlib.suppress(OSError):
         while not isinstance(message := outbox.get(), End):
             send(pipe, message)
 
 
 def receive(pipe: Connection, put: Callable[[Any], None]) -> None:
-    """Hand what arrives to `put`, at last an `End`; a thread's whole life."""
+    """Body of a thread: call `put` with each message that arrives, and last with an `End`."""
     try:
         while True:
             count, content = pipe.recv()
@@ -46,7 +50,7 @@ def receive(pipe: Connection, put: Callable[[Any], None]) -> None:
 
 
 def die_with_parent() -> None:
-    """On Linux, have the kernel kill this process when its parent is gone, however it went."""
+    """On Linux, have the kernel kill this process when its parent ends, for whatever reason."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

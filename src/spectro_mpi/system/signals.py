@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: collected from the first moment on, obeyed when it can."""
+"""Signals that ask a run to stop: collected from the start, obeyed when the run is able to."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from types import FrameType
 from typing import Any
 
 SAME_SIGNAL_SECONDS = 0.3
-"""One Ctrl-C may come twice: from the terminal and by way of the launcher."""
+"""One Ctrl-C may arrive twice within this time: from the terminal and from the launcher."""
 
 _SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
 _INTERRUPTED = 130
 
 
 class StopSignals:
-    """Inside its context the signals that ask for a stop are collected instead of obeyed."""
+    """A context in which signals that ask for a stop are collected instead of obeyed."""
 
     def __init__(self) -> None:
-        self.asked: deque[int] = deque()
-        """What has come and was not looked at yet."""
+        self.received: deque[int] = deque()
+        """Signals that arrived and have not been handled yet."""
         self.is_starting = True
-        """Nothing has begun yet that would have to be ended well."""
+        """Whether the process may still exit at once: nothing has begun that must end cleanly."""
         self._first = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
-        # Python lets the main thread alone have handlers.
+        # Python lets only the main thread set handlers.
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 self._before[number] = signal.signal(number, self._take_in)
@@ -38,24 +38,24 @@ class StopSignals:
     def __exit__(self, *_: object) -> None:
         while self._before:
             number, handler = self._before.popitem()
-            # None: it was set by something that is not Python, and cannot be given back.
+            # None: the handler was not set from Python and cannot be restored.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def give_back(self) -> None:
-        """Leave the signals to whoever had them, those that came already too."""
+        """Restore the previous handlers and send them the signals received so far."""
         self.__exit__()
-        while self.asked:
-            os.kill(os.getpid(), self.asked.popleft())
+        while self.received:
+            os.kill(os.getpid(), self.received.popleft())
 
     def _take_in(self, number: int, _: FrameType | None) -> None:
         now = time.monotonic()
         self._first = self._first or now
         if self.is_starting and now - self._first > SAME_SIGNAL_SECONDS:
-            os._exit(_INTERRUPTED)  # asked again, and there is nothing to lose
-        self.asked.append(number)
+            os._exit(_INTERRUPTED)  # a second request, and there is nothing to lose
+        self.received.append(number)
 
 
-def heed_no_stops() -> None:
-    """Ignore them: in a child of a rank, whose business it is to stop; in a process that ends."""
+def ignore_stop_signals() -> None:
+    """Ignore them: in a child of a rank, which the rank stops, and in a process that is exiting."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)

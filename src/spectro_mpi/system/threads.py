@@ -1,4 +1,4 @@
-"""One thread for each rank: ranks are the parallelism."""
+"""Limit each rank to one thread, since the ranks already use all cores."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _NAMES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR
 
 
 def limit_threads(environment: MutableMapping[str, str]) -> None:
-    """Have numerical libraries use one thread, unless the user says otherwise.
+    """Make numerical libraries use one thread, unless the user has set their variables.
 
-    They look at the environment when they are imported.
+    Call this before they are imported, which is when they read the environment.
     """
     for name in _NAMES:
         environment.setdefault(name, "1")

@@ -1,4 +1,4 @@
-"""Calls that may hang or crash, in a process of their own: HDF5 does both on damaged files."""
+"""Run calls that may hang or crash in a child process: HDF5 does both on damaged files."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import ParamSpec, TypeVar
 
 from spectro_mpi.errors import RunError
 from spectro_mpi.system.processes import die_with_parent
-from spectro_mpi.system.signals import heed_no_stops
+from spectro_mpi.system.signals import ignore_stop_signals
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _SPAWN = multiprocessing.get_context("spawn")
 _CPU_SECONDS = 10
-"""Of one call. A file server that is slow takes no CPU time."""
+"""CPU time allowed for one call. Waiting for a slow file server takes none."""
 
 
 class UntrustedCalls:
-    """Calls functions in a child, which the kernel ends when a call takes too much CPU time.
+    """Calls functions in a child process, which the kernel kills if a call uses too much CPU time.
 
-    The child is there from the first call on.
+    The child is started by the first call, and again by the next one after a call killed it.
     """
 
     def __init__(self) -> None:
@@ -38,10 +38,10 @@ class UntrustedCalls:
         self._end()
 
     def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What the function returns.
+        """Call `function` in the child and return its result.
 
-        Raises the `OSError` it raises; `ChildProcessError`, which is one, if the child
-        did not survive it; `RunError` if there can be no child.
+        Raises the `OSError` that the function raises; `ChildProcessError`, also an `OSError`, if
+        the child did not survive the call; `RunError` if the child cannot be started.
         """
         pipe, _ = self._child = self._child or _start()
         try:
@@ -49,7 +49,7 @@ class UntrustedCalls:
             returned, result = pipe.recv()
         except (EOFError, OSError) as error:
             self._end()
-            raise ChildProcessError("reading it does not end, or crashes") from error
+            raise ChildProcessError("reading it hangs or crashes") from error
         if not returned:
             raise result
         value: T = result
@@ -73,14 +73,14 @@ def _start() -> tuple[Connection, SpawnProcess]:
         pipe.recv()
     except EOFError as error:
         raise RunError(
-            "the process that reads what is there cannot be started; its own words stand above"
+            "the process that checks existing files cannot be started; see its output above"
         ) from error
     return pipe, process
 
 
 def _serve(pipe: Connection) -> None:
     die_with_parent()
-    heed_no_stops()
+    ignore_stop_signals()
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     pipe.send("ready")
     while True:
