@@ -15,10 +15,8 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from spectro_mpi.report.run_figures import (
-    RunFigure,
     load_and_memory,
     run_figures,
-    stack_load,
     timeline,
     write_run_figures,
 )
@@ -30,6 +28,7 @@ from spectro_mpi.report.run_time import (
     read_run_time,
     seconds_at,
 )
+from spectro_mpi.report.style import RunFigure
 from spectro_mpi.resources import Ends, Nodes, Plans, Ranks, Record, Samples, Steps
 from spectro_mpi.resources.archive import write_archive
 from spectro_mpi.resources.tables import joined, table_of
@@ -99,7 +98,8 @@ def test_a_part_is_drawn_by_command(sampled: Path, tmp_path: Path) -> None:
 
 def test_what_was_not_sampled_has_no_figures(tmp_path: Path) -> None:
     assert run_figures(tmp_path) == []
-    assert timeline(tmp_path) is load_and_memory(tmp_path) is stack_load(tmp_path) is None
+    assert timeline(tmp_path) is load_and_memory(tmp_path) is None
+    assert run_figures(tmp_path) == []
 
 
 def test_shares_of_time_are_those_of_the_steps() -> None:
@@ -138,7 +138,7 @@ def test_no_two_words_of_a_figure_overlap(ranks: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("ranks", [1, 2, 3, 64])
 def test_no_worker_has_a_rank_between_two_numbers(ranks: int, tmp_path: Path) -> None:
     write_archive(tmp_path / RESOURCES, _record(ranks=ranks, items=4 * ranks))
-    figure = stack_load(tmp_path)
+    figure = next(one for one in run_figures(tmp_path) if one.name == "stacks")
     assert figure is not None
     for axes in figure.figure.axes:
         assert len(axes.get_xticks())

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spectro_mpi.draw.columns import Records, records_of
 from spectro_mpi.draw.raster import EnergyTable, tables_of
-from spectro_mpi.draw.scale import usable_scale
+from spectro_mpi.draw.scale import Scale, usable_scale
 from spectro_mpi.settings.schema import SCALE_PAIR_COLORMAPS, ScaleName
 from spectro_mpi.system.atomic import write_atomic
 
@@ -112,12 +112,7 @@ def make_spectrogram(
         ax = plt.subplots(figsize=(10, 3), layout="constrained")[1]
     shown = cells.values[cells.records.order]
     z_low, z_high = _limits(shown, z_scale, z_min, z_max)
-    edges = [edge for table in cells.tables for edge in (table.edges[0], table.edges[-1])]
-    y = usable_scale(
-        y_scale,
-        y_min if y_min is not None else min(edges, default=np.nan) if y_scale == "log" else 0.0,
-        y_max if y_max is not None else max(edges, default=np.nan),
-    )
+    y = _energy_axis(cells, y_scale, y_min, y_max)
     mesh = _draw(ax, cells, z_scale, (z_low, z_high), _colormap(colormap, y_scale, z_scale))
     ax.set_yscale(y_scale)
     ax.set_ylim(y.low, y.high)
@@ -129,6 +124,17 @@ def make_spectrogram(
         figure: Any = ax.figure
         figure.colorbar(mesh, ax=ax, label=z_label, pad=0.01)
     return ax
+
+
+def _energy_axis(cells: _Cells, scale: ScaleName, low: float | None, high: float | None) -> Scale:
+    """The energy axis between given limits; None: the outermost edges, or 0 on a linear axis."""
+    edges = [edge for table in cells.tables for edge in (table.edges[0], table.edges[-1])]
+    lowest = min(edges, default=np.nan) if scale == "log" else 0.0
+    return usable_scale(
+        scale,
+        low if low is not None else lowest,
+        high if high is not None else max(edges, default=np.nan),
+    )
 
 
 def plot_spectrogram_set(
@@ -191,16 +197,20 @@ def plot_spectrogram_set(
             make_spectrogram(**panel, ax=ax, y_scale=y_scale, z_scale=z_scale, colormap=colormap)
         except ValueError as error:
             raise ValueError(f"row {number}: {error}") from None
-    if len(panels) > 1:
-        spans = [ax.dataLim for ax in axes if np.isfinite(ax.dataLim.x0)]
-        if spans:
-            axes[0].set_xlim(min(span.x0 for span in spans), max(span.x1 for span in spans))
+    _share_times(list(axes))
     if title:
         figure.suptitle(title)
     if path is not None:
         path = Path(path)
         write_atomic(path, figure_file(figure, path.suffix.removeprefix(".") or "png"))
     return figure
+
+
+def _share_times(axes: Sequence[Axes]) -> None:
+    """Have panels that share their time axis show the times of all."""
+    spans = [ax.dataLim for ax in axes if np.isfinite(ax.dataLim.x0)]
+    if len(axes) > 1 and spans:
+        axes[0].set_xlim(min(span.x0 for span in spans), max(span.x1 for span in spans))
 
 
 def preload() -> None:

@@ -18,7 +18,7 @@ from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.planning.inventory import Inventory
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.settings.loading import config_from
-from spectro_mpi.settings.schema import ScaleName
+from spectro_mpi.settings.schema import Config, ScaleName
 from spectro_mpi.system.atomic import write_atomic
 
 _NAME = re.compile(r"[^/\0.][^/\0]*")
@@ -85,40 +85,34 @@ def batch_plot(
     RunError
         If the run could not continue.
     """
-    run_dir = Path(output_dir).absolute()
-    config = config_from(
-        {
-            "run_id": run_dir.name,
-            "input": str(run_dir),
-            "output": str(run_dir.parent),
-            "report": {"at_end": False},
-            "run": {
-                "orbit_timeout_seconds": item_timeout_seconds,
-                "instrument_timeout_seconds": item_timeout_seconds,
-                "flush_batch_size": flush_batch_size,
-            },
-        },
-        Path.cwd(),
-        "arguments",
-    )
     named = _named(items, name)
-    style = {
-        "y_scale": y_scale,
-        "z_scale": z_scale,
-        "colormap": colormap,
-        "panel_size": panel_size,
-        "dpi": dpi,
-    }
-    inventory = Inventory(tuple(Item(item_id, None, ()) for item_id in named), (), 0)
+    style = dict(
+        y_scale=y_scale, z_scale=z_scale, colormap=colormap, panel_size=panel_size, dpi=dpi
+    )
     return run_locally(
-        config,
+        _config(Path(output_dir).absolute(), item_timeout_seconds, flush_batch_size),
         phases=(_FiguresPhase(named, load_rows, style),),
-        inventory=inventory,
+        inventory=Inventory(tuple(Item(item_id, None, ()) for item_id in named), (), 0),
         max_workers=max_workers,
         fresh=ignore_progress,
         retry=retry,
         show=show_progress,
     )
+
+
+def _config(run_dir: Path, timeout_seconds: float, flush_batch_size: int) -> Config:
+    table = {
+        "run_id": run_dir.name,
+        "input": str(run_dir),
+        "output": str(run_dir.parent),
+        "report": {"at_end": False},
+        "run": {
+            "orbit_timeout_seconds": timeout_seconds,
+            "instrument_timeout_seconds": timeout_seconds,
+            "flush_batch_size": flush_batch_size,
+        },
+    }
+    return config_from(table, Path.cwd(), "arguments")
 
 
 class _FiguresPhase(Phase):

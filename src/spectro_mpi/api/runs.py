@@ -175,13 +175,17 @@ def compute_global_extrema(
         done = run_locally(config, phases=("reduce",), max_workers=max_workers, show=show_progress)
         extrema = done.extrema
     if extrema_json_path is not None:
-        path = Path(extrema_json_path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, (json.dumps(extrema, indent=1, sort_keys=True) + "\n").encode())
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+        _write_json(Path(extrema_json_path), extrema)
     return extrema
+
+
+def _write_json(path: Path, content: Mapping[str, float]) -> None:
+    """Write a JSON file for the user. Raises `UserError` if it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def run_locally(

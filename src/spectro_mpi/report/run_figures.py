@@ -8,19 +8,17 @@ a run and after it was killed. Each public function takes the run directory and,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 from spectro_mpi.report.run_time import RANK_ACTIVITIES, RunTime, Span, clock, read_run_time
+from spectro_mpi.report.stacks_figure import draw_stacks
 from spectro_mpi.report.style import (
     ALARM,
     COLORS,
@@ -28,11 +26,9 @@ from spectro_mpi.report.style import (
     LINE,
     SERIES,
     SOFT,
-    as_png,
-    as_svg,
+    RunFigure,
     legend,
     new_figure,
-    new_grid,
     quiet_grid,
     time_axis,
     title,
@@ -40,6 +36,7 @@ from spectro_mpi.report.style import (
 from spectro_mpi.resources import Ends, Samples
 from spectro_mpi.resources.tables import Array
 from spectro_mpi.system.atomic import write_atomic
+from spectro_mpi.system.words import count
 
 _COLUMNS = 1500
 """Number of columns of a timeline."""
@@ -47,30 +44,6 @@ _FEW = 8
 """Up to this many ranks or nodes are drawn as lines; more are drawn as a median and a band."""
 _LISTED = 5
 """Limit of lost compute processes listed below a timeline."""
-_BARS = 48
-"""Number of workers above which bars have no gaps."""
-_PHASES = 4
-"""Limit of phases shown, a column each."""
-
-
-@dataclass(frozen=True)
-class RunFigure:
-    """One figure of a run, with its texts."""
-
-    name: str
-    """Stem of its file names."""
-    title: str
-    text: str
-    """Text alternative for readers who cannot see the figure."""
-    figure: Figure
-
-    def png(self, dpi: int = 140) -> bytes:
-        """Return the figure as PNG, on white."""
-        return as_png(self.figure, dpi)
-
-    def svg(self) -> str:
-        """Return the figure as SVG, which follows the light or dark scheme of the reader."""
-        return as_svg(self.figure, self.text)
 
 
 def run_figures(run_dir: Path, between: Span | None = None) -> list[RunFigure]:
@@ -78,7 +51,7 @@ def run_figures(run_dir: Path, between: Span | None = None) -> list[RunFigure]:
     time = read_run_time(run_dir)
     if time is None:
         return []
-    drawn = [_timeline(time, between), _load_and_memory(time, between), _stack_load(time)]
+    drawn = [_timeline(time, between), _load_and_memory(time, between), draw_stacks(time)]
     return [figure for figure in drawn if figure is not None]
 
 
@@ -104,11 +77,6 @@ def timeline(run_dir: Path, between: Span | None = None) -> RunFigure | None:
 def load_and_memory(run_dir: Path, between: Span | None = None) -> RunFigure | None:
     """Draw the activities of the workers; load, memory and I/O of nodes and ranks."""
     return _of(run_dir, lambda time: _load_and_memory(time, between))
-
-
-def stack_load(run_dir: Path) -> RunFigure | None:
-    """Draw the planned and the completed input of each worker, and its busy time."""
-    return _of(run_dir, _stack_load)
 
 
 def _of(run_dir: Path, draw: Callable[[RunTime], RunFigure | None]) -> RunFigure | None:
@@ -167,13 +135,13 @@ def _timeline(time: RunTime, between: Span | None) -> RunFigure | None:
     workers = [ranks.index(rank) for rank in time.workers]
     busy = shares[workers].sum(axis=(1, 2)) / _COLUMNS
     text = (
-        f"Timeline of {_count(len(ranks), 'rank')} over {clock(window[1] - window[0])}: workers "
+        f"Timeline of {count(len(ranks), 'rank')} over {clock(window[1] - window[0])}: workers "
         f"were busy {100 * busy.mean():.0f} % of the time, the least busy worker "
         f"{100 * busy.min():.0f} %"
     )
     if len(ends):
         text += (
-            f"; {_count(len(ends), 'compute process', 'es')} ended: {'; '.join(_described(ends))}"
+            f"; {count(len(ends), 'compute process', 'es')} ended: {'; '.join(_described(ends))}"
         )
     return RunFigure("timeline", "Activity of each rank", text + ".", figure)
 
@@ -261,7 +229,7 @@ def _nodes(axes: Axes, cores_and_load: bool, time: RunTime) -> None:
     at = time.of(nodes.time, nodes.execution)
     total = np.array([capacity[host] for host in nodes.host], float)
     values = nodes.cpu if cores_and_load else (total - nodes.available) / 1024
-    named = _count(len(hosts), "node")
+    named = count(len(hosts), "node")
     if len(hosts) <= _FEW:
         for color, host in zip(SERIES, hosts, strict=False):
             rows = nodes.host == host
@@ -383,61 +351,6 @@ def _moved(axes: Axes, time: RunTime, window: Span) -> None:
     legend(axes, axes.get_legend_handles_labels()[0])
 
 
-def _stack_load(time: RunTime) -> RunFigure | None:
-    plans, steps, workers = time.record.plans, time.record.steps, time.workers
-    phases = [phase for phase in dict.fromkeys(plans.phase.tolist()) if phase != "assets"]
-    phases = phases[:_PHASES]
-    if not phases:
-        return None
-    figure, rows = new_grid(4.6, 2, len(phases))
-    imbalances = []
-    for column, phase in enumerate(phases):
-        # Of several executions, the one with the most input.
-        dealt = plans.at(plans.phase == phase)
-        sums = {
-            int(number): dealt.size[dealt.execution == number].sum() for number in dealt.execution
-        }
-        execution = max(sums, key=lambda number: (sums[number], number))
-        dealt = dealt.at(dealt.execution == execution)
-        done = steps.at((steps.execution == execution) & (steps.phase == phase))
-        planned = np.array([dealt.size[dealt.worker == worker].sum() for worker in workers]) / 1e6
-        size = np.array([done.size[done.rank == worker].sum() for worker in workers]) / 1e6
-        seconds = np.array([done.seconds[done.rank == worker].sum() for worker in workers])
-        above, below = rows[0][column], rows[1][column]
-        _bars(above, workers, size, SERIES[0], planned)
-        title(above, f"{phase.capitalize()}: input of each worker (MB)")
-        _bars(below, workers, seconds, SERIES[2], None)
-        title(below, f"{phase.capitalize()}: busy time of each worker (s)")
-        below.set_xlabel("rank of the worker")
-        uneven = seconds.max() / max(seconds.mean(), 1e-9) - 1
-        imbalances.append(f"{phase}: the busiest worker is {100 * uneven:.0f} % above the mean")
-    handles = [Patch(color=SERIES[0], label="done"), Line2D([], [], color=INK, label="planned")]
-    legend(rows[0][-1], handles)
-    text = f"Stacks of {_count(len(workers), 'worker')}, planned and done; {'; '.join(imbalances)}."
-    return RunFigure("stacks", "Stacks planned and done", text, figure)
-
-
-def _bars(
-    axes: Axes, workers: Sequence[int], values: Array, color: str, planned: Array | None
-) -> None:
-    many = len(workers) > _BARS
-    axes.bar(workers, values, width=1.0 if many else 0.5, color=color, linewidth=0)
-    if planned is not None:
-        edges = np.r_[np.array(workers) - 0.5, workers[-1] + 0.5]
-        if many:
-            axes.stairs(planned, edges, color=INK, linewidth=1.0)
-        else:
-            axes.hlines(planned, edges[:-1] + 0.15, edges[1:] - 0.15, color=INK, linewidth=1.6)
-    axes.set_ylim(
-        0,
-        1.12
-        * max(float(np.max(values)), float(np.max(planned)) if planned is not None else 0.0, 1e-9),
-    )
-    axes.set_xlim(workers[0] - 0.6, workers[-1] + 0.6)
-    axes.xaxis.set_major_locator(MaxNLocator(12, integer=True, min_n_ticks=1))
-    quiet_grid(axes)
-
-
 def _rank_ticks(axes: Axes, ranks: Sequence[int], time: RunTime) -> None:
     roles = time.rank_roles
     if len(ranks) <= 40:
@@ -498,7 +411,3 @@ def _cross(label: str) -> Line2D:
 def _mean_load(samples: Samples) -> float:
     whole = samples.seconds.sum()
     return float(((samples.cpu + samples.child_cpu) * samples.seconds).sum() / max(whole, 1e-9))
-
-
-def _count(number: int, name: str, plural: str = "s") -> str:
-    return f"{number} {name}{plural if number != 1 else ''}"

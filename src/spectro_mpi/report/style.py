@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -168,3 +169,23 @@ def _lay_out(figure: Figure) -> None:
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()
         figure.set_layout_engine(None)
+
+
+@dataclass(frozen=True)
+class RunFigure:
+    """One figure of a run, with its texts."""
+
+    name: str
+    """Stem of its file names."""
+    title: str
+    text: str
+    """Text alternative for readers who cannot see the figure."""
+    figure: Figure
+
+    def png(self, dpi: int = 140) -> bytes:
+        """Return the figure as PNG, on white."""
+        return as_png(self.figure, dpi)
+
+    def svg(self) -> str:
+        """Return the figure as SVG, which follows the light or dark scheme of the reader."""
+        return as_svg(self.figure, self.text)

@@ -23,9 +23,9 @@ def utc(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def count(number: int, noun: str) -> str:
-    """So many things: 1 item, 2 items."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def count(number: int, noun: str, plural: str = "s") -> str:
+    """So many things: 1 item, 2 items; `plural` is what to add to the noun."""
+    return f"{number} {noun}{'' if number == 1 else plural}"
 
 
 def shortened(lines: Sequence[str], most: int) -> list[str]:
