@@ -21,6 +21,7 @@ from spectro_mpi.draw.content import Event, FigureContent, Panel, Style
 from spectro_mpi.draw.frame import ZOOM, Frame, FrameSpec, Row, draw_frame
 from spectro_mpi.draw.frame_files import FrameFiles
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
+from spectro_mpi.draw.names import KEYWORD
 from spectro_mpi.draw.palette import BLANK, MARKER, palette_of
 from spectro_mpi.draw.png import encode_png
 from spectro_mpi.draw.raster import paint
@@ -40,7 +41,6 @@ from spectro_mpi.system.activity import doing
 
 __all__ = ["KEYWORD", "Event", "Figure", "FigureContent", "Painter", "Panel", "Style"]
 
-KEYWORD = "spectro-mpi"
 """Keyword of the PNG text chunk, which a program needs to read values off the image."""
 
 _ZOOMED_EVENTS = 3

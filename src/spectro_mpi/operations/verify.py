@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from spectro_mpi.draw.names import figure_names
+from spectro_mpi.draw.names import KEYWORD, figure_names
 from spectro_mpi.errors import DamagedStateError, RunError, writing
 from spectro_mpi.model.items import item_order
 from spectro_mpi.model.marks import Marks
@@ -39,7 +39,6 @@ from spectro_mpi.system.atomic import SUFFIX
 from spectro_mpi.system.untrusted import UntrustedCalls
 from spectro_mpi.system.words import count
 
-_KEYWORD = "spectro-mpi"
 _READERS = min(8, os.cpu_count() or 1)
 
 Repair = Literal["state", "extrema", "shard", "reduce", "item", "remove", "links", "orphan"]
@@ -123,7 +122,7 @@ def problem_of_figure(path: Path, item: str) -> str:
             picture.load()
             if picture.format != "PNG":
                 return f"is {picture.format} and not PNG"
-            described = json.loads(picture.info[_KEYWORD])["item"]
+            described = json.loads(picture.info[KEYWORD])["item"]
     except FileNotFoundError:
         return "is missing"
     except KeyError as error:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from spectro_mpi.draw.content import Event, FigureContent, Panel, Style
-from spectro_mpi.draw.names import figure_name, figure_names, kinds_of
+from spectro_mpi.draw.kinds import FigureKind, Row, kinds_of
+from spectro_mpi.draw.names import figure_name, figure_names
 from spectro_mpi.errors import writing
 from spectro_mpi.model.artifacts import Artifact
-from spectro_mpi.model.extrema import WHOLE, Limits, empty_limits, given_limits, raw_limits
+from spectro_mpi.model.extrema import Limits, empty_limits, given_limits, raw_limits
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.marks import Marks, place
 from spectro_mpi.model.spectrogram import Spectrogram
@@ -142,15 +143,18 @@ class PlotPhase(PreparingPhase):
         order = [*self.config.select.instruments, *found]
         spectrograms = {name: found[name] for name in order if name in found}
         for kind, instrument in kinds_of(self.config.plot, spectrograms):
-            context.status(instrument or kind)
+            step = instrument or kind.name
+            context.status(step)
             for scales, one in product(self.config.plot.scales, limits):
-                with context.boundary(instrument or kind):
+                with context.boundary(step):
                     with doing("draw"):
                         content = self._content(
-                            item, inputs, context, spectrograms, instrument, scales, one
+                            item, inputs, context, spectrograms, kind, instrument, scales, one
                         )
                         figure = painter.figure(content, self._style(scales))
-                    take(self._name(content, instrument, scales), figure)
+                    marked = item.id in self._workspace.marks
+                    name = figure_name(self.config, item.id, kind, instrument, scales, one, marked)
+                    take(name, figure)
         return spectrograms
 
     def _content(
@@ -159,52 +163,37 @@ class PlotPhase(PreparingPhase):
         inputs: Inputs,
         context: Context,
         spectrograms: Spectrograms,
+        kind: FigureKind,
         instrument: str,
         scales: ScalePair,
         limits: str,
     ) -> FigureContent:
-        """One figure: the categories of `instrument`, or all instruments if it is empty."""
-        if instrument:
-            kind = "pitch-angle"
-            shown = [spectrograms[instrument]]
-            angles = self._angles([instrument], ": pitch angles")
-            title = f"{shown[0].legend.title}, {self._item_name(item)}{angles}"
-            rows = [
-                (self._category_label(category, shown[0]), shown[0], row)
-                for row, category in enumerate(shown[0].category)
-            ]
-        else:
-            kind = "instrument-grid"
-            shown = list(spectrograms.values())
-            missions = " and ".join(dict.fromkeys(one.legend.mission for one in shown))
-            angles = self._angles(spectrograms, f", {WHOLE} pitch angles")
-            title = f"{missions}, {self._item_name(item)}: instruments{angles}"
-            rows = [(self._instrument_label(one), one, one.category.index(WHOLE)) for one in shown]
+        """One figure of a kind."""
+        config = self.config
+        rows = kind.rows(config, instrument, spectrograms)
+        sources = dict.fromkeys(row.spectrogram.instrument for row in rows)
         events = place(context.marks, spectrograms, prefer=instrument)
         return FigureContent(
             item=item.id,
-            kind=kind,
-            title=title,
-            notes=() if instrument else self._missing(context, spectrograms),
-            panels=tuple(
-                Panel(
-                    label=label,
-                    spectrogram=spectrogram,
-                    category=row,
-                    limits=self._limits(inputs, spectrogram, row, scales, limits),
-                    z_label=_set_or(
-                        self.config.plot.z_label, PlotSettings.z_label, spectrogram.legend.z_label
-                    ),
-                    y_label=_set_or(
-                        self.config.plot.y_label, PlotSettings.y_label, spectrogram.legend.y_label
-                    ),
-                )
-                for label, spectrogram, row in rows
-            ),
+            kind=kind.name,
+            title=kind.title(config, self._item_name(item), instrument, spectrograms),
+            notes=self._missing(context, spectrograms) if kind.names_missing else (),
+            panels=tuple(self._panel(inputs, row, scales, limits) for row in rows),
             scales=scales,
             limits=limits,
-            sources=tuple(one.source for one in shown),
+            sources=tuple(spectrograms[name].source for name in sources),
             events=tuple(Event(start, end, "cusp") for start, end in events),
+        )
+
+    def _panel(self, inputs: Inputs, row: Row, scales: ScalePair, limits: str) -> Panel:
+        plot, legend = self.config.plot, row.spectrogram.legend
+        return Panel(
+            label=row.label,
+            spectrogram=row.spectrogram,
+            category=row.category,
+            limits=self._limits(inputs, row.spectrogram, row.category, scales, limits),
+            z_label=_set_or(plot.z_label, PlotSettings.z_label, legend.z_label),
+            y_label=_set_or(plot.y_label, PlotSettings.y_label, legend.y_label),
         )
 
     def _limits(
@@ -227,20 +216,6 @@ class PlotPhase(PreparingPhase):
     def _item_name(self, item: Item) -> str:
         return f"orbit {item.id}" if self.config.items_are_orbits else item.id
 
-    def _angles(self, instruments: Iterable[str], words: str) -> str:
-        """What the title says of pitch angles: nothing where there are none."""
-        return words if any(map(self.config.has_pitch_angles, instruments)) else ""
-
-    def _instrument_label(self, one: Spectrogram) -> str:
-        rows = f" ({one.legend.rows})" if one.legend.rows else ""
-        return f"{one.instrument}: {one.legend.name}{rows}"
-
-    def _category_label(self, category: str, spectrogram: Spectrogram) -> str:
-        if not self.config.has_pitch_angles(spectrogram.instrument):
-            return spectrogram.legend.rows or spectrogram.legend.name
-        intervals = self.config.pitch_angles.get(category, ())
-        return f"{category} ({', '.join(f'{low:g}°–{high:g}°' for low, high in intervals)})"
-
     def _missing(self, context: Context, spectrograms: Spectrograms) -> tuple[str, ...]:
         """Says which of the wanted instruments are not in the picture, and why."""
         reasons = {one.instrument: one.reason for one in context.earlier_failures}
@@ -250,10 +225,6 @@ class PlotPhase(PreparingPhase):
             if instrument not in spectrograms
         ]
         return (f"No data: {', '.join(missing)}",) if missing else ()
-
-    def _name(self, content: FigureContent, instrument: str, scales: ScalePair) -> str:
-        marked = content.item in self._workspace.marks
-        return figure_name(self.config, content.item, instrument, scales, content.limits, marked)
 
     def _style(self, scales: ScalePair) -> Style:
         plot = self.config.plot

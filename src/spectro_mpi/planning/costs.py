@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from spectro_mpi.draw.kinds import kinds_of
 from spectro_mpi.errors import UserError
 from spectro_mpi.model.items import Item
 from spectro_mpi.settings.schema import Config
@@ -146,16 +147,13 @@ def _reducing(item: Item, config: Config, constants: Constants, fast: bool) -> f
 def figures_of(item: Item, config: Config) -> list[tuple[tuple[str, ...], int]]:
     """(what the frame depends on, rows) of each figure of an item, for one scale and limits."""
     instruments = tuple(file.instrument for file in item.files)
-    figures: list[tuple[tuple[str, ...], int]] = []
-    if "pitch-angle" in config.plot.kinds:
-        rows = len(config.pitch_angles)
-        figures += [
-            ((instrument,), rows if config.has_pitch_angles(instrument) else 1)
-            for instrument in instruments
-        ]
-    if "instrument-grid" in config.plot.kinds:
-        figures.append((("grid", *instruments), len(instruments)))
-    return figures
+    return [
+        (
+            (kind.name, instrument, *(() if instrument else instruments)),
+            kind.row_count(config, instrument, instruments),
+        )
+        for kind, instrument in kinds_of(config.plot, instruments)
+    ]
 
 
 def megapixels_of(item: Item, config: Config) -> float:

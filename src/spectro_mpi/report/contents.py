@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from spectro_mpi.draw.names import figure_name, kinds_of
+from spectro_mpi.draw.kinds import kinds_of
+from spectro_mpi.draw.names import figure_name
 from spectro_mpi.instruments.preset import Preset
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import item_order
@@ -24,14 +25,16 @@ _FILE_NAME = re.compile(r"[^/\\\s:\"']+\.cdf", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class FigureKind:
+class ListedFigure:
     """One figure of an item, without the id of the item: many items share the same kinds."""
 
     tail: str
     """The part of the file name after the id of the item."""
     kind: str
     instrument: str
-    """Empty for the grid of all instruments."""
+    """Empty for a figure of all instruments."""
+    label: str
+    """What it shows."""
     scales: str
     limits: str
     cell: int
@@ -54,7 +57,7 @@ class ItemEntry:
     reasons: tuple[str, ...]
     instruments: tuple[str, ...]
     marked: bool
-    figures: tuple[FigureKind, ...]
+    figures: tuple[ListedFigure, ...]
     has_sheet: bool
     has_script: bool
 
@@ -74,7 +77,7 @@ def item_entries(run: Run) -> list[ItemEntry]:
         failures = progress.failures.get(item, ())
         files = sources.get(item, {})
         month = months.get(item, "")
-        figures: tuple[FigureKind, ...] = ()
+        figures: tuple[ListedFigure, ...] = ()
         if item in drawn and month:
             figures = _figures(run.config, item, tuple(files), item in marks)
             if any(failure.phase == "plot" for failure in failures):
@@ -120,7 +123,7 @@ def _sources(run: Run) -> dict[str, dict[str, str]]:
 
 def _figures(
     config: Config, item: str, instruments: tuple[str, ...], marked: bool
-) -> tuple[FigureKind, ...]:
+) -> tuple[ListedFigure, ...]:
     combinations = [
         (kind, instrument, scales, limits)
         for kind, instrument in kinds_of(config.plot, instruments)
@@ -128,10 +131,11 @@ def _figures(
         for limits in config.plot.limits
     ]
     return tuple(
-        FigureKind(
-            figure_name(config, item, instrument, scales, limits, marked)[len(item) :],
-            kind,
+        ListedFigure(
+            figure_name(config, item, kind, instrument, scales, limits, marked)[len(item) :],
+            kind.name,
             instrument,
+            kind.label(config, instrument),
             f"{scales[0]}-{scales[1]}",
             limits,
             cell,

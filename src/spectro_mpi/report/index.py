@@ -8,7 +8,7 @@ from typing import Any
 
 from spectro_mpi.errors import Failure
 from spectro_mpi.previews.scripts import call
-from spectro_mpi.report.contents import FigureKind, ItemEntry
+from spectro_mpi.report.contents import ItemEntry, ListedFigure
 from spectro_mpi.report.folder import PageFolder
 from spectro_mpi.report.logbook import Logbook
 from spectro_mpi.rundir.reader import Run
@@ -66,7 +66,7 @@ class _Tables:
     def __init__(self) -> None:
         self._months: dict[str, int] = {}
         self._instruments: dict[tuple[str, ...], int] = {}
-        self._figures: dict[tuple[FigureKind, ...], int] = {}
+        self._figures: dict[tuple[ListedFigure, ...], int] = {}
         self._states: dict[tuple[str, ...], int] = {}
 
     def row(self, entry: ItemEntry) -> list[Any]:

@@ -95,8 +95,8 @@ def _figure(path: Path) -> tuple[dict[str, Any], Any]:
     import numpy as np
     from PIL import Image
 
-    from spectro_mpi.draw.figure import KEYWORD
     from spectro_mpi.draw.layout import Box
+    from spectro_mpi.draw.names import KEYWORD
     from spectro_mpi.draw.thumbnail import thumbnail
 
     with Image.open(path) as picture:

@@ -30,7 +30,7 @@ SCALE_PAIR_COLORMAPS = MappingProxyType(
 ScaleName = Literal["linear", "log"]
 ScalePair = tuple[ScaleName, ScaleName]
 LimitsKind = Literal["given_extrema", "raw"]
-FigureKind = Literal["pitch-angle", "instrument-grid"]
+KindName = Literal["pitch-angle", "instrument-grid"]
 Degrees = Annotated[float, Interval(ge=0, le=360)]
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
 
@@ -112,7 +112,7 @@ class PlotSettings:
     """Pairs of energy (y) and colour (z) scale."""
     limits: Annotated[tuple[LimitsKind, ...], MinLen(1)] = ("given_extrema", "raw")
     """"given_extrema": the common limits of all items; "raw": limits by each row's data."""
-    kinds: Annotated[tuple[FigureKind, ...], MinLen(1)] = ("pitch-angle", "instrument-grid")
+    kinds: Annotated[tuple[KindName, ...], MinLen(1)] = ("pitch-angle", "instrument-grid")
     """"pitch-angle": a figure per instrument, a row per category; "instrument-grid": a figure per
     item, a row per instrument."""
     category_limits: Literal["own", "instrument"] = "own"

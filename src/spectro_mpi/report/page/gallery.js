@@ -33,7 +33,7 @@ spectroMpi.gallery = (() => {
 
   const kindOf = ({ kind, instrument, scales }) => `${instrument || kind}${config.scales > 1 ? ` ${scales}` : ""}`;
   const titleOf = (item, figure) =>
-    `${config.item} ${item.id}, ${figure.instrument ? `${figure.instrument}: pitch angles` : "instrument grid"}, ${LIMITS[figure.limits] || figure.limits}`;
+    `${config.item} ${item.id}, ${figure.label}, ${LIMITS[figure.limits] || figure.limits}`;
 
   // One cell of the sheet of thumbnails of an item, or the figure itself if there is no sheet.
   function thumbnail(item, figure) {

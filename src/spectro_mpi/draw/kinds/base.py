@@ -1,0 +1,63 @@
+"""What a kind of figure must tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.settings.schema import Config
+
+
+class Row(NamedTuple):
+    """One row of a figure."""
+
+    label: str
+    spectrogram: Spectrogram
+    category: int
+    """Place of the category in the spectrogram."""
+
+
+class FigureKind(Protocol):
+    """A kind of figure. `instrument` is one that `figures` gave; "": all of an item's."""
+
+    name: str
+    """As in `plot.kinds`."""
+    names_missing: bool
+    """Whether the figure names the instruments that it lacks."""
+    has_events_in_name: bool
+    """Whether its file is named for the marked events of the item."""
+
+    def figures(self, instruments: Sequence[str]) -> Iterable[str]:
+        """The instrument of each figure that an item with these instruments has."""
+        ...
+
+    def stem(self, config: Config, instrument: str) -> str:
+        """What stands in the file name, as in 13312_STEM_y-linear_….png."""
+        ...
+
+    def label(self, config: Config, instrument: str) -> str:
+        """What a figure shows, for lists of figures."""
+        ...
+
+    def row_count(self, config: Config, instrument: str, instruments: Sequence[str]) -> int:
+        """Number of rows of an item with these instruments."""
+        ...
+
+    def title(
+        self, config: Config, item: str, instrument: str, spectrograms: Mapping[str, Spectrogram]
+    ) -> str:
+        """The title; `item` as in "orbit 13312"."""
+        ...
+
+    def rows(
+        self, config: Config, instrument: str, spectrograms: Mapping[str, Spectrogram]
+    ) -> list[Row]:
+        """The rows, from top to bottom."""
+        ...
+
+
+def with_word(config: Config, stem: str) -> str:
+    """A stem with the word of the preset, as pitch-angle_ESA."""
+    word = config.preset.figure_word
+    return f"{stem}_{word}" if word else stem

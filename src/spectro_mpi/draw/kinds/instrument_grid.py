@@ -1,0 +1,51 @@
+"""One figure of all instruments of an item: a row for each, over all pitch angles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from spectro_mpi.draw.kinds.base import Row, with_word
+from spectro_mpi.model.extrema import WHOLE
+from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.settings.schema import Config
+
+
+class InstrumentGrid:
+    """All instruments, one below the other."""
+
+    name = "instrument-grid"
+    names_missing = True
+    has_events_in_name = False
+
+    def figures(self, instruments: Sequence[str]) -> Iterable[str]:
+        return ("",)
+
+    def stem(self, config: Config, instrument: str) -> str:
+        return with_word(config, "instrument-grid")
+
+    def label(self, config: Config, instrument: str) -> str:
+        return "instrument grid"
+
+    def row_count(self, config: Config, instrument: str, instruments: Sequence[str]) -> int:
+        return len(instruments)
+
+    def title(
+        self, config: Config, item: str, instrument: str, spectrograms: Mapping[str, Spectrogram]
+    ) -> str:
+        legends = [spectrogram.legend for spectrogram in spectrograms.values()]
+        missions = " and ".join(dict.fromkeys(legend.mission for legend in legends))
+        angles = any(map(config.has_pitch_angles, spectrograms))
+        return f"{missions}, {item}: instruments{f', {WHOLE} pitch angles' if angles else ''}"
+
+    def rows(
+        self, config: Config, instrument: str, spectrograms: Mapping[str, Spectrogram]
+    ) -> list[Row]:
+        return [
+            Row(_label(spectrogram), spectrogram, spectrogram.category.index(WHOLE))
+            for spectrogram in spectrograms.values()
+        ]
+
+
+def _label(spectrogram: Spectrogram) -> str:
+    rows = f" ({spectrogram.legend.rows})" if spectrogram.legend.rows else ""
+    return f"{spectrogram.instrument}: {spectrogram.legend.name}{rows}"

@@ -1,0 +1,53 @@
+"""Figures of one instrument each: a row for each pitch-angle category."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from spectro_mpi.draw.kinds.base import Row, with_word
+from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.settings.schema import Config
+
+
+class PitchAngle:
+    """One instrument, by pitch angle where it has any."""
+
+    name = "pitch-angle"
+    names_missing = False
+    has_events_in_name = True
+
+    def figures(self, instruments: Sequence[str]) -> Iterable[str]:
+        return instruments
+
+    def stem(self, config: Config, instrument: str) -> str:
+        rows = "pitch-angle" if config.has_pitch_angles(instrument) else "spectrogram"
+        return f"{with_word(config, rows)}_{instrument}"
+
+    def label(self, config: Config, instrument: str) -> str:
+        rows = "pitch angles" if config.has_pitch_angles(instrument) else "spectrogram"
+        return f"{instrument}: {rows}"
+
+    def row_count(self, config: Config, instrument: str, instruments: Sequence[str]) -> int:
+        return len(config.pitch_angles) if config.has_pitch_angles(instrument) else 1
+
+    def title(
+        self, config: Config, item: str, instrument: str, spectrograms: Mapping[str, Spectrogram]
+    ) -> str:
+        angles = ": pitch angles" if config.has_pitch_angles(instrument) else ""
+        return f"{spectrograms[instrument].legend.title}, {item}{angles}"
+
+    def rows(
+        self, config: Config, instrument: str, spectrograms: Mapping[str, Spectrogram]
+    ) -> list[Row]:
+        spectrogram = spectrograms[instrument]
+        return [
+            Row(_label(config, category, spectrogram), spectrogram, place)
+            for place, category in enumerate(spectrogram.category)
+        ]
+
+
+def _label(config: Config, category: str, spectrogram: Spectrogram) -> str:
+    if not config.has_pitch_angles(spectrogram.instrument):
+        return spectrogram.legend.rows or spectrogram.legend.name
+    intervals = config.pitch_angles.get(category, ())
+    return f"{category} ({', '.join(f'{low:g}°–{high:g}°' for low, high in intervals)})"
