@@ -102,18 +102,12 @@ def make_spectrogram(
     ValueError
         If shapes do not match, times are of another type, or a scale or colour map is unknown.
     """
-    for name, scale in (("y_scale", y_scale), ("z_scale", z_scale)):
-        if scale not in ("linear", "log"):
-            raise ValueError(f'{name} = {scale!r}: expected "linear" or "log"')
+    _check_scales(y_scale=y_scale, z_scale=z_scale)
     cells = _cells(time, energy, values, time_start, time_end)
-    if ax is None:
-        import matplotlib.pyplot as plt
-
-        ax = plt.subplots(figsize=(10, 3), layout="constrained")[1]
-    shown = cells.values[cells.records.order]
-    z_low, z_high = _limits(shown, z_scale, z_min, z_max)
+    ax = _new_axes() if ax is None else ax
+    limits = _limits(cells.values[cells.records.order], z_scale, z_min, z_max)
     y = _energy_axis(cells, y_scale, y_min, y_max)
-    mesh = _draw(ax, cells, z_scale, (z_low, z_high), _colormap(colormap, y_scale, z_scale))
+    mesh = _draw(ax, cells, z_scale, limits, _colormap(colormap, y_scale, z_scale))
     ax.set_yscale(y_scale)
     ax.set_ylim(y.low, y.high)
     _set_times(ax, cells.records)
@@ -124,6 +118,19 @@ def make_spectrogram(
         figure: Any = ax.figure
         figure.colorbar(mesh, ax=ax, label=z_label, pad=0.01)
     return ax
+
+
+def _check_scales(**scales: str) -> None:
+    for name, scale in scales.items():
+        if scale not in ("linear", "log"):
+            raise ValueError(f'{name} = {scale!r}: expected "linear" or "log"')
+
+
+def _new_axes() -> Axes:
+    import matplotlib.pyplot as plt
+
+    axes: Axes = plt.subplots(figsize=(10, 3), layout="constrained")[1]
+    return axes
 
 
 def _energy_axis(cells: _Cells, scale: ScaleName, low: float | None, high: float | None) -> Scale:
