@@ -41,8 +41,6 @@ from spectro_mpi.system.activity import doing
 
 __all__ = ["KEYWORD", "Event", "Figure", "FigureContent", "Painter", "Panel", "Style"]
 
-"""Keyword of the PNG text chunk, which a program needs to read values off the image."""
-
 _ZOOMED_EVENTS = 3
 _FRAME_BYTES = 64 << 20
 """Size limit of the frames kept in memory: eleven of 2400 × 2400 pixels."""
