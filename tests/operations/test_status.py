@@ -63,7 +63,7 @@ def test_a_local_run_is_running_then_cancelled_then_goes_on_to_the_end(settings:
     assert str(os.getpid()) not in status.owner
     done = spectro_mpi("cancel", run_dir)
     assert done.code == 0
-    assert "is asked to stop by a file STOP" in done.out
+    assert "is asked to stop by the file STOP" in done.out
     wait_until(lambda: read_status(run_dir).state not in ("running", "draining"))
     assert read_status(run_dir).state == "stopped"
     assert not (run_dir / "STOP").exists()
@@ -80,7 +80,7 @@ def test_cancel_now_names_and_ends_the_processes_of_this_run_and_no_other(settin
     done = spectro_mpi("cancel", run_dir, "--now")
     assert done.code == 0
     for process in (mpirun, *(rank.pid for rank in ranks if "spectro_mpi run" in str(rank))):
-        assert f"process {process} is ended" in done.out
+        assert f"process {process} is killed" in done.out
     gone, alive = psutil.wait_procs(ranks, timeout=10)
     assert not alive
     assert len(gone) >= 3

@@ -90,5 +90,5 @@ def test_a_wall_time_of_one_minute_ends_complete_after_requeues(
     assert restarts >= 1
     assert log.count("stopped early (") == restarts
     assert f"restarts so far: {restarts}\n" in log
-    assert f"job {job} is COMPLETED, requeued {restarts} times" in command(slurm, "status", run_dir)
+    assert f"job {job} is COMPLETED, requeued {restarts} time" in command(slurm, "status", run_dir)
     assert "DUE TO TIME LIMIT" not in log
