@@ -42,7 +42,7 @@ def memory_short(last: Record) -> str:
 
 
 def time_over(last: Record, end: float) -> str:
-    """When the wall time of the job ended, if before the last sample; otherwise empty."""
+    """When the wall time of the job ended, if the last sample is about then or later, or empty."""
     ends = last.ranks.job_ends[np.isfinite(last.ranks.job_ends)]
     if len(ends) and end > ends.min() - _ABOUT:
         return f"the wall time of the job ended at {utc(float(ends.min()))}"

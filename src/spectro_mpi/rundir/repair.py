@@ -52,7 +52,7 @@ def _repair(config: Config, items: Sequence[Item]) -> Iterator[str]:
                 sweep_files(run_dir, phase, item)
     with UntrustedCalls() as untrusted:
         yield from _lose_damaged_shards(run_dir, journal, untrusted)
-        yield from _take_in_orphans(run_dir, journal, _sources(items), untrusted)
+        yield from _adopt_orphans(run_dir, journal, _sources(items), untrusted)
         journal.close()
         yield from set_damaged_extrema_aside(run_dir)
         repair_links(run_dir, journal.state, untrusted)
@@ -156,7 +156,7 @@ def _lose_damaged_shards(
             yield lose_shard(journal, shard, problem)
 
 
-def _take_in_orphans(
+def _adopt_orphans(
     run_dir: Path, journal: Journal, expected: Sources, untrusted: UntrustedCalls
 ) -> Iterator[str]:
     """Adopt the items of finished shards that are not in the journal, or remove the shards."""
