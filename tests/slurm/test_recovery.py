@@ -165,7 +165,7 @@ def test_cancel_takes_waiting_jobs_out_of_the_queue(slurm: Cluster, data: Path) 
     assert read_status_of(slurm, run_dir).startswith(f"{run_dir}: queued")
     output = command(slurm, "cancel", run_dir)
     assert output.count("(pending) is cancelled") == 2
-    for job in (jobs_of(run_dir)["pregenerate"], jobs_of(run_dir)["run"]):
+    for job in (jobs_of(run_dir)["assets"], jobs_of(run_dir)["run"]):
         assert wait_for(slurm, job, *ENDED) == "CANCELLED"
     assert read_status_of(slurm, run_dir).startswith(f"{run_dir}: stopped")
     assert "nothing is running or waiting" in command(slurm, "cancel", run_dir)

@@ -30,7 +30,7 @@ def test_submit_pregenerates_then_runs_over_both_nodes_to_the_end(
     mpi = ("-s", f'slurm.mpi="{launcher}"') if launcher != "mpirun" else ()
     output = command(slurm, "submit", data, "--ranks", "4", "-s", f"run_id={launcher}", *mpi)
     jobs = jobs_of(run_dir)
-    assert f"job {jobs['pregenerate']} (assets), then {jobs['run']}" in output
+    assert f"job {jobs['assets']} (assets), then {jobs['run']}" in output
     assert wait_for(slurm, jobs["run"], *ENDED) == "COMPLETED", "".join(
         path.read_text() for path in (run_dir / "jobs").glob("*.log")
     )
