@@ -1,4 +1,4 @@
-"""The likely cause of a run's end is found in its samples and logs, whatever it was."""
+"""The likely cause of a run's end is diagnosis in its samples and logs, whatever it was."""
 
 from __future__ import annotations
 
@@ -30,48 +30,55 @@ def test_a_run_that_ended_well_has_no_diagnosis(tmp_path: Path) -> None:
 
 def test_memory_that_nearly_reached_the_jobs_limit(tmp_path: Path) -> None:
     _leave(tmp_path, limit=4000, last_mb={1: 3900.0})
-    found = _found(tmp_path)
-    assert found.cause == "out-of-memory"
-    assert found.sentence == (
+    diagnosis = _diagnosed(tmp_path)
+    assert diagnosis.cause == "out-of-memory"
+    assert diagnosis.sentence == (
         "the run died at 2027-01-15 08:01:40 UTC, out of memory: rank 1 had 3950 MB, "
         "at item 13312, phase plot, ees (draw)"
     )
-    assert (found.rank, found.host, found.item, found.step) == (1, "node1", "13312", "ees")
-    assert found.curve[-1] == (END, 3950.0)
-    assert found.limit_mb == 4000
-    assert any("had 4000 MB of 4000 MB" in one for one in found.evidence)
+    assert (diagnosis.rank, diagnosis.host, diagnosis.item, diagnosis.step) == (
+        1,
+        "node1",
+        "13312",
+        "ees",
+    )
+    assert diagnosis.curve[-1] == (END, 3950.0)
+    assert diagnosis.limit_mb == 4000
+    assert any("used 4000 MB of 4000 MB" in line for line in diagnosis.evidence)
 
 
 def test_memory_of_the_node_that_was_used_up(tmp_path: Path) -> None:
     _leave(tmp_path, available=500.0)
-    assert _found(tmp_path).cause == "out-of-memory"
+    assert _diagnosed(tmp_path).cause == "out-of-memory"
 
 
 def test_a_process_that_the_kernel_ended(tmp_path: Path) -> None:
     _leave(tmp_path, oom_kills=1)
-    found = _found(tmp_path)
-    assert found.cause == "out-of-memory"
-    assert any("the kernel of node1 ended 1 processes" in one for one in found.evidence)
+    diagnosis = _diagnosed(tmp_path)
+    assert diagnosis.cause == "out-of-memory"
+    assert any("the kernel of node1 killed 1 process " in line for line in diagnosis.evidence)
 
 
 def test_the_end_of_the_wall_time(tmp_path: Path) -> None:
     _leave(tmp_path, job_ends=END + 5)
-    assert _found(tmp_path).cause == "wall-time"
-    assert "wall time was over" in _found(tmp_path).sentence
+    assert _diagnosed(tmp_path).cause == "wall-time"
+    assert "its wall time ended" in _diagnosed(tmp_path).sentence
 
 
 def test_a_node_that_fell_silent_before_the_others(tmp_path: Path) -> None:
     _leave(tmp_path, silent={"node2": 60.0})
-    found = _found(tmp_path)
-    assert found.cause == "node-lost"
-    assert any("nothing came from node2 after 2027-01-15 08:01:00" in one for one in found.evidence)
+    diagnosis = _diagnosed(tmp_path)
+    assert diagnosis.cause == "node-lost"
+    assert any(
+        "the samples of node2 end at 2027-01-15 08:01:00" in line for line in diagnosis.evidence
+    )
 
 
-def test_what_left_no_word(tmp_path: Path) -> None:
+def test_a_run_killed_without_a_trace(tmp_path: Path) -> None:
     _leave(tmp_path)
-    found = _found(tmp_path)
-    assert found.cause == "killed"
-    assert any("rank 1 item 13312, phase plot, ees (draw)" in one for one in found.evidence)
+    diagnosis = _diagnosed(tmp_path)
+    assert diagnosis.cause == "killed"
+    assert any("rank 1: item 13312, phase plot, ees (draw)" in line for line in diagnosis.evidence)
 
 
 @pytest.mark.parametrize(
@@ -92,20 +99,20 @@ def test_what_slurm_and_mpirun_said(tmp_path: Path, words: str, cause: str) -> N
     log.parent.mkdir()
     log.write_text(f"reduce: 10/20 items\n{words}\n")
     os.utime(log, (END, END))
-    found = _found(tmp_path)
-    assert found.cause == cause
-    assert any(words in one for one in found.evidence)
-    # What an earlier execution left behind tells nothing of this one.
+    diagnosis = _diagnosed(tmp_path)
+    assert diagnosis.cause == cause
+    assert any(words in line for line in diagnosis.evidence)
+    # What an earlier execution left behind is no evidence for this one.
     os.utime(log, (START - 10, START - 10))
-    assert _found(tmp_path).cause == "killed"
+    assert _diagnosed(tmp_path).cause == "killed"
 
 
 def test_what_slurm_says_of_the_job_counts(tmp_path: Path) -> None:
     _leave(tmp_path)
-    found = diagnose(tmp_path, {"77": Job("TIMEOUT", verdict="wall-time")})
-    assert found is not None
-    assert found.cause == "wall-time"
-    assert "job 77 is TIMEOUT" in found.evidence
+    diagnosis = diagnose(tmp_path, {"77": Job("TIMEOUT", verdict="wall-time")})
+    assert diagnosis is not None
+    assert diagnosis.cause == "wall-time"
+    assert "job 77 is TIMEOUT" in diagnosis.evidence
 
 
 @pytest.mark.parametrize(
@@ -122,7 +129,7 @@ def test_what_a_rank_reported_at_its_end_is_taken_as_reported(
     tmp_path: Path, words: str, cause: str
 ) -> None:
     _leave(tmp_path, ending=words, cause=cause)
-    diagnosis = _found(tmp_path)
+    diagnosis = _diagnosed(tmp_path)
     assert diagnosis.cause == cause
     assert words in diagnosis.sentence
 
@@ -139,9 +146,9 @@ def test_what_a_rank_reported_at_its_end_is_taken_as_reported(
 )
 def test_records_of_0_1_have_no_cause_but_words(tmp_path: Path, words: str, cause: str) -> None:
     _leave(tmp_path, ending=words)
-    assert _found(tmp_path).cause == cause
+    assert _diagnosed(tmp_path).cause == cause
     fold(tmp_path)
-    diagnosis = _found(tmp_path)
+    diagnosis = _diagnosed(tmp_path)
     assert diagnosis.cause == cause
     assert words.removeprefix("stopped: ") in diagnosis.sentence
 
@@ -151,15 +158,15 @@ def test_a_dead_run_that_was_not_sampled(tmp_path: Path) -> None:
         '{"host": "gone", "pid": 1, "started": "never 1", "job": "77"}'
     )
     os.utime(tmp_path / "run.lock", (1e9, 1e9))
-    found = _found(tmp_path)
-    assert found.cause == "killed"
-    assert found.time is None
+    diagnosis = _diagnosed(tmp_path)
+    assert diagnosis.cause == "killed"
+    assert diagnosis.time is None
 
 
-def _found(run_dir: Path) -> Diagnosis:
-    found = diagnose(run_dir)
-    assert found is not None
-    return found
+def _diagnosed(run_dir: Path) -> Diagnosis:
+    diagnosis = diagnose(run_dir)
+    assert diagnosis is not None
+    return diagnosis
 
 
 def _leave(
@@ -173,12 +180,12 @@ def _leave(
     job_ends: float = math.nan,
     silent: Mapping[str, float] | None = None,
 ) -> None:
-    """What four ranks on two nodes leave behind that were last seen at END."""
+    """Write the samples of four ranks on two nodes, last seen at END."""
     for rank, host in HOSTS.items():
         ended = END if ending else math.nan
-        told = [host, 7, "worker", START, ended, ending, 5.0, 2, 64_000.0, limit, "77", job_ends]
+        row = [host, 7, "worker", START, ended, ending, 5.0, 2, 64_000.0, limit, "77", job_ends]
         file = LineFile(run_dir, rank)
-        file.append([("ranks", [*told, cause] if cause else told)])
+        file.append([("ranks", [*row, cause] if cause else row)])
         tags = ["plot", "13312", "ees", "draw"] if rank == 1 else ["", "", "", ""]
         for at in range(20, 101, 20):
             if at > (silent or {}).get(host, math.inf):

@@ -83,7 +83,7 @@ class Started:
 
     def ranks(self) -> list[int]:
         """Process ids of the ranks, in order."""
-        found: dict[int, int] = {}
+        pids: dict[int, int] = {}
         for process in psutil.Process(self.launcher.pid).children(recursive=True):
             try:
                 rank = process.environ().get("PMI_RANK")
@@ -91,8 +91,8 @@ class Started:
             except psutil.Error:
                 continue
             if rank is not None and "spawn_main" not in command and "tracker" not in command:
-                found.setdefault(int(rank), process.pid)
-        return [found[rank] for rank in sorted(found)]
+                pids.setdefault(int(rank), process.pid)
+        return [pids[rank] for rank in sorted(pids)]
 
     def child(self) -> int:
         """Process id of the first worker's compute process."""
@@ -119,9 +119,9 @@ def processes_of(run_dir: Path, seconds: float = 10) -> list[int]:
     """Processes of runs in this directory that are still there after so long."""
     end = time.monotonic() + seconds
     while True:
-        found = [p.pid for p in psutil.process_iter() if f"run_id={run_dir.name}" in _words(p)]
-        if not found or time.monotonic() > end:
-            return found
+        pids = [p.pid for p in psutil.process_iter() if f"run_id={run_dir.name}" in _words(p)]
+        if not pids or time.monotonic() > end:
+            return pids
         time.sleep(0.05)
 
 

@@ -57,11 +57,11 @@ def stopped_cleanly(done: Finished, run_dir: Path, why: str) -> None:
     assert done.code == 1, done
     assert "Traceback" not in done.err
     assert "Error" not in done.err
-    told = [line for line in done.err.splitlines() if line.startswith("spectro-mpi: ")]
-    assert len(told) == 1, done.err
-    assert str(run_dir) in told[0]
-    assert why in told[0]
-    assert "run again to go on" in told[0]
+    lines = [line for line in done.err.splitlines() if line.startswith("spectro-mpi: ")]
+    assert len(lines) == 1, done.err
+    assert str(run_dir) in lines[0]
+    assert why in lines[0]
+    assert "run again to go on" in lines[0]
     assert processes_of(run_dir, seconds=2) == []
 
 
@@ -76,9 +76,9 @@ def test_a_full_disk_stops_the_run_and_it_goes_on_when_there_is_room(
     output = ("-s", f"output={disk.path}")
     done = bench.run(name, *output, ranks=ranks)
     stopped_cleanly(done, disk.path / name, "No space left on device")
-    found = diagnose(disk.path / name)
-    assert found is not None
-    assert found.cause == "disk-full"
+    diagnosis = diagnose(disk.path / name)
+    assert diagnosis is not None
+    assert diagnosis.cause == "disk-full"
     disk.remount("size=100m")
     assert bench.run(name, *output, ranks=ranks).code == 3
     same_output(bench.whole, disk.path / name)
@@ -113,8 +113,8 @@ def test_permission_that_is_lost_stops_the_run(bench: Bench) -> None:
         timeout=60,
         check=False,
     )
-    told = Finished(done.returncode, done.stdout, done.stderr)
-    stopped_cleanly(told, run_dir, "Permission denied")
+    finished = Finished(done.returncode, done.stdout, done.stderr)
+    stopped_cleanly(finished, run_dir, "Permission denied")
     (run_dir / "plots").chmod(0o755)
     assert bench.run("denied").code == 3
     bench.same_as_whole("denied")

@@ -30,29 +30,29 @@ def test_memory_that_ran_out_is_told_with_item_step_and_the_curve_up_to_the_kill
     # With the default interval: the curve is there although nothing was due.
     assert bench.run("grown", *limit, env=environment).code == 3
     run_dir = bench.run_dir("grown")
-    found = diagnose(run_dir)
-    assert found is not None
-    assert (found.cause, found.item, found.phase, found.step) == (
+    diagnosis = diagnose(run_dir)
+    assert diagnosis is not None
+    assert (diagnosis.cause, diagnosis.item, diagnosis.phase, diagnosis.step) == (
         "out-of-memory", "13313", "plot", "ees",
     )  # fmt: skip
-    memory = [megabytes for _, megabytes in found.curve]
+    memory = [megabytes for _, megabytes in diagnosis.curve]
     assert memory[-1] == max(memory) > 600
     assert memory[0] < 400
     assert len(memory) > 2
-    assert found.limit_mb == 600
+    assert diagnosis.limit_mb == 600
     status = spectro_mpi("status", run_dir)
-    assert "likely cause: item 13313, phase plot, ees needed more memory" in status.out
+    assert "likely cause: item 13313, phase plot, ees needed more memory than was" in status.out
     assert json.loads(spectro_mpi("status", run_dir, "--json").out)["diagnosis"]["item"] == "13313"
     drawn = timeline(run_dir)
     assert drawn is not None
     assert "item 13313, ees" in drawn.svg()
     page = (run_dir / "report" / "index.html").read_text()
-    assert html.escape(found.sentence) in page
-    told = page.partition('id="diagnosis"')[2].partition("</div>")[0]
-    assert "13313</a>, phase plot, step ees" in told
-    (line,) = re.findall(r'<polyline points="([^"]*)"', told)
+    assert html.escape(diagnosis.sentence) in page
+    section = page.partition('id="diagnosis"')[2].partition("</div>")[0]
+    assert "13313</a>, phase plot, step ees" in section
+    (line,) = re.findall(r'<polyline points="([^"]*)"', section)
     heights = [float(point.partition(",")[2]) for point in line.split()]
-    assert len(heights) == len(found.curve)
+    assert len(heights) == len(diagnosis.curve)
     assert heights[-1] == min(heights)  # the most memory at the end
     (tmp_path / "mended").touch()
     bench.run("grown", *limit, "--retry", env=environment)
@@ -76,11 +76,11 @@ def test_a_job_that_was_killed_as_a_whole_leaves_its_last_samples_and_what_it_wa
     last = record.samples.at(record.samples.rank == 1)
     assert (last.phase[-1], last.item[-1], last.step[-1]) == ("plot", "13312", "ees")
     assert "reduce" in record.steps.phase
-    found = diagnose(run.run_dir)
-    assert found is not None
-    assert found.cause == "killed"
-    assert any("item 13312, phase plot, ees" in one for one in found.evidence)
-    assert found.sentence in spectro_mpi("status", run.run_dir).out
+    diagnosis = diagnose(run.run_dir)
+    assert diagnosis is not None
+    assert diagnosis.cause == "killed"
+    assert any("item 13312, phase plot, ees" in line for line in diagnosis.evidence)
+    assert diagnosis.sentence in spectro_mpi("status", run.run_dir).out
     before = record.steps.item.tolist()
     (tmp_path / "mended").touch()
     assert bench.run("silenced", *OFTEN, env=environment).code == 3
@@ -102,10 +102,10 @@ def test_a_run_that_was_asked_to_stop_says_by_what(bench: Bench, tmp_path: Path)
     time.sleep(0.4)  # sooner, it would count as the same signal
     os.kill(coordinator, signal.SIGTERM)
     assert run.end(20).code == 75
-    found = diagnose(run.run_dir)
-    assert found is not None
-    assert found.cause == "stopped"
-    assert "SIGTERM" in found.sentence
+    diagnosis = diagnose(run.run_dir)
+    assert diagnosis is not None
+    assert diagnosis.cause == "stopped"
+    assert "SIGTERM" in diagnosis.sentence
 
 
 def _is_at(run: Started, item: str) -> bool:
@@ -114,4 +114,4 @@ def _is_at(run: Started, item: str) -> bool:
 
 
 def _all_below(pid: int) -> list[int]:
-    return [one.pid for one in psutil.Process(pid).children(recursive=True)]
+    return [process.pid for process in psutil.Process(pid).children(recursive=True)]

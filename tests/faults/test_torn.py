@@ -1,4 +1,4 @@
-"""Files of a run that are torn, lost or not in the journal: found, set aside, made again."""
+"""Files of a run that are damaged, lost or not in the journal: found, set aside, recreated."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def test_a_torn_or_lost_file_is_told_by_verify_and_made_again_by_the_next_run(
     bench: Bench, copy: Path, damage: str
 ) -> None:
     DAMAGES[damage](copy)
-    told = spectro_mpi("verify", copy)
-    assert told.code == 1
-    assert damage.partition("-")[0] in told.out.replace("spectrograms", "links")
-    assert "Traceback" not in told.err
+    checked = spectro_mpi("verify", copy)
+    assert checked.code == 1
+    assert damage.partition("-")[0] in checked.out.replace("spectrograms", "links")
+    assert "Traceback" not in checked.err
     assert "Traceback" not in spectro_mpi("status", copy).err
     done = bench.run(copy.name)
     assert done.code == 3, done.err
@@ -91,7 +91,7 @@ def test_the_items_of_a_lost_progress_are_taken_from_the_store(bench: Bench, cop
     (copy / "progress.json").unlink()
     shards = sorted((copy / "data").iterdir())
     done = bench.run(copy.name)
-    assert "are taken in" in done.out
+    assert "adopted" in done.out
     bench.same_as_whole(copy.name)
     # The whole items stay where they are; only those that had failed in part are reduced again.
     whole = set(progress(copy)["completed"]["reduce"])
@@ -137,7 +137,7 @@ def test_what_cannot_be_read_of_a_shard_while_figures_are_drawn_is_reduced_again
     (copy / "progress.json").write_text(json.dumps(state))
     for path in (copy / "plots").rglob("13312_*.png"):
         path.unlink()
-    assert "does not read" in spectro_mpi("verify", copy).out
+    assert "cannot be read" in spectro_mpi("verify", copy).out
     assert bench.run(copy.name).code == 3
     bench.same_as_whole(copy.name)
     assert spectro_mpi("verify", copy).code == 0
@@ -163,10 +163,10 @@ def test_verify_finds_a_figure_that_is_not_right_and_repair_has_it_drawn_again(
         path.write_bytes(content.replace(b"tEXtspectro-mpi", b"tEXtspectro-mpo"))
     else:
         shutil.copy(figure_of(copy, "13313"), path)
-    told = spectro_mpi("verify", copy)
-    assert told.code == 1
-    assert str(path) in told.out
-    assert len(told.out.splitlines()) == 2
+    checked = spectro_mpi("verify", copy)
+    assert checked.code == 1
+    assert str(path) in checked.out
+    assert len(checked.out.splitlines()) == 2
     assert spectro_mpi("verify", copy, "--repair").code == 1
     assert "13312" not in progress(copy)["completed"]["plot"]
     assert bench.run(copy.name).code == 3
@@ -178,9 +178,9 @@ def test_verify_finds_what_was_left_half_written_and_repair_removes_it(copy: Pat
     left = [copy / "data/shard-00099.h5.part", figure_of(copy).with_suffix(".png.part")]
     for path in left:
         path.touch()
-    told = spectro_mpi("verify", copy)
-    assert told.code == 1
-    assert all(f"{path}: was left half-written" in told.out for path in left)
+    checked = spectro_mpi("verify", copy)
+    assert checked.code == 1
+    assert all(f"{path}: is half-written" in checked.out for path in left)
     spectro_mpi("verify", copy, "--repair")
     assert spectro_mpi("verify", copy).code == 0
 
@@ -216,13 +216,13 @@ def test_a_shard_that_was_finished_but_not_noted_is_taken_in_or_removed(
                 listed.remove(item)  # type: ignore[attr-defined]
     (copy / "progress.json").write_text(json.dumps(state))
     done = bench.run(copy.name)
-    assert f"{shard}: finished but not in the journal" in done.out
+    assert f"{shard}: complete but not in the journal" in done.out
     assert progress(copy)["shards"]["13312"] == shard
     bench.same_as_whole(copy.name)
-    # And one that holds nothing that is not elsewhere.
+    # And a shard whose items are all in other shards.
     other = copy / "data/shard-00098.h5"
     shutil.copy(copy / "data" / shard, other)
-    assert "is not named in the progress" in spectro_mpi("verify", copy).out
+    assert "is not recorded in progress.json" in spectro_mpi("verify", copy).out
     bench.run(copy.name)
     assert not other.exists()
     assert spectro_mpi("verify", copy).code == 0

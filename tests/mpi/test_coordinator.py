@@ -160,7 +160,7 @@ def counted(folder: Path, items: Mapping[str, int], *others: str) -> None:
     keeper = Journal(config.run_dir, config.run_id, ())
     keeper.note(phases=("count", "draw"))
     prints = {item: str(size) for item, size in items.items()}
-    keeper.journal(Batch("count", tuple(items), {}, "shard-00000.h5", tuple(items), prints))
+    keeper.record(Batch("count", tuple(items), {}, "shard-00000.h5", tuple(items), prints))
     for item in items:
         plan.progress.settled["count"].add(item)
         plan.progress.stores["count"][item] = "shard-00000.h5"
@@ -170,7 +170,7 @@ def counted(folder: Path, items: Mapping[str, int], *others: str) -> None:
     keeper.note_made_from("totals", plan.basis(phase, content))  # type: ignore[arg-type]
     keeper.note_made_from("draw", digest({"totals": content}))
     if others:
-        keeper.journal(Batch("draw", others, {}))
+        keeper.record(Batch("draw", others, {}))
     keeper.close()
 
 

@@ -53,7 +53,10 @@ def test_a_run_in_which_every_item_failed_is_finished(tmp_path: Path) -> None:
     assert spectro_mpi("run", settings).code == 3
     status = read_status(tmp_path / "runs" / "fast")
     assert status.state == "finished"
-    assert [(one.done, one.failed, one.total) for one in status.phases] == [(0, 2, 2), (0, 0, 0)]
+    assert [(phase.done, phase.failed, phase.total) for phase in status.phases] == [
+        (0, 2, 2),
+        (0, 0, 0),
+    ]
 
 
 def test_a_local_run_is_running_then_cancelled_then_goes_on_to_the_end(settings: Path) -> None:
@@ -63,11 +66,11 @@ def test_a_local_run_is_running_then_cancelled_then_goes_on_to_the_end(settings:
     assert str(os.getpid()) not in status.owner
     done = spectro_mpi("cancel", run_dir)
     assert done.code == 0
-    assert "is asked to stop by a file STOP" in done.out
+    assert "is asked to stop by the file STOP" in done.out
     wait_until(lambda: read_status(run_dir).state not in ("running", "draining"))
     assert read_status(run_dir).state == "stopped"
     assert not (run_dir / "STOP").exists()
-    assert "run again to go on" in (run_dir / "logs" / "local.log").read_text()
+    assert "run again to continue" in (run_dir / "logs" / "local.log").read_text()
     assert "nothing is running" in spectro_mpi("cancel", run_dir).out
     assert spectro_mpi("run", run_dir / "jobs" / "settings.toml", ranks=3).code == 3
     assert read_status(run_dir).state == "finished"
@@ -80,7 +83,7 @@ def test_cancel_now_names_and_ends_the_processes_of_this_run_and_no_other(settin
     done = spectro_mpi("cancel", run_dir, "--now")
     assert done.code == 0
     for process in (mpirun, *(rank.pid for rank in ranks if "spectro_mpi run" in str(rank))):
-        assert f"process {process} is ended" in done.out
+        assert f"process {process} is killed" in done.out
     gone, alive = psutil.wait_procs(ranks, timeout=10)
     assert not alive
     assert len(gone) >= 3
@@ -150,15 +153,15 @@ def _input(words: list[str], folder: Path) -> list[str]:
 def _listening(pid: int) -> int:
     """How many of a process and those below it collect the signals that ask for a stop."""
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    return sum("python" in one.name() and _catches_usr1(one.pid) for one in family)
+    return sum("python" in process.name() and _catches_usr1(process.pid) for process in family)
 
 
 def _catches_usr1(pid: int) -> bool:
     try:
-        told = Path(f"/proc/{pid}/status").read_text()
+        content = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
-    mask = next(line.split()[1] for line in told.splitlines() if line.startswith("SigCgt"))
+    mask = next(line.split()[1] for line in content.splitlines() if line.startswith("SigCgt"))
     return bool(int(mask, 16) >> (signal.SIGUSR1 - 1) & 1)
 
 

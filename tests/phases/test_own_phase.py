@@ -117,7 +117,7 @@ def test_status_verify_and_plan_know_it(runs: dict[int, Path]) -> None:
     assert spectro_mpi("verify", runs[1]).code == 0
     settings = runs[1].parents[1] / "spectro-mpi.toml"
     planned = spectro_mpi("plan", settings, *FLUX)
-    assert "reduce → density → plot; simulated are reduce and plot" in planned.out
+    assert "reduce → density → plot; only reduce and plot are simulated" in planned.out
 
 
 def test_verify_finds_a_damaged_shard_of_it_and_the_next_run_makes_it_again(

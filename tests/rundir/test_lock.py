@@ -125,7 +125,7 @@ def test_a_lock_that_is_gone_or_anothers_is_noticed_and_not_removed(tmp_path: Pa
     lock.check()
     path = tmp_path / LOCK
     path.unlink()
-    with pytest.raises(RunError, match="the lock of this run has gone"):
+    with pytest.raises(RunError, match="the lock of this run was removed"):
         lock.check()
     path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": "", "job": "7"}))
     with pytest.raises(RunError, match="is now held by process 1 on elsewhere, job 7"):

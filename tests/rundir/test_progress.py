@@ -20,14 +20,14 @@ SLOW = Failure("ies", "plot", "timeout", "took longer")
 
 
 def fill(run_dir: Path) -> Journal:
-    keeper = Journal(run_dir, "fast", SCALES)
-    keeper.note(items_total=4)
+    journal = Journal(run_dir, "fast", SCALES)
+    journal.note(items_total=4)
     prints = {"9": "0123abcd:77"}
-    keeper.journal(Batch("reduce", ("10", "9"), {}, "shard-00000.h5", ("10", "9"), prints))
+    journal.record(Batch("reduce", ("10", "9"), {}, "shard-00000.h5", ("10", "9"), prints))
     failures = {"11": (BROKEN,)}
-    keeper.journal(Batch("reduce", ("11", "12"), failures, "shard-00001.h5", ("12",)))
-    keeper.journal(Batch("plot", ("9", "10", "12"), {"12": (SLOW,)}))
-    return keeper
+    journal.record(Batch("reduce", ("11", "12"), failures, "shard-00001.h5", ("12",)))
+    journal.record(Batch("plot", ("9", "10", "12"), {"12": (SLOW,)}))
+    return journal
 
 
 def test_the_contract_of_progress_json(tmp_path: Path) -> None:
@@ -47,10 +47,10 @@ def test_the_contract_of_progress_json(tmp_path: Path) -> None:
 
 
 def test_journal_and_folded_state_read_the_same(tmp_path: Path) -> None:
-    keeper = fill(tmp_path)
+    journal = fill(tmp_path)
     journalled = load_progress(tmp_path, "fast")
-    assert journalled == keeper.state
-    keeper.fold()
+    assert journalled == journal.state
+    journal.fold()
     assert load_progress(tmp_path, "fast") == journalled
 
 
@@ -68,50 +68,50 @@ def test_a_journal_cut_off_at_any_byte_reads_as_some_earlier_state(tmp_path: Pat
 
 def test_going_on_after_a_torn_line_loses_nothing_that_follows(tmp_path: Path) -> None:
     fill(tmp_path)
-    journal = tmp_path / JOURNAL
-    journal.write_bytes(journal.read_bytes()[:-5])
-    keeper = Journal(tmp_path, "fast", SCALES)
-    keeper.journal(Batch("plot", ("10",), {}))
+    path = tmp_path / JOURNAL
+    path.write_bytes(path.read_bytes()[:-5])
+    journal = Journal(tmp_path, "fast", SCALES)
+    journal.record(Batch("plot", ("10",), {}))
     state = load_progress(tmp_path, "fast")
     assert state.settled["plot"] == {"10"}
     assert state.settled["reduce"] == {"9", "10", "11", "12"}
 
 
 def test_dying_between_fold_and_removal_of_the_journal_changes_nothing(tmp_path: Path) -> None:
-    keeper = fill(tmp_path)
-    keeper.forget(["11"])
-    journal = (tmp_path / JOURNAL).read_bytes()
-    keeper.fold()
+    journal = fill(tmp_path)
+    journal.forget(["11"])
+    entries = (tmp_path / JOURNAL).read_bytes()
+    journal.fold()
     before = load_progress(tmp_path, "fast")
-    (tmp_path / JOURNAL).write_bytes(journal)
+    (tmp_path / JOURNAL).write_bytes(entries)
     assert load_progress(tmp_path, "fast") == before
 
 
 def test_forgotten_items_are_done_again_and_may_succeed(tmp_path: Path) -> None:
-    keeper = fill(tmp_path)
-    keeper.forget(["12"], ["plot"])
-    keeper.forget(["11"])
-    assert keeper.state.failures == {}
-    assert keeper.state.settled == {"reduce": {"9", "10", "12"}, "plot": {"9", "10"}}
-    keeper.journal(Batch("reduce", ("11",), {}, "shard-00002.h5", ("11",)))
+    journal = fill(tmp_path)
+    journal.forget(["12"], ["plot"])
+    journal.forget(["11"])
+    assert journal.state.failures == {}
+    assert journal.state.settled == {"reduce": {"9", "10", "12"}, "plot": {"9", "10"}}
+    journal.record(Batch("reduce", ("11",), {}, "shard-00002.h5", ("11",)))
     assert load_progress(tmp_path, "fast").completed("reduce") == ["9", "10", "11", "12"]
 
 
 def test_two_failures_of_one_item_are_both_kept(tmp_path: Path) -> None:
-    keeper = Journal(tmp_path, "fast", SCALES)
+    journal = Journal(tmp_path, "fast", SCALES)
     other = Failure("ies", "reduce", "timeout", "took longer")
-    keeper.journal(Batch("reduce", ("1",), {"1": (BROKEN, other)}))
-    keeper.close()
+    journal.record(Batch("reduce", ("1",), {"1": (BROKEN, other)}))
+    journal.close()
     assert load_progress(tmp_path, "fast").failures == {"1": (BROKEN, other)}
     errors = json.loads((tmp_path / PROGRESS).read_text())["errors"]
     assert errors["1"]["others"][0]["reason"] == "timeout"
 
 
 def test_state_costs_a_line_a_batch(tmp_path: Path) -> None:
-    keeper = Journal(tmp_path, "fast", SCALES)
+    journal = Journal(tmp_path, "fast", SCALES)
     sizes = []
     for number in range(300):
-        keeper.journal(Batch("reduce", (str(number),), {}, "shard-00000.h5", (str(number),)))
+        journal.record(Batch("reduce", (str(number),), {}, "shard-00000.h5", (str(number),)))
         sizes.append((tmp_path / JOURNAL).stat().st_size)
     growth = {after - before for before, after in pairwise(sizes)}
     assert max(growth) < 200
@@ -137,14 +137,14 @@ def test_a_line_this_program_did_not_write_ends_the_journal(tmp_path: Path, line
 
 
 def test_a_journal_that_was_removed_while_it_is_written_is_missed(tmp_path: Path) -> None:
-    keeper = fill(tmp_path)
+    journal = fill(tmp_path)
     (tmp_path / JOURNAL).unlink()
     with pytest.raises(FileNotFoundError):
-        keeper.journal(Batch("reduce", ("13",), {}, "shard-00002.h5", ("13",)))
+        journal.record(Batch("reduce", ("13",), {}, "shard-00002.h5", ("13",)))
 
 
 def test_lost_items_are_not_in_the_store_any_more(tmp_path: Path) -> None:
-    keeper = fill(tmp_path)
-    keeper.lose(["12"])
+    journal = fill(tmp_path)
+    journal.lose(["12"])
     assert "12" not in load_progress(tmp_path, "fast").shards
     assert load_progress(tmp_path, "fast").failures == {"11": (BROKEN,)}

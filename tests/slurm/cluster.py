@@ -143,7 +143,7 @@ class Cluster:
 
     def processes_on(self, node: str) -> list[psutil.Process]:
         """What jobs have running on a node, and the step daemons over it."""
-        found: dict[int, psutil.Process] = {}
+        processes: dict[int, psutil.Process] = {}
         for process in psutil.process_iter():
             try:
                 environment = process.environ()
@@ -151,11 +151,11 @@ class Cluster:
                     environment.get("SLURM_CONF") == self.environment["SLURM_CONF"]
                     and environment.get("SLURMD_NODENAME") == node
                 ):
-                    over = (one for one in process.parents() if "slurmstepd" in one.name())
-                    found |= {one.pid: one for one in (process, *over)}
+                    daemons = (p for p in process.parents() if "slurmstepd" in p.name())
+                    processes |= {p.pid: p for p in (process, *daemons)}
             except psutil.Error:
                 continue
-        return list(found.values())
+        return list(processes.values())
 
     def stop(self) -> None:
         """Cancel all jobs and end all daemons."""
@@ -212,9 +212,9 @@ def make_folder() -> Path:
 
 def _free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    for listener in sockets:
+        listener.bind(("127.0.0.1", 0))
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
     return ports

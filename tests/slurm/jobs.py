@@ -68,5 +68,5 @@ def slow_figures(folder: Path, seconds: float) -> str:
 
 
 def _shown(slurm: Cluster, job: str, key: str) -> str:
-    told = slurm("scontrol", "show", "job", job)
-    return next(w.partition("=")[2] for w in told.split() if w.startswith(f"{key}="))
+    output = slurm("scontrol", "show", "job", job)
+    return next(w.partition("=")[2] for w in output.split() if w.startswith(f"{key}="))

@@ -95,9 +95,9 @@ def test_a_rank_that_is_killed_ends_the_others_and_its_job_goes_on_where_it_was(
     run_dir = alone.with_name(f"lost-rank-{launcher}")
     job = start(slurm, data, tmp_path, run_dir.name, f'slurm.mpi="{launcher}"')
     before = set(ranks_of(slurm, job))
-    (worker,) = (one for one in before if one.environ()["PMI_RANK"] == "1")
+    (worker,) = (process for process in before if process.environ()["PMI_RANK"] == "1")
     worker.kill()
-    wait_until(lambda: "the run is begun again" in log_of(run_dir), seconds=20)
+    wait_until(lambda: "starting the run again" in log_of(run_dir), seconds=20)
     assert not before & set(ranks_of(slurm, job))
     assert_complete(slurm, job, run_dir, alone)
     assert restarts_of(slurm, job) == 0
@@ -119,11 +119,11 @@ def test_srun_that_ends_the_job_for_a_bad_exit_gives_our_code_all_the_same(
     )
     out = data.with_name("no-time.log")
     slurm("sbatch", "--wait", "-n", "3", f"--output={out}", f"--wrap={script}", check=False)
-    told = out.read_text()
-    assert "stopped early" in told
-    assert "exit code 75" in told
-    assert "Killed" not in told
-    assert "Terminated" not in told
+    output = out.read_text()
+    assert "stopped early" in output
+    assert "exit code 75" in output
+    assert "Killed" not in output
+    assert "Terminated" not in output
 
 
 def test_srun_without_a_matching_pmi_is_refused_and_nothing_is_written(
@@ -133,11 +133,11 @@ def test_srun_without_a_matching_pmi_is_refused_and_nothing_is_written(
     script = f'srun --mpi=none {" ".join(map(str, run))}; echo "exit code $?"'
     out = data.with_name("no-pmi.log")
     slurm("sbatch", "--wait", "-n", "3", f"--output={out}", f"--wrap={script}", check=False)
-    told = out.read_text()
-    assert "exit code 2" in told
-    assert told.count("launcher and MPI library do not match") == 1
-    assert "srun --mpi=pmi2" in told
-    assert "Traceback" not in told
+    output = out.read_text()
+    assert "exit code 2" in output
+    assert output.count("launcher and MPI library do not match") == 1
+    assert "srun --mpi=pmi2" in output
+    assert "Traceback" not in output
     assert not (data.parent / "runs" / "no-pmi").exists()
 
 
@@ -147,8 +147,8 @@ def test_cancel_lets_a_running_job_finish_what_it_has_and_slurm_not_requeue_it(
     run_dir = data.parent / "runs" / "asked"
     job = start(slurm, data, tmp_path, "asked")
     assert read_status_of(slurm, run_dir).startswith(f"{run_dir}: running")
-    told = command(slurm, "cancel", run_dir)
-    assert f"job {job} (running) is asked to stop" in told
+    output = command(slurm, "cancel", run_dir)
+    assert f"job {job} (running) is asked to stop" in output
     assert wait_for(slurm, job, *ENDED) == "FAILED"
     assert "ExitCode=75:0" in slurm("scontrol", "show", "job", job)
     assert "stopped early" in log_of(run_dir)
@@ -163,9 +163,9 @@ def test_cancel_takes_waiting_jobs_out_of_the_queue(slurm: Cluster, data: Path) 
     words = ("-s", "run_id=waiting", "-s", 'slurm.extra=["--begin=now+1hour"]')
     command(slurm, "submit", data, "--ranks", "3", *words)
     assert read_status_of(slurm, run_dir).startswith(f"{run_dir}: queued")
-    told = command(slurm, "cancel", run_dir)
-    assert told.count("(pending) is cancelled") == 2
-    for job in (jobs_of(run_dir)["pregenerate"], jobs_of(run_dir)["run"]):
+    output = command(slurm, "cancel", run_dir)
+    assert output.count("(pending) is cancelled") == 2
+    for job in (jobs_of(run_dir)["assets"], jobs_of(run_dir)["run"]):
         assert wait_for(slurm, job, *ENDED) == "CANCELLED"
     assert read_status_of(slurm, run_dir).startswith(f"{run_dir}: stopped")
     assert "nothing is running or waiting" in command(slurm, "cancel", run_dir)
@@ -185,15 +185,15 @@ def test_cancel_now_ends_just_this_runs_job(slurm: Cluster, data: Path, tmp_path
 
 def ranks_of(slurm: Cluster, job: str) -> list[psutil.Process]:
     """The processes of a job that are ranks of a run."""
-    processes = [one for node in NODES for one in slurm.processes_on(node)]
-    found = []
+    processes = [process for node in NODES for process in slurm.processes_on(node)]
+    ranks = []
     for process in processes:
         with contextlib.suppress(psutil.Error):
             environment, words = process.environ(), process.cmdline()
             is_rank = "PMI_RANK" in environment and any(w.endswith("/spectro-mpi") for w in words)
             if is_rank and environment.get("SLURM_JOB_ID") == job:
-                found.append(process)
-    return found
+                ranks.append(process)
+    return ranks
 
 
 def read_status_of(slurm: Cluster, run_dir: Path) -> str:

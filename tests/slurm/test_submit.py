@@ -28,9 +28,9 @@ def test_submit_pregenerates_then_runs_over_both_nodes_to_the_end(
 ) -> None:
     run_dir = alone.with_name(launcher)
     mpi = ("-s", f'slurm.mpi="{launcher}"') if launcher != "mpirun" else ()
-    told = command(slurm, "submit", data, "--ranks", "4", "-s", f"run_id={launcher}", *mpi)
+    output = command(slurm, "submit", data, "--ranks", "4", "-s", f"run_id={launcher}", *mpi)
     jobs = jobs_of(run_dir)
-    assert f"job {jobs['pregenerate']} (assets), then {jobs['run']}" in told
+    assert f"job {jobs['assets']} (assets), then {jobs['run']}" in output
     assert wait_for(slurm, jobs["run"], *ENDED) == "COMPLETED", "".join(
         path.read_text() for path in (run_dir / "jobs").glob("*.log")
     )
@@ -58,14 +58,14 @@ def test_ranks_of_srun_find_each_other_whatever_lies_in_their_memory(slurm: Clus
 
 
 def test_dry_run_prints_what_would_be_submitted(data: Path, slurm: Cluster) -> None:
-    told = command(
+    output = command(
         slurm, "submit", data, "--dry-run", "--ranks", "7", "-s", 'slurm.setup=["module load x"]'
     )
-    assert "#SBATCH --ntasks=7" in told
-    assert "#SBATCH --nodes=2" in told
-    assert "module load x\n" in told
+    assert "#SBATCH --ntasks=7" in output
+    assert "#SBATCH --nodes=2" in output
+    assert "module load x\n" in output
     assert not (data.parent / "runs" / "fast").exists()
-    for script in told.split("#!/usr/bin/env bash")[1:]:
+    for script in output.split("#!/usr/bin/env bash")[1:]:
         done = subprocess.run(["bash", "-n"], input=script, text=True, check=False)
         assert done.returncode == 0
 
@@ -90,5 +90,5 @@ def test_a_wall_time_of_one_minute_ends_complete_after_requeues(
     assert restarts >= 1
     assert log.count("stopped early (") == restarts
     assert f"restarts so far: {restarts}\n" in log
-    assert f"job {job} is COMPLETED, requeued {restarts} times" in command(slurm, "status", run_dir)
+    assert f"job {job} is COMPLETED, requeued {restarts} time" in command(slurm, "status", run_dir)
     assert "DUE TO TIME LIMIT" not in log

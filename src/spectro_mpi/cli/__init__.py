@@ -1,3 +1,3 @@
-"""The command line: one module for each group of subcommands."""
+"""The command line: one module per group of subcommands."""
 
 from spectro_mpi.cli.main import main as main

@@ -1,4 +1,4 @@
-"""Arguments that several subcommands take, and the types of arguments."""
+"""Arguments shared by several subcommands, and types of arguments."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from spectro_mpi.settings.schema import Config
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-"""What `add` of a subcommand's module adds its parsers to."""
+"""The object to which `add` of each module adds the parsers of its subcommands."""
 
 
 def add_settings(parser: argparse.ArgumentParser, optional: bool = False) -> None:
-    """A settings file, and `-s` to override single settings; `load` reads them."""
+    """Add the settings file, and `-s` to override single settings; `load` reads them."""
     parser.add_argument(
         "config",
         type=Path,
         nargs="?" if optional else None,
         metavar="CONFIG",
-        help="settings file (TOML)" + ("; default: spectro-mpi.toml here" if optional else ""),
+        help="settings file (TOML)" + ("; default: ./spectro-mpi.toml" if optional else ""),
     )
     parser.add_argument(
         "-s",
@@ -28,46 +28,46 @@ def add_settings(parser: argparse.ArgumentParser, optional: bool = False) -> Non
         action="append",
         default=[],
         metavar="key=value",
-        help="override a setting, as in -s plot.dpi=100 (may be repeated)",
+        help="override a setting, such as -s plot.dpi=100 (may be repeated)",
     )
 
 
 def load(arguments: argparse.Namespace) -> Config:
-    """The settings that the arguments name. Raises `SettingsError`."""
+    """Load the settings that the arguments name. Raises `SettingsError`."""
     from spectro_mpi.settings.loading import load_config
 
     return load_config(arguments.config, tuple(arguments.set))
 
 
 def add_run_dir(parser: argparse.ArgumentParser) -> None:
-    """A run directory."""
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    """Add the run directory."""
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="directory of the run")
 
 
 def add_walltime(parser: argparse.ArgumentParser) -> None:
-    """How long the job may take."""
+    """Add the wall time of the job."""
     parser.add_argument(
         "--walltime",
         type=walltime,
         default="",
         metavar="T",
-        help="stop before this time is over (minutes, HH:MM:SS, D-HH); default: as Slurm says",
+        help="stop before this wall time ends (minutes, HH:MM:SS, D-HH); default: that of the job",
     )
 
 
 def add_no_progress(parser: argparse.ArgumentParser) -> None:
-    """Whether to show progress."""
+    """Add `--no-progress`."""
     parser.add_argument(
-        "--no-progress", dest="progress", action="store_false", help="no progress display"
+        "--no-progress", dest="progress", action="store_false", help="do not show progress"
     )
 
 
 def walltime(word: str) -> str:
-    """A wall time as Slurm writes it."""
+    """Check a wall time in the notation of Slurm; the argument is returned as it is."""
     from spectro_mpi.system.scheduler.walltime import seconds_of
 
     try:
-        if word:  # argparse asks about the default, too
+        if word:  # argparse checks the default, too
             seconds_of(word)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
@@ -75,31 +75,31 @@ def walltime(word: str) -> str:
 
 
 def ranks(word: str) -> list[int]:
-    """Numbers of MPI ranks, separated by commas."""
+    """Parse numbers of MPI ranks, separated by commas."""
     numbers = [int(part) for part in word.split(",")]
     if min(numbers) < 1:
-        raise argparse.ArgumentTypeError("numbers of ranks start at 1")
+        raise argparse.ArgumentTypeError("a number of ranks must be at least 1")
     return numbers
 
 
 def cores(word: str) -> int:
-    """A number of cores."""
+    """Parse a number of cores."""
     number = int(word)
     if number < 1:
-        raise argparse.ArgumentTypeError("at least one core is needed")
+        raise argparse.ArgumentTypeError("the number of cores must be at least 1")
     return number
 
 
 def count(word: str) -> int:
-    """A number of things, or none."""
+    """Parse a number that is not negative."""
     number = int(word)
     if number < 0:
-        raise argparse.ArgumentTypeError("a number of at least 0 is needed")
+        raise argparse.ArgumentTypeError("the number must be at least 0")
     return number
 
 
 def between(word: str) -> tuple[float, float]:
-    """Two times of a run, in seconds from its start."""
+    """Parse two times of a run, separated by a comma; returns seconds from its start."""
     from spectro_mpi.report.run_time import seconds_at
 
     try:

@@ -1,4 +1,4 @@
-"""`demo` and `inspect`: input files, made and looked into."""
+"""`demo` and `inspect`: create input files, and list what is in one."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ def add_inspect(commands: Commands) -> None:
     """Add the arguments of `inspect`."""
     inspect = commands.add_parser(
         "inspect",
-        help="what of a CDF file can be drawn, and the settings for it",
+        help="list what can be drawn from a CDF file, with settings that draw it",
         description="List the variables of a CDF file of any mission, with their axes, and print "
         "settings that draw it: `spectro-mpi inspect FILE > spectro-mpi.toml`. Everything that is "
-        "not a setting is a comment. Exit codes: 0; 1 nothing in it can be drawn; 2 it cannot be "
-        "read.",
+        "not a setting is a comment. Exit codes: 0 something can be drawn; 1 nothing can be drawn; "
+        "2 the file cannot be read.",
     )
-    inspect.add_argument("file", type=Path, metavar="FILE")
+    inspect.add_argument("file", type=Path, metavar="FILE", help="CDF file")
     inspect.add_argument(
-        "variables", nargs="*", metavar="VARIABLE", help="only these; default: all data variables"
+        "variables",
+        nargs="*",
+        metavar="VARIABLE",
+        help="only these variables (default: all data variables)",
     )
-    inspect.add_argument("--json", action="store_true", help="as JSON")
+    inspect.add_argument("--json", action="store_true", help="print JSON")
     inspect.set_defaults(call=_inspect)
 
 
@@ -32,22 +35,26 @@ def add_demo(commands: Commands) -> None:
     """Add the arguments of `demo`."""
     demo = commands.add_parser(
         "demo",
-        help="write sample data and settings to try things with",
+        help="write sample data and settings, to try the program",
         description="Write FAST ESA level-2 CDF files of simulated orbits, spectro-mpi.toml and "
         "events.csv. The same seed gives the same bytes.",
     )
-    demo.add_argument("directory", type=Path, metavar="DIR")
-    demo.add_argument("--orbits", type=count, default=12, metavar="K", help="default 12")
-    demo.add_argument("--seed", type=count, default=0, metavar="S", help="default 0")
+    demo.add_argument("directory", type=Path, metavar="DIR", help="directory to write to")
+    demo.add_argument(
+        "--orbits", type=count, default=12, metavar="K", help="number of orbits (default 12)"
+    )
+    demo.add_argument(
+        "--seed", type=count, default=0, metavar="S", help="seed of the simulation (default 0)"
+    )
     demo.add_argument(
         "--burst-records",
         type=count,
         default=0,
         metavar="R",
-        help="add one burst file of R records",
+        help="add a burst file with R records",
     )
     demo.add_argument(
-        "--damaged", action="store_true", help="add orbits with files damaged in various ways"
+        "--damaged", action="store_true", help="add orbits whose files are damaged in various ways"
     )
     demo.set_defaults(call=_demo)
 

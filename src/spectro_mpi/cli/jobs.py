@@ -1,4 +1,4 @@
-"""`submit`, `cancel`, `join`: runs that are jobs of a scheduler."""
+"""`submit`, `cancel`, `join`: runs as jobs of a scheduler."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """Add their arguments."""
+    """Add the parsers of `submit`, `cancel` and `join`."""
     submit = commands.add_parser(
         "submit",
-        help="submit a run to a scheduler (Slurm), or start it here detached",
+        help="submit a run to a scheduler (Slurm), or start it detached on this machine",
         description="Write job scripts for the run into its directory and submit them: assets "
-        "first, then the run, which goes back into the queue until it is done.",
+        "first, then the run, which goes back into the queue until all items are done.",
     )
     add_settings(submit)
     submit.add_argument(
         "--ranks",
         default="auto",
         metavar="N",
-        help="MPI ranks; auto (default): slurm.ntasks, or what `plan` finds worth asking for",
+        help="MPI ranks; auto (default): slurm.ntasks, or the number that `plan` recommends",
     )
     submit.add_argument(
-        "--scheduler", default="", metavar="NAME", help="default: the one on this machine"
+        "--scheduler", default="", metavar="NAME", help="scheduler (default: that of this machine)"
     )
-    submit.add_argument("--dry-run", action="store_true", help="print the scripts, submit nothing")
+    submit.add_argument(
+        "--dry-run", action="store_true", help="print the scripts; do not submit them"
+    )
     submit.add_argument(
         "--local", action="store_true", help="start mpirun on this machine instead, detached"
     )
@@ -41,8 +43,8 @@ def add(commands: Commands) -> None:
 
     cancel = commands.add_parser(
         "cancel",
-        help="stop a run: cleanly, or at once",
-        description="Ask a run, wherever it is, to finish its current items and stop.",
+        help="stop a run: after its current items, or at once",
+        description="Ask a run, on any machine, to finish its current items and stop.",
     )
     add_run_dir(cancel)
     cancel.add_argument(
@@ -54,12 +56,12 @@ def add(commands: Commands) -> None:
 
     join = commands.add_parser(
         "join",
-        help="make one run directory of several with disjoint shares of the items",
-        description="Join run directories made with select.share (jobs/array.sbatch) into that "
-        "of CONFIG; `run` then draws the figures, on axes common to all.",
+        help="join run directories with disjoint shares of the items into one",
+        description="Join run directories made with select.share (jobs/array.sbatch) into the "
+        "run directory of CONFIG; `run` then draws the figures, with axes common to all items.",
     )
     add_settings(join)
-    join.add_argument("parts", type=Path, nargs="+", metavar="RUN_DIR")
+    join.add_argument("parts", type=Path, nargs="+", metavar="RUN_DIR", help="what to join")
     join.set_defaults(call=_join)
 
 
@@ -70,22 +72,23 @@ def _submit(arguments: argparse.Namespace) -> int:
 
     config = load(arguments)
     scheduler = _scheduler(arguments)
-    here = arguments.local or not scheduler.name
-    ranks = _ranks_to_start(arguments.ranks, config, scheduler, os.cpu_count() if here else None)
+    on_this_machine = arguments.local or not scheduler.name
+    cores = os.cpu_count() if on_this_machine else None
+    ranks = _ranks_to_start(arguments.ranks, config, scheduler, cores)
     if arguments.dry_run:
         for name, script in submit.scripts_of(config, ranks, scheduler).items():
             print(f"# {name}\n{script}")
         return 0
-    if here and not arguments.local:
+    if on_this_machine and not arguments.local:
         raise UserError(
-            "there is no scheduler (Slurm: sbatch) on this machine; submit on a login node of a "
-            f"cluster, or run here: mpirun -n {ranks} spectro-mpi run {arguments.config} (submit "
-            "--local starts that detached)"
+            "no scheduler (Slurm: sbatch) was found on this machine; submit on a login node of a "
+            f"cluster, run here (mpirun -n {ranks} spectro-mpi run {arguments.config}), or start "
+            "that detached (submit --local)"
         )
     claim_directory(config)
     if arguments.local:
         started = submit.start_here(config, ranks)
-        print(f"mpirun with {ranks} ranks is started, process {started.local}")
+        print(f"started mpirun with {ranks} ranks (process {started.local})")
         print(f"log:    {config.run_dir / LOCAL_LOG}")
     else:
         jobs = submit.submit(config, ranks, scheduler)
@@ -97,7 +100,7 @@ def _submit(arguments: argparse.Namespace) -> int:
 
 
 def _scheduler(arguments: argparse.Namespace) -> Scheduler:
-    """The scheduler to submit to; for `--dry-run` on a machine without one, Slurm."""
+    """The scheduler to submit to; Slurm for `--dry-run` on a machine without a scheduler."""
     from spectro_mpi.system.scheduler import current, named
 
     if arguments.scheduler:
@@ -106,9 +109,10 @@ def _scheduler(arguments: argparse.Namespace) -> Scheduler:
 
 
 def _ranks_to_start(word: str, config: Config, scheduler: Scheduler, cores: int | None) -> int:
-    """The number of ranks: as given, as set, or as `plan` finds worth asking for.
+    """The number of ranks: from the argument, the settings, or as `plan` recommends.
 
-    `cores`: of this machine, if all ranks are to share them; None: one for each.
+    `cores`: the cores of this machine, if all ranks share them; None if each rank has its own core.
+    Raises `UserError` if `word` is neither a number nor "auto".
     """
     if word.isdecimal() and int(word):
         return int(word)
@@ -140,8 +144,8 @@ def _join(arguments: argparse.Namespace) -> int:
     config = load(arguments)
     items = join(config, arguments.parts)
     print(
-        f"{config.run_dir}: {count(items, 'item')} of "
-        f"{count(len(arguments.parts), 'run')}; draw them with"
+        f"{config.run_dir}: joined {count(items, 'item')} of "
+        f"{count(len(arguments.parts), 'run')}; draw their figures with"
     )
     print(f"  spectro-mpi run {arguments.config}")
     return 0

@@ -1,4 +1,4 @@
-"""`status`, `report`, `verify`: looking at a run."""
+"""`status`, `report`, `verify`: show and check a run."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _WATCH_SECONDS = 5
 
 
 def add(commands: Commands) -> None:
-    """Add their arguments."""
+    """Add the parsers of `status`, `report` and `verify`."""
     status = commands.add_parser(
         "status",
-        help="how far a run is",
-        description="State, phases and failures of a run, from its directory alone.",
+        help="show the state of a run",
+        description="Show state, phases and failures of a run, also while it is running.",
     )
     add_run_dir(status)
-    status.add_argument("--json", action="store_true", help="as JSON")
-    status.add_argument("--workers", action="store_true", help="also a line for each worker")
+    status.add_argument("--json", action="store_true", help="print JSON")
+    status.add_argument("--workers", action="store_true", help="add a line per worker")
     status.add_argument(
-        "--watch", action="store_true", help="again every few seconds until the run ends"
+        "--watch", action="store_true", help="repeat every few seconds until the run ends"
     )
     status.set_defaults(call=_status)
 
@@ -32,17 +32,17 @@ def add(commands: Commands) -> None:
         help="make a page to browse a run's figures, errors and times",
         description="Write RUN_DIR/report/index.html, which any browser opens from a disk or a "
         "web server: overview, gallery of all figures with values under the pointer, errors, "
-        "extrema. A run makes it when it ends; make it during a run to see how far it is.",
+        "extrema. A run writes it when it ends; run this command during a run to see its progress.",
     )
     add_run_dir(report)
     report.add_argument(
-        "--output", type=Path, metavar="DIR", help="write it there (default: RUN_DIR/report)"
+        "--output", type=Path, metavar="DIR", help="write the page to DIR (default: RUN_DIR/report)"
     )
     report.add_argument(
         "--no-previews",
         dest="previews",
         action="store_false",
-        help="do not make missing thumbnails and values",
+        help="do not add missing thumbnails and values",
     )
     report.add_argument(
         "--between",
@@ -56,9 +56,9 @@ def add(commands: Commands) -> None:
 
     verify = commands.add_parser(
         "verify",
-        help="read all of a run's output and say what is wrong",
+        help="read all output of a run and list problems",
         description="Check progress against files; open every shard and every figure. Exit "
-        "codes: 0 everything is right; 1 something is wrong.",
+        "codes: 0 no problems; 1 problems found.",
     )
     add_run_dir(verify)
     verify.add_argument(
@@ -86,8 +86,8 @@ def _report(arguments: argparse.Namespace) -> int:
         return _report_part(arguments)
     from spectro_mpi.report.pages import make_report
 
-    tell = None if arguments.quiet else print
-    page = make_report(arguments.run_dir, arguments.output, arguments.previews, tell)
+    report_progress = None if arguments.quiet else print
+    page = make_report(arguments.run_dir, arguments.output, arguments.previews, report_progress)
     print(f"report: {page}")
     return 0
 
@@ -101,7 +101,9 @@ def _report_part(arguments: argparse.Namespace) -> int:
     drawn = [draw(arguments.run_dir, arguments.between) for draw in (timeline, load_and_memory)]
     figures = [figure for figure in drawn if figure is not None]
     if not figures:
-        raise UserError(f"{arguments.run_dir}: nothing was sampled (run.sample_interval_seconds)")
+        raise UserError(
+            f"{arguments.run_dir}: nothing was sampled; set run.sample_interval_seconds above 0"
+        )
     folder = arguments.output or arguments.run_dir / RUN_FIGURES
     try:
         folder.mkdir(parents=True, exist_ok=True)

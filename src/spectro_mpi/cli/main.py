@@ -1,4 +1,4 @@
-"""The command `spectro-mpi`: its subcommands, and what becomes of errors."""
+"""The command `spectro-mpi`: its subcommands and its handling of errors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from spectro_mpi.errors import UserError
 
 _INTERRUPTED = 130
 _PLAIN = {"–": "-", "×": "x", "→": "->"}
-"""Characters of ours that Unicode does not decompose into plain ones."""
+"""Replacements for characters in our output that Unicode does not decompose into ASCII."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; returns the exit code."""
-    _speak_any_encoding()
+    """Run a subcommand; returns the exit code. `argv` is by default that of the process."""
+    _print_in_any_encoding()
     argv = list(sys.argv[1:] if argv is None else argv)
     parser, commands = _parser()
     if not argv or (argv[0] not in commands and argv[0] not in ("-h", "--help", "--version")):
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"spectro-mpi: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        # The reader of our output (head, less) has gone; nobody is there to be told.
+        # The reader of our output (head, less) has exited, so no message can reach it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
@@ -68,8 +68,8 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _speak_any_encoding() -> None:
-    """Print characters that a terminal's or a file's encoding lacks as the nearest letters."""
+def _print_in_any_encoding() -> None:
+    """Replace characters that the encoding of the output lacks by the nearest letters."""
     codecs.register_error("nearest", _nearest_letters)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -1,4 +1,4 @@
-"""`plan`: what a run would do."""
+"""`plan`: show what a run would do."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from spectro_mpi.cli.arguments import Commands, add_settings, cores, load, ranks
 
 
 def add(commands: Commands) -> None:
-    """Add its arguments."""
+    """Add the parser of `plan`."""
     plan = commands.add_parser(
         "plan",
-        help="what a run would do, how long it would take, and how many ranks are worth it",
-        description="Items, bytes, the loads of the workers' stacks, and a simulation of the run "
-        "with measured costs. Needs no MPI.",
+        help="show what a run would do, how long it would take, and how many ranks are worth it",
+        description="Print items, bytes, the loads of the workers' stacks, and a simulation of the "
+        "run with measured costs. Needs no MPI.",
     )
     add_settings(plan)
     plan.add_argument(
@@ -25,7 +25,10 @@ def add(commands: Commands) -> None:
         help="numbers of MPI ranks to plan for (default 4,16,64)",
     )
     plan.add_argument(
-        "--cores", type=cores, metavar="C", help="cores that all ranks share (default: one each)"
+        "--cores",
+        type=cores,
+        metavar="C",
+        help="cores that all ranks share (default: one per rank)",
     )
     plan.add_argument(
         "--constants",

@@ -1,6 +1,6 @@
 """`run` and `assets`: the subcommands that start ranks.
 
-Only these may import MPI: on many login nodes `MPI_Init` aborts the process.
+Only these may import MPI, because `MPI_Init` aborts the process on many login nodes.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from spectro_mpi.cli.arguments import Commands, add_no_progress, add_settings, a
 
 
 def add(commands: Commands) -> None:
-    """Add their arguments."""
+    """Add the parsers of `run` and `assets`."""
     run = commands.add_parser(
         "run",
-        help="reduce and draw all items, on the ranks mpirun or srun starts",
-        description="Reduce and draw all items. Run again, it continues where it stopped.",
+        help="reduce and draw all items, on the ranks that mpirun or srun starts",
+        description="Reduce and draw all items. If run again, it continues where it stopped.",
     )
     add_settings(run, optional=True)
     run.add_argument("--fresh", action="store_true", help="start over: remove earlier output")
     run.add_argument("--retry", action="store_true", help="try failed items again")
-    run.add_argument("--only", metavar="PHASE", help="only this phase: reduce, plot, or your own")
+    run.add_argument(
+        "--only", metavar="PHASE", help="run only this phase: reduce, plot or one of yours"
+    )
     run.add_argument(
         "--redo",
         default="",
@@ -37,7 +39,7 @@ def add(commands: Commands) -> None:
         help="prepare a run: inventory, reduced data, extrema and frames of figures",
         description="Prepare everything except the figures, ahead of a job with a short wall "
         "time: the inventory of the input, reduced data, extrema, and the parts of figures that "
-        "items share. Works with or without mpirun; `run` uses what is there.",
+        "items share. Works with or without mpirun; `run` uses what exists.",
     )
     add_settings(assets)
     add_walltime(assets)
@@ -68,5 +70,5 @@ def _run(arguments: argparse.Namespace) -> int:
             walltime=arguments.walltime,
         )
         code = run(request, signals)
-        leave(code)  # a stop request during this does no harm either
+        leave(code)  # inside the context, so that a stop request during it does no harm either
         return code

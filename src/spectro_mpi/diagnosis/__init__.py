@@ -1,1 +1,1 @@
-"""Why a run died: the likely cause, by samples and logs."""
+"""The likely cause of a run's end, from its samples and logs."""

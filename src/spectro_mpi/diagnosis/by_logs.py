@@ -1,4 +1,4 @@
-"""What scheduler, mpirun and ranks said when a run died, found in the logs of its directory."""
+"""Find what the scheduler, mpirun and ranks logged when a run died."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from spectro_mpi.errors import Cause
 from spectro_mpi.rundir.layout import job_logs, rank_logs
 from spectro_mpi.system.scheduler import built_in, current
 
-NO_ROOM = tuple(os.strerror(one) for one in (errno.ENOSPC, errno.EDQUOT))
-"""How the system says that a disk is full."""
+NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT)))
+"""The system's messages for a full disk and an exceeded quota."""
 
 _ORDER = get_args(Cause)
-"""The earlier, the likelier the reason for the rest."""
+"""Causes, likeliest first: an earlier one often leads to a later one."""
 
 _WORDS: Mapping[Cause, str] = {
     "out-of-memory": r"Out [Oo]f [Mm]emory|MemoryError",
@@ -27,18 +27,18 @@ _WORDS: Mapping[Cause, str] = {
     "exception": r"rank \d+ of \d+ ends the job",
     "killed": r"KILLED BY SIGNAL|EXIT CODE: (9|137)\b|exited on signal",
 }
-"""Cause → what the system, mpirun or ranks say of it; schedulers have words of their own."""
+"""Cause → regular expression for messages of the system, mpirun or ranks. Schedulers add theirs."""
 
 _OF_RANKS: tuple[Cause, ...] = ("disk-full", "output-lost")
-"""What errors in a rank's own log are looked at for."""
+"""Causes that are looked for in errors in the logs of ranks."""
 
 _TAIL = 64 << 10
-"""Bytes at the end of a log that are looked at."""
+"""Bytes at the end of a log that are searched."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A line of a log that tells why a run ended."""
+    """A line of a log that shows why a run ended."""
 
     cause: Cause
     path: Path
@@ -46,26 +46,27 @@ class Trace:
 
 
 def find_traces(run_dir: Path, since: float) -> list[Trace]:
-    """Lines of logs that were written to after `since` (s since 1970), likeliest cause first."""
-    found = []
+    """Find traces in logs modified after `since` (s since 1970), likeliest cause first."""
+    traces = []
     patterns = _patterns()
     of_ranks = {cause: patterns[cause] for cause in _OF_RANKS}
     for path in _written_after(since, job_logs(run_dir)):
-        found += [_told(path, line, patterns) for line in _tail(path)]
+        traces += [_trace_in(path, line, patterns) for line in _tail(path)]
     for path in _written_after(since, rank_logs(run_dir)):
-        found += [_told(path, line, of_ranks) for line in _tail(path) if " ERROR " in line]
-    traces = (trace for trace in found if trace is not None)
-    return sorted(traces, key=lambda trace: _ORDER.index(trace.cause))
+        errors = [line for line in _tail(path) if " ERROR " in line]
+        traces += [_trace_in(path, line, of_ranks) for line in errors]
+    return sorted(filter(None, traces), key=lambda trace: _ORDER.index(trace.cause))
 
 
 def _patterns() -> dict[Cause, str]:
-    """Cause → regular expression of all that is said of it, likeliest cause first."""
+    """Cause → regular expression for all messages of it, likeliest cause first."""
     schedulers = {scheduler.name: scheduler for scheduler in (*built_in(), current())}
-    said: list[Mapping[Any, str]] = [_WORDS, *(one.log_patterns for one in schedulers.values())]
+    tables: list[Mapping[Any, str]] = [_WORDS]
+    tables += [scheduler.log_patterns for scheduler in schedulers.values()]
     return {
-        cause: "|".join(words[cause] for words in said if cause in words)
+        cause: "|".join(table[cause] for table in tables if cause in table)
         for cause in _ORDER
-        if any(cause in words for words in said)
+        if any(cause in table for table in tables)
     }
 
 
@@ -79,7 +80,7 @@ def _tail(path: Path) -> Sequence[str]:
         return file.read().decode(errors="replace").splitlines()
 
 
-def _told(path: Path, line: str, patterns: Mapping[Cause, str]) -> Trace | None:
+def _trace_in(path: Path, line: str, patterns: Mapping[Cause, str]) -> Trace | None:
     for cause, pattern in patterns.items():
         if re.search(pattern, line):
             return Trace(cause, path, line.strip())

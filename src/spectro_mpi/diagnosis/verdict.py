@@ -1,4 +1,4 @@
-"""Why a run died, or what it lost items to: the likely cause, from what is on disk alone."""
+"""The likely cause of a run's end, or of failures for lack of memory, from files alone."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import LOCK
 from spectro_mpi.rundir.lock import is_running, read_owner
 from spectro_mpi.system.scheduler import Job
-from spectro_mpi.system.words import listed, utc
+from spectro_mpi.system.words import count, listed, utc
 
 _CURVE_SECONDS = 600.0
+"""Length of the memory curve."""
 _ROOM = 1 << 20
-"""Bytes free below which a disk is full."""
+"""Free bytes below which a disk counts as full."""
 _LISTED = 4
-
+"""Most lines, ranks or items named in one piece of evidence."""
 
 _STOPS: tuple[Cause, ...] = ("stopped", "wall-time")
 _SENTENCES: Mapping[Cause, str] = {
@@ -38,17 +39,17 @@ _SENTENCES: Mapping[Cause, str] = {
     "disk-full": "the disk is full: {words}",
     "output-lost": "{words}",
 }
-"""Cause → what a rank's own words of it mean for the run."""
+"""Cause → sentence for the run; {words}: what the rank reported."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The likely cause of a run's end, or of items it lost to memory."""
+    """The likely cause of a run's end, or of failures for lack of memory."""
 
     cause: Cause
     sentence: str
     evidence: tuple[str, ...] = ()
-    """What speaks for it, a sentence each."""
+    """The evidence, one sentence each."""
     time: float | None = None
     """s since 1970 UTC."""
     rank: int | None = None
@@ -58,27 +59,27 @@ class Diagnosis:
     step: str = ""
     activity: str = ""
     curve: tuple[tuple[float, float], ...] = ()
-    """(s since 1970 UTC, MB): memory of the rank and its compute process up to then."""
+    """(s since 1970 UTC, MB): memory of the rank and its compute process up to `time`."""
     limit_mb: float = 0.0
-    """Memory there was; 0: not known."""
+    """Memory limit in MB; 0 if unknown."""
 
 
 def diagnose(run_dir: Path, jobs: Mapping[str, Job] | None = None) -> Diagnosis | None:
-    """What ended the last execution, or cost it items for memory; None: nothing is amiss.
+    """Find what ended the last execution, or why items failed for lack of memory.
 
-    `jobs`: job id → job, where somebody has asked the scheduler.
+    `jobs`: job id → job, as the scheduler reports them. Returns None if there is no problem.
     """
-    # Samples are read where they are needed: of a long run there are many.
+    # Samples are read only when needed: a long run has many.
     record = read_record(run_dir, ("ranks", "ends"))
     last = record.of_last_execution() if record is not None else None
     if not is_running(run_dir):
-        found = _reported_by_ranks(last) if last is not None else None
-        if found is None and _died(run_dir, last):
+        diagnosis = _reported_by_ranks(last) if last is not None else None
+        if diagnosis is None and _died(run_dir, last):
             full = read_record(run_dir)
             last = full.of_last_execution() if full is not None else None
-            found = _of_death(run_dir, last, jobs or {})
-        if found is not None:
-            return found
+            diagnosis = _of_death(run_dir, last, jobs or {})
+        if diagnosis is not None:
+            return diagnosis
     return _of_items(run_dir, record) if record is not None else None
 
 
@@ -89,12 +90,12 @@ def _died(run_dir: Path, last: Record | None) -> bool:
 
 
 def _reported_by_ranks(last: Record) -> Diagnosis | None:
-    """What a rank reported when it ended, if that was not the proper end."""
+    """The cause that a rank reported when it ended before the run was done; None if none did."""
     ranks = last.ranks
     rows = np.flatnonzero((ranks.cause != "") & (ranks.cause != "done"))
     if not len(rows):
         return None
-    # A rank in trouble says so; that others were stopped follows from it.
+    # A rank with an error reports it; the other ranks were stopped because of it.
     row = int(min(rows, key=lambda row: ranks.cause[row] in _STOPS))
     cause: Cause = ranks.cause[row].item()
     words = str(ranks.ending[row])
@@ -106,36 +107,36 @@ def _reported_by_ranks(last: Record) -> Diagnosis | None:
 
 
 def _of_death(run_dir: Path, last: Record | None, jobs: Mapping[str, Job]) -> Diagnosis:
-    """Of an execution that ended without a word."""
+    """The likely cause of an execution whose ranks reported nothing."""
     began = float(last.ranks.began.min()) if last is not None else _locked(run_dir)
-    found = find_traces(run_dir, began)
+    traces = find_traces(run_dir, began)
     states: list[tuple[Cause, str]] = [
         (job.verdict, f"job {name} is {job.state}") for name, job in jobs.items() if job.verdict
     ]
-    evidence = [told for _, told in states] + [_quoted(one) for one in found[:_LISTED]]
-    said: list[Cause] = [cause for cause, _ in states] + [one.cause for one in found]
-    if told := _no_room(run_dir):
-        said.append("disk-full")
-        evidence.append(told)
+    evidence = [sentence for _, sentence in states] + [_quoted(trace) for trace in traces[:_LISTED]]
+    causes: list[Cause] = [cause for cause, _ in states] + [trace.cause for trace in traces]
+    if sentence := _no_room(run_dir):
+        causes.append("disk-full")
+        evidence.append(sentence)
     if last is None or not len(last.samples):
-        cause = said[0] if said else "killed"
+        cause = causes[0] if causes else "killed"
         return Diagnosis(cause, f"the run died: {_IN_WORDS[cause]}", tuple(evidence))
     end = float(last.samples.time.max())
     memory, lost = memory_short(last), lost_nodes(last)
-    known: list[tuple[Cause, str]] = [
+    by_samples: list[tuple[Cause, str]] = [
         ("out-of-memory", memory),
         ("wall-time", time_over(last, end)),
         ("node-lost", lost),
     ]
-    evidence += [told for _, told in known if told]
-    likely: list[Cause] = [one for one in said if one != "killed"]
-    likely += [one for one, told in known if told]
+    evidence += [sentence for _, sentence in by_samples if sentence]
+    likely: list[Cause] = [cause for cause in causes if cause != "killed"]
+    likely += [cause for cause, sentence in by_samples if sentence]
     cause = likely[0] if likely else "killed"
     return _at_the_end(last, cause, end, evidence)
 
 
 def _at_the_end(last: Record, cause: Cause, end: float, evidence: list[str]) -> Diagnosis:
-    """With what the ranks were at when they fell silent."""
+    """Add what the ranks were doing at their last samples."""
     samples = last_of_each(last.samples)
     total = samples.resident + samples.child_resident
     fullest = samples.at(np.argsort(-total, kind="stable")[:1])
@@ -146,14 +147,14 @@ def _at_the_end(last: Record, cause: Cause, end: float, evidence: list[str]) -> 
     when = f"at {utc(end)}"
     if cause == "out-of-memory":
         sentence = (
-            f"the run died {when}, out of memory: rank {rank} had {total.max():.0f} MB, at "
-            f"{_at(item, phase, step, activity)}"
+            f"the run died {when}, out of memory: rank {rank} had {total.max():.0f} MB, "
+            f"{'at ' if item else ''}{_at(item, phase, step, activity)}"
         )
     else:
         sentence = f"the run died {when}: {_IN_WORDS[cause]}"
         busy = samples.at(samples.item != "")
         at_work = [
-            f"rank {busy.rank[row]} {_at(*(str(getattr(busy, name)[row]) for name in _TAGS))}"
+            f"rank {busy.rank[row]}: {_at(*(str(getattr(busy, name)[row]) for name in _TAGS))}"
             for row in range(len(busy))
         ]
         if at_work:
@@ -166,14 +167,14 @@ def _at_the_end(last: Record, cause: Cause, end: float, evidence: list[str]) -> 
 
 
 def _of_items(run_dir: Path, record: Record) -> Diagnosis | None:
-    """Of items that failed, and are failed still, because their compute process had no memory."""
+    """The cause of failures for lack of memory that no later execution has fixed; None if none."""
     try:
         failures = load_progress(run_dir, "").failures
     except RunError:
         return None
-    still = [item for item, ones in failures.items() if any(map(_may_be_memory, ones))]
+    failed = [item for item, of_item in failures.items() if any(map(_may_be_memory, of_item))]
     ends = record.ends
-    short = ((ends.reason == "out-of-memory") | (ends.oom_kills > 0)) & np.isin(ends.item, still)
+    short = ((ends.reason == "out-of-memory") | (ends.oom_kills > 0)) & np.isin(ends.item, failed)
     ends = ends.at(short)
     if not len(ends):
         return None
@@ -181,52 +182,55 @@ def _of_items(run_dir: Path, record: Record) -> Diagnosis | None:
     worst = ends.at(np.argsort(-ends.resident, kind="stable")[:1])
     rank, end = int(worst.rank[0]), float(worst.time[0])
     samples = (read_record(run_dir, ("ranks", "samples")) or record).samples
-    own = samples.at(samples.execution == worst.execution[0])
+    of_execution = samples.at(samples.execution == worst.execution[0])
     limit = float(worst.limit[0])
     where = _at(*(str(getattr(worst, name)[0]) for name in _TAGS))
-    allowed = f", {limit:.0f} MB were allowed" if limit else ", the kernel ended it"
-    many = f"; {len(items)} items failed so: {listed(items, _LISTED)}" if len(items) > 1 else ""
+    allowed = f", limit {limit:.0f} MB" if limit else ", killed by the kernel"
+    many = f"; {len(items)} items failed like this: {listed(items, _LISTED)}"
     return Diagnosis(
         "out-of-memory",
-        f"{where} needed more memory than there was: {worst.resident[0]:.0f} MB{allowed}{many}",
+        f"{where} needed more memory than was available: {worst.resident[0]:.0f} MB{allowed}"
+        f"{many if len(items) > 1 else ''}",
         tuple(_evidence_of(ends)), end, rank, _host(record, rank), str(worst.item[0]),
-        str(worst.phase[0]), str(worst.step[0]), str(worst.activity[0]), _curve(own, rank, end),
-        limit,
+        str(worst.phase[0]), str(worst.step[0]), str(worst.activity[0]),
+        _curve(of_execution, rank, end), limit,
     )  # fmt: skip
 
 
 _TAGS = ("item", "phase", "step", "activity")
 
 _IN_WORDS: Mapping[Cause, str] = {
-    "wall-time": "its wall time was over",
+    "wall-time": "its wall time ended",
     "node-lost": "a node was lost",
     "out-of-memory": "it was out of memory",
     "disk-full": "the disk was full",
     "output-lost": "its output could not be written",
-    "exception": "a rank ended it with an error",
+    "exception": "an error in a rank ended it",
     "cancelled": "its job was cancelled",
-    "killed": "its processes were killed (SIGKILL) by something that left no word",
+    "killed": "its processes were killed (SIGKILL), and nothing recorded why",
     "stopped": "it was stopped",
 }
 
 
 def _evidence_of(ends: Ends) -> list[str]:
-    told = [
+    sentences = [
         f"rank {ends.rank[row]} at {utc(float(ends.time[row]))}: {ends.message[row]}"
         for row in range(min(len(ends), _LISTED))
     ]
     kills = int(ends.oom_kills.sum())
-    return [*told, f"the kernel ended {kills} processes for memory meanwhile"] if kills else told
+    if kills:
+        processes = count(kills, "process", "es")
+        sentences.append(f"the kernel killed {processes} for lack of memory meanwhile")
+    return sentences
 
 
 def _curve(samples: Samples, rank: int, end: float) -> tuple[tuple[float, float], ...]:
-    own = samples.at(
+    rows = samples.at(
         (samples.rank == rank) & (samples.time <= end) & (samples.time > end - _CURVE_SECONDS)
     )
-    total = own.resident + own.child_resident
-    return tuple(
-        (float(at), round(float(memory), 1)) for at, memory in zip(own.time, total, strict=True)
-    )
+    total = rows.resident + rows.child_resident
+    points = zip(rows.time, total, strict=True)
+    return tuple((float(time), round(float(memory), 1)) for time, memory in points)
 
 
 def _limit(last: Record, rank: int) -> float:
@@ -240,16 +244,16 @@ def _host(record: Record, rank: int) -> str:
 
 
 def _no_room(run_dir: Path) -> str:
-    """Says so if the file system has no room for more."""
+    """How little room the file system of the run has, if it is full; otherwise empty."""
     try:
         free = shutil.disk_usage(run_dir).free
     except OSError:
         return ""
-    return f"{run_dir}: {free / 1e6:.1f} MB are free there" if free < _ROOM else ""
+    return f"{run_dir}: only {free / 1e6:.1f} MB are free" if free < _ROOM else ""
 
 
 def _locked(run_dir: Path) -> float:
-    """About when the lock's owner was last alive, s since 1970."""
+    """A minute before the lock's last heartbeat, s since 1970; 0 without a lock."""
     try:
         return (run_dir / LOCK).stat().st_mtime - 60
     except OSError:
@@ -265,8 +269,8 @@ def _quoted(trace: Trace) -> str:
 
 
 def _at(item: str, phase: str, step: str, activity: str) -> str:
-    """Such as "item 13312, phase plot, ees (draw)"."""
+    """A place in the run, such as "item 13312, phase plot, ees (draw)"."""
     if not item:
         return "between items"
-    told = f" ({activity})" if activity not in ("", "other") else ""
-    return f"item {item}, phase {phase}, {step or 'start'}{told}"
+    suffix = f" ({activity})" if activity not in ("", "other") else ""
+    return f"item {item}, phase {phase}, {step or 'start'}{suffix}"

@@ -172,7 +172,7 @@ class Writer:
         failures = {one.item: one.failures for one in results if one.failures}
         prints = {one.item: one.fingerprint for one in results if one.fingerprint}
         items = tuple(self._batch)
-        self._keeper.journal(Batch(self._phase, items, failures, shard, tuple(given), prints))
+        self._keeper.record(Batch(self._phase, items, failures, shard, tuple(given), prints))
         self._keeper.fold_if_due()
         self._sampling.wrote(self._phase, self._held_bytes, time.monotonic() - began)
         log.info("committed %d items of phase %s %s", len(self._batch), self._phase, shard)

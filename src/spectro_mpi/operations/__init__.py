@@ -1,1 +1,1 @@
-"""What people do with a run from outside: status, verify, cancel, submit, join."""
+"""Operations on a run from outside: status, verify, cancel, submit, join."""

@@ -1,4 +1,4 @@
-"""Ending a run from anywhere: cleanly, or at once."""
+"""Stop a run from any machine: after its current items, or at once."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ from spectro_mpi.system.scheduler.base import Scheduler
 if TYPE_CHECKING:
     import psutil
 
-_SECONDS_TO_GO = 10.0
+_KILL_SECONDS = 10.0
+"""How long to wait for killed processes to end."""
 
-_Doing = Generator[str, None, bool]
-"""Yields a sentence for each thing done; returns whether there was any."""
+_Actions = Generator[str, None, bool]
+"""Yields a sentence for each action; returns whether there was any."""
 
 
 def cancel(run_dir: Path, now: bool) -> Iterator[str]:
-    """Ask a run to finish what it has in hand and stop; with `now`, end its jobs and processes.
+    """Ask a run to finish its current items and stop; with `now`, kill its jobs and processes.
 
-    Yields a sentence for each thing it does, those of `now` before they are done. Raises
-    `UserError` if nothing is known of a run there.
+    Yields a sentence for each action; with `now`, before the action. Raises `UserError` if
+    `run_dir` is not a run directory, or if the run cannot be killed from this machine.
     """
     submitted, owner = submitted_for(run_dir), read_owner(run_dir)
     if not (run_dir / CONFIG).is_file() and submitted == Submitted():
@@ -40,60 +41,62 @@ def cancel(run_dir: Path, now: bool) -> Iterator[str]:
     jobs = scheduler.jobs(job_ids(submitted, owner))
     done = yield from _cancel_jobs(scheduler, jobs, now)
     if now:
-        done |= yield from _end_processes(run_dir, submitted)
+        done |= yield from _kill_processes(run_dir, submitted)
         if not done and is_running(run_dir):
-            raise UserError(f"{run_dir}: is held by {owner}, which cannot be ended from here")
+            raise UserError(
+                f"{run_dir}: {owner} cannot be killed from this machine; run cancel --now there"
+            )
     else:
         done |= yield from _ask_processes(run_dir, submitted)
     if not done:
         yield f"{run_dir}: nothing is running or waiting"
 
 
-def _cancel_jobs(scheduler: Scheduler, jobs: dict[str, Job], now: bool) -> _Doing:
-    """Cancel jobs that wait; ask those that run to stop, or cancel them `now`."""
-    found = False
+def _cancel_jobs(scheduler: Scheduler, jobs: dict[str, Job], now: bool) -> _Actions:
+    """Cancel waiting jobs; ask running jobs to stop, or cancel them, too, if `now`."""
+    any_action = False
     for name, job in jobs.items():
         if job.is_waiting or (now and job.is_on_nodes):
             yield f"job {name} ({job.state.lower()}) is cancelled"
             scheduler.cancel(name)
         elif job.is_on_nodes:
-            yield f"job {name} ({job.state.lower()}) is asked to stop, not to be requeued"
+            yield f"job {name} ({job.state.lower()}) is asked to stop and will not be requeued"
             scheduler.ask_to_stop(name)
         else:
             continue
-        found = True
-    return found
+        any_action = True
+    return any_action
 
 
-def _ask_processes(run_dir: Path, submitted: Submitted) -> _Doing:
+def _ask_processes(run_dir: Path, submitted: Submitted) -> _Actions:
     if is_running(run_dir):
         (run_dir / STOP).touch()
-        yield f"{read_owner(run_dir)} is asked to stop by a file {STOP}"
+        yield f"{read_owner(run_dir)} is asked to stop by the file {STOP}"
         return True
     if submitted.is_running_here:
-        # It does not look for files yet; Open MPI's mpirun passes this signal on, too.
+        # The run does not check for the file yet; mpirun forwards the signal, Open MPI's too.
         os.kill(submitted.local, signal.SIGUSR1)
-        yield f"mpirun, process {submitted.local}, is asked to stop"
+        yield f"mpirun (process {submitted.local}) is asked to stop"
         return True
     return False
 
 
-def _end_processes(run_dir: Path, submitted: Submitted) -> _Doing:
-    """Kill the run's launcher on this host and all that it has started."""
+def _kill_processes(run_dir: Path, submitted: Submitted) -> _Actions:
+    """Kill the launcher of the run on this host, and all processes that it started."""
     processes = list(_processes(run_dir, submitted))
-    for one in processes:
-        yield f"process {one.pid} is ended: {_words(one)}"
+    for process in processes:
+        yield f"process {process.pid} is killed: {_command(process)}"
     import psutil
 
-    for one in processes:
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
-            one.kill()
-    psutil.wait_procs(processes, timeout=_SECONDS_TO_GO)
+            process.kill()
+    psutil.wait_procs(processes, timeout=_KILL_SECONDS)
     return bool(processes)
 
 
 def _processes(run_dir: Path, submitted: Submitted) -> Iterator[psutil.Process]:
-    """The run's processes on this host: the launcher, where there is one, and below."""
+    """The processes of the run on this host: its launcher, if any, and all descendants."""
     import psutil
 
     owner = read_owner(run_dir)
@@ -110,10 +113,10 @@ def _processes(run_dir: Path, submitted: Submitted) -> Iterator[psutil.Process]:
         yield from psutil.Process(first).children(recursive=True)
 
 
-def _words(process: psutil.Process) -> str:
+def _command(process: psutil.Process) -> str:
     import psutil
 
     try:
         return " ".join(process.cmdline())[:120]
     except psutil.Error:
-        return "has gone already"
+        return "has already ended"

@@ -1,4 +1,4 @@
-"""Make one run directory of several that reduced disjoint shares of the items."""
+"""Join run directories that hold disjoint shares of the items into one."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _MAY_DIFFER = (
     *("run_id", "output", "select.", "run.", "slurm.", "plot.", "axes.", "extrema."),
     *("phases", "phase.", "seed"),
 )
-"""Settings that reduced data does not depend on."""
+"""Settings that do not affect reduced data."""
 
 
 def join(config: Config, parts: Sequence[Path]) -> int:
-    """Take the shards and the records of failures of `parts` into the run directory of `config`.
+    """Add the shards and recorded failures of `parts` to the run directory of `config`.
 
-    Figures are not taken: their common axes depend on the items of all parts. Shards are linked
-    where the file system can, else copied; `parts` stay as they are. Returns the number of items
-    taken in. Raises `UserError` where parts overlap, differ in their settings, are still running,
-    or hold what the run directory holds already.
+    Figures are not added, because their common axes depend on the items of all parts. Shards are
+    hard-linked if possible, otherwise copied; `parts` do not change. Returns the number of items
+    added. Raises `UserError` if a part is still running, has other settings, or holds an item that
+    another part or the run directory has.
     """
     runs = [open_run(part) for part in parts]
     claim_directory(config)
@@ -40,37 +40,43 @@ def join(config: Config, parts: Sequence[Path]) -> int:
     lock.acquire()
     try:
         open_for_writing(config, fresh=False)
-        keeper = Journal(config.run_dir, config.run_id, config.plot.scales)
-        _check(config, runs, keeper.state.settled["reduce"])
+        journal = Journal(config.run_dir, config.run_id, config.plot.scales)
+        _check(config, runs, journal.state.settled["reduce"])
         for run in runs:
-            _take(run, keeper, config.run_dir)
-        taken = sum(len(run.progress.settled["reduce"]) for run in runs)
-        keeper.note(items_total=len(keeper.state.settled["reduce"]))
-        keeper.close()
-        write_links(config.run_dir, keeper.state.shards)
+            _add(run, journal, config.run_dir)
+        added = sum(len(run.progress.settled["reduce"]) for run in runs)
+        journal.note(items_total=len(journal.state.settled["reduce"]))
+        journal.close()
+        write_links(config.run_dir, journal.state.shards)
     finally:
         lock.release()
-    return taken
+    return added
 
 
 def _check(config: Config, runs: Sequence[Run], present: set[str]) -> None:
     seen = {item: "the run directory itself" for item in present}
     for run in runs:
         if is_running(run.path):
-            raise UserError(f"{run.path}: is still running; join when it is done")
+            raise UserError(f"{run.path}: is still running; join it when it has finished")
         keys = [
             key for key in differing_keys(config, run.config) if not key.startswith(_MAY_DIFFER)
         ]
         if keys:
-            raise UserError(f"{run.path}: was made with other settings of {', '.join(keys)}")
+            raise UserError(
+                f"{run.path}: was made with other settings of {', '.join(keys)}; "
+                "join only runs with the same settings"
+            )
         for item in run.progress.settled["reduce"]:
             if item in seen:
-                raise UserError(f"{run.path}: has item {item}, which {seen[item]} has too")
+                raise UserError(
+                    f"{run.path}: has item {item}, which {seen[item]} has, too; "
+                    "join only runs with different items"
+                )
             seen[item] = str(run.path)
 
 
-def _take(run: Run, keeper: Journal, run_dir: Path) -> None:
-    """Take in one part, shard by shard, each on disk before it is recorded."""
+def _add(run: Run, journal: Journal, run_dir: Path) -> None:
+    """Add one part, shard by shard; each is on disk before it is recorded."""
     progress = run.progress
     of_shard: dict[str, list[str]] = {}
     for item in progress.settled["reduce"]:
@@ -83,12 +89,12 @@ def _take(run: Run, keeper: Journal, run_dir: Path) -> None:
             _link_or_copy(run.path / DATA / shard, path)
             name = path.name
         failures = {
-            item: tuple(one for one in progress.failures[item] if one.phase == "reduce")
+            item: tuple(f for f in progress.failures[item] if f.phase == "reduce")
             for item in items
             if item in progress.failures
         }
         held = tuple(items) if shard else ()
-        keeper.journal(Batch("reduce", tuple(sorted(items)), failures, name, held))
+        journal.record(Batch("reduce", tuple(sorted(items)), failures, name, held))
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

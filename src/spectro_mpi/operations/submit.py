@@ -1,7 +1,6 @@
-"""Starting a run that goes on by itself: as jobs of a scheduler, or detached on this machine.
+"""Start a run in the background: as jobs of a scheduler, or detached on this machine.
 
-Job scripts come from `jobs/`, which people also use by hand; what the settings say is put into
-them.
+Job scripts are made from the templates in `jobs/`, which also work by hand, and the settings.
 """
 
 from __future__ import annotations
@@ -26,53 +25,56 @@ _OVERSUBSCRIBE = {
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
     "OMPI_MCA_rmaps_base_oversubscribe": "true",
 }
-"""Coordinator and writer need no cores, but Open MPI counts (5 and later, before); MPICH does not
-read these."""
+"""Coordinator and writer need no cores, but Open MPI counts them (first variable: version 5 and
+later; second: earlier). MPICH ignores these variables."""
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """What was started for a run, as kept in its directory."""
+    """Jobs, or a local mpirun, that were started for a run; stored in its directory."""
 
     assets: str = ""
     """Id of the job that prepares the run."""
     run: str = ""
     """Id of the job that runs it."""
     scheduler: str = ""
-    """Whose jobs they are."""
+    """Name of the scheduler of the jobs."""
     local: int = 0
-    """Process id of a local mpirun, which leads a process group."""
+    """Process id of a local mpirun, the leader of its process group."""
     host: str = ""
-    """Where the local mpirun runs."""
+    """Host of the local mpirun."""
     began: str = ""
-    """When it began (see rundir/lock.py): its id alone may belong to another by now."""
+    """Its `beginning_of`: the system may have given the id to another process."""
 
     @property
     def is_running_here(self) -> bool:
-        """Whether the local mpirun is there, on this host."""
-        here = bool(self.local) and self.host == os.uname().nodename
-        return here and beginning_of(self.local) == self.began != ""
+        """Whether the local mpirun is running, on this host."""
+        on_this_host = bool(self.local) and self.host == os.uname().nodename
+        return on_this_host and beginning_of(self.local) == self.began != ""
 
 
 def scripts_of(config: Config, ranks: int, scheduler: Scheduler) -> dict[str, str]:
-    """Job scripts of a run with the settings in them: name → content."""
+    """The job scripts of a run: name → text."""
     names = scheduler.assets_template, scheduler.run_template
     return {name: _script(name, config, ranks, scheduler) for name in names}
 
 
 def submit(config: Config, ranks: int, scheduler: Scheduler) -> Submitted:
-    """Submit what prepares the run, and the run after it. Raises `UserError` if refused."""
+    """Submit the job that prepares a run and, depending on it, the job of the run.
+
+    Raises `UserError` if the scheduler refuses one of them; the other is then cancelled.
+    """
     _write_settings(config)
     for name, script in scripts_of(config, ranks, scheduler).items():
         write_atomic(config.run_dir / JOBS / name, script.encode())
     folder = config.run_dir / JOBS
-    first = scheduler.submit(folder / scheduler.assets_template)
+    assets = scheduler.submit(folder / scheduler.assets_template)
     try:
-        then = scheduler.submit(folder / scheduler.run_template, after=first)
+        run = scheduler.submit(folder / scheduler.run_template, after=assets)
     except UserError:
-        scheduler.cancel(first)
+        scheduler.cancel(assets)
         raise
-    submitted = Submitted(assets=first, run=then, scheduler=scheduler.name)
+    submitted = Submitted(assets, run, scheduler.name)
     _record(config.run_dir, submitted)
     return submitted
 
@@ -82,10 +84,10 @@ def start_here(config: Config, ranks: int) -> Submitted:
 
     Raises `UserError` if there is no mpirun.
     """
-    here = Path(sys.executable).parent
-    mpirun = shutil.which("mpirun", path=f"{here}:{os.environ.get('PATH', '')}")
+    bin_folder = Path(sys.executable).parent
+    mpirun = shutil.which("mpirun", path=f"{bin_folder}:{os.environ.get('PATH', '')}")
     if mpirun is None:
-        raise UserError("there is no mpirun; pip install 'spectro-mpi[mpich]' brings one")
+        raise UserError("mpirun was not found; install it with pip install 'spectro-mpi[mpich]'")
     _write_settings(config)
     (config.run_dir / LOGS).mkdir(exist_ok=True)
     command = [mpirun, "-n", str(ranks), sys.executable, "-m", "spectro_mpi", "run"]
@@ -106,10 +108,10 @@ def start_here(config: Config, ranks: int) -> Submitted:
 
 
 def submitted_for(run_dir: Path) -> Submitted:
-    """What was started for a run; empty if nothing is known."""
+    """What was started for a run; an empty `Submitted` if nothing is recorded."""
     try:
         record: dict[str, Any] = json.loads((run_dir / JOB_RECORD).read_bytes())
-        if "pregenerate" in record:  # as 0.1 wrote it
+        if "pregenerate" in record:  # written by version 0.1
             record["assets"] = record.pop("pregenerate")
             record["scheduler"] = "slurm" if record["run"] else ""
         return Submitted(**record)
@@ -118,15 +120,15 @@ def submitted_for(run_dir: Path) -> Submitted:
 
 
 def scheduler_of(submitted: Submitted) -> Scheduler:
-    """The scheduler that the jobs of a run are in; that of this machine where none was submitted.
+    """The scheduler of the jobs of a run; that of this machine if no job was submitted.
 
-    Raises `UserError` where this installation does not know it.
+    Raises `UserError` if this installation does not have it.
     """
     return named(submitted.scheduler) if submitted.scheduler else current()
 
 
 def _write_settings(config: Config) -> None:
-    """Write the settings that jobs use into the run directory's `jobs/`."""
+    """Write the settings for the jobs into `jobs/` of the run directory."""
     (config.run_dir / JOBS).mkdir(parents=True, exist_ok=True)
     write_atomic(config.run_dir / JOB_SETTINGS, config.to_toml().encode())
 
@@ -152,12 +154,12 @@ def _script(template: str, config: Config, ranks: int, scheduler: Scheduler) -> 
 
 
 def _template(name: str) -> str:
-    """A script of `jobs/`: beside the package where it is installed, in a clone at its top."""
+    """A script of `jobs/`: in the package if installed, at the top of a clone otherwise."""
     package = Path(__file__).parents[1]
     for folder in (package / JOBS, package.parents[1] / JOBS):
         if (folder / name).exists():
             return (folder / name).read_text(encoding="utf-8")
-    raise UserError(f"{name}: is missing from this installation of spectro-mpi")
+    raise UserError(f"{name}: is missing from this installation of spectro-mpi; reinstall it")
 
 
 def _record(run_dir: Path, submitted: Submitted) -> None:

@@ -1,4 +1,4 @@
-"""Hold what a run directory says against what is in it: every shard and every figure is read."""
+"""Check a run directory against its progress; this reads every shard and every figure."""
 
 from __future__ import annotations
 
@@ -42,43 +42,44 @@ from spectro_mpi.system.words import count
 _READERS = min(8, os.cpu_count() or 1)
 
 Repair = Literal["state", "extrema", "shard", "reduce", "item", "remove", "links", "orphan"]
-"""What `repair` does about a problem."""
+"""How `verify --repair` repairs a problem."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is not as the progress says."""
+    """A file that is damaged, missing, or does not agree with the progress."""
 
     path: Path
     what: str
+    """What is wrong, to follow the path in a sentence."""
     repair: Repair
     items: tuple[str, ...] = ()
-    """To be done again."""
+    """Items to be redone."""
     phase: str = "plot"
-    """In which, where that is what repairs it."""
+    """Phase in which they are redone, if `repair` is "item"."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.what}"
 
 
 def verify(run_dir: Path, repair: bool) -> int:
-    """Print what is wrong, a line each; with `repair` have it done again by the next run.
+    """Print a line for each problem; with `repair`, mark affected items to be redone.
 
-    Returns 0 if nothing is wrong, else 1. Raises `UserError` if `run_dir` is no run directory,
-    `RunError` if a run is going on there or the repair cannot be written.
+    Returns 0 if there is no problem, else 1. Raises `UserError` if `run_dir` is not a run
+    directory, `RunError` if a run is in progress there or the repair cannot be written.
     """
     config = settings_of(run_dir)
     if is_running(run_dir):
         raise RunError(
-            f"{run_dir}: a run is writing here ({read_owner(run_dir)}); verify it when it has ended"
+            f"{run_dir}: a run is writing here ({read_owner(run_dir)}); verify when it has ended"
         )
     problems = list(find_problems(run_dir, config))
     for problem in problems:
         print(problem)
     if not problems:
-        print(f"{run_dir}: {_counted(run_dir, config)}; all as it should be")
+        print(f"{run_dir}: {_counted(run_dir, config)}; no problems found")
         return 0
-    again = sorted({item for one in problems for item in one.items}, key=item_order)
+    again = sorted({item for problem in problems for item in problem.items}, key=item_order)
     if repair:
         lock = RunLock(run_dir)
         with writing(run_dir):
@@ -87,46 +88,49 @@ def verify(run_dir: Path, repair: bool) -> int:
                 _repair(run_dir, config, problems)
             finally:
                 lock.release()
-        left = f", {count(len(again), 'item')} will be done again" if again else ""
-        print(f"{len(problems)} problems repaired{left}: run again")
+        redone = f" to redo {count(len(again), 'item')}" if again else ""
+        print(f"{count(len(problems), 'problem')} repaired; run again{redone}")
     else:
-        print(f"{len(problems)} problems; --repair has what is concerned done again")
+        print(
+            f"{count(len(problems), 'problem')}; run verify --repair to mark affected items to be "
+            "redone by the next run"
+        )
     return 1
 
 
 def find_problems(run_dir: Path, config: Config) -> Iterator[Problem]:
-    """Everything that is wrong; nothing is changed."""
+    """Find all problems; changes nothing."""
     damaged = list(damaged_state(run_dir))
     for damage in damaged:
         yield Problem(damage.path, damage.what, "state")
     yield from _half_written(run_dir)
     if any(damage.path.name == PROGRESS for damage in damaged):
-        return  # what should be there is known once the next run has rebuilt it
+        return  # without it nothing says which files should exist; the next run rebuilds it
     progress = load_progress(run_dir, config.run_id)
     store = list(_problems_of_store(run_dir, progress))
     yield from store
     yield from _problems_of_extrema(run_dir, config, progress)
-    told = {item for problem in store for item in problem.items}
-    yield from _problems_of_figures(run_dir, config, progress, told)
+    reported = {item for problem in store for item in problem.items}
+    yield from _problems_of_figures(run_dir, config, progress, reported)
     yield from _problems_of_files(run_dir, progress)
 
 
 def problem_of_figure(path: Path, item: str) -> str:
-    """What is wrong with a PNG; empty if all of it reads and its text chunk is of the item."""
+    """What is wrong with a figure, or empty if all of the PNG can be read and is of the item."""
     from PIL import Image
 
     try:
         with Image.open(path) as picture:
-            picture.verify()  # every chunk's checksum
+            picture.verify()  # checksum of every chunk
         with Image.open(path) as picture:
             picture.load()
             if picture.format != "PNG":
-                return f"is {picture.format} and not PNG"
+                return f"is a {picture.format} file, not PNG"
             described = json.loads(picture.info[KEYWORD])["item"]
     except FileNotFoundError:
         return "is missing"
     except KeyError as error:
-        return f"has no text chunk that tells of {error}"
+        return f"has no text chunk with {error}"
     except (
         OSError,
         SyntaxError,
@@ -138,13 +142,13 @@ def problem_of_figure(path: Path, item: str) -> str:
         zlib.error,
         Image.DecompressionBombError,
     ) as error:
-        return f"does not read ({type(error).__name__}: {error})"
+        return f"cannot be read ({type(error).__name__}: {error})"
     return "" if described == item else f"is of item {described}"
 
 
 def _half_written(run_dir: Path) -> Iterator[Problem]:
     for left in sorted(run_dir.rglob(f"*{SUFFIX}")):
-        yield Problem(left, "was left half-written", "remove")
+        yield Problem(left, "is half-written", "remove")
 
 
 def _problems_of_store(run_dir: Path, progress: Progress) -> Iterator[Problem]:
@@ -160,17 +164,22 @@ def _problems_of_store(run_dir: Path, progress: Progress) -> Iterator[Problem]:
             if problem:
                 yield Problem(shard, problem, "shard", tuple(items))
         for _, path in bad_links(run_dir, progress, untrusted):
-            yield Problem(path, "does not lead to what is in the shards", "links")
+            yield Problem(path, "does not link to the items in the shards", "links")
     for orphan in orphans_of(run_dir, progress):
-        yield Problem(orphan, "is not named in the progress", "orphan")
+        yield Problem(orphan, "is not recorded in progress.json", "orphan")
     for item in unheld(progress):
-        yield Problem(run_dir / DATA, f"holds no item {item}, which is complete", "reduce", (item,))
+        yield Problem(
+            run_dir / DATA,
+            f"no shard holds item {item}, which is recorded as complete",
+            "reduce",
+            (item,),
+        )
 
 
 def _problems_of_extrema(run_dir: Path, config: Config, progress: Progress) -> Iterator[Problem]:
     path = run_dir / EXTREMA
     if not progress.made_from.get("extrema"):
-        return  # it is made when all items are reduced
+        return  # it is written when all items are reduced
     try:
         extrema = read_extrema(run_dir)
     except DamagedStateError as error:
@@ -183,16 +192,17 @@ def _problems_of_extrema(run_dir: Path, config: Config, progress: Progress) -> I
         and "given_extrema" in config.plot.limits
         and progress.made_from.get("plot") != digest(extrema)
     ):
-        yield Problem(path, "is not what the figures were drawn with", "extrema")
+        yield Problem(path, "differs from the extrema that the figures were drawn with", "extrema")
 
 
 def _problems_of_figures(
-    run_dir: Path, config: Config, progress: Progress, told: Container[str]
+    run_dir: Path, config: Config, progress: Progress, reported: Container[str]
 ) -> Iterator[Problem]:
-    """Of items whose shard was not told of already: that one may not be opened again."""
+    """Check figures of items without a `reported` problem: a bad shard must not be opened again."""
     marks = marks_of(config)
     folders = item_folders(run_dir, "plot")
-    drawn = [i for i in progress.shards if i in progress.settled["plot"] and i not in told]
+    settled = progress.settled["plot"]
+    drawn = [item for item in progress.shards if item in settled and item not in reported]
 
     def check(item: str) -> list[Problem]:
         folder = folders.get(item, run_dir / PLOTS)
@@ -209,17 +219,17 @@ def _problems_of_item(
     try:
         instruments = instruments_of(run_dir / DATA / progress.shards[item], item)
     except (OSError, RuntimeError, KeyError):
-        return  # has become unreadable since
-    failed = any(one.phase == "plot" for one in progress.failures.get(item, ()))
+        return  # the shard has become unreadable since it was checked
+    failed = any(failure.phase == "plot" for failure in progress.failures.get(item, ()))
     for name in figure_names(config, item, instruments, item in marks):
         problem = problem_of_figure(folder / name, item)
-        # Of an item that failed in this phase, what is there is whole, and some is not there.
+        # An item that failed in this phase lacks some figures; those that exist are complete.
         if problem and not (failed and problem == "is missing"):
             yield Problem(folder / name, problem, "item", (item,))
 
 
 def _problems_of_files(run_dir: Path, progress: Progress) -> Iterator[Problem]:
-    """Of phases other than plot, whose figures are known by name: files of nothing."""
+    """Find empty and missing files of phases other than plot, whose file names are not known."""
     for phase in progress.phases:
         root = files_root(run_dir, phase)
         if phase == "plot" or not root.is_dir():
@@ -227,37 +237,39 @@ def _problems_of_files(run_dir: Path, progress: Progress) -> Iterator[Problem]:
         for path in sorted(root.glob("*/*/*/*")):
             if not path.stat().st_size and not path.name.endswith(SUFFIX):
                 yield Problem(path, "is empty", "item", (path.parent.name,), phase)
-        there = {item for item, path in item_folders(run_dir, phase).items() if any(path.iterdir())}
+        with_files = {
+            item for item, path in item_folders(run_dir, phase).items() if any(path.iterdir())
+        }
         for item in progress.completed(phase):
-            # Some phases write no files of some items: those of all gone are missed.
-            if item not in there and not progress.stores[phase].get(item):
+            # A phase may write no files of an item: only a loss of all its files is noticed.
+            if item not in with_files and not progress.stores[phase].get(item):
                 yield Problem(root, f"has no files of item {item}", "item", (item,), phase)
 
 
 def _repair(run_dir: Path, config: Config, problems: Iterable[Problem]) -> None:
-    """Set aside what does not read and have its items done again. The lock is held."""
+    """Set damaged files aside and mark their items to be redone. The caller holds the lock."""
     list(set_damaged_state_aside(run_dir))
-    keeper = Journal(run_dir, config.run_id, config.plot.scales)
+    journal = Journal(run_dir, config.run_id, config.plot.scales)
     for problem in problems:
         match problem.repair:
             case "extrema":
                 list(set_damaged_extrema_aside(run_dir))
-                keeper.note_made_from("extrema", "")
+                journal.note_made_from("extrema", "")
             case "shard":
-                lose_shard(keeper, problem.path, problem.what)
+                lose_shard(journal, problem.path, problem.what)
             case "reduce":
-                keeper.lose(problem.items)
+                journal.lose(problem.items)
             case "item":
-                keeper.forget(problem.items, (problem.phase,))
+                journal.forget(problem.items, (problem.phase,))
                 if problem.path.is_file():
                     problem.path.unlink()
             case "remove":
                 problem.path.unlink(missing_ok=True)
             case _:
-                pass  # set aside above; or taken in or removed when the next run starts
+                pass  # "state" is repaired above, "links" below, "orphan" by the next run
     with UntrustedCalls() as untrusted:
-        repair_links(run_dir, keeper.state, untrusted)
-    keeper.close()
+        repair_links(run_dir, journal.state, untrusted)
+    journal.close()
 
 
 def _counted(run_dir: Path, config: Config) -> str:

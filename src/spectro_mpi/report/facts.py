@@ -1,4 +1,4 @@
-"""What the page says in words and tables."""
+"""The data for text and tables of the report page."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from spectro_mpi.rundir.reader import Run
 from spectro_mpi.settings.schema import Config, PlotSettings
 
 LISTED = 50
-"""Failures of one reason that stand in the page itself; the others are loaded on demand."""
+"""Failures per reason in the page itself; more are loaded on demand."""
 
 _PACKAGES = ("spectro-mpi", "numpy", "h5py", "matplotlib", "pillow", "mpi4py", "cdflib", "pycdfpp")
 _MEANINGS: dict[str, str] = {
     "timeout": "took longer than the time limits allow",
-    "invalid-cdf": "the input file is damaged, or does not hold what it should",
+    "invalid-cdf": "the input file is damaged or lacks expected data",
     "divide-by-zero": "the numbers in the file led to a division by zero",
     "plotting": "the figure could not be drawn",
-    "out-of-memory": "needed more memory than there was",
+    "out-of-memory": "needed more memory than was available",
     "killed": "the compute process died",
     "generic": "something else",
 }
@@ -39,7 +39,7 @@ _MEANINGS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class ErrorGroup:
-    """Failures of one reason."""
+    """All failures with the same reason."""
 
     reason: str
     meaning: str
@@ -55,7 +55,7 @@ class ExtremaRow:
     category: str
     scales: str
     limits: dict[str, float]
-    """y_min, y_max, z_min, z_max"""
+    """y_min, y_max, z_min, z_max → value, in the units of the axes."""
 
 
 def page_facts(
@@ -64,10 +64,11 @@ def page_facts(
     entries: Sequence[ItemEntry],
     book: Logbook,
 ) -> dict[str, Any]:
-    """What the page itself says."""
-    failed = [one for one in entries if one.state == "failed"]
+    """The values that the template of the page uses, by name."""
+    failed = [entry for entry in entries if entry.state == "failed"]
     record = read_record(run.path, ("ranks", "plans", "steps"))
-    phases = [one for one in phase_times(record) if one.done] if record is not None else []
+    times = phase_times(record) if record is not None else []
+    phases = [phase for phase in times if phase.done]
     return {
         "run_id": run.config.run_id,
         "run_dir": str(run.path.absolute()),
@@ -76,11 +77,11 @@ def page_facts(
         "made": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
         "items": len(entries),
         "total": max(run.progress.items_total, len(entries)),
-        "done": sum(one.state == "done" for one in entries),
+        "done": sum(entry.state == "done" for entry in entries),
         "failed": len(failed),
-        "figures": sum(len(one.figures) for one in entries),
+        "figures": sum(len(entry.figures) for entry in entries),
         "phases": phases,
-        "latest": {one.phase: one for one in phases},
+        "latest": {phase.phase: phase for phase in phases},
         "versions": dict(_versions()),
         "settings": run.config.to_toml(),
         "groups": _error_groups(run, book),
@@ -89,8 +90,8 @@ def page_facts(
         "quantity": _quantity(run.config),
         "percentile": run.config.extrema.max_percentile,
         "coverage": 100 * run.config.extrema.energy_coverage,
-        "first": next((one.start for one in entries if one.start), None),
-        "last": next((one.start for one in reversed(entries) if one.start), None),
+        "first": next((entry.start for entry in entries if entry.start), None),
+        "last": next((entry.start for entry in reversed(entries) if entry.start), None),
         "diagnosis": status.diagnosis,
         "curve": curve_of(status.diagnosis) if status.diagnosis else None,
         "advice": advice(run.path),
@@ -98,7 +99,7 @@ def page_facts(
 
 
 def _quantity(config: Config) -> str:
-    """What the extrema of the colour scale are of."""
+    """The quantity that the colour scale shows."""
     if config.plot.z_label != PlotSettings.z_label:
         return config.plot.z_label
     return preset_of(config).quantity.label
@@ -109,7 +110,7 @@ def _error_groups(run: Run, book: Logbook) -> list[ErrorGroup]:
     for item in sorted(run.progress.failures, key=item_order):
         for failure in run.progress.failures[item]:
             groups.setdefault(failure.reason, []).append((item, failure))
-    order = [*(one for one in REASONS if one in groups), *(groups.keys() - set(REASONS))]
+    known = [reason for reason in REASONS if reason in groups]
     return [
         ErrorGroup(
             reason,
@@ -117,18 +118,18 @@ def _error_groups(run: Run, book: Logbook) -> list[ErrorGroup]:
             len(groups[reason]),
             tuple(listed(book, item, failure) for item, failure in groups[reason][:LISTED]),
         )
-        for reason in order
+        for reason in [*known, *(groups.keys() - set(REASONS))]
     ]
 
 
 def _extrema_rows(run: Run) -> list[ExtremaRow]:
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for key, value in run.extrema.items():
-        whose, y_scale, z_scale, axis, end = key.rsplit("_", 4)
-        rows.setdefault((whose, f"{y_scale}-{z_scale}"), {})[f"{axis}_{end}"] = value
+        owner, y_scale, z_scale, axis, end = key.rsplit("_", 4)
+        rows.setdefault((owner, f"{y_scale}-{z_scale}"), {})[f"{axis}_{end}"] = value
     return [
-        ExtremaRow(whose.partition("-")[0], whose.partition("-")[2], scales, limits)
-        for (whose, scales), limits in sorted(rows.items())
+        ExtremaRow(owner.partition("-")[0], owner.partition("-")[2], scales, limits)
+        for (owner, scales), limits in sorted(rows.items())
     ]
 
 

@@ -1,4 +1,4 @@
-"""Where in the logs of a run its failures stand, with the lines around them."""
+"""Find the failures of a run in its logs, with the lines around them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from spectro_mpi.rundir.layout import rank_logs
 from spectro_mpi.system.logs import FailureMark, failure_mark_in
 
 _AROUND = 3
-"""Lines shown before and after a failure's."""
+"""Lines shown before and after the line of a failure."""
 _MOST_LINES = 4000
-"""Of a log's excerpt; the log itself is beside it."""
+"""Most lines in an excerpt; the report links to the whole log."""
 
 
 @dataclass
 class Logbook:
-    """Failures in the logs."""
+    """Places of failures in the logs."""
 
     failures: dict[FailureMark, tuple[str, int]] = field(default_factory=dict)
-    """Failure → (name of the log, number of the line): the latest one."""
+    """Failure → (name of the log, line number) of its latest report."""
     excerpts: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
-    """Name of a log → (number, text) of lines at and around failures."""
+    """Name of a log → (line number, text) of the lines with failures and those around them."""
 
 
 def read_logbook(run_dir: Path) -> Logbook:
-    """Read all logs of a run, passing over what cannot be read."""
+    """Read all logs of a run; a log that cannot be read is skipped."""
     book = Logbook()
     for log in rank_logs(run_dir):
         _read(log, book)

@@ -1,7 +1,7 @@
-"""`resources.h5`: the tables of all executions of a run, and reading them at any time.
+"""`resources.h5`: the tables of all executions of a run, readable at any time.
 
-A group a table, a dataset a column. The file is made anew and renamed when whole: an HDF5 file
-that is open for writing when its process is killed may be lost.
+The file has one group per table and one dataset per column. It is always rewritten and renamed when
+complete, because an HDF5 file that is open for writing when its process is killed may be lost.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ log = logging.getLogger(__name__)
 
 
 SAMPLES_KEPT = 200_000
-"""Rows of samples in the file, of all ranks; more are thinned."""
+"""Most rows of samples in the file, of all ranks; more are merged by `thin`."""
 _WIDEST = 86400.0
 _STEPS_KEPT = 2_000_000
 _NODES_KEPT = 200_000
 
 _ORDER = {"plans": "time", "ranks": "began", "steps": "begin"}
-"""Table → the column its rows are in order of, if that is not `time`."""
+"""Table → the column that its rows are sorted by, if it is not `time`."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """All that is known of a run's use of the machine."""
+    """All tables of a run's resources."""
 
     samples: Samples = field(default_factory=lambda: table_of(Samples, ()))
     nodes: Nodes = field(default_factory=lambda: table_of(Nodes, ()))
@@ -62,42 +62,43 @@ class Record:
     ranks: Ranks = field(default_factory=lambda: table_of(Ranks, ()))
 
     def of_last_execution(self) -> Record:
-        """What belongs to the last execution alone."""
+        """The rows of the last execution."""
         last = self.ranks.execution.max(initial=0)
         tables = {name: getattr(self, name) for name in TABLES}
-        return Record(**{name: one.at(one.execution == last) for name, one in tables.items()})
+        return Record(**{name: rows.at(rows.execution == last) for name, rows in tables.items()})
 
 
 def read_record(run_dir: Path, tables: Iterable[str] = TABLES) -> Record | None:
-    """All tables, or some (of which `ranks` is one), also of a run that goes on or died.
+    """Read the tables of a run, also while it is running or after it died.
 
-    None if nothing was sampled. Tables that are not asked for hold what is not in the file yet.
+    `tables`: names of the tables to read, which must include `ranks`. The other tables hold only
+    the rows that are not in `resources.h5` yet. Returns None if the run has no samples.
     """
     try:
         kept = _read_archive(run_dir / RESOURCES, tables)
     except UNREADABLE as error:
-        log.warning("%s: does not read (%s)", run_dir / RESOURCES, error)
+        log.warning("%s: cannot be read (%s)", run_dir / RESOURCES, error)
         kept = Record()
     record = _with_lines(run_dir, kept)
     return record if len(record.ranks) else None
 
 
 def read_samples(run_dir: Path) -> Samples | None:
-    """The samples of all ranks, in order of time; None if there are none."""
+    """Read the samples of all ranks, sorted by time; None if there are none."""
     record = read_record(run_dir)
     return record.samples if record is not None and len(record.samples) else None
 
 
 def read_steps(run_dir: Path) -> Steps | None:
-    """The tasks done by all workers, in order of their beginning; None if there are none."""
+    """Read the tasks done by all ranks, sorted by start; None if there are none."""
     record = read_record(run_dir)
     return record.steps if record is not None and len(record.steps) else None
 
 
 def fold(run_dir: Path) -> None:
-    """Take the ranks' files of lines into `resources.h5`. Raises `OSError`.
+    """Move the rows of the ranks' line files into `resources.h5`, after the execution has ended.
 
-    Nothing is lost or taken in twice if this is interrupted. The execution has ended.
+    If this is interrupted, no row is lost or added twice. Raises `OSError`.
     """
     files = all_rank_lines(run_dir)
     if not files:
@@ -106,7 +107,7 @@ def fold(run_dir: Path) -> None:
     try:
         kept = _read_archive(path, TABLES)
     except UNREADABLE as error:
-        log.warning("%s: does not read (%s), set aside as %s", path, error, set_aside(path))
+        log.warning("%s: cannot be read (%s), set aside as %s", path, error, set_aside(path))
         kept = Record()
     write_archive(path, _bounded(_with_lines(run_dir, kept)))
     drop_lines(run_dir, files)
@@ -117,15 +118,15 @@ def _with_lines(run_dir: Path, kept: Record) -> Record:
     known = set(zip(kept.ranks.rank, kept.ranks.began, strict=True))
     rows: dict[str, list[list[Any]]] = {name: [] for name in TABLES}
     for rank, path in all_rank_lines(run_dir).items():
-        found = read_lines(path)
-        # Without a first line there is nothing; one that is known was left by an interrupted fold.
-        began = [row[_BEGAN] for row in found["ranks"] if len(row) > _BEGAN]
+        lines = read_lines(path)
+        # A file without a first line has no data; a known one was left by an interrupted fold.
+        began = [row[_BEGAN] for row in lines["ranks"] if len(row) > _BEGAN]
         if began and (rank, began[0]) not in known:
-            found["ranks"] = found["ranks"][-1:]  # the last one tells how it ended
-            found["ranks"] = [_with_cause(row) for row in found["ranks"]]
-            for name, ones in found.items():
-                whole = len(fields(TABLES[name])) - 2
-                rows[name] += [[execution, rank, *one] for one in ones if len(one) == whole]
+            # The last row of a rank has how it ended.
+            lines["ranks"] = [_with_cause(row) for row in lines["ranks"][-1:]]
+            for name, of_table in lines.items():
+                width = len(fields(TABLES[name])) - 2
+                rows[name] += [[execution, rank, *row] for row in of_table if len(row) == width]
     return Record(
         **{
             name: sorted_by(
@@ -138,14 +139,14 @@ def _with_lines(run_dir: Path, kept: Record) -> Record:
 
 
 _IN_LINE = {column.name: place - 2 for place, column in enumerate(fields(Ranks))}
-"""Column → its place in a line of table `ranks`."""
+"""Column → its position in a line of table `ranks`."""
 _BEGAN = _IN_LINE["began"]
 _STOPPED = "stopped: "
-"""Before the reason of a stop, in records of 0.1."""
+"""Prefix of the reason of a stop in records of version 0.1."""
 
 
 def _with_cause(row: list[Any]) -> list[Any]:
-    """A line of table `ranks`; one that 0.1 wrote has no `cause`."""
+    """A line of table `ranks` with its `cause`, which version 0.1 did not write."""
     if len(row) != _IN_LINE["cause"]:
         return row
     row = [*row, _cause_of(row[_IN_LINE["ending"]])]
@@ -154,7 +155,7 @@ def _with_cause(row: list[Any]) -> list[Any]:
 
 
 def _cause_of(ending: str) -> str:
-    """Why a rank ended by the words of 0.1, which recorded nothing else."""
+    """Why a rank ended, from the text that version 0.1 recorded."""
     if ending in ("", "done"):
         return ending
     if ending.startswith(_STOPPED):
@@ -166,7 +167,7 @@ def _cause_of(ending: str) -> str:
 
 
 def _bounded(record: Record) -> Record:
-    """With no more rows than are to be kept."""
+    """Merge or drop rows, so that each table has at most its number of rows."""
     samples, width = record.samples, 1.0
     while len(samples) > SAMPLES_KEPT and width < _WIDEST:
         width *= 2
@@ -183,27 +184,27 @@ def _every_nth(nodes: Nodes, kept: int) -> Nodes:
 
 
 def write_archive(path: Path, record: Record) -> None:
-    """Write a record as a whole file. Raises `OSError`."""
+    """Write a record as a new file, which replaces `path`. Raises `OSError`."""
     import h5py
 
-    # In memory first: HDF5 does not get over a disk that is full.
+    # In memory first, because HDF5 cannot recover from a full disk.
     image = io.BytesIO()
     with h5py.File(image, "w", libver="latest") as file:
         file.attrs["description"] = "How a run used the machine; docs/formats.md"
         for name in TABLES:
             table = getattr(record, name)
-            for one in fields(table):
-                values = getattr(table, one.name)
-                if one.metadata["dtype"] == TEXT:
+            for column in fields(table):
+                values = getattr(table, column.name)
+                if column.metadata["dtype"] == TEXT:
                     values = np.char.encode(values, "utf-8")
                     values = values.astype(f"S{max(1, values.dtype.itemsize)}")
                 # A small dataset is smaller without chunks and their index.
                 packed = {"compression": "gzip", "shuffle": True} if len(table) > 1000 else {}
-                dataset = file.create_dataset(f"{name}/{one.name}", data=values, **packed)
-                if one.metadata["unit"]:
-                    dataset.attrs["units"] = one.metadata["unit"]
-                if one.metadata["meaning"]:
-                    dataset.attrs["long_name"] = one.metadata["meaning"]
+                dataset = file.create_dataset(f"{name}/{column.name}", data=values, **packed)
+                if column.metadata["unit"]:
+                    dataset.attrs["units"] = column.metadata["unit"]
+                if column.metadata["meaning"]:
+                    dataset.attrs["long_name"] = column.metadata["meaning"]
     try:
         write_atomic(path, image.getvalue())
     except OSError:
@@ -212,14 +213,14 @@ def write_archive(path: Path, record: Record) -> None:
 
 
 def _read_archive(path: Path, tables: Iterable[str]) -> Record:
-    """What is in the file; nothing if there is none. Raises what is in `UNREADABLE`."""
+    """Read the file; an empty record if it does not exist. Raises one of `UNREADABLE`."""
     if not path.exists():
         return Record()
     import h5py
 
     with h5py.File(path) as file:
-        found: dict[str, Any] = {name: _read_table(file[name], TABLES[name]) for name in tables}
-    return Record(**found)
+        content: dict[str, Any] = {name: _read_table(file[name], TABLES[name]) for name in tables}
+    return Record(**content)
 
 
 def _read_table(group: Any, kind: type[Table]) -> Table:
@@ -228,7 +229,7 @@ def _read_table(group: Any, kind: type[Table]) -> Table:
 
 def _columns(group: Any, kind: type[Table]) -> Iterable[Array]:
     for column in fields(kind):
-        if kind is Ranks and column.name == "cause" and "cause" not in group:  # 0.1
+        if kind is Ranks and column.name == "cause" and "cause" not in group:  # version 0.1
             endings = _decoded(group["ending"][()]).tolist()
             yield np.array([_cause_of(words) for words in endings], TEXT if endings else "U1")
             continue
@@ -238,6 +239,6 @@ def _columns(group: Any, kind: type[Table]) -> Iterable[Array]:
 
 def _decoded(values: Array) -> Array:
     if values.size and values.view(np.uint8).max() < 128:
-        return values.astype(TEXT)  # many times faster
+        return values.astype(TEXT)  # ASCII: many times faster
     decoded: Array = np.char.decode(values, "utf-8")
     return decoded

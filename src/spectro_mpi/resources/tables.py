@@ -1,8 +1,8 @@
-"""Tables of a run's resources: frozen dataclasses of columns, numpy arrays of equal length.
+"""Tables of a run's resources: frozen dataclasses whose columns are NumPy arrays of equal length.
 
 `execution` counts the executions of a run from 0: a run that is stopped and run again has several.
-Times are seconds since 1970 UTC, by the clock as it was when the rank began. MB are of 2^20
-bytes.
+Times are seconds since 1970 UTC. They do not change with the clock after the rank has begun. A MB
+is 2^20 bytes.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from spectro_mpi.system.activity import ACTIVITIES
 Array = NDArray[Any]
 
 TEXT = "U"
-"""Type of columns of words."""
+"""Type of columns with text."""
 
 
 def column(dtype: str, unit: str = "", meaning: str = "", width: int = 0) -> Any:
-    """A column; `width`: numbers in a row of it, 0: one."""
+    """Declare a column: shape (rows,), or (rows, `width`) if `width` is not 0."""
     return field(metadata={"dtype": dtype, "unit": unit, "meaning": meaning, "width": width})
 
 
@@ -32,7 +32,7 @@ T = TypeVar("T", bound="Table")
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of equal length."""
+    """A table: columns of equal length."""
 
     execution: Array = column("i4", "", "executions of the run, from 0")
     rank: Array = column("i4", "", "MPI rank")
@@ -41,13 +41,13 @@ class Table:
         return len(self.execution)
 
     def at(self: T, rows: Array) -> T:
-        """Some rows, by a mask or by numbers."""
-        return type(self)(*(getattr(self, one.name)[rows] for one in fields(self)))
+        """The rows selected by a boolean mask or by row numbers."""
+        return type(self)(*(getattr(self, name)[rows] for name in _names(type(self))))
 
 
 @dataclass(frozen=True)
 class Samples(Table):
-    """What a rank and its compute process used up to a moment; in order of time."""
+    """What a rank and its compute process used in a span of time; sorted by time."""
 
     time: Array = column("f8", "s", "since 1970 UTC, end of the span of time sampled")
     seconds: Array = column("f4", "s", "length of that span")
@@ -65,7 +65,7 @@ class Samples(Table):
 
 @dataclass(frozen=True)
 class Nodes(Table):
-    """Totals of a node, told by one rank on each; in order of time."""
+    """Totals of a node, sampled by one rank per node; sorted by time."""
 
     time: Array = column("f8", "s", "since 1970 UTC")
     host: Array = column(TEXT)
@@ -77,7 +77,7 @@ class Nodes(Table):
 
 @dataclass(frozen=True)
 class Steps(Table):
-    """Tasks done: one phase of one item by one rank; in order of their beginning."""
+    """Tasks done (one phase of one item) by a rank; sorted by start."""
 
     begin: Array = column("f8", "s", "since 1970 UTC")
     seconds: Array = column("f4", "s", "from the task's start to its outcome")
@@ -91,7 +91,7 @@ class Steps(Table):
 
 @dataclass(frozen=True)
 class Ends(Table):
-    """Compute processes that were ended by their rank, or died; in order of time."""
+    """Compute processes that their rank killed, or that died; sorted by time."""
 
     time: Array = column("f8", "s", "since 1970 UTC")
     phase: Array = column(TEXT)
@@ -107,7 +107,7 @@ class Ends(Table):
 
 @dataclass(frozen=True)
 class Plans(Table):
-    """The stack of each worker as dealt at the start of a phase."""
+    """The stack of each worker as dealt at the start of a phase; sorted by time."""
 
     time: Array = column("f8", "s", "since 1970 UTC")
     phase: Array = column(TEXT)
@@ -118,7 +118,7 @@ class Plans(Table):
 
 @dataclass(frozen=True)
 class Ranks(Table):
-    """Who took part in an execution."""
+    """The ranks of each execution, with their nodes and jobs; sorted by start."""
 
     host: Array = column(TEXT)
     pid: Array = column("i8")
@@ -136,41 +136,41 @@ class Ranks(Table):
 
 
 def table_of(kind: type[T], rows: Iterable[Sequence[Any]]) -> T:
-    """A table of rows, which have the table's columns in order."""
+    """Make a table from rows, whose values are in the order of the columns."""
     columns = list(zip(*rows, strict=True)) or [()] * len(fields(kind))
     return kind(
         *(
-            _array(values, one.metadata["dtype"], one.metadata["width"])
-            for values, one in zip(columns, fields(kind), strict=True)
+            _array(values, declared.metadata["dtype"], declared.metadata["width"])
+            for values, declared in zip(columns, fields(kind), strict=True)
         )
     )
 
 
 def rows_of(table: Table) -> list[list[Any]]:
-    """The rows of a table, as plain values."""
-    columns = [getattr(table, one.name).tolist() for one in fields(table)]
+    """The rows of a table, as Python values in the order of the columns."""
+    columns = [getattr(table, name).tolist() for name in _names(type(table))]
     return [list(row) for row in zip(*columns, strict=True)]
 
 
 def joined(kind: type[T], tables: Sequence[T]) -> T:
-    """Several tables as one, one after the other."""
+    """Concatenate tables."""
     if not tables:
         return table_of(kind, ())
     return kind(
-        *(np.concatenate([getattr(table, one.name) for table in tables]) for one in fields(kind))
+        *(np.concatenate([getattr(table, name) for table in tables]) for name in _names(kind))
     )
 
 
 def sorted_by(table: T, name: str) -> T:
-    """The rows in order of a column."""
+    """Sort the rows by a column; rows with equal values keep their order."""
     return table.at(np.argsort(getattr(table, name), kind="stable"))
 
 
 def thin(samples: Samples, width: float, kept: int = 0) -> Samples:
-    """One row for all of a rank's that end in the same `width` seconds, but for its last `kept`.
+    """Merge rows of a rank that end in the same `width` seconds, except its last `kept` rows.
 
-    Spans and bytes add up, loads are means, memory is the highest, and what the rank was at is
-    taken from the row with most memory.
+    Spans of time and bytes are added, loads are averaged, memory is the highest. What the rank was
+    doing is taken from the row with most memory.
     """
     if not len(samples):
         return samples
@@ -181,7 +181,7 @@ def thin(samples: Samples, width: float, kept: int = 0) -> Samples:
     first = owner | _first_of_runs(np.floor(rows.time / width), latest) | latest
     starts, groups = np.flatnonzero(first), np.cumsum(first) - 1
     memory = rows.resident + rows.child_resident
-    # Of each group the row with most memory: the last one of it in this order.
+    # The row with most memory of each group is the last of the group in this order.
     fullest = np.lexsort((memory, groups))[np.r_[starts[1:], len(rows)] - 1]
     seconds = np.add.reduceat(rows.seconds, starts)
     merged: dict[str, Array] = {"seconds": seconds}
@@ -196,12 +196,17 @@ def thin(samples: Samples, width: float, kept: int = 0) -> Samples:
     return sorted_by(replace(thinned, **merged), "time")
 
 
+def _names(kind: type[Table]) -> list[str]:
+    """The columns of a table."""
+    return [declared.name for declared in fields(kind)]
+
+
 def _first_of_runs(*columns: Array) -> Array:
-    """Mask of the rows in which any column differs from the row before."""
+    """Mask of the rows that differ in any of the columns from the row before."""
     differs = np.zeros(len(columns[0]), bool)
     differs[:1] = True
-    for one in columns:
-        differs[1:] |= one[1:] != one[:-1]
+    for values in columns:
+        differs[1:] |= values[1:] != values[:-1]
     return differs
 
 

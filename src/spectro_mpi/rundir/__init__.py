@@ -1,1 +1,1 @@
-"""What lies in a run directory, and who may write it."""
+"""The run directory: its files, and the lock that lets one run at a time write them."""

@@ -1,27 +1,17 @@
-"""Making a run directory, refusing changed settings, starting over."""
+"""Create a run directory, refuse changed settings, start over."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from spectro_mpi.errors import RunError, UserError
 from spectro_mpi.rundir.journal import load_progress
-from spectro_mpi.rundir.layout import (
-    LIVE,
-    PRODUCED,
-    shards_of,
-)
-from spectro_mpi.rundir.layout import RESOURCE_LINES as RESOURCE_LINES
+from spectro_mpi.rundir.layout import CONFIG, JOBS, LIVE, PRODUCED, STOP, shards_of
 from spectro_mpi.rundir.progress import PHASES, Progress
 from spectro_mpi.settings.loading import differing_keys, load_config
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import DAMAGED, SUFFIX, sync_directory, write_atomic
-
-if TYPE_CHECKING:
-    pass
-from spectro_mpi.rundir.layout import CONFIG, JOBS, STOP
 
 _FREE_TO_CHANGE = (
     "run.",
@@ -35,13 +25,14 @@ _FREE_TO_CHANGE = (
     "run_id",
     "phases",
 )
-"""Settings that change nothing that was produced already."""
+"""Settings that do not affect existing output."""
 
 
 def open_for_writing(config: Config, fresh: bool) -> None:
-    """Make the run directory, or check that its settings fit. Its lock is held.
+    """Write the settings into the run directory, or check that they fit its output.
 
-    Raises `UserError` naming every setting that differs from what was produced already.
+    The caller holds the lock. With `fresh`, earlier output is removed first. Raises `UserError`
+    with the name of every setting that differs from that of the existing output.
     """
     run_dir = config.run_dir
     frozen = run_dir / CONFIG
@@ -55,20 +46,23 @@ def open_for_writing(config: Config, fresh: bool) -> None:
 
 
 def claim_directory(config: Config) -> None:
-    """Make sure the run directory exists and can be written. Raises `UserError`."""
+    """Make sure that the run directory exists and can be written.
+
+    Raises `UserError` if it cannot be written, or holds files but is not a run directory.
+    """
     run_dir = config.run_dir
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        strangers = {path.name for path in run_dir.iterdir()}
+        names = {path.name for path in run_dir.iterdir()}
     except OSError as error:
         raise UserError(
             f'output = "{config.output}" cannot be written: {error.strerror or error}; '
-            "set `output` to a directory of yours"
+            "set `output` to a directory that you can write"
         ) from None
     known = {*PRODUCED, STOP, JOBS, LIVE}
-    if CONFIG not in strangers and any(
+    if CONFIG not in names and any(
         name not in known and not name.startswith("run.lock") and not name.endswith(SUFFIX)
-        for name in strangers
+        for name in names
     ):
         raise UserError(
             f"{run_dir} exists and is not a run directory; choose another run_id or output"
@@ -80,7 +74,7 @@ def _refuse_changes(config: Config, frozen: Config) -> None:
     try:
         progress = load_progress(config.run_dir, config.run_id)
     except RunError:
-        pass  # it will be rebuilt from what is there, which was made with the settings of then
+        pass  # it will be rebuilt from existing output, which was made with the frozen settings
     else:
         if not progress.settled["plot"]:
             free += ("plot.", "axes.", "extrema.")
@@ -100,12 +94,12 @@ def _refuse_changes(config: Config, frozen: Config) -> None:
 
 
 def _begun(progress: Progress) -> set[str]:
-    """The phases that anything came of."""
+    """The phases in which an item is settled."""
     return {phase for phase, items in progress.settled.items() if items}
 
 
 def _clear(run_dir: Path) -> None:
-    """Take away what earlier executions made; nothing else."""
+    """Remove the output of earlier executions, and nothing else."""
     for path in (*run_dir.glob(f"*{DAMAGED}*"), *(run_dir / name for name in PRODUCED)):
         if path.is_dir():
             shutil.rmtree(path)

@@ -1,7 +1,7 @@
-"""One group of the store: a spectrogram's, or a phase's own; how it is written and read.
+"""Write and read one HDF5 group of the store: a spectrogram, or datasets of a user's phase.
 
-Written by HDF5's own functions, with all that is the same every time kept: h5py's comfort would
-cost several times as much.
+Spectrograms are written with h5py's low-level API, and what repeats is cached: its high-level API
+is several times slower.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ _NETCDF_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable. %1
 _TEXT = h5py.string_dtype()
 _SCALAR = h5s.create(h5s.SCALAR)
 _UNTIMED = h5p.create(h5p.DATASET_CREATE)
-_UNTIMED.set_obj_track_times(False)  # the same bytes whenever it is made
+_UNTIMED.set_obj_track_times(False)  # the same bytes at any time
 
 
 def write_group(group: Any, spectrogram: Spectrogram) -> dict[str, tuple[str, ...]]:
-    """Fill a group (h5py's low-level identifier of it), but for the values: that dataset is empty.
+    """Write a spectrogram into `group` (a low-level `h5py.h5g.GroupID`), except its values.
 
-    Returns dataset → its dimensions, which are not yet attached to their scales.
+    The dataset of values is created and left empty. Returns dataset → names of its dimensions;
+    the caller attaches their scales.
     """
     written: dict[str, tuple[str, ...]] = {}
     legend, quantity = spectrogram.legend, spectrogram.quantity
@@ -76,17 +77,17 @@ def write_group(group: Any, spectrogram: Spectrogram) -> dict[str, tuple[str, ..
 
 
 def fill(dataset: Any, values: NDArray[Any]) -> None:
-    """Write all of a dataset (h5py's low-level identifier of it)."""
+    """Write all values of a dataset (a low-level `h5py.h5d.DatasetID`)."""
     dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(values))
 
 
 def read_group(group: h5py.Group) -> Spectrogram:
-    """What `write_group` wrote. Raises what HDF5 raises on a damaged file."""
+    """Read a spectrogram. Raises one of `store.UNREADABLE` if the file is damaged."""
     instrument = group.name.rpartition("/")[2]
     if "legend" in group.attrs:
         quantity = str(group.attrs["quantity"])
         legend = Legend(**json.loads(group.attrs["legend"]))
-    else:  # of a version that knew FAST only
+    else:  # written by a version that supported only FAST
         quantity = "counts" if "counts" in group else "eflux"
         legend = fast_esa.legend(instrument, quantity)
     return Spectrogram(
@@ -109,15 +110,15 @@ def _create(group: Any, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:
     return h5d.create(group, name.encode(), _type_of(dtype), h5s.create_simple(shape), _UNTIMED)
 
 
-def _describe(where: Any, **attributes: str | int) -> None:
+def _describe(target: Any, **attributes: str | int) -> None:
     for name, value in attributes.items():
         data, kind = _scalar(value)
-        h5a.create(where, name.encode(), kind, _SCALAR).write(data)
+        h5a.create(target, name.encode(), kind, _SCALAR).write(data)
 
 
 @lru_cache
 def _scalar(value: str | int) -> tuple[Any, Any]:
-    """An attribute's value as array, and its type in HDF5."""
+    """The value of an attribute as array, and its HDF5 type."""
     data = np.array(value, _TEXT if isinstance(value, str) else None)
     return data, _type_of(data.dtype)
 
@@ -132,18 +133,19 @@ def _type_of(dtype: Any) -> Any:
     return h5t.py_create(dtype, logical=True)
 
 
-def write_own_group(group: h5py.Group, given: Group) -> dict[str, tuple[str, ...]]:
-    """Dimensions with coordinates are datasets of their own; the others are but dimensions.
+def write_datasets(group: h5py.Group, content: Group) -> dict[str, tuple[str, ...]]:
+    """Write the datasets of a user's phase.
 
-    Returns dataset → its dimensions, which are not yet attached to their scales. Raises
-    `ValueError` where datasets differ in what they share.
+    A dimension with coordinates becomes a dataset; any other becomes a scale without values.
+    Returns dataset → names of its dimensions; the caller attaches their scales. Raises
+    `ValueError` if two datasets differ in the length of a dimension.
     """
-    coordinates = given.coordinates
-    for one in given.datasets.values():
-        for dim, size in zip(one.dims, one.values.shape, strict=True):
+    coordinates = content.coordinates
+    for dataset in content.datasets.values():
+        for dim, size in zip(dataset.dims, dataset.values.shape, strict=True):
             if dim in group:
                 if group[dim].shape != (size,):
-                    raise ValueError(f"two datasets of group {given.name} differ along {dim}")
+                    raise ValueError(f"two datasets of group {content.name} differ along {dim}")
             elif dim in coordinates:
                 scale = group.create_dataset(dim, data=_storable(coordinates[dim]))
                 scale.make_scale(dim)
@@ -152,32 +154,32 @@ def write_own_group(group: h5py.Group, given: Group) -> dict[str, tuple[str, ...
             else:
                 scale = group.create_dataset(dim, (size,), "f4")
                 scale.make_scale(_NETCDF_NO_VARIABLE % size)
-        data = _storable(one.values)
+        data = _storable(dataset.values)
         kind = h5py.string_dtype() if data.dtype == object else None
-        dataset = group.create_dataset(one.name, data=data, dtype=kind)
-        for axis, dim in enumerate(one.dims):
-            dataset.dims[axis].label = dim
-        for name, text in (("units", one.units), ("long_name", one.long_name)):
+        written = group.create_dataset(dataset.name, data=data, dtype=kind)
+        for axis, dim in enumerate(dataset.dims):
+            written.dims[axis].label = dim
+        for name, text in (("units", dataset.units), ("long_name", dataset.long_name)):
             if text:
-                dataset.attrs[name] = text
-    return {one.name: one.dims for one in given.datasets.values()}
+                written.attrs[name] = text
+    return {dataset.name: dataset.dims for dataset in content.datasets.values()}
 
 
-def read_own_group(group: h5py.Group) -> Group:
-    """As it was given. Raises what HDF5 raises on a damaged file."""
+def read_datasets(group: h5py.Group) -> Group:
+    """Read what `write_datasets` wrote; raises one of `store.UNREADABLE` if the file is damaged."""
     datasets: dict[str, Dataset] = {}
-    for name, one in group.items():
-        if one.is_scale:
+    for name, dataset in group.items():
+        if dataset.is_scale:
             continue
-        dims = tuple(dim.label for dim in one.dims)
+        dims = tuple(dim.label for dim in dataset.dims)
         points = {dim: _values(group[dim]) for dim in dims if _is_variable(group[dim])}
-        units, long_name = (str(one.attrs.get(key, "")) for key in ("units", "long_name"))
-        datasets[name] = Dataset(name, _values(one), dims, units, long_name, points)
+        units, long_name = (str(dataset.attrs.get(key, "")) for key in ("units", "long_name"))
+        datasets[name] = Dataset(name, _values(dataset), dims, units, long_name, points)
     return Group(group.name.rpartition("/")[2], datasets)
 
 
 def _storable(values: Any) -> Any:
-    """As HDF5 takes it: numpy's own strings it does not know."""
+    """Values as HDF5 stores them: NumPy strings become Python objects."""
     return values.astype(object) if values.dtype.kind in "UT" else values
 
 
@@ -186,5 +188,5 @@ def _values(dataset: Any) -> Any:
 
 
 def _is_variable(scale: Any) -> bool:
-    """Whether a dimension scale has values, and is not but a dimension."""
+    """Whether a dimension scale has values, which makes it a netCDF variable."""
     return not scale.attrs.get("NAME", b"").startswith(_NETCDF_NO_VARIABLE[:20])

@@ -1,8 +1,8 @@
-"""The state on disk: progress.json, and the journal of what came after it.
+"""The state on disk: progress.json, and a journal of the batches after it.
 
-A batch costs one fsynced line appended to the journal; the journal is folded into progress.json
-now and then, so that state costs O(items) over a run. Entries say what is so (an item is done, its
-errors, its shard), never what changed, so applying one twice does no harm.
+Each batch appends one line to the journal and syncs it. From time to time the journal is merged
+into progress.json, so that the cost over a run is O(items). An entry describes the state of items
+(done, their errors, their shard), not a change, so applying it twice does no harm.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from spectro_mpi.system.atomic import sync_directory, write_atomic
 
 
 def load_progress(run_dir: Path, run_id: str) -> Progress:
-    """progress.json and the journal after it; an empty `Progress` if there are none.
+    """Read progress.json and the journal; an empty `Progress` if neither exists.
 
-    Raises `RunError` where progress.json is not what this program wrote. A line of the journal
-    that does not read, and what follows it, is void: what it told is done again.
+    An unreadable line of the journal and all lines after it are ignored: their items are redone.
+    Raises `RunError` if progress.json is damaged.
     """
     progress = Progress(run_id)
     try:
@@ -42,48 +42,48 @@ def load_progress(run_dir: Path, run_id: str) -> Progress:
 
 @dataclass(frozen=True)
 class Damage:
-    """A file of the state that does not read."""
+    """A damaged file of the state."""
 
     path: Path
     what: str
-    """As after the path: "does not read (…)"."""
+    """What is wrong, to follow the path in a sentence: "is damaged (…)"."""
     good_lines: int = 0
-    """Of a journal, the lines before the first that does not read."""
+    """Number of lines of a journal before the first unreadable one."""
 
 
 def damaged_state(run_dir: Path) -> Iterator[Damage]:
-    """The files of the state that do not read. A torn last line of a journal is no damage.
+    """Find damaged files of the state; an incomplete last line of the journal is not damage.
 
-    Raises `OSError`.
+    Raises `OSError` if a file cannot be read.
     """
     try:
         _read_folded(run_dir / PROGRESS, Progress(""))
     except _DAMAGE as error:
-        yield Damage(run_dir / PROGRESS, f"does not read ({_words(error)})")
+        yield Damage(run_dir / PROGRESS, f"is damaged ({_words(error)})")
     try:
         lines = (run_dir / JOURNAL).read_bytes().split(b"\n")[:-1]
     except FileNotFoundError:
         return
     whole = sum(1 for _ in _journal_entries(run_dir / JOURNAL))
     if whole < len(lines):
-        what = f"line {whole + 1} of {len(lines)} does not read"
+        what = f"line {whole + 1} of {len(lines)} is damaged"
         yield Damage(run_dir / JOURNAL, what, whole)
 
 
 class Journal:
-    """The writer's hand on the state: journals batches, folds them into progress.json."""
+    """Changes the state: appends entries to the journal and merges it into progress.json."""
 
     def __init__(self, run_dir: Path, run_id: str, scales: Iterable[ScalePair]) -> None:
         self.state = load_progress(run_dir, run_id)
         self._run_dir = run_dir
         self._scales = tuple(scales)
-        self._journal: Any = None
+        self._file: Any = None
         self._entries = sum(1 for _ in _journal_entries(run_dir / JOURNAL))
         if (run_dir / JOURNAL).exists():
-            self.fold()  # takes away a line a killed run left half-written
+            self.fold()  # drops an incomplete line of a killed run
 
-    def journal(self, batch: Batch) -> None:
-        """Record a batch whose output is on disk; durable on return. Raises `OSError`."""
+    def record(self, batch: Batch) -> None:
+        """Record a batch whose output is on disk. Durable on return. Raises `OSError`."""
         self.state.apply(batch)
         self._append(
             {
@@ -100,71 +100,71 @@ class Journal:
         )
 
     def forget(self, items: Iterable[str], phases: Iterable[str] = ()) -> None:
-        """Have items done again; durable on return. Raises `OSError`."""
+        """Mark items to be redone in `phases` (none: in all). Durable; raises `OSError`."""
         items, phases = tuple(items), tuple(phases)
         self.state.forget(items, phases)
         self._append({"forget": items, "phases": phases})
 
     def adopt(self, shard: str, items: Iterable[str]) -> None:
-        """Call items reduced that a shard holds whole; durable on return. Raises `OSError`."""
+        """Record items of an existing shard as reduced. Durable on return. Raises `OSError`."""
         items = tuple(items)
-        self.journal(Batch("reduce", items, {}, shard, items))
+        self.record(Batch("reduce", items, {}, shard, items))
 
     def lose(self, items: Iterable[str]) -> None:
-        """Have items done again whose shard is lost; durable on return. Raises `OSError`."""
+        """Mark items whose shard is lost to be redone. Durable on return. Raises `OSError`."""
         items = tuple(items)
         self.state.lose(items)
         self._append({"lose": items})
 
     def note(self, **facts: Fact) -> None:
-        """Set plain fields (`items_total` and the like); durable on return."""
+        """Set plain fields such as `items_total`. Durable on return. Raises `OSError`."""
         if any(getattr(self.state, name) != value for name, value in facts.items()):
             self.state.note(facts)
             self._append({"note": facts})
 
-    def note_made_from(self, what: str, digest: str) -> None:
-        """Record what an artifact of the run, or a phase's items, were made from; durable."""
-        self.note(made_from={**self.state.made_from, what: digest})
+    def note_made_from(self, artifact: str, digest: str) -> None:
+        """Record the digest of what an artifact, or a phase's items, were made from. Durable."""
+        self.note(made_from={**self.state.made_from, artifact: digest})
 
     def fold(self) -> None:
-        """Rewrite progress.json and drop the journal. Raises `OSError`."""
+        """Write progress.json and remove the journal. Raises `OSError`."""
         content = json.dumps(self.state.to_json(self._scales), indent=1) + "\n"
         path = self._run_dir / PROGRESS
         write_atomic(path, content.encode())
-        if self._journal is not None:
-            self._journal.close()
-            self._journal = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
         (self._run_dir / JOURNAL).unlink(missing_ok=True)
         sync_directory(self._run_dir)
         self._entries = 0
 
     def fold_if_due(self) -> None:
-        """Fold once the journal outgrows the state it would be folded into."""
+        """Fold if the journal has become long for the number of items. Raises `OSError`."""
         items = max(map(len, self.state.settled.values()))
         if self._entries > max(100, items // 10):
             self.fold()
 
     def close(self) -> None:
-        """Fold what is in the journal, if anything."""
+        """Fold if the journal has entries. Raises `OSError`."""
         if self._entries:
             self.fold()
 
     def _append(self, entry: Mapping[str, Any]) -> None:
-        if self._journal is None:
-            self._journal = (self._run_dir / JOURNAL).open("ab")
+        if self._file is None:
+            self._file = (self._run_dir / JOURNAL).open("ab")
             sync_directory(self._run_dir)
-        self._journal.write(json.dumps(entry).encode() + b"\n")
-        self._journal.flush()
-        os.fsync(self._journal.fileno())
+        self._file.write(json.dumps(entry).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
         self._entries += 1
-        if not os.fstat(self._journal.fileno()).st_nlink:
-            # Removed while it is open: writing goes on into nothing, without an error.
-            gone = errno.ENOENT
-            raise FileNotFoundError(gone, os.strerror(gone), str(self._run_dir / JOURNAL))
+        if not os.fstat(self._file.fileno()).st_nlink:
+            # Removed while open: writing raises no error, but the data is lost.
+            missing = errno.ENOENT
+            raise FileNotFoundError(missing, os.strerror(missing), str(self._run_dir / JOURNAL))
 
 
 def _apply_entry(progress: Progress, entry: dict[str, Any]) -> None:
-    """Take in one line of the journal. Raises what is in `_DAMAGE`."""
+    """Apply one line of the journal. Raises one of `_DAMAGE` if it is not an entry."""
     if "note" in entry:
         progress.note(entry["note"])
     elif "forget" in entry:
@@ -173,7 +173,7 @@ def _apply_entry(progress: Progress, entry: dict[str, Any]) -> None:
         progress.lose(entry["lose"])
     else:
         failures = {
-            item: tuple(_failure(one) for one in ones) for item, ones in entry["failures"].items()
+            item: tuple(map(_failure, tables)) for item, tables in entry["failures"].items()
         }
         items, held = tuple(entry["items"]), tuple(entry["held"])
         prints = dict(entry.get("fingerprints", {}))
@@ -181,7 +181,7 @@ def _apply_entry(progress: Progress, entry: dict[str, Any]) -> None:
 
 
 def _journal_entries(path: Path) -> Iterable[dict[str, Any]]:
-    """The whole lines of a journal, up to the first that does not read."""
+    """The entries of a journal, up to the first incomplete or damaged line."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:

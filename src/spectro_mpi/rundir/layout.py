@@ -1,6 +1,7 @@
-"""Every name in a run directory, and the paths made of them.
+"""The names of all files in a run directory, and functions that build their paths.
 
-Nothing else knows them: who adds an output, names it here and, where a run makes it, in `PRODUCED`.
+No other module contains these names. A new output is named here and, if a run writes it, listed in
+`PRODUCED`.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ DATA = "data"
 LINKS = "spectrograms.h5"
 PLOTS = "plots"
 FILES = "files"
-"""What phases other than plot write."""
+"""Files that phases other than plot write."""
 LOGS = "logs"
 ASSETS = "assets"
-"""What is made ahead of the items."""
+"""Data that is prepared before the first item."""
 INVENTORY = f"{ASSETS}/inventory.json"
 FRAMES = f"{ASSETS}/frames"
 MADE_WITH = "made-with.json"
-"""In a phase's folder of assets: the settings they were made with."""
+"""In the assets folder of a phase: the settings that the assets were made with."""
 REPORT = "report"
 PAGE = f"{REPORT}/index.html"
 PREVIEWS = f"{REPORT}/items"
-"""Previews of items, by month as the figures are."""
+"""Previews of items, in a folder per month like the figures."""
 RUN_FIGURES = f"{REPORT}/part"
-"""Figures of a part of the run (`report --between`)."""
+"""Figures of a part of the run, written by `report --between`."""
 SHEET, SCRIPT = ".jpg", ".js"
-"""Ends of the names of a preview's thumbnails and of its values."""
+"""Suffixes of the files of a preview: its thumbnails, its values."""
 RESOURCES = "resources.h5"
 RESOURCE_LINES = "resources"
 
@@ -44,7 +45,7 @@ TAKEOVER = f"{LOCK}.takeover"
 LIVE = "live.json"
 STOP = "STOP"
 JOBS = "jobs"
-"""Job scripts and what was submitted; `--fresh` leaves it, for a job may be running from it."""
+"""Job scripts and a record of what was submitted. `--fresh` keeps it: a job may be using it."""
 JOB_RECORD = f"{JOBS}/jobs.json"
 JOB_SETTINGS = f"{JOBS}/settings.toml"
 LOCAL_LOG = f"{LOGS}/local.log"
@@ -65,50 +66,50 @@ PRODUCED = (
     RESOURCE_LINES,
     CONFIG,
 )
-"""What a run makes in its directory, and `--fresh` takes away; the settings last."""
+"""What a run writes into its directory and `--fresh` removes; the settings are removed last."""
 
 
 def run_wide_path(run_dir: Path, artifact: str) -> Path:
-    """The file of an artifact of the whole run, as `extrema.json`."""
+    """The file of an artifact of the whole run, such as `extrema.json`."""
     return run_dir / f"{artifact}.json"
 
 
 def shard_path(run_dir: Path, number: int) -> Path:
-    """`data/shard-00000.h5` and so on."""
+    """The path of a shard, such as `data/shard-00003.h5` for number 3."""
     return run_dir / DATA / f"shard-{number:05d}.h5"
 
 
 def next_shard_number(run_dir: Path) -> int:
-    """One more than the highest number any shard, finished or not, has had."""
+    """One more than the highest number of any shard on disk, finished or not."""
     names = [path.name for path in (run_dir / DATA).glob("shard-[0-9]*.h5*")]
     numbers = [int(name.removeprefix("shard-").partition(".")[0]) for name in names]
     return max(numbers, default=-1) + 1
 
 
 def shards_of(run_dir: Path) -> list[Path]:
-    """The finished shards on disk, by number."""
+    """The finished shards on disk, sorted by number."""
     paths = (run_dir / DATA).glob("shard-[0-9]*.h5")
     return sorted(paths, key=lambda path: (len(path.name), path.name))
 
 
 def links_path(run_dir: Path, phase: str) -> Path:
-    """`spectrograms.h5`, or `data/PHASE.h5` of a phase other than reduce."""
+    """The links file of a phase: `spectrograms.h5` for reduce, `data/PHASE.h5` for any other."""
     return run_dir / LINKS if phase == "reduce" else run_dir / DATA / f"{phase}.h5"
 
 
 def files_root(run_dir: Path, phase: str) -> Path:
-    """`plots`, or `files/PHASE` of a phase other than plot."""
+    """The folder of a phase's files: `plots` for plot, `files/PHASE` for any other."""
     return run_dir / PLOTS if phase == "plot" else run_dir / FILES / phase
 
 
 def item_folder(run_dir: Path, phase: str, item: Item) -> Path:
-    """`YYYY/MM/{item}` below that, by the start of the item's data; without one, `undated/00`."""
+    """`YYYY/MM/{item}` in `files_root`, by the item's start; if unknown, `undated/00/{item}`."""
     year, month = (f"{item.start:%Y}", f"{item.start:%m}") if item.start else ("undated", "00")
     return files_root(run_dir, phase) / year / month / item.id
 
 
 def item_folders(run_dir: Path, phase: str) -> dict[str, Path]:
-    """Item → its folder, of those on disk."""
+    """Item → its folder, for items that have a folder on disk."""
     return {path.name: path for path in files_root(run_dir, phase).glob("*/*/*")}
 
 
@@ -132,46 +133,46 @@ def without_folder(run_dir: Path, phase: str, items: Iterable[Item]) -> Iterator
 
 
 def sweep_files(run_dir: Path, phase: str, item: Item) -> list[Path]:
-    """Remove half-written files of an item; returns what they were. Raises `OSError`."""
+    """Remove half-written files of an item; returns their paths. Raises `OSError`."""
     return sweep(item_folder(run_dir, phase, item))
 
 
 def month_of(folder: Path) -> str:
-    """The month of an item's folder of figures, as in "2000/01"."""
+    """The month of an item's folder of figures, such as "2000/01"."""
     return f"{folder.parent.parent.name}/{folder.parent.name}"
 
 
 def preview_path(run_dir: Path, month: str, item_id: str, suffix: str) -> Path:
-    """A file of an item's preview; `month` as in "2000/01"."""
+    """A file of an item's preview; `month` is such as "2000/01"."""
     return run_dir / PREVIEWS / month / f"{item_id}{suffix}"
 
 
 def asset_path(run_dir: Path, phase: str, name: str) -> Path:
-    """An array that a phase has made ahead of the items."""
+    """An array that a phase prepares before its first item."""
     return run_dir / ASSETS / phase / f"{name}.npy"
 
 
 def rank_log(run_dir: Path, rank: int) -> Path:
-    """The log of a rank."""
+    """The path of a rank's log, such as `logs/rank-0003.log`."""
     return run_dir / LOGS / f"rank-{rank:04d}.log"
 
 
 def rank_logs(run_dir: Path) -> list[Path]:
-    """The logs of all ranks, by rank."""
+    """The logs of all ranks, sorted by rank."""
     return sorted((run_dir / LOGS).glob("rank-*.log"))
 
 
 def job_logs(run_dir: Path) -> list[Path]:
-    """What jobs, or an mpirun started here, have printed."""
+    """Files with the output of jobs, and of an mpirun that `submit --local` started."""
     return [*sorted((run_dir / JOBS).glob("*.log")), run_dir / LOCAL_LOG]
 
 
 def rank_lines(run_dir: Path, rank: int) -> Path:
-    """The file of a rank's samples in an execution that has not ended."""
+    """The file with the samples of a rank in the current execution."""
     return run_dir / RESOURCE_LINES / f"rank-{rank:04d}.lines"
 
 
 def all_rank_lines(run_dir: Path) -> dict[int, Path]:
-    """Rank → that file, of those on disk."""
+    """Rank → its `rank_lines`, for files on disk."""
     paths = sorted((run_dir / RESOURCE_LINES).glob("rank-*.lines"))
     return {int(path.stem.removeprefix("rank-")): path for path in paths}

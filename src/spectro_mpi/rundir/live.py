@@ -1,4 +1,4 @@
-"""What a run is doing right now, in a file of its directory: for `status`, on any machine."""
+"""`live.json`: what a run is doing now, so that `status` can report it on any machine."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from spectro_mpi.system.activity import Doing
 from spectro_mpi.system.atomic import part_path
 
 _SECONDS = 3.0
-"""Between two writings."""
+"""Least time between two writes."""
 
 
 @dataclass
 class Live:
-    """A phase under way."""
+    """Progress of the current phase."""
 
     phase: str = ""
     done: int = 0
     failed: int = 0
     total: int = 0
     seconds: float = 0.0
-    """Since the phase began."""
+    """Time since the start of the phase."""
     stopping: str = ""
-    """Why the run is stopping; empty: it is not."""
+    """Why the run is stopping, or empty."""
     workers: dict[str, str] = field(default_factory=dict)
-    """Rank → what it does."""
+    """Rank → what it is doing."""
 
     @property
     def rate(self) -> float:
-        """Items a second."""
+        """Items per second."""
         return self.done / self.seconds if self.seconds else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the phase is done; None if nothing can be said yet."""
+        """Estimated time until the phase is done; None before the first item is done."""
         return (self.total - self.done) / self.rate if self.rate else None
 
 
 class LiveFile:
-    """A display (see display.py) that writes `live.json` every few seconds."""
+    """A `Display` (terminal/display.py) that writes `live.json` every few seconds."""
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / LIVE
@@ -79,14 +79,14 @@ class LiveFile:
     def _write(self) -> None:
         self._written = time.monotonic()
         self._live.seconds = self._written - self._began
-        # Only for people who look on: no fsync, and a full disk is told by those who must write.
+        # For information only: no fsync, and a full disk is reported by other writers.
         with contextlib.suppress(OSError):
             part_path(self._path).write_text(json.dumps(asdict(self._live)))
             part_path(self._path).replace(self._path)
 
 
 def read_live(run_dir: Path) -> Live | None:
-    """What a run is doing; None if it does not say."""
+    """What a run is doing; None if live.json does not exist or is damaged."""
     try:
         return Live(**json.loads((run_dir / LIVE).read_bytes()))
     except (OSError, ValueError, TypeError):

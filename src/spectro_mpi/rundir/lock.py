@@ -21,35 +21,38 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 15.0
 DEAD_AFTER_SECONDS = 60.0
-"""Without a heartbeat, an owner on another host counts as dead."""
+"""An owner on another host counts as dead after this time without a heartbeat."""
 
 _EXITING = 0x4
-"""Linux's flag PF_EXITING of a process that has been killed and is being taken apart."""
+"""The Linux flag PF_EXITING: the process has been killed and is exiting."""
 
 _LOOK_SECONDS = 0.5
-"""Between looks for a heartbeat of an owner on another host."""
+"""Time between checks for a heartbeat of an owner on another host."""
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds a lock."""
+    """The process that holds a lock."""
 
     host: str
     pid: int
     started: str
-    """What `beginning_of` said of it: a pid alone may belong to another by now."""
+    """Its `beginning_of`: the system may have given the pid to another process."""
     job: str
     """The scheduler's job id, or empty."""
     restarts: int = 0
-    """How often the job had been requeued by then."""
+    """How often the job had been requeued when the process started."""
     cluster: str = ""
-    """Of the job; another cluster has other jobs under the same ids."""
+    """Cluster of the job: job ids are unique only within a cluster."""
 
     @property
     def is_here(self) -> bool:
-        """Whether its process can be seen from here: hosts and containers may share a name."""
-        here, _, _ = beginning_of(os.getpid()).rpartition(" ")
-        return self.host == socket.gethostname() and self.started.rpartition(" ")[0] == here
+        """Whether this process can see the owner; a shared host name does not suffice."""
+        boot_and_namespace, _, _ = beginning_of(os.getpid()).rpartition(" ")
+        return (
+            self.host == socket.gethostname()
+            and self.started.rpartition(" ")[0] == boot_and_namespace
+        )
 
     def __str__(self) -> str:
         job = f", job {self.job}" if self.job else ""
@@ -57,20 +60,20 @@ class Owner:
 
 
 class RunLock:
-    """Held from `acquire` to `release`; beats while held, so that others can tell it is alive."""
+    """A lock held from `acquire` to `release`; its heartbeat shows other hosts that it is alive."""
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / LOCK
         self._owner = _this_process()
         self._beaten = 0.0
         self._now = 0.0
-        """By the clock of the file system, which is the one heartbeats are dated by."""
+        """Current time by the clock of the file system, which also dates heartbeats."""
 
     def acquire(self) -> None:
-        """Take the lock, from a dead owner too. Raises `RunError` naming a living owner.
+        """Take the lock, also from a dead owner. Raises `RunError` if its owner is alive.
 
-        An owner on another host that may have died within the last minute is watched until it
-        shows a sign of life, or the minute is over.
+        If the owner is on another host and its last heartbeat is less than a minute old, this
+        waits for another heartbeat or until the minute is over.
         """
         watched: tuple[Owner, float] | None = None
         while not self._create():
@@ -78,12 +81,12 @@ class RunLock:
             age = self._now - heartbeat
             if owner is None and age < DEAD_AFTER_SECONDS:
                 time.sleep(0.1)  # it is being written, or was left empty by a crash
-            elif owner is None or self._is_dead(owner, age, first_look=watched is None):
+            elif owner is None or self._is_dead(owner, age, is_first=watched is None):
                 self._take_away(owner)
             elif owner.is_here or watched not in (None, (owner, heartbeat)):
                 raise RunError(
                     f"{self._path.parent}: another run is writing here ({owner}); "
-                    "wait for it, stop it, or choose another run_id"
+                    "wait until it ends, stop it, or choose another run_id"
                 )
             else:
                 if watched is None:
@@ -99,9 +102,9 @@ class RunLock:
         self._beaten = time.monotonic()
 
     def beat(self) -> None:
-        """Show that the owner is alive; cheap enough to call at every turn of a loop.
+        """Write a heartbeat if one is due; cheap enough to call in every turn of a loop.
 
-        Raises `RunError` if the lock is not there any more, or another's.
+        Raises `RunError` if the lock no longer exists or has another owner.
         """
         if time.monotonic() - self._beaten < HEARTBEAT_SECONDS:
             return
@@ -111,40 +114,40 @@ class RunLock:
             os.utime(self._path)
 
     def check(self) -> None:
-        """Raises `RunError` if the lock is not there any more, or another's."""
+        """Raise `RunError` if the lock no longer exists or has another owner."""
         try:
             owner = _parse(self._path.read_bytes())
         except FileNotFoundError:
             owner = None
         except OSError:
-            return  # the file server stumbles; the next beat will tell
+            return  # the file server has a problem; the next heartbeat checks again
         if owner != self._owner:
-            by = f"is now held by {owner}" if owner else "has gone"
+            problem = f"is now held by {owner}" if owner else "was removed"
             raise RunError(
-                f"{self._path}: the lock of this run {by}; it stops, so that two never write "
-                "here: see what became of the directory and run again to go on"
+                f"{self._path}: the lock of this run {problem}, so it stops, because only one run "
+                "may write here; check the directory and run again to continue"
             )
 
     def release(self) -> None:
-        """Give the lock back, if it is still ours."""
+        """Release the lock, if this process still holds it."""
         with contextlib.suppress(OSError):
             if _owner_in(self._path) == self._owner:
                 self._path.unlink()
 
-    def _is_dead(self, owner: Owner, age: float, first_look: bool) -> bool:
-        """Whether an owner is known to be dead; the scheduler is asked at the first look."""
+    def _is_dead(self, owner: Owner, age: float, is_first: bool) -> bool:
+        """Whether an owner is known to be dead. The first check asks the scheduler, too."""
         if owner.is_here:
             return not _is_alive(owner, age)
-        own = self._owner
-        if own.job and owner.job and owner.cluster == own.cluster:
-            if owner.job == own.job and owner.restarts < own.restarts:
-                return True  # an earlier start of this very job is over, wherever it was
-            if owner.job != own.job and first_look and _is_over(owner.job):
+        this = self._owner
+        if this.job and owner.job and owner.cluster == this.cluster:
+            if owner.job == this.job and owner.restarts < this.restarts:
+                return True  # an earlier start of the same job has ended, on whatever host
+            if owner.job != this.job and is_first and _is_over(owner.job):
                 return True
         return age >= DEAD_AFTER_SECONDS
 
     def _create(self) -> bool:
-        # Written under another name and linked, so that nobody ever reads half an owner.
+        # Written under another name, then linked: nobody can read an incomplete owner.
         draft = self._path.with_name(f"{LOCK}.{socket.gethostname()}.{os.getpid()}")
         draft.write_text(json.dumps(asdict(self._owner)))
         self._now = draft.stat().st_mtime
@@ -157,26 +160,26 @@ class RunLock:
         return True
 
     def _take_away(self, owner: Owner | None) -> None:
-        """Remove a dead owner's lock, and no other that came in its place meanwhile."""
-        # One at a time may look and remove; who finds another at it looks again later.
+        """Remove the lock of a dead owner, but not a newer lock of another process."""
+        # One process at a time may check and remove; the others try again later.
         token = self._path.with_name(TAKEOVER)
         try:
             token.touch(exist_ok=False)
         except FileExistsError:
             if self._now - _modified(token) > DEAD_AFTER_SECONDS:
-                token.unlink(missing_ok=True)  # left by a crash in this very place
+                token.unlink(missing_ok=True)  # left by a crash between these lines
             time.sleep(0.05)
             return
         try:
             if _owner_in(self._path) == owner:
-                log.warning("%s: taken over from %s, which is dead", self._path, owner)
+                log.warning("%s: taken over from %s, which has died", self._path, owner)
                 self._path.unlink(missing_ok=True)
         finally:
             token.unlink(missing_ok=True)
 
 
 def read_owner(run_dir: Path) -> Owner | None:
-    """Who holds the run directory's lock; None if nobody does."""
+    """The owner of a run directory's lock; None if it is not locked."""
     return _owner_in(run_dir / LOCK)
 
 
@@ -187,18 +190,18 @@ def is_running(run_dir: Path) -> bool:
 
 
 def beginning_of(pid: int) -> str:
-    """When a process began: boot, process namespace and tick; empty if there is none.
+    """When a process began: boot id, pid namespace and clock tick; empty if it does not exist.
 
     Setting the clock does not change it.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = Path("/proc/self/ns/pid").readlink()
-        # Field 22; the name before it, in parentheses, may hold anything.
-        facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # Field 22; the process name in parentheses before it may contain anything.
+        values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return "" if sys.platform == "linux" else _created(pid)
-    state, flags, ticks = facts[0], int(facts[6]), facts[19]
+    state, flags, ticks = values[0], int(values[6]), values[19]
     is_over = state == "Z" or flags & _EXITING
     return "" if is_over else f"{boot} {namespace} {ticks}"
 
@@ -224,7 +227,7 @@ def _this_process() -> Owner:
 
 
 def _is_over(job: str) -> bool:
-    """Whether the scheduler says that nothing of a job runs any more; False if unknown."""
+    """Whether no process of a job is running, by the scheduler; False if unknown."""
     known = current().jobs([job]).get(job)
     return known is not None and not known.is_on_nodes
 
@@ -239,12 +242,12 @@ def _created(pid: int) -> str:
 
 
 def _is_alive(owner: Owner, age: float) -> bool:
-    """By its process where that can be seen, else by the age of its last heartbeat."""
+    """Whether an owner is alive: by its process, or on another host by its last heartbeat."""
     return beginning_of(owner.pid) == owner.started if owner.is_here else age < DEAD_AFTER_SECONDS
 
 
 def _modified(path: Path) -> float:
-    """When the last heartbeat was, s since 1970 by the file system's clock; infinite: no lock."""
+    """Time of the last heartbeat, s since 1970 by the file system's clock; inf without a lock."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:

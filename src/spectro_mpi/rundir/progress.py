@@ -1,4 +1,4 @@
-"""What is done: the state of a run, and its form as progress.json."""
+"""The state of a run, and its form in progress.json."""
 
 from __future__ import annotations
 
@@ -14,88 +14,88 @@ from spectro_mpi.model.items import item_order
 from spectro_mpi.settings.schema import ScalePair
 
 PHASES = ("reduce", "plot")
-"""Those of a run whose settings name no others."""
+"""The default phases."""
 SCHEMA_VERSION = 1
 
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
-"""What reading state that this program did not write raises."""
+"""Exceptions raised on reading damaged state."""
 
 _NOTED = ("items_total", "fruitless_stops", "phases", "totals", "made_from")
-"""Plain fields of the progress that entries of the journal may set."""
+"""Fields of `Progress` that an entry of the journal may set."""
 Fact = int | str | tuple[str, ...] | Mapping[str, int] | Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One line of the journal: items that are settled in a phase, all their output on disk."""
+    """Items settled in a phase, with all their output on disk: one line of the journal."""
 
     phase: str
     items: tuple[str, ...]
     failures: Mapping[str, tuple[Failure, ...]]
-    """Item → what of it could not be done in this phase; the rest of the item is on disk."""
+    """Item → its failures in this phase; the rest of its output is on disk."""
     shard: str = ""
-    """Name of the shard written with the batch, if its phase gives datasets."""
+    """Name of the shard written with the batch; empty if the phase writes no datasets."""
     held: tuple[str, ...] = ()
-    """Those of the items that the shard holds: the others have no data."""
+    """Items whose data is in the shard; the others have no data."""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
-    """Item → fingerprint of what it was made from, where there is one."""
+    """Item → fingerprint of what it was made from; not every item has one."""
 
 
 @dataclass
 class Progress:
-    """The state of a run. `settled` items are not tried again: done, or failed."""
+    """The state of a run. Items that are settled, done or failed, are not tried again."""
 
     run_id: str
     items_total: int = 0
     phases: tuple[str, ...] = PHASES
-    """In their order."""
+    """The phases of the run, in order."""
     totals: dict[str, int] = field(default_factory=dict)
-    """Phase → items that can go through it, as far as that is known."""
+    """Phase → number of items that can go through it, as far as known."""
     settled: defaultdict[str, set[str]] = field(
         default_factory=lambda: defaultdict(set, {phase: set() for phase in PHASES})
     )
     failures: dict[str, tuple[Failure, ...]] = field(default_factory=dict)
-    """Item → its failures, of all phases."""
+    """Item → its failures in all phases."""
     stores: defaultdict[str, dict[str, str]] = field(
         default_factory=lambda: defaultdict(dict, {"reduce": {}})
     )
-    """Phase → item → name of the shard that holds what the phase gave of it."""
+    """Phase → item → name of the shard with the item's datasets of that phase."""
     fruitless_stops: int = 0
-    """Executions in a row that were stopped before they finished an item."""
+    """Number of consecutive executions that were stopped before they finished an item."""
     fingerprints: defaultdict[str, dict[str, str]] = field(
         default_factory=lambda: defaultdict(dict)
     )
-    """Phase → item → fingerprint of what it was made from, besides what earlier phases gave."""
+    """Phase → item → fingerprint of what it was made from, except results of earlier phases."""
     made_from: dict[str, str] = field(default_factory=dict)
-    """Digests: an artifact of the run ("extrema") → of what it was made from; a phase ("plot") →
-    of the artifacts of the run its settled items were done with."""
+    """Artifact of the run ("extrema") → digest of what it was made from; phase ("plot") → digest
+    of the artifacts that its settled items were made with."""
 
     @property
     def shards(self) -> dict[str, str]:
-        """Item → name of the shard that holds its spectrograms."""
+        """Item → name of the shard with its spectrograms."""
         return self.stores["reduce"]
 
     def upto(self, phase: str) -> tuple[str, ...]:
-        """A phase and those before it."""
+        """A phase and all phases before it."""
         before = self.phases[: self.phases.index(phase)] if phase in self.phases else self.phases
         return (*before, phase)
 
     def onward(self, phase: str) -> tuple[str, ...]:
-        """A phase and those after it."""
+        """A phase and all phases after it."""
         after = self.phases[self.phases.index(phase) + 1 :] if phase in self.phases else ()
         return (phase, *after)
 
     def completed(self, phase: str) -> list[str]:
-        """Items whose output of `phase` and of those before it is whole, sorted."""
+        """Items settled in `phase` without a failure in it or an earlier phase, sorted."""
         upto = self.upto(phase)
         return _sorted(
             item
             for item in self.settled[phase]
-            if not any(one.phase in upto for one in self.failures.get(item, ()))
+            if not any(failure.phase in upto for failure in self.failures.get(item, ()))
         )
 
     def apply(self, batch: Batch) -> None:
-        """Take in one batch."""
+        """Add the items of a batch."""
         for item in batch.items:
             self.settled[batch.phase].add(item)
             others = tuple(f for f in self.failures.get(item, ()) if f.phase != batch.phase)
@@ -112,7 +112,7 @@ class Progress:
                 self.fingerprints[batch.phase].pop(item, None)
 
     def forget(self, items: Iterable[str], phases: Iterable[str] = ()) -> None:
-        """Have items done again in `phases` (none named: in all); what is on disk stays for now."""
+        """Mark items to be redone in `phases` (none: in all). Their files stay on disk."""
         phases = tuple(phases) or tuple(self.settled)
         for item in items:
             for phase in phases:
@@ -122,7 +122,7 @@ class Progress:
                 self.failures[item] = kept
 
     def lose(self, items: Iterable[str]) -> None:
-        """Have items done again whose data is not in the store any more."""
+        """Mark items to be redone because their data is no longer in the store."""
         items = tuple(items)
         self.forget(items)
         for held in self.stores.values():
@@ -130,14 +130,14 @@ class Progress:
                 held.pop(item, None)
 
     def note(self, facts: Mapping[str, Any]) -> None:
-        """Set plain fields. Raises `ValueError` for what is none."""
+        """Set fields. Raises `ValueError` for a name that is not in `_NOTED`."""
         for name, value in facts.items():
             if name not in _NOTED:
-                raise ValueError(f"{name} is not noted here")
+                raise ValueError(f"{name} is not a field that a journal may set")
             setattr(self, name, tuple(value) if name == "phases" else value)
 
     def to_json(self, scales: Iterable[ScalePair]) -> dict[str, Any]:
-        """The content of progress.json (its contract is in docs/formats.md)."""
+        """The content of progress.json (docs/formats.md describes the format)."""
         errors = {}
         for item in _sorted(self.failures):
             first, *others = (asdict(failure) for failure in self.failures[item])
@@ -173,8 +173,8 @@ class Progress:
         done = self.completed("plot")
         for y_scale, z_scale in scales:
             for item in _sorted(self.failures):
-                for one in self.failures[item]:
-                    key = f"{one.instrument}_{y_scale}_{z_scale}_error-{one.reason}"
+                for failure in self.failures[item]:
+                    key = f"{failure.instrument}_{y_scale}_{z_scale}_error-{failure.reason}"
                     listed = flat.setdefault(key, [])
                     if item not in listed:
                         listed.append(item)
@@ -184,7 +184,7 @@ class Progress:
 
 
 def _read_folded(path: Path, progress: Progress) -> None:
-    """Take in progress.json, if there is one. Raises what is in `_DAMAGE`."""
+    """Read progress.json, if it exists. Raises one of `_DAMAGE` if it is damaged."""
     try:
         table = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -204,7 +204,7 @@ def _read_folded(path: Path, progress: Progress) -> None:
     for phase, completed in table["completed"].items():
         progress.settled[phase] = set(completed)
     for item, error in table["errors"].items():
-        progress.failures[item] = tuple(_failure(one) for one in (error, *error["others"]))
+        progress.failures[item] = tuple(map(_failure, (error, *error["others"])))
         for phase in error["settled"]:
             progress.settled[phase].add(item)
 

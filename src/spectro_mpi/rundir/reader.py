@@ -1,4 +1,4 @@
-"""Reading a run directory, during the run and after it."""
+"""Read a run directory, during the run and after it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ from spectro_mpi.rundir.layout import CONFIG, EXTREMA
 
 
 def read_run_wide(path: Path) -> dict[str, Any]:
-    """An artifact of the run; empty if there is none. Raises `RunError` if it is damaged."""
+    """Read a JSON artifact of the run; empty if it does not exist.
+
+    Raises `RunError` if it is damaged.
+    """
     try:
         content = json.loads(path.read_bytes())
         if not isinstance(content, dict):
-            raise ValueError("it is no table")
+            raise ValueError("not a JSON object")
     except FileNotFoundError:
         return {}
     except ValueError as error:
@@ -36,21 +39,21 @@ def read_run_wide(path: Path) -> dict[str, Any]:
 
 
 def read_extrema(run_dir: Path) -> dict[str, float]:
-    """The content of extrema.json; empty if there is none. Raises `RunError` if it is damaged."""
+    """Read extrema.json; empty if it does not exist. Raises `RunError` if it is damaged."""
     extrema = read_run_wide(run_dir / EXTREMA)
     if not all(isinstance(value, int | float) for value in extrema.values()):
-        raise _damaged(run_dir / EXTREMA, "a value is no number")
+        raise _damaged(run_dir / EXTREMA, "a value is not a number")
     return extrema
 
 
-def _damaged(path: Path, why: object) -> DamagedStateError:
-    return DamagedStateError(path, str(why), "run again to recreate it")
+def _damaged(path: Path, problem: object) -> DamagedStateError:
+    return DamagedStateError(path, str(problem), "run again to recreate it")
 
 
 class Run:
     """Read access to a run directory, during a run and after it.
 
-    It knows what was finished when it was opened; `refresh` looks again.
+    It shows what was finished when it was opened; `refresh` reads the state again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,64 +68,70 @@ class Run:
 
     @property
     def errors(self) -> dict[str, tuple[Failure, ...]]:
-        """Item → what could not be done of it."""
+        """Item → its failures."""
         return dict(self.progress.failures)
 
     @property
     def extrema(self) -> dict[str, float]:
-        """The common extrema under their flat keys; empty until they are known."""
+        """The common extrema, with the keys of extrema.json; empty until they are complete.
+
+        Raises `RunError` if extrema.json is damaged.
+        """
         return read_extrema(self.path)
 
     def completed(self, phase: str) -> list[str]:
-        """Ids of the items whose output up to `phase` ("reduce", "plot") is whole, sorted."""
+        """Ids of the items that are complete up to `phase`, such as "reduce" or "plot", sorted."""
         return self.progress.completed(phase)
 
     def instruments(self, item: str) -> list[str]:
-        """The instruments an item has data of. Raises `KeyError` for an unknown item."""
+        """The instruments that an item has data of. Raises `KeyError` for an unknown item."""
         return instruments_of(self._shard(item), item)
 
     def spectrogram(self, item: str, instrument: str) -> Spectrogram:
-        """Arrays of one spectrogram. Raises `KeyError` if the run has none."""
+        """Read one spectrogram. Raises `KeyError` if the run does not have it."""
         return read_spectrogram(self._shard(item), item, instrument)
 
     def xarray(self, item: str, instrument: str) -> xarray.Dataset:
-        """One spectrogram, and what own phases gave for that instrument, as `xarray.Dataset`.
+        """One spectrogram as `xarray.Dataset`, with the instrument's datasets of your phases.
 
-        Raises `KeyError` if the run has none, `UserError` where xarray is not installed.
+        Raises `KeyError` if the run does not have it, `UserError` if xarray is not installed.
         """
         from spectro_mpi.model.as_xarray import as_xarray
 
         return as_xarray(self.spectrogram(item, instrument), self.datasets(item, instrument))
 
     def datasets(self, item: str, group: str) -> list[Dataset]:
-        """What phases of one's own gave in a group of an item."""
-        found: list[Dataset] = []
+        """The datasets that your phases wrote into a group of an item."""
+        datasets: list[Dataset] = []
         for phase, held in self.progress.stores.items():
             if phase != "reduce" and item in held:
                 shard = self.path / DATA / held[item]
                 if group in instruments_of(shard, item):
-                    found += read_datasets(shard, item, group).datasets.values()
-        return found
+                    datasets += read_datasets(shard, item, group).datasets.values()
+        return datasets
 
     def dataset(self, name: str, item: str, group: str) -> Dataset:
-        """A dataset that a phase of one's own gave. Raises `KeyError` if the run has none."""
-        for one in self.datasets(item, group):
-            if one.name == name:
-                return one
-        raise KeyError(f"{self.path}: no phase gave a dataset {name} of item {item}, {group}")
+        """A dataset that one of your phases wrote. Raises `KeyError` if the run has none."""
+        for dataset in self.datasets(item, group):
+            if dataset.name == name:
+                return dataset
+        raise KeyError(f"{self.path}: no phase wrote a dataset {name} of item {item}, {group}")
 
     def figures(self, item: str) -> list[Path]:
         """The figures of an item that are on disk, sorted by name."""
         return figures_of(self.path, item)
 
     def refresh(self) -> None:
-        """Look again how far the run is."""
+        """Read the state of the run again. Raises `RunError` if it is damaged."""
         self.progress = load_progress(self.path, self.config.run_id)
 
     def limits(
         self, item: str, instrument: str, category: str = "all", limits: str = "given_extrema"
     ) -> Limits | None:
-        """Axis limits a row is drawn with in the first scale pair; None if there are none."""
+        """Axis limits of one row of a figure in the first scale pair; None if there are none.
+
+        `limits` is "given_extrema" (common to all items) or "raw" (of this spectrogram).
+        """
         scales = self.config.plot.scales[0]
         if limits == "raw":
             spectrogram = self.spectrogram(item, instrument)
@@ -145,12 +154,12 @@ class Run:
 
 
 def open_run(path: Path | str) -> Run:
-    """Open a run directory for reading. Raises `UserError` if it is none."""
+    """Open a run directory for reading. Raises `UserError` if `path` is not a run directory."""
     return Run(Path(path))
 
 
 def settings_of(run_dir: Path) -> Config:
-    """The settings a run was started with. Raises `UserError` if `run_dir` is no run directory."""
+    """Read the settings of a run. Raises `UserError` if `run_dir` is not a run directory."""
     if not (run_dir / CONFIG).is_file():
         raise UserError(f"{run_dir}: is not a run directory (it has no {CONFIG})")
     return load_config(run_dir / CONFIG)

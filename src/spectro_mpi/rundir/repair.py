@@ -1,7 +1,7 @@
-"""Put right, before a run starts, what a killed run or a torn disk left in its directory.
+"""Repair a run directory, before a run starts, after a killed run or a disk error.
 
-What does not read is set aside under a name that says so, and what it held is done again. This
-looks at the state, at each shard's head and at what is half-written; `verify` reads everything.
+Damaged files get a name that says so, and their items are redone. This checks the state, opens
+each shard and removes half-written files; `verify` reads everything.
 """
 
 from __future__ import annotations
@@ -25,75 +25,75 @@ from spectro_mpi.system.words import count
 log = logging.getLogger(__name__)
 
 Sources = Mapping[str, Mapping[str, tuple[str, int]]]
-"""Item → instrument → (name, bytes) of its file."""
+"""Item → instrument → (name, size in bytes) of its file."""
 
 
 def repair(config: Config, items: Sequence[Item]) -> list[str]:
-    """Make the run directory whole; what was done, a sentence each. Its lock is held.
+    """Repair the run directory; returns a sentence for each repair. The caller holds the lock.
 
-    Raises `OSError` where it cannot be written.
+    Raises `OSError` if the directory cannot be written.
     """
-    told = []
+    sentences = []
     for sentence in _repair(config, items):
         log.warning(sentence)
-        told.append(sentence)
-    return told
+        sentences.append(sentence)
+    return sentences
 
 
 def _repair(config: Config, items: Sequence[Item]) -> Iterator[str]:
     run_dir = config.run_dir
     yield from set_damaged_state_aside(run_dir)
-    keeper = Journal(run_dir, config.run_id, config.plot.scales)
+    journal = Journal(run_dir, config.run_id, config.plot.scales)
     for folder in (run_dir, run_dir / DATA):
         sweep(folder)
     for item in items:
-        for phase in keeper.state.phases:
-            if item.id not in keeper.state.settled[phase]:
+        for phase in journal.state.phases:
+            if item.id not in journal.state.settled[phase]:
                 sweep_files(run_dir, phase, item)
     with UntrustedCalls() as untrusted:
-        yield from _lose_damaged_shards(run_dir, keeper, untrusted)
-        yield from _take_in_orphans(run_dir, keeper, _sources(items), untrusted)
-        keeper.close()
+        yield from _lose_damaged_shards(run_dir, journal, untrusted)
+        yield from _adopt_orphans(run_dir, journal, _sources(items), untrusted)
+        journal.close()
         yield from set_damaged_extrema_aside(run_dir)
-        repair_links(run_dir, keeper.state, untrusted)
+        repair_links(run_dir, journal.state, untrusted)
 
 
 def set_damaged_state_aside(run_dir: Path) -> Iterator[str]:
-    """Set aside progress.json or a journal that does not read; a journal keeps its good lines."""
+    """Set aside a damaged progress.json or journal; the good lines of a journal are kept."""
     for damage in list(damaged_state(run_dir)):
         lines = damage.path.read_bytes().split(b"\n")
         aside = set_aside(damage.path)
         if damage.good_lines:
-            # What the others said is found in the store, or done again.
+            # What the other lines recorded is recovered from the store, or redone.
             damage.path.write_bytes(b"\n".join([*lines[: damage.good_lines], b""]))
-        yield f"{damage.path}: {damage.what}; set aside as {aside.name}, rebuilt from the store"
+        yield f"{damage.path}: {damage.what}; set aside as {aside.name} and rebuilt from the store"
 
 
 def set_damaged_extrema_aside(run_dir: Path) -> Iterator[str]:
-    """Set aside extrema.json if it does not read; the next run makes it again."""
+    """Set aside extrema.json if it is damaged; the next run recreates it."""
     try:
         read_extrema(run_dir)
     except RunError:
         aside = set_aside(run_dir / EXTREMA)
-        yield f"{run_dir / EXTREMA}: does not read; set aside as {aside.name}, made again"
+        yield f"{run_dir / EXTREMA}: is damaged; set aside as {aside.name}, will be recreated"
 
 
-def lose_shard(keeper: Journal, shard: Path, problem: str) -> str:
-    """Set a shard aside, if it is there, and have its items done again; the sentence for it."""
+def lose_shard(journal: Journal, shard: Path, problem: str) -> str:
+    """Set a shard aside, if it exists, and mark its items to be redone; returns a sentence."""
     items = [
         item
-        for held in keeper.state.stores.values()
+        for held in journal.state.stores.values()
         for item, name in held.items()
         if name == shard.name
     ]
     aside = f"set aside as {set_aside(shard).name}, " if shard.exists() else ""
     if items:
-        keeper.lose(items)
-    return f"{shard}: {problem}; {aside}{count(len(items), 'item')} will be done again"
+        journal.lose(items)
+    return f"{shard}: {problem}; {aside}{count(len(items), 'item')} will be redone"
 
 
 def repair_links(run_dir: Path, state: Progress, untrusted: UntrustedCalls) -> None:
-    """Make spectrograms.h5 and its like again where they are not as the progress says."""
+    """Recreate spectrograms.h5 and other links files where they differ from the progress."""
     for phase, path in bad_links(run_dir, state, untrusted):
         if state.stores[phase]:
             write_links(run_dir, state.stores[phase], phase)
@@ -104,7 +104,7 @@ def repair_links(run_dir: Path, state: Progress, untrusted: UntrustedCalls) -> N
 def bad_links(
     run_dir: Path, state: Progress, untrusted: UntrustedCalls
 ) -> Iterator[tuple[str, Path]]:
-    """Phases whose file of links is not as the progress says, and the file."""
+    """Phases whose links file differs from the progress, each with the path of the file."""
     for phase, shards in state.stores.items():
         path = links_path(run_dir, phase)
         if not shards and not path.exists():
@@ -118,63 +118,63 @@ def bad_links(
 
 
 def shard_problem(untrusted: UntrustedCalls, shard: Path, items: Sequence[str] = ()) -> str:
-    """`problem_of_shard`, also where HDF5 does not come back from it."""
+    """What is wrong with a shard, or empty; also if HDF5 hangs or crashes on it."""
     try:
         return untrusted(problem_of_shard, shard, items)
     except ChildProcessError as error:
-        return f"does not read ({error})"
+        return f"cannot be read ({error})"
 
 
 def named_shards(state: Progress) -> set[str]:
-    """Names of the shards that hold anything."""
+    """Names of the shards that the progress refers to."""
     return {name for held in state.stores.values() for name in held.values()}
 
 
 def orphans_of(run_dir: Path, state: Progress) -> list[Path]:
-    """Finished shards that the progress does not name, the latest first."""
+    """Finished shards that the progress does not refer to, the latest first."""
     named = named_shards(state)
     return [path for path in reversed(shards_of(run_dir)) if path.name not in named]
 
 
 def unheld(progress: Progress) -> list[str]:
-    """Items that are called complete and that no shard holds."""
+    """Items recorded as complete that no shard holds, sorted."""
     complete = {*progress.completed("reduce"), *progress.completed("plot")}
     return sorted(complete - progress.shards.keys(), key=item_order)
 
 
 def _lose_damaged_shards(
-    run_dir: Path, keeper: Journal, untrusted: UntrustedCalls
+    run_dir: Path, journal: Journal, untrusted: UntrustedCalls
 ) -> Iterator[str]:
-    if items := unheld(keeper.state):
-        keeper.lose(items)
-        yield f"{run_dir / DATA}: holds no item {', '.join(items)}: done again"
-    found = {path.name for path in shards_of(run_dir)}
-    for name in sorted(named_shards(keeper.state)):
+    if items := unheld(journal.state):
+        journal.lose(items)
+        yield f"{run_dir / DATA}: no shard holds item {', '.join(items)}; will be redone"
+    on_disk = {path.name for path in shards_of(run_dir)}
+    for name in sorted(named_shards(journal.state)):
         shard = run_dir / DATA / name
-        problem = shard_problem(untrusted, shard) if name in found else "is missing"
+        problem = shard_problem(untrusted, shard) if name in on_disk else "is missing"
         if problem:
-            yield lose_shard(keeper, shard, problem)
+            yield lose_shard(journal, shard, problem)
 
 
-def _take_in_orphans(
-    run_dir: Path, keeper: Journal, expected: Sources, untrusted: UntrustedCalls
+def _adopt_orphans(
+    run_dir: Path, journal: Journal, expected: Sources, untrusted: UntrustedCalls
 ) -> Iterator[str]:
-    """Adopt what shards hold that were finished when the journal was not; remove the others."""
-    state = keeper.state
+    """Adopt the items of finished shards that are not in the journal, or remove the shards."""
+    state = journal.state
     for shard in orphans_of(run_dir, state):
         try:
             phase = untrusted(phase_of, shard)
             if phase != "reduce":
-                # What of its items failed is lost, and what the phase needs may have changed.
+                # Which items failed is unknown, and the input of the phase may have changed.
                 shard.unlink()
-                again = f"its items in {phase} will be done again"
-                yield f"{shard}: finished but not in the journal; {again}"
+                redone = f"its items will be redone in phase {phase}"
+                yield f"{shard}: complete but not in the journal; removed, {redone}"
                 continue
             held = untrusted(sources_of, shard)
         except OSError as error:
-            yield f"{shard}: does not read ({error}); set aside as {set_aside(shard).name}"
+            yield f"{shard}: cannot be read ({error}); set aside as {set_aside(shard).name}"
             continue
-        # An item of which an instrument is missing may have failed: whether it did is lost.
+        # An item without one of its instruments may have failed; nothing records whether it did.
         whole = [
             item
             for item, sources in held.items()
@@ -183,11 +183,11 @@ def _take_in_orphans(
             and not shard_problem(untrusted, shard, [item])
         ]
         if whole:
-            keeper.adopt(shard.name, whole)
-            yield f"{shard}: finished but not in the journal; its {len(whole)} items are taken in"
+            journal.adopt(shard.name, whole)
+            yield f"{shard}: complete but not in the journal; {count(len(whole), 'item')} adopted"
         elif all(item in state.shards or item in expected for item in held):
             shard.unlink()
-            yield f"{shard}: finished but not in the journal; removed, its items will be done again"
+            yield f"{shard}: complete but not in the journal; removed, its items will be redone"
 
 
 def _sources(items: Sequence[Item]) -> Sources:

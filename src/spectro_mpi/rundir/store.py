@@ -1,9 +1,9 @@
-"""The reduced data as HDF5: shards of items, each written once and renamed when whole.
+"""The reduced data as HDF5: shards of items, each written once and renamed when complete.
 
-Group `/{item}/{instrument}` of a shard holds one spectrogram, or what another phase gave.
+Group `/{item}/{instrument}` of a shard holds one spectrogram, or datasets of another phase.
 Dimensions are HDF5 dimension scales (record, channel, category, and `table` for the rows of the
-energy tables), so that xarray opens a group in one line. A shard holds what one phase gave; its
-attribute `phase` says which.
+energy tables), so that xarray opens a group in one line. A shard holds the output of one phase,
+which its attribute `phase` names.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from spectro_mpi.system.atomic import commit, part_path
 if TYPE_CHECKING:
     from spectro_mpi.rundir.packed import Packed
 
-# Shards are written by one process under a temporary name and never changed: no locks needed,
-# and many cluster file systems do not have them.
+# One process writes a shard under a temporary name, and nobody changes it later. So no locks are
+# needed; many cluster file systems do not support them.
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 
 UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
-"""What HDF5 raises on a damaged file."""
+"""Exceptions that h5py raises on a damaged file."""
 
 
 class _PartFile:
-    """An unfinished file for HDF5 to write to, which keeps trouble from it and remembers it.
+    """An unfinished file for HDF5 that hides write errors from HDF5 and keeps the first one.
 
-    HDF5 cannot close a file that it cannot write: it tells of every object in it, again at the
-    end of the process, and may crash there.
+    HDF5 cannot close a file that it cannot write: it prints an error for every object in it, again
+    when the process exits, and may crash then.
     """
 
     def __init__(self, path: Path) -> None:
-        self.trouble: OSError | None = None
+        self.write_error: OSError | None = None
         self._file = path.open("w+b", buffering=0)
         self._at = 0
-        """Where HDF5 is, which says so before each of its many small writes."""
+        """Position of the next read or write. HDF5 seeks before each of its many small writes."""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         if whence == os.SEEK_SET:
@@ -71,27 +71,27 @@ class _PartFile:
         view = memoryview(data).cast("B")
         size = len(view)
         try:
-            while len(view) and self.trouble is None:
+            while len(view) and self.write_error is None:
                 written = os.pwrite(self._file.fileno(), view, self._at)
                 self._at, view = self._at + written, view[written:]
         except OSError as error:
-            self.trouble = error
+            self.write_error = error
         return size
 
     def truncate(self, size: int) -> int:
         try:
             self._file.truncate(size)
         except OSError as error:
-            self.trouble = self.trouble or error
+            self.write_error = self.write_error or error
         return size
 
     def flush(self) -> None:
-        """There is nothing held back."""
+        """Do nothing: the file is unbuffered."""
 
     def check(self) -> None:
-        """Raise the trouble there was, if any."""
-        if self.trouble is not None:
-            raise self.trouble
+        """Raise the first write error, if there was one."""
+        if self.write_error is not None:
+            raise self.write_error
 
     def close(self) -> None:
         self._file.close()
@@ -99,9 +99,9 @@ class _PartFile:
 
 @contextlib.contextmanager
 def _new_file(path: Path) -> Iterator[tuple[Any, _PartFile]]:
-    """An HDF5 file in the making; on disk for good when the context is left.
+    """A new HDF5 file, durable under its name when the context is left.
 
-    Raises `OSError` with the name of the file, and leaves nothing of it.
+    Raises `OSError` with the name of the file if it cannot be written, and then removes it.
     """
     import h5py
 
@@ -111,8 +111,8 @@ def _new_file(path: Path) -> Iterator[tuple[Any, _PartFile]]:
                 try:
                     yield file, part
                 except UNREADABLE:
-                    # What could not be written cannot be read back either.
-                    if part.trouble is None:
+                    # HDF5 cannot read back what was not written: the write error matters.
+                    if part.write_error is None:
                         raise
             part.check()
         commit(path)
@@ -124,7 +124,10 @@ def _new_file(path: Path) -> Iterator[tuple[Any, _PartFile]]:
 
 
 def write_shard(path: Path, items: Mapping[str, Packed], phase: str = "reduce") -> None:
-    """Write what a phase gave of `items`, for good. Raises `OSError`, and then leaves nothing."""
+    """Write the output of a phase for `items`. Durable on return.
+
+    Raises `OSError` if the shard cannot be written, and then removes it.
+    """
     from spectro_mpi.rundir.packed import unpack
 
     path.parent.mkdir(exist_ok=True)
@@ -136,7 +139,7 @@ def write_shard(path: Path, items: Mapping[str, Packed], phase: str = "reduce") 
 
 
 def problem_of_shard(shard: Path, items: Sequence[str] = ()) -> str:
-    """What is wrong with a shard; empty if it opens, is whole, and all of `items` read."""
+    """What is wrong with a shard, or empty if it opens and all data of `items` can be read."""
     import h5py
 
     try:
@@ -147,12 +150,12 @@ def problem_of_shard(shard: Path, items: Sequence[str] = ()) -> str:
                 for group in file[item_id].values():
                     _read(group)
     except UNREADABLE as error:
-        return f"does not read ({type(error).__name__}: {_first_line(error)})"
+        return f"cannot be read ({type(error).__name__}: {_first_line(error)})"
     return ""
 
 
 def phase_of(shard: Path) -> str:
-    """The phase that gave what a shard holds. Raises `OSError`."""
+    """The phase whose output a shard holds. Raises `OSError` if the shard is damaged."""
     import h5py
 
     try:
@@ -163,7 +166,10 @@ def phase_of(shard: Path) -> str:
 
 
 def sources_of(shard: Path) -> dict[str, dict[str, tuple[str, int]]]:
-    """Item → instrument → (name, bytes) of the file its data came from. Raises `OSError`."""
+    """Item → instrument → (name, size in bytes) of the file that its data came from.
+
+    Raises `OSError` if the shard is damaged.
+    """
     import h5py
 
     try:
@@ -180,7 +186,10 @@ def sources_of(shard: Path) -> dict[str, dict[str, tuple[str, int]]]:
 
 
 def write_links(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce") -> None:
-    """Write a phase's file of external links, one to each item of `shards` (item → shard name)."""
+    """Write the links file of a phase: an external link to each item of `shards`.
+
+    `shards`: item → name of its shard. Raises `OSError`.
+    """
     import h5py
 
     folder = f"{DATA}/" if phase == "reduce" else ""
@@ -190,7 +199,10 @@ def write_links(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce")
 
 
 def links_are(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce") -> bool:
-    """Whether a phase's file links to each item of `shards` (item → shard name)."""
+    """Whether the links file of a phase links to the items of `shards`, and to no others.
+
+    `shards`: item → name of its shard.
+    """
     import h5py
 
     path = links_path(run_dir, phase)
@@ -199,14 +211,14 @@ def links_are(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce") -
         return not shards
     try:
         with h5py.File(path, "r") as file:
-            found = {item: file.get(item, getlink=True).filename for item in file}
+            links = {item: file.get(item, getlink=True).filename for item in file}
     except (*UNREADABLE, AttributeError):
         return False
-    return found == {item: f"{folder}{shard}" for item, shard in shards.items()}
+    return links == {item: f"{folder}{shard}" for item, shard in shards.items()}
 
 
 def read_item(shard: Path, item_id: str) -> Iterator[Spectrogram | Group]:
-    """All groups of an item, one after the other. Raises what is in `UNREADABLE`."""
+    """Read all groups of an item, one after the other. Raises one of `UNREADABLE`."""
     import h5py
 
     with h5py.File(shard, "r") as file:
@@ -216,12 +228,15 @@ def read_item(shard: Path, item_id: str) -> Iterator[Spectrogram | Group]:
 
 
 def read_spectrograms(shard: Path, item_id: str) -> Iterator[Spectrogram]:
-    """All spectrograms of an item, one after the other. Raises what is in `UNREADABLE`."""
-    return (one for one in read_item(shard, item_id) if isinstance(one, Spectrogram))
+    """Read all spectrograms of an item, one after the other. Raises one of `UNREADABLE`."""
+    return (group for group in read_item(shard, item_id) if isinstance(group, Spectrogram))
 
 
 def read_spectrogram(shard: Path, item_id: str, instrument: str) -> Spectrogram:
-    """One spectrogram. Raises `OSError`, `KeyError`."""
+    """Read one spectrogram.
+
+    Raises `OSError` if the shard cannot be opened, `KeyError` if it does not hold the spectrogram.
+    """
     import h5py
 
     from spectro_mpi.rundir.groups import read_group
@@ -231,17 +246,20 @@ def read_spectrogram(shard: Path, item_id: str, instrument: str) -> Spectrogram:
 
 
 def read_datasets(shard: Path, item_id: str, name: str) -> Group:
-    """One group of another phase than reduce. Raises `OSError`, `KeyError`."""
+    """Read one group of a phase other than reduce.
+
+    Raises `OSError` if the shard cannot be opened, `KeyError` if it does not hold the group.
+    """
     import h5py
 
-    from spectro_mpi.rundir.groups import read_own_group
+    from spectro_mpi.rundir import groups
 
     with h5py.File(shard, "r") as file:
-        return read_own_group(file[f"{item_id}/{name}"])
+        return groups.read_datasets(file[f"{item_id}/{name}"])
 
 
 def instruments_of(shard: Path, item_id: str) -> list[str]:
-    """The instruments an item has data of. Raises `OSError`."""
+    """The instruments that an item has data of. Raises `OSError` if the shard cannot be opened."""
     import h5py
 
     with h5py.File(shard, "r") as file:
@@ -249,10 +267,10 @@ def instruments_of(shard: Path, item_id: str) -> list[str]:
 
 
 def _read(group: Any) -> Spectrogram | Group:
-    from spectro_mpi.rundir.groups import read_group, read_own_group
+    from spectro_mpi.rundir import groups
 
     is_spectrogram = group.file.attrs.get("phase", "reduce") == "reduce"
-    return read_group(group) if is_spectrogram else read_own_group(group)
+    return groups.read_group(group) if is_spectrogram else groups.read_datasets(group)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Buffered logging, one file per rank; and the marks by which failures are found in it."""
+"""The log of a rank, buffered until an error; and marks that identify failures in logs."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _MARK = "failure "
 _OLD_FAILURE = re.compile(
     r" ERROR [\w.]+: item (?P<item>.+?) (?P<instrument>\S+) in phase (?P<phase>\w+): "
 )
-"""As 0.1 wrote it."""
+"""A failure in a log of version 0.1."""
 
 
 class FailureMark(NamedTuple):
-    """Whose failure a line of a log is about."""
+    """Identifies the failure that a line of a log reports."""
 
     item: str
     instrument: str
     phase: str
 
     def __str__(self) -> str:
-        """As it stands in the line: JSON, so that names may hold anything."""
+        """The mark as written to the log: JSON, so that names may contain anything."""
         return _MARK + json.dumps(self, ensure_ascii=False)
 
 
 def failure_mark_in(line: str) -> FailureMark | None:
-    """The mark in a line that reports a failure; None in any other."""
+    """The mark in a line that reports a failure; None for any other line."""
     if " ERROR " not in line:
         return None
     place = line.find(f": {_MARK}[")
@@ -57,7 +57,7 @@ class _LogFile(logging.FileHandler):
         if self.trouble is None:
             try:
                 super().emit(record)
-            except OSError as error:  # the file cannot be opened
+            except OSError as error:  # from opening the file
                 self.trouble = error
 
     def handleError(self, record: logging.LogRecord) -> None:
@@ -75,10 +75,13 @@ class _LogFile(logging.FileHandler):
 
 
 class RankLog:
-    """The log of one rank. The file is created when the first record is written to it."""
+    """The log of one rank. The file is created when the first record is written."""
 
     def __init__(self, path: Path, records: int) -> None:
-        """Log to `path` from now on, `records` log records at a time. Raises `OSError`."""
+        """Start to log to `path`, writing `records` at a time.
+
+        Raises `OSError` if its folder cannot be created.
+        """
         path.parent.mkdir(exist_ok=True)
         self._file = _LogFile(path, delay=True, encoding="utf-8")
         self._file.setFormatter(logging.Formatter(FORMAT))
@@ -92,12 +95,12 @@ class RankLog:
 
     @property
     def trouble(self) -> RunError | None:
-        """Why the log cannot be written, or None."""
+        """Why the log cannot be written; None if it can."""
         error = self._file.trouble
         return output_trouble(Path(self._file.baseFilename), error) if error else None
 
     def close(self) -> None:
-        """Write the buffered records and close the file."""
+        """Write buffered records and close the file."""
         logging.getLogger().removeHandler(self._held)
         self._held.close()
         self._file.close()

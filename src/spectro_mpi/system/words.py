@@ -1,4 +1,4 @@
-"""Times and lists in words, the same in every message."""
+"""Format times, counts and lists, the same way in every message."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 
 def duration(seconds: float) -> str:
-    """A span of time: 0.3 s, 12 s, 4 min 05 s, 3 h 20 min."""
+    """Format a span of time: 0.3 s, 12 s, 4 min 05 s, 3 h 20 min."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 100:
@@ -19,21 +19,21 @@ def duration(seconds: float) -> str:
 
 
 def utc(seconds: float) -> str:
-    """A moment, given as s since 1970: 2000-01-01 00:17:37 UTC."""
+    """Format a time in s since 1970: 2000-01-01 00:17:37 UTC."""
     return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def count(number: int, noun: str, plural: str = "s") -> str:
-    """So many things: 1 item, 2 items; `plural` is what to add to the noun."""
+    """Format a number with a noun: 1 item, 2 items; `plural` is what the noun gets added."""
     return f"{number} {noun}{'' if number == 1 else plural}"
 
 
 def shortened(lines: Sequence[str], most: int) -> list[str]:
-    """The first `most` lines; if there are others, a last one says how many."""
+    """The first `most` lines; if there are more, another line says how many."""
     left_out = len(lines) - most
     return [*lines[:most], f"… and {left_out} more"] if left_out > 0 else list(lines)
 
 
 def listed(names: Sequence[str], most: int, separator: str = ", ") -> str:
-    """Names in one line, shortened in the same way."""
+    """Join the first `most` names; if there are more, add how many."""
     return separator.join(shortened(names, most))

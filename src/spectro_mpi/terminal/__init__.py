@@ -1,1 +1,1 @@
-"""Words and bars on the user's screen."""
+"""Output on the user's terminal: progress and summaries."""

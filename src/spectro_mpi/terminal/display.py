@@ -1,4 +1,4 @@
-"""Progress on the user's screen: bars on a terminal, plain lines elsewhere."""
+"""Progress display: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -19,47 +19,47 @@ if TYPE_CHECKING:
 _BAR_REFRESH_SECONDS = 0.25
 _LINE_SECONDS = 5.0
 _WORKER_LINES = 16
-"""With more workers than this, a summary stands for their lines."""
+"""With more workers than this, one summary replaces their lines."""
 
 
 class Display(Protocol):
-    """What the coordinator tells of the run."""
+    """Receives the progress of the run from the coordinator."""
 
     def begin(self, phase: str, total: int) -> None:
-        """A phase of `total` items begins."""
+        """Begin a phase of `total` items."""
         ...
 
     def status(self, worker: int, doing: Doing) -> None:
-        """What a worker (its rank) is doing."""
+        """Show what a worker (its rank) is doing."""
         ...
 
     def advance(self, worker: int, failures: int) -> None:
-        """A worker has done an item, with so many failures."""
+        """Count an item that a worker has done, with its number of failures."""
         ...
 
     def refresh(self) -> None:
-        """Called often; draws when it is time to."""
+        """Draw if it is time to; called often."""
         ...
 
     def stop(self, why: str) -> None:
-        """The run is stopping: items in hand are finished, no more begun."""
+        """Show that the run is stopping: it finishes current items and begins no more."""
         ...
 
     def end(self) -> None:
-        """The phase, if one was going on, has ended."""
+        """End the phase, if one was running."""
         ...
 
 
-def make_display(wanted: bool, workers: int) -> Display:
-    """The display that suits what standard output is."""
-    if not wanted:
+def make_display(visible: bool, workers: int) -> Display:
+    """Make the display that suits standard output; if not `visible`, one that prints nothing."""
+    if not visible:
         return NoDisplay()
     terminal = _terminal()
     return LineDisplay() if terminal is None else BarDisplay(terminal, workers)
 
 
 class Displays:
-    """Several displays as one."""
+    """Passes every call on to several displays."""
 
     def __init__(self, *displays: Display) -> None:
         self._displays = displays
@@ -90,7 +90,7 @@ class Displays:
 
 
 class NoDisplay:
-    """Says nothing."""
+    """Prints nothing."""
 
     def begin(self, phase: str, total: int) -> None: ...
 
@@ -106,16 +106,16 @@ class NoDisplay:
 
 
 class LineDisplay:
-    """A line every few seconds, for logs and pipes."""
+    """Prints a line every few seconds, for logs and pipes."""
 
     def __init__(self) -> None:
         self._phase, self._total, self._done, self._failed = "", 0, 0, 0
-        self._began = self._told = 0.0
+        self._began = self._printed = 0.0
         self._running = False
 
     def begin(self, phase: str, total: int) -> None:
         self._phase, self._total, self._done, self._failed = phase, total, 0, 0
-        self._began = self._told = time.monotonic()
+        self._began = self._printed = time.monotonic()
         self._running = True
 
     def status(self, worker: int, doing: Doing) -> None: ...
@@ -125,8 +125,8 @@ class LineDisplay:
         self._failed += failures > 0
 
     def refresh(self) -> None:
-        if self._running and time.monotonic() - self._told > _LINE_SECONDS:
-            self._tell()
+        if self._running and time.monotonic() - self._printed > _LINE_SECONDS:
+            self._print()
 
     def stop(self, why: str) -> None:
         print(f"stopping: {why}", flush=True)
@@ -134,11 +134,11 @@ class LineDisplay:
     def end(self) -> None:
         if self._running:
             self._running = False
-            self._tell()
+            self._print()
 
-    def _tell(self) -> None:
-        self._told = time.monotonic()
-        elapsed = self._told - self._began
+    def _print(self) -> None:
+        self._printed = time.monotonic()
+        elapsed = self._printed - self._began
         rate = self._done / elapsed if elapsed > 0 else 0.0
         left = f", {duration((self._total - self._done) / rate)} left" if rate else ""
         failed = f", {self._failed} failed" if self._failed else ""
@@ -150,7 +150,7 @@ class LineDisplay:
 
 
 class BarDisplay:
-    """An overall bar with rate and time left, and a line for each worker."""
+    """Draws a bar with rate and time left, and a line per worker."""
 
     def __init__(self, console: Console, workers: int) -> None:
         from rich.live import Live
@@ -164,17 +164,17 @@ class BarDisplay:
             TextColumn("{task.description:8}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[summary]}"),
             console=console,
         )
-        self._task = self._bar.add_task("", total=0, told="")
+        self._task = self._bar.add_task("", total=0, summary="")
         self._live = Live(console=console, auto_refresh=False, transient=False)
         self._running = False
         self._stopping = ""
 
     def begin(self, phase: str, total: int) -> None:
         self._workers, self._failed, self._began = {}, 0, time.monotonic()
-        self._bar.reset(self._task, total=total, description=phase, told="")
+        self._bar.reset(self._task, total=total, description=phase, summary="")
         self._live.start()
         self._running = True
 
@@ -209,26 +209,26 @@ class BarDisplay:
         rate = task.completed / elapsed if elapsed > 0 else 0.0
         left = (task.total or 0) - task.completed
         if not task.completed:
-            told = "starting"
+            summary = "starting"
         elif left:
-            told = f"{rate:.2f} items/s, {duration(left / rate)} left"
+            summary = f"{rate:.2f} items/s, {duration(left / rate)} left"
         else:
-            told = f"{rate:.2f} items/s, took {duration(elapsed)}"
+            summary = f"{rate:.2f} items/s, took {duration(elapsed)}"
         if self._failed:
-            told += f", {self._failed} failed"
-        self._bar.update(self._task, told=told)
+            summary += f", {self._failed} failed"
+        self._bar.update(self._task, summary=summary)
         lines = [f"  rank {rank:4}  {doing}" for rank, doing in sorted(self._workers.items())]
         if not self._lines and lines:
             steps = Counter(doing.step or "starting" for doing in self._workers.values())
-            told = ", ".join(f"{count} on {step}" for step, count in steps.most_common())
-            lines = [f"  {len(lines)} workers: {told}"]
+            counts = ", ".join(f"{count} on {step}" for step, count in steps.most_common())
+            lines = [f"  {len(lines)} workers: {counts}"]
         if self._stopping:
             lines.append(self._stopping)
         self._live.update(Group(self._bar, *(Text(line) for line in lines)), refresh=True)
 
 
 def _terminal() -> Console | None:
-    """The terminal that standard output ends up on, also by way of mpirun; None: there is none."""
+    """The terminal of standard output, also behind mpirun; None if it is not a terminal."""
     launcher = _launcher()
     if launcher is None:
         if not sys.stdout.isatty():
@@ -236,7 +236,7 @@ def _terminal() -> Console | None:
         from rich.console import Console
 
         return Console()
-    # Under mpirun a rank's own output is a pipe (MPICH) or a terminal nobody sees (Open MPI).
+    # Under mpirun the output of a rank is a pipe (MPICH) or an invisible terminal (Open MPI).
     path = _output_of(launcher)
     if not path.startswith(("/dev/pts/", "/dev/tty")):
         return None
@@ -247,12 +247,12 @@ def _terminal() -> Console | None:
         width = os.get_terminal_size(descriptor).columns
     finally:
         os.close(descriptor)
-    # mpirun passes on what a rank writes, escape sequences and all.
+    # mpirun passes on all output of a rank, including escape sequences.
     return Console(force_terminal=True, width=width or 80)
 
 
 def _launcher() -> int | None:
-    """The process id of an mpirun above this process."""
+    """The process id of the mpirun that started this process; None if there is none."""
     import psutil
 
     for process in psutil.Process().parents():
@@ -262,7 +262,7 @@ def _launcher() -> int | None:
 
 
 def _output_of(pid: int) -> str:
-    """What a process's standard output is (Linux); empty if that cannot be told."""
+    """The path of a process's standard output (Linux); empty if unknown."""
     try:
         return str(Path(f"/proc/{pid}/fd/1").readlink())
     except OSError:

@@ -1,4 +1,4 @@
-"""What a run tells in words: what it found, and how it ended."""
+"""Print summaries: of the input, of a planned run, of a finished run."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from spectro_mpi.system.words import count, duration, shortened
 STOPPED = 75
 IN_VAIN = 1
 SOME_FAILED = 3
+"""Exit codes; see `exit_code`."""
 
 _LISTED = 20
 _FRUITLESS_STOPS = 3
 
 
 def print_inventory(config: Config, inventory: Inventory) -> None:
-    """Tell what the search of the input found."""
+    """Print how many items and files the input has, and which files are ignored."""
     size = sum(item.size for item in inventory.items)
     files = sum(len(item.files) for item in inventory.items)
     print(
@@ -32,13 +33,16 @@ def print_inventory(config: Config, inventory: Inventory) -> None:
         f"{count(files, 'file')}, {size / 1e6:.1f} MB"
     )
     if inventory.superseded:
-        print(f"  {inventory.superseded} files left out: superseded by a version, or there twice")
-    _print(f"ignored, name does not parse: {path}" for path in inventory.unknown)
+        print(
+            f"  {count(inventory.superseded, 'file')} ignored: a later version exists, or the same "
+            "file twice"
+        )
+    _print(f"ignored, unknown file name: {path}" for path in inventory.unknown)
     _print(f"empty file: {path}" for path in inventory.empty_files)
 
 
 def print_stacks(inventory: Inventory, ranks: int) -> None:
-    """Tell how `ranks` MPI ranks would share the items."""
+    """Print how `ranks` MPI ranks would share the items."""
     stacks = snake(inventory.items, worker_count(ranks))
     shares = [stack.percent for stack in stacks]
     print(
@@ -56,64 +60,70 @@ def print_stacks(inventory: Inventory, ranks: int) -> None:
 
 
 def print_simulated(simulated: Simulated, alone: Simulated) -> None:
-    """Tell how a run would go, compared with one that has a single worker."""
+    """Print the simulated times of a run, compared with a run with a single worker."""
     phases = ", ".join(f"{name} {duration(spent)}" for name, spent in simulated.phases.items())
-    efficient = f"efficiency {100 * efficiency(alone, simulated):.0f} % of a single worker's"
+    efficient = f"efficiency {100 * efficiency(alone, simulated):.0f} % of a single worker"
     busy = f"writer {100 * simulated.writer:.0f} %, coordinator {100 * simulated.coordinator:.0f} %"
     print(f"  makespan {duration(simulated.makespan)} ({phases}); {efficient}; {busy} busy")
 
 
 def print_phases(order: PhaseOrder) -> None:
-    """Name the phases, where they are others than those whose costs are known."""
+    """Print the phases, if the simulation does not cover all of them."""
     names = tuple(phase.name for phase in order.phases)
     if names != PHASES:
-        print(f"phases: {' → '.join(names)}; simulated are {' and '.join(PHASES)}")
+        print(f"phases: {' → '.join(names)}; only {' and '.join(PHASES)} are simulated")
 
 
 def print_knee(best: Simulated, constants: Constants) -> None:
-    """Tell how many ranks are worth asking for."""
+    """Print how many ranks are worth asking for."""
     print(
         f"worth asking for: up to {best.ranks} ranks, makespan {duration(best.makespan)}; with "
-        f"more, a worker's efficiency falls below {100 * WORTHWHILE:.0f} % of a single one's"
+        f"more, efficiency falls below {100 * WORTHWHILE:.0f} % of a single worker"
     )
     print(f"simulated with costs measured on {constants.machine}")
 
 
 def _print(lines: Iterable[str]) -> None:
-    """Print lines, indented; of many the first."""
+    """Print the first lines, indented, and how many more there are."""
     for line in shortened(list(lines), _LISTED):
         print(f"  {line}")
 
 
 def exit_code(progress: Progress, stopped_by: str) -> int:
-    """0: all done; 3: some items failed; 75: stopped early on request; 1: stopped in vain."""
+    """0: all done; 3: some items failed; 75: stopped early on request; 1: stopped early again.
+
+    It is 1 if several executions in a row were stopped before they finished an item.
+    """
     if stopped_by:
         return IN_VAIN if progress.fruitless_stops >= _FRUITLESS_STOPS else STOPPED
     return SOME_FAILED if progress.failures else 0
 
 
 def print_summary(config: Config, progress: Progress, stopped_by: str) -> int:
-    """Tell how the run ended; returns its exit code."""
+    """Print how the run ended; returns its exit code."""
     for phase in progress.phases:
         upto = progress.upto(phase)
         done = sum(
-            not any(one.phase in upto for one in failures)
+            not any(failure.phase in upto for failure in failures)
             for failures in (progress.failures.get(item, ()) for item in progress.settled[phase])
         )
         print(f"{phase}: {count(done, 'item')} done")
     failed = sorted(progress.failures, key=item_order)
     if failed:
-        print(f"{count(len(failed), 'item')} failed in part (all in {config.run_dir / PROGRESS}):")
+        print(
+            f"{count(len(failed), 'item')} with failures "
+            f"(complete list: {config.run_dir / PROGRESS}):"
+        )
     _print(
         f"{item} {failure.instrument} {failure.phase} {failure.reason}: {failure.message}"
         for item in failed
         for failure in progress.failures[item]
     )
     if stopped_by:
-        print(f"stopped early ({stopped_by}); run again to go on")
+        print(f"stopped early ({stopped_by}); run again to continue")
         if exit_code(progress, stopped_by) == IN_VAIN:
             print(
-                f"stopped {progress.fruitless_stops} times in a row before an item was finished: "
+                f"stopped {progress.fruitless_stops} times in a row before an item was finished; "
                 "give the job more time"
             )
     print(f"output: {config.run_dir}", flush=True)

@@ -1,8 +1,8 @@
-"""The batch system that a run lives in, if any.
+"""The scheduler (batch system) of a run, if any.
 
-A scheduler is one class that keeps `Scheduler` (base.py), named in `_BUILT_IN` or as an entry point
-of the group `spectro_mpi.schedulers`. No other room knows one by name, or reads what it puts into
-the environment.
+A scheduler is a class that implements `Scheduler` (base.py), listed in `_BUILT_IN` or installed as
+an entry point of the group `spectro_mpi.schedulers`. No other package knows a scheduler by name, or
+reads the environment variables that it sets.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ ENTRY_POINTS = "spectro_mpi.schedulers"
 
 _BUILT_IN = {"slurm": "spectro_mpi.system.scheduler.slurm:Slurm"}
 _CHOSEN = "SPECTRO_MPI_SCHEDULER"
-"""Environment variable that names the scheduler where it is not to be found out."""
+"""Environment variable that names the scheduler; without it, the scheduler is detected."""
 
 
 @cache
 def current() -> Scheduler:
     """The scheduler of this machine, or of the job that this process is in.
 
-    The environment variable SPECTRO_MPI_SCHEDULER names it; if it does not, the first built-in one
-    that is here. Raises `UserError` if the variable names none that is known.
+    It is the one that the environment variable SPECTRO_MPI_SCHEDULER names; without the variable,
+    the first built-in one that is available. Raises `UserError` if the name is unknown.
     """
     if name := os.environ.get(_CHOSEN, ""):
         return named(name)
@@ -48,23 +48,24 @@ def current() -> Scheduler:
 
 @cache
 def named(name: str) -> Scheduler:
-    """The scheduler called `name`; empty: none. Raises `UserError` if it is not known."""
+    """The scheduler called `name`; `NoScheduler` if empty. Raises `UserError` if unknown."""
     if not name:
         return NoScheduler()
-    where = _BUILT_IN.get(name) or _entry_points().get(name)
-    if where is None:
+    reference = _BUILT_IN.get(name) or _entry_points().get(name)
+    if reference is None:
         known = ", ".join([*_BUILT_IN, *sorted(_entry_points())])
-        raise UserError(f"there is no scheduler {name} (there are {known})")
-    return _made(where)
+        raise UserError(f"unknown scheduler {name}; choose one of: {known}")
+    return _load(reference)
 
 
 def built_in() -> list[Scheduler]:
-    """The schedulers that come with the program."""
-    return [_made(where) for where in _BUILT_IN.values()]
+    """The schedulers that come with the package."""
+    return [_load(reference) for reference in _BUILT_IN.values()]
 
 
-def _made(where: str) -> Scheduler:
-    module, _, name = where.partition(":")
+def _load(reference: str) -> Scheduler:
+    """Create the scheduler that `module:class` names."""
+    module, _, name = reference.partition(":")
     scheduler: Scheduler = getattr(import_module(module), name)()
     return scheduler
 

@@ -1,4 +1,4 @@
-"""What the program asks of a batch system, and what it hears from it."""
+"""The interface of a scheduler (batch system), and the data that it exchanges."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from spectro_mpi.errors import Cause
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the scheduler has it."""
+    """A job as the scheduler reports it."""
 
     state: str
-    """In the scheduler's own word: PENDING, RUNNING, COMPLETED, …"""
+    """The scheduler's name of the state: PENDING, RUNNING, COMPLETED, …"""
     is_waiting: bool = False
-    """Whether it has yet to start, for the first time or again."""
+    """Whether it waits to start, for the first time or again."""
     is_on_nodes: bool = False
-    """Whether processes of it may be running."""
+    """Whether its processes may be running."""
     restarts: int = 0
     """How often it went back into the queue."""
     verdict: Cause | None = None
-    """Why it has ended, as far as its state tells."""
+    """Why it ended, as far as its state shows."""
 
 
 @dataclass(frozen=True)
 class OwnJob:
-    """The job that this process runs in; empty outside of a job."""
+    """The job that this process runs in; all fields are empty outside a job."""
 
     id: str = ""
     restarts: int = 0
     cluster: str = ""
-    """Another cluster has other jobs under the same ids."""
+    """Name of the cluster: job ids are unique only within a cluster."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """Ranks that the scheduler's own launcher (as `srun`) has started, this process among them."""
+    """Ranks, including this process, that the scheduler's launcher (such as `srun`) started."""
 
     ranks: int
     rank: int
@@ -46,47 +46,48 @@ class Step:
 
 @dataclass(frozen=True)
 class Script:
-    """A job script to be: a template of `jobs/`, and what goes into it."""
+    """A template of a job script, and the values to fill in."""
 
     template: str
-    """Text of the template."""
+    """Text of a script in `jobs/`."""
     settings: Path
-    """The settings file that the job uses."""
+    """Path of the settings file that the job uses."""
     bin_folder: Path
-    """Where the commands of this installation are."""
+    """Folder with the commands of this installation."""
     log_folder: Path
-    """Where the job writes what it prints."""
+    """Folder for the output of the job."""
     ranks: int
     nodes: int = 0
+    """0: the scheduler decides."""
     time: str = ""
     """Wall time; empty: the partition's default."""
     partition: str = ""
     account: str = ""
     mpi: str = ""
-    """Type of MPI for the scheduler's own launcher; empty: mpirun."""
+    """Type of MPI for the scheduler's launcher; empty: mpirun starts the ranks."""
     extra: tuple[str, ...] = ()
     """Further options of the submit command."""
     setup: tuple[str, ...] = ()
-    """Shell lines before the run."""
+    """Shell commands before the run."""
 
 
 class Scheduler(Protocol):
-    """A batch system: what it says of this process's job and of others, and how jobs are sent."""
+    """A batch system: queries jobs, submits and cancels them, writes job scripts."""
 
     name: str
-    """As in `jobs.json`, in the settings (the table of its options) and in messages."""
+    """Name in `jobs.json`, in the settings (table of its options) and in messages."""
     assets_template: str
     """Name of the job script in `jobs/` that prepares a run."""
     run_template: str
     """Name of the job script in `jobs/` that runs it."""
     submit_command: str
     launch_hint: str
-    """How its own launcher is told which MPI to start, for a sentence; empty: it has none."""
+    """How its launcher selects the MPI, to be part of a message; empty: it has no launcher."""
     log_patterns: Mapping[Cause, str]
-    """Cause → regular expression of what its logs say when it ends a job for that."""
+    """Cause → regular expression for its messages in logs when it ends a job for that cause."""
 
     def is_here(self) -> bool:
-        """Whether this process is in a job of it, or can submit one."""
+        """Whether this process is in one of its jobs, or can submit one."""
         ...
 
     def own_job(self) -> OwnJob:
@@ -94,36 +95,36 @@ class Scheduler(Protocol):
         ...
 
     def own_step(self) -> Step | None:
-        """The ranks that its launcher started, if it started this process."""
+        """The ranks that its launcher started; None if it did not start this process."""
         ...
 
     def end_of_own_job(self) -> float | None:
-        """When the wall time of this process's job ends, s since 1970; None if unknown."""
+        """End of the wall time of this process's job, s since 1970; None if unknown."""
         ...
 
     def jobs(self, ids: Iterable[str]) -> dict[str, Job]:
-        """Job id → job, of those it still knows."""
+        """Job id → job, for those of `ids` that it still knows."""
         ...
 
     def submit(self, script: Path, after: str = "") -> str:
-        """Submit a script, to start once job `after` has succeeded; the job's id.
+        """Submit a script, to start when job `after` has succeeded; returns the id of the job.
 
-        Raises `UserError` with the scheduler's words where it refuses.
+        Raises `UserError` with the scheduler's message if it refuses the script.
         """
         ...
 
     def cancel(self, job: str) -> None:
-        """End a job, whether it waits or runs."""
+        """End a waiting or running job."""
         ...
 
     def ask_to_stop(self, job: str) -> None:
-        """Have the script of a running job stop its run, and the job not be requeued."""
+        """Ask the script of a running job to stop its run, and prevent a requeue."""
         ...
 
     def keep_from_requeue(self, job: str) -> None:
-        """Refuse the requeue that a job's own script asks for."""
+        """Prevent the requeue that the script of a job requests."""
         ...
 
     def script(self, script: Script) -> str:
-        """The text of a job script."""
+        """Fill in a template; returns the text of the job script."""
         ...

@@ -1,4 +1,4 @@
-"""No scheduler: a workstation, or a machine whose batch system is not known."""
+"""No scheduler: a workstation, or a machine with an unknown batch system."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spectro_mpi.system.scheduler.base import Job, OwnJob, Script, Step
 
 
 class NoScheduler:
-    """Knows of no jobs, and submits none."""
+    """A machine without a scheduler: there are no jobs, and `submit` raises `UserError`."""
 
     name = ""
     assets_template = run_template = submit_command = launch_hint = ""
@@ -32,7 +32,7 @@ class NoScheduler:
         return {}
 
     def submit(self, script: Path, after: str = "") -> str:
-        raise UserError(f"{script}: no scheduler was found on this machine")
+        raise UserError(f"{script}: no scheduler was found on this machine; submit on a login node")
 
     def cancel(self, job: str) -> None: ...
 

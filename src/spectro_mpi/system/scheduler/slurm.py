@@ -1,4 +1,4 @@
-"""Slurm."""
+"""The scheduler Slurm."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ _VERDICTS: Mapping[str, Cause] = {
     "CANCELLED": "cancelled",
     "PREEMPTED": "cancelled",
 }
-_SECONDS_TO_ANSWER = 30.0
+_ANSWER_SECONDS = 30.0
+"""Longest time to wait for a command of Slurm."""
 
 
 class Slurm:
-    """Asked by its commands, and by the environment it gives its jobs."""
+    """Uses the commands of Slurm, and the environment variables that it sets in jobs."""
 
     name = "slurm"
     assets_template = "assets.sbatch"
@@ -54,7 +55,7 @@ class Slurm:
         )
 
     def own_step(self) -> Step | None:
-        # A batch script runs outside of srun: its own process is none of the job's tasks.
+        # A batch script runs outside srun: its process is not one of the job's tasks.
         ranks, rank = os.environ.get("SLURM_NTASKS", ""), os.environ.get("SLURM_PROCID", "")
         if "SLURM_STEP_ID" not in os.environ:
             return None
@@ -104,13 +105,13 @@ class Slurm:
         head, last, rest = script.template.rpartition("\n#SBATCH ")
         last, _, rest = rest.partition("\n")
         options = _options(script)
-        given = {option.partition("=")[0] for option in options}
-        # Without a time of the user's the partition's default holds, not the template's example.
-        given.add("--time")
+        replaced = {option.partition("=")[0] for option in options}
+        # Without a time in the settings, the default of the partition applies, not the template's.
+        replaced.add("--time")
         lines = [
             line
             for line in f"{head}\n#SBATCH {last}".splitlines()
-            if not line.startswith("#SBATCH ") or line.split()[1].partition("=")[0] not in given
+            if not line.startswith("#SBATCH ") or line.split()[1].partition("=")[0] not in replaced
         ]
         lines += [f"#SBATCH {option}" for option in options]
         setup = [*script.setup, f"PATH={shlex.quote(str(script.bin_folder))}:$PATH"]
@@ -123,8 +124,8 @@ class Slurm:
 
 
 def _options(script: Script) -> list[str]:
-    """Options of sbatch, as `#SBATCH` takes them."""
-    # A percent sign begins a pattern in the name of an output file.
+    """Options of sbatch for `#SBATCH` lines."""
+    # A percent sign starts a pattern in the name of an output file.
     folder = str(script.log_folder).replace("%", "%%")
     options = {
         "ntasks": str(script.ranks),
@@ -138,16 +139,16 @@ def _options(script: Script) -> list[str]:
 
 
 def _job(state: str, restarts: int) -> Job:
-    # Slurm may say who cancelled a job behind the word.
+    # After the word, Slurm may add who cancelled the job.
     verdict = next((cause for word, cause in _VERDICTS.items() if state.startswith(word)), None)
     return Job(state, state in _WAITING, state in _ON_NODES, restarts, verdict)
 
 
 def _answer(*command: str) -> str:
-    """Standard output of a command of Slurm's; empty if it fails."""
+    """Standard output of a Slurm command; empty if it fails."""
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=_SECONDS_TO_ANSWER
+            command, capture_output=True, text=True, check=False, timeout=_ANSWER_SECONDS
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -1,4 +1,4 @@
-"""Wall times as schedulers write them."""
+"""Wall times in the notation of schedulers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def seconds_of(walltime: str) -> float:
-    """A wall time as Slurm writes it (minutes, MM:SS, HH:MM:SS, D-HH[:MM[:SS]]), in seconds.
+    """Seconds of a wall time in the notation of Slurm: minutes, MM:SS, HH:MM:SS, D-HH[:MM[:SS]].
 
     Raises `ValueError` for anything else.
     """
@@ -15,7 +15,7 @@ def seconds_of(walltime: str) -> float:
         raise ValueError(f'"{walltime}" is not a wall time such as 90, 01:30:00 or 1-12')
     days, *rest = match.groups()
     numbers = [int(part) for part in rest if part is not None]
-    # With days hours come first; without, minutes do, unless there are three numbers.
+    # The first number is hours after a day or if there are three numbers, otherwise minutes.
     first = 3600.0 if days is not None or len(numbers) == 3 else 60.0
     seconds = sum(number * first / 60.0**place for place, number in enumerate(numbers))
     return int(days or 0) * 86400.0 + seconds
