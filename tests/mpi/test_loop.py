@@ -258,7 +258,7 @@ def test_a_lock_that_is_gone_is_reported_once(
     wire = Wire(LEAVES)
     run(wire, Listener(ToWriter, turns=40), rank_log=rank_log, lock=lock)
     (message,) = (sent for _, sent in wire.sent if isinstance(sent, Trouble))
-    assert "has gone" in message.sentence
+    assert "was removed" in message.sentence
 
 
 def test_a_log_that_cannot_be_written_is_reported_once(

@@ -167,7 +167,7 @@ def test_a_run_of_a_scheduler_that_is_not_known_gets_a_sentence(
         done = spectro_mpi(*command)
         assert (done.code, done.err) == (
             2,
-            "spectro-mpi: there is no scheduler queue (there are slurm)\n",
+            "spectro-mpi: unknown scheduler queue; choose one of: slurm\n",
         )
 
 
