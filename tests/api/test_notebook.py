@@ -179,7 +179,7 @@ def test_a_killed_rank_ends_a_local_run_at_once_with_a_sentence(
     family = first.children(recursive=True)
     ranks[0].kill()
     out, _ = process.communicate(timeout=30)
-    assert "told: rank 1 was ended by signal 9" in out
+    assert "told: rank 1 was killed by signal 9" in out
     assert not [one for one in psutil.wait_procs(family, timeout=10)[1]]
 
 

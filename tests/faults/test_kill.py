@@ -56,7 +56,7 @@ def test_a_stopped_compute_process_is_ended_by_the_clock_and_its_item_done_at_th
     assert run.end().code == 3
     bench.same_as_whole("stopped-child")
     log = (run.run_dir / "logs" / "rank-0000.log").read_text()
-    assert "took too long: once more at the end of the phase" in log
+    assert "timed out: retrying at the end of the phase" in log
     assert processes_of(run.run_dir) == []
 
 

@@ -99,10 +99,10 @@ def test_every_other_variable_has_its_reason(tmp_path: Path) -> None:
     table = json.loads(found.out)
     assert [one["name"] for one in table["drawable"]] == ["Flux"]
     assert table["drawable"][0]["table"]["pitch_angle"] == "Pitch"
-    assert table["others"]["Density"] == "is one number a record"
+    assert table["others"]["Density"] == "is one number per record"
     assert table["others"]["Epoch"] == "is a time"
     assert "no axis in units of energy or frequency (no DEPEND_1)" in table["others"]["V"]
-    assert table["others"]["Ghost"] == "has no records (it is virtual, to be made of Flux)"
+    assert table["others"]["Ghost"] == "has no records (it is virtual, computed from Flux)"
 
 
 def test_a_file_with_nothing_to_draw_or_nothing_to_read_is_told_in_a_sentence(

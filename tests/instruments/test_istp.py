@@ -131,7 +131,7 @@ def test_categories_by_pitch_angle_one_bin_and_sums(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         total.values[0], np.where(flux() < 0, 0, flux()).sum(axis=1), rtol=1e-6
     )
-    with pytest.raises(InvalidCdfError, match=r"angles = .6. .* is no bin of Flux"):
+    with pytest.raises(InvalidCdfError, match=r"angles = .6. .* is not a bin of Flux"):
         reduced(path, replace(TABLE, angles=6))
 
 
@@ -258,21 +258,24 @@ def test_what_lies_outside_the_valid_range_is_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda v: v["Flux"].attributes.pop("DEPEND_0"), "has no attribute DEPEND_0: .* `time`"),
+        (lambda v: v["Flux"].attributes.pop("DEPEND_0"), "has no attribute DEPEND_0; .* `time`"),
         (lambda v: v["Energy"].attributes.pop("UNITS"), "units of energy or frequency .*`energy`"),
         (lambda v: v["Flux"].attributes.pop("DEPEND_2"), "no DEPEND_2.*name the variable"),
         (lambda v: v.pop("Epoch"), "has no variable Epoch"),
         (lambda v: v.pop("Flux"), "has no variable Flux"),
         (
             lambda v: v.update(Epoch=replace(v["Epoch"], data=v["Epoch"].data[:5])),
-            "Epoch has 5 records, Flux has 12",
+            "Epoch has 5 records, but Flux has 12",
         ),
         (
             lambda v: v.update(Energy=replace(v["Energy"], data=ENERGY[:3])),
-            r"Energy has shape \(3,\) a record, which does not fit the value's \(6, 5\)",
+            r"Energy has shape \(3,\) per record, which does not match the value's \(6, 5\)",
         ),
         (lambda v: v["Flux"].data.fill(-1e31), "none of its 12 records is valid"),
-        (lambda v: v.update(Flux=replace(v["Flux"], data=flux()[:, 0, 0])), "one number a record"),
+        (
+            lambda v: v.update(Flux=replace(v["Flux"], data=flux()[:, 0, 0])),
+            "one number per record",
+        ),
     ],
 )
 def test_what_is_missing_is_told_with_the_setting_that_helps(

@@ -512,7 +512,7 @@ def test_no_item_is_begun_that_would_not_end_before_the_job(tmp_path: Path, cloc
     clock.now += 30
     office.done(1, "1", seconds=30.0)
     assert len(office.names(1)) == 2, "two tasks of 30 s each may take until 108 s"
-    assert office.coordinator.stopped_by.startswith("the job's time is over")
+    assert office.coordinator.stopped_by.startswith("the job would end before")
     quick = Office(tmp_path, EIGHT, ends_at=clock.now + 100).start()
     quick.done(1, "1", seconds=30.0)
     assert len(quick.names(1)) == 3

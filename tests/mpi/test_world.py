@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spectro_mpi.mpi.world import sweep_shared_memory, wants_ofi
+from spectro_mpi.mpi.world import needs_ofi, sweep_shared_memory
 
 
 def test_shared_memory_is_swept_that_is_old_and_nobodys(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_where_there_is_no_shared_memory_nothing_is_swept(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("version", "device", "is_wanted"),
+    ("version", "device", "is_needed"),
     [
         ((5, 0, 2), "ch4:ucx ofi", True),
         ((5, 0, 2), "ch4:ucx", False),
@@ -40,8 +40,8 @@ def test_where_there_is_no_shared_memory_nothing_is_swept(tmp_path: Path) -> Non
     ],
 )
 def test_only_mpich_that_has_both_is_given_ofi(
-    version: tuple[int, ...], device: str, is_wanted: bool
+    version: tuple[int, ...], device: str, is_needed: bool
 ) -> None:
     library = f"MPICH Version: x\nMPICH Device:       {device}\nMPICH CC: ofi\n"
-    assert wants_ofi("MPICH", version, library) is is_wanted
-    assert not wants_ofi("Open MPI", version, library)
+    assert needs_ofi("MPICH", version, library) is is_needed
+    assert not needs_ofi("Open MPI", version, library)

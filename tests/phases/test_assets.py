@@ -23,7 +23,7 @@ def test_a_run_uses_its_assets_and_makes_none(settings: Path, ranks: int) -> Non
     frames = snapshot(prepared / "assets" / "frames")
     assert frames
     done = spectro_mpi("run", settings, "-s", "run_id=prepared", ranks=3)
-    assert "assets` searches anew" in done.out
+    assert "assets` searches again" in done.out
     assert "reduce: 12/12" not in done.out
     assert snapshot(prepared / "assets" / "frames") == frames
     assert spectro_mpi("run", settings, "-s", "run_id=plain", ranks=3).code == 3
@@ -69,4 +69,4 @@ def test_an_inventory_of_another_selection_is_not_used(settings: Path, demo: Dem
     assert [item[0] for item in kept["items"]] == ["13312"]
     done = spectro_mpi("run", settings)
     assert "12 items" in done.out
-    assert "searches anew" not in done.out
+    assert "searches again" not in done.out

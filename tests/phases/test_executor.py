@@ -136,7 +136,7 @@ def test_a_child_is_held_to_its_ranks_share_of_the_jobs_memory(tmp_path: Path, t
     finally:
         executor.close()
     assert failure.reason == "out-of-memory"
-    assert "100 MB are the rank's share of the job's limit" in failure.message
+    assert "the rank's share of the job's memory limit is 100 MB" in failure.message
 
 
 def test_ranks_load_neither_matplotlib_nor_a_reader_of_cdf_files(

@@ -248,11 +248,11 @@ def run_own(settings: Path, entry: str, *words: str, ranks: int = 0) -> Finished
     ("entry", "told"),
     [
         (DENSITY, ['"density" needs "spectrograms" (dataset eflux)', '"reduce" gives', "counts"]),
-        ('phases=["plot", "reduce"]', ['"plot" needs "spectrograms"', '"reduce" gives it, but']),
-        ('phases=["plot"]', ['"plot" needs "extrema"', "no phase before it gives (nothing)"]),
+        ('phases=["plot", "reduce"]', ['"plot" needs "spectrograms"', '"reduce" gives only later']),
+        ('phases=["plot"]', ['"plot" needs "extrema"', "no earlier phase gives (given: nothing)"]),
         ('phases=["reduce", "none_such:Own"]', ["there is no module none_such"]),
         ('phases=["reduce", "none_such.py:Own"]', ["none_such.py does not exist"]),
-        ('phases=["reduce", "smooth"]', ['there is no phase "smooth" (there are reduce, plot']),
+        ('phases=["reduce", "smooth"]', ['there is no phase "smooth"; choose from reduce, plot']),
         (
             'phases=["reduce", "json:JSONDecoder"]',
             ["JSONDecoder is not derived from spectro_mpi.Phase"],
@@ -287,7 +287,13 @@ def test_all_that_does_not_fit_is_told_at_once(settings: Path) -> None:
     done = run_own(settings, entry, "-s", "phase.smoth.width=3")
     assert done.code == 2
     assert len(done.err.strip().splitlines()) == 5
-    for words in ("of (time)", '"fit"', '"figures", which phase "own" gives', '"vague"', "smoth"):
+    for words in (
+        "of (time)",
+        '"fit"',
+        '"figures", which phase "own" already gives',
+        '"vague"',
+        "smoth",
+    ):
         assert words in done.err
 
 

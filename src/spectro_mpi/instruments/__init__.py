@@ -1,4 +1,4 @@
-"""Kinds of input files: one module for each, reading a file in chunks of `Distribution`."""
+"""Readers of input files, one module per preset; they read a file in chunks of `Distribution`."""
 
 from __future__ import annotations
 
@@ -12,26 +12,31 @@ from spectro_mpi.model.spectrogram import Legend
 
 
 class InputFile(Protocol):
-    """An open input file of one instrument, checked to hold what its kind promises."""
+    """An open input file of one instrument, whose variables and shapes have been checked."""
 
     records: int
+    """Number of records."""
     channels: int
+    """Number of energy or frequency channels."""
     most_records: int
-    """Records that may be read at once: a bound on memory."""
+    """Most records to read at once, which limits the memory."""
     quantity: str
+    """Name of the dataset in the store."""
     categories: Categories
-    """The rows it can be reduced to."""
+    """The pitch-angle categories that the bins are reduced to."""
     combine: Combine
+    """How the bins of a category are combined: "sum" or "mean"."""
     legend: Legend
+    """Titles, labels and units for figures and the store."""
 
     def chunk(self, first: int, last: int) -> Distribution:
-        """Records `first` (inclusive) to `last` (exclusive). Raises `InvalidCdfError`."""
+        """Read records `first` (inclusive) to `last` (exclusive). Raises `InvalidCdfError`."""
         ...
 
     @property
     def energy(self) -> NDArray[np.float32]:
-        """(mode, channel) channel centres, eV or as `legend` says; NaN where there is no channel.
+        """(mode, channel) channel centres, eV or as in `legend`; NaN: no such channel.
 
-        Complete once all chunks have been read.
+        It is complete once all chunks have been read.
         """
         ...

@@ -1,8 +1,8 @@
-"""CDF files through the libraries that read them; every way of failing is `InvalidCdfError`.
+"""Read CDF files with cdflib or pycdfpp; all their errors become `InvalidCdfError`.
 
-cdflib (pure Python) is always there and reads ranges of records. pycdfpp is several times faster,
-reads whole variables, and dies of a segfault on some damaged files: it is for a process that may
-die, and for files small enough to hold.
+cdflib is written in Python, always installed, and reads ranges of records. pycdfpp is several
+times faster, but reads whole variables and crashes on some damaged files. It is used only in a
+process whose death costs one item, and for files that fit into memory.
 """
 
 from __future__ import annotations
@@ -26,18 +26,20 @@ Attribute = str | int | float
 
 _MAGIC_V3_UNCOMPRESSED = bytes.fromhex("CDF300010000FFFF")
 _GDR_OFFSET_AT = 20
+"""Byte of the file at which the offset of the global descriptor record (GDR) is."""
 _EOF_WITHIN_GDR = 36
+"""Byte of the GDR at which the end of the file is."""
 
 
 class CdfReader(Protocol):
-    """An open CDF file. All methods raise `InvalidCdfError`."""
+    """An open CDF file. All methods raise `InvalidCdfError` if it cannot be read."""
 
     path: Path
     names: frozenset[str]
-    """Names of its variables."""
+    """Names of the variables."""
 
     def records(self, name: str) -> int:
-        """Number of records written of a variable (1 if it does not vary by record)."""
+        """Number of records of a variable (1 if it does not vary by record)."""
         ...
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -49,19 +51,19 @@ class CdfReader(Protocol):
         ...
 
     def attributes(self, name: str) -> dict[str, Attribute]:
-        """The attributes of a variable; of several entries the first, epochs left out."""
+        """The attributes of a variable, without epochs. Of several entries, the first."""
         ...
 
     def global_attributes(self) -> dict[str, str]:
-        """The file's own attributes that are text; of several entries the first."""
+        """The global attributes that are text. Of several entries, the first."""
         ...
 
     def static(self, name: str) -> NDArray[Any]:
-        """The value of a variable that does not vary by record, in its `shape`."""
+        """Value of a variable that does not vary by record: an array of its `shape`."""
         ...
 
     def range(self, name: str, first: int, last: int) -> NDArray[Any]:
-        """Records `first` (inclusive) to `last` (exclusive): (record, …)."""
+        """Records `first` (inclusive) to `last` (exclusive) of a variable: (record, *`shape`)."""
         ...
 
 
@@ -72,23 +74,26 @@ def has_fast_reader() -> bool:
 
 @cache
 def loads_fast_reader() -> bool:
-    """Whether pycdfpp is installed, and such that it can be imported here; loads it."""
+    """Whether pycdfpp is installed and can be imported; imports it."""
     if not has_fast_reader():
         return False
     try:
         import pycdfpp  # noqa: F401
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, there is cdflib
-        log.warning("pycdfpp cannot be loaded, cdflib reads: %s", str(error) or repr(error))
+    except Exception as error:  # noqa: BLE001 - cdflib is used after any error
+        log.warning(
+            "pycdfpp cannot be loaded (%s); using cdflib, which is slower",
+            str(error) or repr(error),
+        )
         return False
     return True
 
 
 def check_whole(path: Path) -> None:
-    """Raise `InvalidCdfError` for a file that is empty or shorter than its header says.
+    """Raise `InvalidCdfError` if a file is empty or shorter than its header says.
 
-    What is missing at the end pycdfpp does not always notice. Raises `OSError` where the file
-    cannot be opened, which is not the CDF's fault. The end of file is a field of the global
-    descriptor record (CDF Internal Format Description, version 3, section 2.2).
+    pycdfpp does not detect all truncated files. Raises `OSError` if the file cannot be opened. The
+    end of the file is a field of the global descriptor record (CDF Internal Format Description,
+    version 3, section 2.2).
     """
     size = path.stat().st_size
     if size == 0:
@@ -101,11 +106,14 @@ def check_whole(path: Path) -> None:
         file.seek(min(gdr + _EOF_WITHIN_GDR, size))
         end = int.from_bytes(file.read(8), "big")
     if end > size:
-        raise InvalidCdfError(f"{path}: the file is truncated: {size} of {end} bytes are there")
+        raise InvalidCdfError(f"{path}: the file is truncated: it has {size} of {end} bytes")
 
 
 class CdflibReader:
-    """Through cdflib."""
+    """Reads a CDF file with cdflib.
+
+    Raises `InvalidCdfError` if the file cannot be read, `OSError` if it cannot be opened.
+    """
 
     def __init__(self, path: Path) -> None:
         check_whole(path)
@@ -125,9 +133,9 @@ class CdflibReader:
         facts = self._inquire(name)
         if facts.Var_Type == "rVariable":
             return tuple(
-                int(n)
-                for n, vary in zip(facts.Dim_Sizes, facts.Dim_Vary, strict=False)
-                if vary and n > 1
+                int(size)
+                for size, varies in zip(facts.Dim_Sizes, facts.Dim_Vary, strict=False)
+                if varies and size > 1
             )
         return tuple(int(size) for size in facts.Dim_Sizes)
 
@@ -145,7 +153,9 @@ class CdflibReader:
         return _checked(
             self.path,
             "its global attributes",
-            lambda: _texts((key, one[:1]) for key, one in self._cdf.globalattsget().items()),
+            lambda: _texts(
+                (key, entries[:1]) for key, entries in self._cdf.globalattsget().items()
+            ),
         )
 
     def static(self, name: str) -> NDArray[Any]:
@@ -167,7 +177,10 @@ class CdflibReader:
 
 
 class PycdfppReader:
-    """Through pycdfpp."""
+    """Reads a CDF file with pycdfpp.
+
+    Raises `InvalidCdfError` if the file cannot be read, `OSError` if it cannot be opened.
+    """
 
     def __init__(self, path: Path) -> None:
         check_whole(path)
@@ -196,7 +209,9 @@ class PycdfppReader:
         return _checked(
             self.path,
             f"the attributes of {name}",
-            lambda: _simple((key, one.value) for key, one in self._cdf[name].attributes.items()),
+            lambda: _simple(
+                (key, entry.value) for key, entry in self._cdf[name].attributes.items()
+            ),
         )
 
     def global_attributes(self) -> dict[str, str]:
@@ -204,7 +219,7 @@ class PycdfppReader:
             self.path,
             "its global attributes",
             lambda: _texts(
-                (key, [one[0]]) for key, one in self._cdf.attributes.items() if len(one)
+                (key, [entries[0]]) for key, entries in self._cdf.attributes.items() if len(entries)
             ),
         )
 
@@ -219,45 +234,47 @@ class PycdfppReader:
         values = _checked(self.path, name, lambda: np.asarray(self._cdf[name].values))
         if not values.dtype.names:
             return values
-        # Epochs come as structures of one field; EPOCH16 of two, which cdflib makes complex.
+        # Epochs are structures of one field. EPOCH16 has two, for which cdflib uses a complex type.
         one_field = len(values.dtype.names) == 1
         return values.view(values.dtype[0] if one_field else np.complex128)
 
 
 def _checked(path: Path, what: str, read: Callable[[], T]) -> T:
+    """Call `read`, and raise `InvalidCdfError` for what a library raises on damaged files."""
     try:
         return read()
     except (MemoryError, TimeoutError):
         raise
-    except Exception as error:  # on damaged files cdflib raises nine kinds
+    except Exception as error:  # cdflib raises nine types of exceptions on damaged files
         raise InvalidCdfError(
             f"{path}: {what} cannot be read: {type(error).__name__}: {error}"
         ) from error
 
 
 def _consistent(vdr_info: Callable[[str], Any]) -> Callable[[str], Any]:
-    """What cdflib knows of a variable, put right for r-variables.
+    """Wraps cdflib's function `vdr_info` to correct its result for r-variables.
 
-    Of CDF 3 r-variables it (1.3) leaves dimensions that do not vary out of the sizes, but not
-    out of the list that tells which vary, and then takes the one for the other.
+    For r-variables of CDF 3, cdflib 1.3 omits dimensions that do not vary from `dim_sizes`, but not
+    from `dim_vary`, although it expects both to have the same length.
     """
 
-    def of(variable: str) -> Any:
-        known = vdr_info(variable)
-        if len(known.dim_vary) != len(known.dim_sizes):
-            known.dim_vary = [vary for vary in known.dim_vary if vary]
-        return known
+    def corrected(variable: str) -> Any:
+        info = vdr_info(variable)
+        if len(info.dim_vary) != len(info.dim_sizes):
+            info.dim_vary = [varies for varies in info.dim_vary if varies]
+        return info
 
-    return of
+    return corrected
 
 
 def _texts(attributes: Iterable[tuple[str, Any]]) -> dict[str, str]:
+    """(name, entries) → the first entry of each attribute, if it is text."""
     simple = _simple((name, entries[0]) for name, entries in attributes if len(entries))
     return {name: text for name, text in simple.items() if isinstance(text, str)}
 
 
 def _simple(attributes: Iterable[tuple[str, Any]]) -> dict[str, Attribute]:
-    """Attributes as text or numbers, whichever library they come from."""
+    """(name, value) of either library → attributes that are text or numbers."""
     simple: dict[str, Attribute] = {}
     for name, value in attributes:
         if isinstance(value, bytes):
@@ -277,8 +294,7 @@ def _simple(attributes: Iterable[tuple[str, Any]]) -> dict[str, Attribute]:
 
 
 def _reshaped(path: Path, name: str, value: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """The value in `shape`. Raises `InvalidCdfError` if it has another size."""
     if value.size != np.prod(shape):
-        raise InvalidCdfError(
-            f"{path}: {name} holds {value.size} values where {np.prod(shape)} are expected"
-        )
+        raise InvalidCdfError(f"{path}: {name} has {value.size} values, expected {np.prod(shape)}")
     return value.reshape(shape)

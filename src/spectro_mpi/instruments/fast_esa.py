@@ -1,6 +1,6 @@
-"""FAST ESA level-2 CDF files: names, variables, and reading them in chunks of records.
+"""FAST ESA level-2 CDF files: their names and variables, read in chunks of records.
 
-Variables and fill values are those of NASA's master files (fa_esa_l2_*_00000000_v01.cdf).
+Variables and fill values are defined in NASA's master files (fa_esa_l2_*_00000000_v01.cdf).
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ QUANTITIES = {
 }
 """Quantity → (long name, units, label of the colour bar)."""
 FILL_U1 = 255
+"""FILLVAL of the variable `data`, which is uint8."""
 
 _NAME = re.compile(
     r"fa_esa_l2_(?P<instrument>ees|eeb|ies|ieb)_(?P<start>\d{14})_(?P<orbit>\d{5,6})"
@@ -69,13 +70,13 @@ class FastEsa:
 
     @property
     def quantity(self) -> Quantity:
-        """As `data.quantity` names it."""
+        """The quantity in the setting `data.quantity`."""
         name = self._config.data.quantity
         long_name, units, label = QUANTITIES[name]
         return Quantity(name, long_name, units, label)
 
     def names(self, file: str) -> Iterator[NamedFile]:
-        """The instrument, orbit, version and start that a name tells."""
+        """The instrument, orbit, version and start in a file name; none if it is no input file."""
         match = _NAME.fullmatch(file)
         if match is None:
             return
@@ -85,17 +86,17 @@ class FastEsa:
             yield NamedFile(match["instrument"].lower(), orbit, version, start)
 
     def is_companion(self, file: str) -> bool:
-        """Key parameters, ephemeris among them."""
+        """Whether the file has key parameters (k0), such as the ephemeris."""
         return file.startswith("fa_k0_")
 
     def open(self, instrument: str, reader: CdfReader) -> InputFile:
-        """Raises `InvalidCdfError` where the file lacks what is needed."""
+        """Check an open file. Raises `InvalidCdfError` if it lacks variables or records."""
         config = self._config
         return FastEsaFile(reader, instrument, config.data.quantity, config.pitch_angles)
 
 
 def legend(instrument: str, quantity: str) -> Legend:
-    """What the numbers of an instrument are."""
+    """Titles, labels and units of an instrument. `quantity`: "counts" or "eflux"."""
     long_name, units, z_label = QUANTITIES[quantity]
     name = LONG_NAMES.get(instrument, instrument)
     return Legend(
@@ -110,9 +111,9 @@ def legend(instrument: str, quantity: str) -> Legend:
 
 
 class FastEsaFile:
-    """One file, checked; `quantity` is "counts" (variable `data`) or "eflux".
+    """An open file, checked. `quantity`: "counts" (variable `data`) or "eflux".
 
-    Raises `InvalidCdfError` where it lacks what is needed.
+    Raises `InvalidCdfError` if a variable is missing, shapes do not match, or there are no records.
     """
 
     def __init__(
@@ -130,7 +131,7 @@ class FastEsaFile:
         self.channels = self.energy.shape[1]
 
     def chunk(self, first: int, last: int) -> Distribution:
-        """Records `first` (inclusive) to `last` (exclusive). Raises `InvalidCdfError`."""
+        """Read records `first` (inclusive) to `last` (exclusive). Raises `InvalidCdfError`."""
 
         def records(name: str) -> NDArray[Any]:
             return self._reader.range(name, first, last)
@@ -140,7 +141,7 @@ class FastEsaFile:
             time=_nan_where_fill(records("time_unix")),
             time_start=_nan_where_fill(records("time_start")),
             time_end=_nan_where_fill(records("time_end")),
-            # A mode the tables do not know gives its counts no energy.
+            # Counts of a mode without an energy table have no energy.
             valid=(records("valid") == 1) & (mode < len(self.energy)),
             mode=mode,
             nbins=records("nbins"),
@@ -152,7 +153,7 @@ class FastEsaFile:
         )
 
     def _check(self) -> int:
-        """The number of records, once all that is needed is there in matching shapes."""
+        """Check variables, records and shapes, and return the number of records."""
         reader, path = self._reader, self._reader.path
         weight = ("domega",) if self._weighted else ()
         varying = (*_PER_RECORD, self._variable, "pitch_angle", *weight)
@@ -161,31 +162,33 @@ class FastEsaFile:
             raise InvalidCdfError(f"{path}: has no variable {', '.join(missing)}")
         records = reader.records("time_unix")
         if records == 0:
-            raise InvalidCdfError(f"{path}: the file holds no records")
+            raise InvalidCdfError(f"{path}: the file has no records")
         for name in varying:
             if reader.records(name) != records:
                 raise InvalidCdfError(
-                    f"{path}: {name} has {reader.records(name)} records, time_unix has {records}"
+                    f"{path}: {name} has {reader.records(name)} records, expected {records}, as "
+                    "time_unix has"
                 )
         shape = reader.shape(self._variable)
         if len(shape) != 2:
             raise InvalidCdfError(
-                f"{path}: {self._variable} has shape {shape}, (bin, channel) is expected"
+                f"{path}: {self._variable} has shape {shape}, expected (bin, channel)"
             )
         for name in ("pitch_angle", *weight):
             if reader.shape(name) != shape:
                 raise InvalidCdfError(
-                    f"{path}: {name} has shape {reader.shape(name)}, {self._variable} has {shape}"
+                    f"{path}: {name} has shape {reader.shape(name)}, expected {shape}, as "
+                    f"{self._variable} has"
                 )
         energy = reader.shape("energy")
         if len(energy) != 3 or energy[2] != shape[1]:
             raise InvalidCdfError(
-                f"{path}: energy has shape {energy}, (mode, bin, {shape[1]}) is expected"
+                f"{path}: energy has shape {energy}, expected (mode, bin, {shape[1]})"
             )
         return records
 
     def _energy_tables(self) -> NDArray[np.float32]:
-        """(mode, bin, channel) → (mode, channel): all bins of a mode have the same energies."""
+        """(mode, channel) float32, eV. In the file all bins of a mode have the same energies."""
         energy = self._reader.static("energy")
         valid = is_measured(energy) & (energy > 0)
         first_valid_bin = valid.argmax(axis=1)[:, None, :]
@@ -194,4 +197,5 @@ class FastEsaFile:
 
 
 def _nan_where_fill(values: NDArray[Any]) -> NDArray[np.float64]:
+    """The values as float64, with NaN for fill values."""
     return np.where(is_measured(values), values, np.nan).astype(np.float64)

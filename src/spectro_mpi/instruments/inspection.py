@@ -1,4 +1,4 @@
-"""What of a CDF file can be drawn, why the rest cannot, and the settings that draw it."""
+"""Inspect a CDF file: which variables can be drawn, why others cannot, and proposed settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from spectro_mpi.settings.file_pattern import FilePattern
 from spectro_mpi.settings.instrument_table import InstrumentTable
 
 _PROPOSED = 4
-"""Variables drawn by the proposed settings; more stand there as comments."""
+"""Variables drawn by the proposed settings; the others are in comments."""
 _DATES = (
     (r"\d{4}-\d{2}-\d{2}", "%Y-%m-%d", "{date:%Y-%m-%d}"),
     (r"\d{4}_\d{2}_\d{2}", "%Y_%m_%d", "{date:%Y_%m_%d}"),
@@ -39,82 +39,87 @@ class Drawable:
     name: str
     records: int
     axes: tuple[str, ...]
-    """The variable along each axis of a record, with its size: "H_Energy (48)"."""
+    """The variable along each axis of a record, with the size of the axis: "H_Energy (48)"."""
     energy: str
-    """Which of them is the energy or frequency axis."""
+    """Name of the variable along the energy or frequency axis."""
     units: str
     label: str
     scales: tuple[str, str]
-    """By SCALETYP: of the axis, and of the values."""
+    """Scale of the energy axis and of the values, from SCALETYP."""
     table: InstrumentTable
+    """The `[[instrument]]` table that draws it."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is in a file."""
+    """The result of inspecting a file."""
 
     path: Path
     title: str
-    """What its global attributes say it is of."""
+    """Description of the file, from its global attributes."""
     pattern: str
-    """Of its name and those of others like it."""
+    """Pattern that matches its name and the names of similar files."""
     drawable: tuple[Drawable, ...]
     others: tuple[tuple[str, str], ...]
-    """Names of the other variables, and why they cannot be drawn."""
+    """(name, why it cannot be drawn) of the other variables."""
 
 
-def inspect_file(path: Path, wanted: Sequence[str] = ()) -> Inspection:
-    """Look at a file; of `wanted` variables only, or of all.
+def inspect_file(path: Path, names: Sequence[str] = ()) -> Inspection:
+    """Inspect the variables called `names` of a file, or all if there are none.
 
-    Raises `UserError` in a sentence if it cannot be read or has no variable of a wanted name.
+    Raises `UserError` if the file cannot be read or has no variable of one of these names.
     """
     try:
         reader = CdflibReader(path)
-        unknown = [name for name in wanted if name not in reader.names]
+        unknown = [name for name in names if name not in reader.names]
         if unknown:
-            raise UserError(f"{path}: has no variable {', '.join(unknown)}")
-        return _inspect(reader, wanted)
+            raise UserError(
+                f"{path}: has no variable {', '.join(unknown)}; "
+                f"`spectro-mpi inspect {path}` lists all variables"
+            )
+        return _inspect(reader, names)
     except InvalidCdfError as error:
         raise UserError(str(error)) from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
     except MemoryError:
         raise UserError(
-            f"{path}: is damaged: a size in it asks for more memory than there is"
+            f"{path}: is damaged: it has a variable that is larger than the memory"
         ) from None
 
 
-def as_toml(found: Inspection) -> str:
-    """The whole inspection as a settings file: what is no setting stands in comments."""
-    lines = [f"# {found.path.name}: {found.title}"]
-    lines += ["#", "# Can be drawn:" if found.drawable else "# Nothing in it can be drawn."]
-    for one in found.drawable:
+def as_toml(inspection: Inspection) -> str:
+    """The inspection as a settings file; all except the proposed settings is in comments."""
+    lines = [f"# {inspection.path.name}: {inspection.title}", "#"]
+    lines.append("# Can be drawn:" if inspection.drawable else "# No variable can be drawn.")
+    for variable in inspection.drawable:
         axes = " x ".join(
-            f"{axis}*" if axis.startswith(f"{one.energy} ") else axis for axis in one.axes
+            f"{axis}*" if axis.startswith(f"{variable.energy} ") else axis for axis in variable.axes
         )
-        lines.append(f"#   {one.name}: {one.records} records of {axes}, {one.units or 'no units'}")
-    if found.drawable:
+        units = variable.units or "no units"
+        lines.append(f"#   {variable.name}: {variable.records} records of {axes}, {units}")
+    if inspection.drawable:
         lines.append("#   (* becomes the vertical axis)")
-    if found.others:
-        lines.append("# Cannot:")
-        lines += [f"#   {name}: {why}" for name, why in found.others]
-    for name, preset in presets_knowing(found.path.name):
-        lines.append(f"# It is a {preset.files}: the preset {name} needs no tables.")
-    if found.drawable:
-        lines += ["", *_settings(found)]
+    if inspection.others:
+        lines.append("# Cannot be drawn:")
+        lines += [f"#   {name}: {why}" for name, why in inspection.others]
+    for name, preset in presets_knowing(inspection.path.name):
+        lines.append(f"# This is a {preset.files}: the preset {name} needs no tables.")
+    if inspection.drawable:
+        lines += ["", *_settings(inspection)]
     return "\n".join(lines) + "\n"
 
 
-def as_json(found: Inspection) -> str:
-    """The inspection for programs."""
+def as_json(inspection: Inspection) -> str:
+    """The inspection as JSON, for programs."""
     return json.dumps(
         {
-            "path": str(found.path),
-            "title": found.title,
-            "pattern": found.pattern,
-            "drawable": [asdict(one) for one in found.drawable],
-            "others": dict(found.others),
-            "toml": as_toml(found),
+            "path": str(inspection.path),
+            "title": inspection.title,
+            "pattern": inspection.pattern,
+            "drawable": [asdict(variable) for variable in inspection.drawable],
+            "others": dict(inspection.others),
+            "toml": as_toml(inspection),
         },
         indent=1,
         ensure_ascii=False,
@@ -122,7 +127,7 @@ def as_json(found: Inspection) -> str:
 
 
 def pattern_of(name: str) -> str:
-    """A pattern for files named like this one: their dates, orbits and versions may differ."""
+    """A pattern for files named like `name`, with other dates, orbits and versions."""
     stem = re.sub(r"\.cdf$", "", name, flags=re.IGNORECASE)
     stem, version = re.sub(r"([_-][vV])\d+(?:[._]r?\d+)*$", r"\1", stem), stem
     end = "{version}.cdf" if stem != version else ".cdf"
@@ -144,16 +149,16 @@ def pattern_of(name: str) -> str:
     return pattern + end if matched else "{item}.cdf"
 
 
-def _inspect(reader: CdfReader, wanted: Sequence[str]) -> Inspection:
+def _inspect(reader: CdfReader, names: Sequence[str]) -> Inspection:
     of_file = reader.global_attributes()
-    names = (of_file.get(key, "").partition(">")[2] for key in ("Source_name", "Descriptor"))
-    title = of_file.get("Logical_source_description", "") or ", ".join(filter(None, names))
+    titles = (of_file.get(key, "").partition(">")[2] for key in ("Source_name", "Descriptor"))
+    title = of_file.get("Logical_source_description", "") or ", ".join(filter(None, titles))
     pattern = pattern_of(reader.path.name)
     drawable, others = [], []
     for name in sorted(reader.names):
-        if wanted and name not in wanted:
+        if names and name not in names:
             continue
-        why = _why_not(reader, name, explicit=bool(wanted))
+        why = _why_not(reader, name, explicit=bool(names))
         if why:
             others.append((name, why))
             continue
@@ -162,21 +167,23 @@ def _inspect(reader: CdfReader, wanted: Sequence[str]) -> Inspection:
         except InvalidCdfError as error:
             why = str(error).removeprefix(f"{reader.path}: ").removeprefix(f"{name} ")
             others.append((name, why.replace(f' in [[instrument]] "{_instrument(name)}"', "")))
-    # Tables of energies and solid angles come after what was measured.
-    drawable.sort(key=lambda one: axis_unit(one.units).kind == "energy" or "ster" in one.units)
+    # Measured variables come before tables of energies and solid angles.
+    drawable.sort(
+        key=lambda variable: axis_unit(variable.units).kind == "energy" or "ster" in variable.units
+    )
     return Inspection(
-        reader.path, title or "nothing is said of it", pattern, tuple(drawable), tuple(others)
+        reader.path, title or "no description", pattern, tuple(drawable), tuple(others)
     )
 
 
 def _why_not(reader: CdfReader, name: str, explicit: bool) -> str:
-    """In few words, why a variable is nothing to draw; empty if it may be."""
+    """Why a variable cannot be drawn, or empty; `explicit`: the user has named it."""
     attributes = reader.attributes(name)
     kind = str(attributes.get("VAR_TYPE", "data")).lower()
     if reader.kind(name) not in NUMBERS:
         return "holds text" if "CHAR" in reader.kind(name) else "is a time"
     if not reader.shape(name):
-        return "is one number a record" if reader.records(name) > 1 else "is one number"
+        return "is one number per record" if reader.records(name) > 1 else "is one number"
     if not explicit and kind not in ("data", "support_data"):
         return f"is {kind.replace('_', ' ')}"
     if "DEPEND_0" not in attributes:
@@ -184,11 +191,12 @@ def _why_not(reader: CdfReader, name: str, explicit: bool) -> str:
     if not explicit and kind == "support_data":
         return "is support data"
     if not explicit and str(attributes.get("DISPLAY_TYPE", "")).lower().startswith("no_plot"):
-        return "is not to be plotted, its DISPLAY_TYPE says"
+        return "is not to be plotted, by its DISPLAY_TYPE"
     return ""
 
 
 def _drawable(reader: CdfReader, name: str, pattern: str) -> Drawable:
+    """The variable and its settings. Raises `InvalidCdfError` if it cannot be drawn."""
     plain = InstrumentTable(name=_instrument(name), file=pattern, value=name)
     axes = axes_of(reader, plain)
     attributes = reader.attributes(name)
@@ -199,7 +207,7 @@ def _drawable(reader: CdfReader, name: str, pattern: str) -> Drawable:
         pitch_angle=_pitch_angle_of(reader, name, axes),
         angles=IstpFile(reader, plain, EVERYTHING).combine if axes.angle_axes else "",
     )
-    IstpFile(reader, table, EVERYTHING)  # what it cannot do is told here
+    IstpFile(reader, table, EVERYTHING)  # raises if the table does not work
     return Drawable(
         name=name,
         records=axes.records,
@@ -216,7 +224,7 @@ def _drawable(reader: CdfReader, name: str, pattern: str) -> Drawable:
 
 
 def _pitch_angle_of(reader: CdfReader, value: str, axes: VariableAxes) -> str:
-    """The variable with the pitch angles of the bins: of all cells, or along one axis."""
+    """The variable with the pitch angles, of each cell or along one axis; empty if none."""
     of_cells = [
         name
         for name in sorted(reader.names)
@@ -239,18 +247,19 @@ def _pitch_angle_of(reader: CdfReader, value: str, axes: VariableAxes) -> str:
 
 def _is_pitch_angle(reader: CdfReader, name: str) -> bool:
     attributes = reader.attributes(name)
-    words = [name, *(str(attributes.get(key, "")) for key in ("LABLAXIS", "FIELDNAM", "CATDESC"))]
+    labels = [name, *(str(attributes.get(key, "")) for key in ("LABLAXIS", "FIELDNAM", "CATDESC"))]
     is_angle = re.match(r"deg|rad|°", str(attributes.get("UNITS", "")).strip().lower())
-    return bool(is_angle) and any(_PITCH_ANGLE.search(one) for one in words)
+    return bool(is_angle) and any(_PITCH_ANGLE.search(label) for label in labels)
 
 
 def _scale(reader: CdfReader, name: str) -> str:
+    """Scale ("linear" or "log") in the attribute SCALETYP of a variable."""
     given = str(reader.attributes(name).get("SCALETYP", "")).strip().lower()
     return "linear" if given.startswith("lin") else "log"
 
 
 def _with_date(stem: str) -> str:
-    """A stem with a place for the first date in it."""
+    """The stem with a placeholder for the first date in it, if there is one."""
     for regex, date_format, place in _DATES:
         for match in re.finditer(rf"(?<!\d){regex}(?!\d)", stem):
             try:
@@ -263,44 +272,47 @@ def _with_date(stem: str) -> str:
 
 
 def _instrument(variable: str) -> str:
+    """A valid instrument name for a variable."""
     return re.sub(r"[^a-z0-9]+", "_", variable.lower()).strip("_") or "instrument"
 
 
-def _settings(found: Inspection) -> Iterable[str]:
-    drawn = found.drawable[:_PROPOSED]
-    name = re.sub(r"\{.*", "", found.pattern).rstrip("_-.") or found.path.stem
+def _settings(inspection: Inspection) -> Iterable[str]:
+    """The lines of the proposed settings."""
+    drawn = inspection.drawable[:_PROPOSED]
+    name = re.sub(r"\{.*", "", inspection.pattern).rstrip("_-.") or inspection.path.stem
     run_id = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "run"
-    by_angle = any(one.table.pitch_angle for one in drawn)
+    by_angle = any(variable.table.pitch_angle for variable in drawn)
     if by_angle:
         kinds = ["pitch-angle"] + ["instrument-grid"] * (len(drawn) > 1)
     else:
         kinds = ["instrument-grid"] if len(drawn) > 1 else ["pitch-angle"]
     yield f"run_id = {_quoted(run_id)}"
-    yield f"input = {_quoted(str(found.path.absolute().parent))}"
+    yield f"input = {_quoted(str(inspection.path.absolute().parent))}"
     yield ""
     yield "[data]"
     yield 'preset = "istp"'
     yield ""
     if by_angle:
-        yield "[pitch_angles]                # of angles from 0 to 180 degrees, or to 360"
+        yield "[pitch_angles]                # for angles from 0 to 180 or to 360 degrees"
         yield "parallel = [[0, 30], [330, 360]]"
         yield "perpendicular = [[60, 120], [240, 300]]"
         yield "antiparallel = [[150, 210]]"
-        yield "downgoing = []                # takes away what FAST has"
+        yield "downgoing = []                # removes this category of FAST"
         yield "upgoing = []"
         yield ""
     yield "[plot]"
     yield f"scales = [{_quoted(drawn[0].scales)}]        # energy and colour, by SCALETYP"
     yield f"kinds = {_quoted(kinds)}"
-    for number, one in enumerate(found.drawable):
+    for number, variable in enumerate(inspection.drawable):
         comment = "" if number < _PROPOSED else "# "
         yield ""
-        yield f"{comment}[[instrument]]                # {one.label}"
-        for key, value in _of_table(one.table):
+        yield f"{comment}[[instrument]]                # {variable.label}"
+        for key, value in _keys_of(variable.table):
             yield f"{comment}{key} = {_quoted(value)}"
 
 
-def _of_table(table: InstrumentTable) -> Iterable[tuple[str, Any]]:
+def _keys_of(table: InstrumentTable) -> Iterable[tuple[str, Any]]:
+    """(key, value) of the table, without empty values."""
     for key in ("name", "file", "value", "pitch_angle", "angles"):
         value = getattr(table, key)
         if value != "":
@@ -308,5 +320,5 @@ def _of_table(table: InstrumentTable) -> Iterable[tuple[str, Any]]:
 
 
 def _quoted(value: Any) -> str:
-    """As TOML, which has strings and lists of them as JSON has."""
+    """The value in TOML, which has the same syntax as JSON for strings, numbers and lists."""
     return json.dumps(value, ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""Any ISTP CDF: one variable of it, by its `[[instrument]]` table and its own attributes.
+"""ISTP CDF files of any mission: one variable, by its `[[instrument]]` table and its attributes.
 
-Whatever the order of its axes, a chunk is (record, bin, channel): all axes but that of energy
-are bins. Energies may vary with time and with the bin, or not.
+A chunk is (record, bin, channel), whatever the order of the axes in the file: all axes except that
+of energy become bins. Energies may vary with time and with the bin.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ EVERYTHING: Categories = {"all": ((0.0, 360.0),)}
 """The only category where there are no pitch angles."""
 
 _MOST_CELLS = 1 << 24
-"""Values read at a time: 128 MB in double precision."""
+"""Most values to read at a time: 128 MB in double precision."""
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "hr": 3600.0}
 _AXIS_NAMES = {"energy": "Energy", "frequency": "Frequency"}
 
 
 class Istp:
-    """Any mission's files, by `[[instrument]]` tables."""
+    """The preset for files of any mission, described by `[[instrument]]` tables."""
 
     files = "file"
 
@@ -47,24 +47,24 @@ class Istp:
 
     @property
     def example(self) -> str:
-        """The patterns of the tables."""
+        """The file patterns of the tables."""
         return ", ".join(dict.fromkeys(table.file for table in self._config.instrument))
 
     @property
     def quantity(self) -> Quantity:
-        """Each instrument may have a quantity of its own: then they have no name in common."""
+        """The quantity of all instruments; "values" if they have different ones."""
         datasets = {table.dataset for table in self._config.instrument}
         return Quantity(datasets.pop() if len(datasets) == 1 else "values")
 
     def names(self, file: str) -> Iterator[NamedFile]:
-        """The instruments whose patterns a name matches."""
+        """The instruments whose patterns match a file name."""
         for instrument, pattern in self._patterns:
             match = pattern.match(file)
             if match is not None:
                 yield NamedFile(instrument, match.item, match.version, match.start)
 
     def is_companion(self, file: str) -> bool:
-        """Nothing is known of other files."""
+        """Always False: no other files are known."""
         return False
 
     @cached_property
@@ -72,13 +72,16 @@ class Istp:
         return [(table.name, FilePattern(table.file)) for table in self._config.instrument]
 
     def open(self, instrument: str, reader: CdfReader) -> InputFile:
-        """Raises `InvalidCdfError` where the file lacks what the table names."""
+        """Check an open file. Raises `InvalidCdfError` if it does not match the table."""
         table = next(table for table in self._config.instrument if table.name == instrument)
         return IstpFile(reader, table, self._config.pitch_angles)
 
 
 class IstpFile:
-    """One variable of one file, checked. Raises `InvalidCdfError` where something is missing."""
+    """One variable of an open file, checked.
+
+    Raises `InvalidCdfError` if a variable is missing, or shapes do not match.
+    """
 
     def __init__(self, reader: CdfReader, table: InstrumentTable, categories: Categories) -> None:
         self._reader, self._table = reader, table
@@ -99,11 +102,11 @@ class IstpFile:
 
     @property
     def energy(self) -> NDArray[np.float32]:
-        """(mode, channel) channel centres, eV, Hz, or as in the file; NaN: no such channel."""
+        """(mode, channel) float32, channel centres, eV, Hz or as in the file; NaN: no channel."""
         return self._tables.energy
 
     def chunk(self, first: int, last: int) -> Distribution:
-        """Records `first` (inclusive) to `last` (exclusive). Raises `InvalidCdfError`."""
+        """Read records `first` (inclusive) to `last` (exclusive). Raises `InvalidCdfError`."""
         axes, table = self._axes, self._table
         values = self._in_order(self._reader.range(table.value, first, last))
         values = self._measured(values, self._attributes, settings=True)
@@ -134,6 +137,7 @@ class IstpFile:
         )
 
     def _combination(self) -> Combine:
+        """How to combine bins: as in the table; by default the sum of counts, else the mean."""
         angles = self._table.angles
         if angles == "sum" or angles == "mean":
             return angles
@@ -142,40 +146,48 @@ class IstpFile:
         return "sum" if angles == "" and is_count else "mean"
 
     def _picked_bins(self) -> tuple[int, ...] | None:
-        """The one bin that is wanted, as an index of each angle axis; None: all are."""
+        """The bin that `angles` selects, as one index for each angle axis; None: all bins."""
         angles = self._table.angles
         if isinstance(angles, str):
             return None
         picked = angles if isinstance(angles, tuple) else (angles,)
         sizes = tuple(self._axes.shape[axis] for axis in self._axes.angle_axes)
-        if len(picked) != len(sizes) or any(one >= n for one, n in zip(picked, sizes, strict=True)):
+        if len(picked) != len(sizes) or any(
+            index >= size for index, size in zip(picked, sizes, strict=True)
+        ):
             raise InvalidCdfError(
                 f"{self._reader.path}: angles = {list(picked)} in [[instrument]] "
-                f'"{self._table.name}" is no bin of {self._table.value}, which has {sizes} of them'
+                f'"{self._table.name}" is not a bin of {self._table.value}; give one index '
+                f"(from 0) for each angle axis, whose sizes are {list(sizes)}"
             )
         return picked
 
     def _check_along(self, name: str) -> None:
-        """That a variable is there, in a shape that fits."""
+        """Raise `InvalidCdfError` unless a variable exists, is numeric and has a shape that fits.
+
+        An empty name is accepted.
+        """
         if not name:
             return
         if name not in self._reader.names:
             raise InvalidCdfError(
-                f"{self._reader.path}: has no variable {name}, which [[instrument]] "
-                f'"{self._table.name}" names'
+                f"{self._reader.path}: has no variable {name}; correct its name in [[instrument]] "
+                f'"{self._table.name}"'
             )
         if self._reader.kind(name) not in NUMBERS:
-            raise InvalidCdfError(f"{self._reader.path}: {name} holds no numbers")
+            raise InvalidCdfError(
+                f"{self._reader.path}: {name} is not numeric ({self._reader.kind(name)})"
+            )
         check_records(self._reader, name, self.records)
         axes_along(self._reader, name, self._axes, self._preferred(name))
 
     def _preferred(self, name: str) -> tuple[int, ...]:
-        """Where a variable belongs that may be along several axes of equal size."""
+        """Axes to prefer for a variable that may be along several axes of equal size."""
         is_energy = name == self._axes.energy
         return (self._axes.energy_axis,) if is_energy else self._axes.angle_axes
 
     def _in_order(self, values: NDArray[Any]) -> NDArray[Any]:
-        """(record, axes …) as in the file → (record, bin, channel), or just the wanted bin."""
+        """(record, axis, …) as in the file → (record, bin, channel), with one bin if selected."""
         values = np.moveaxis(values, self._axes.energy_axis + 1, -1)
         if self._picked is not None:
             for index in self._picked:
@@ -184,7 +196,10 @@ class IstpFile:
         return values.reshape(len(values), -1, values.shape[-1])
 
     def _along(self, name: str, first: int, last: int) -> NDArray[np.float64]:
-        """A variable along some axes → (record or 1, bin or 1, channel or 1); NaN: missing."""
+        """Read a variable along some of the axes: (record or 1, bin or 1, channel or 1), NaN: none.
+
+        It is read once if it does not vary by record.
+        """
         if name in self._static:
             return self._static[name]
         axes = self._axes
@@ -199,9 +214,9 @@ class IstpFile:
         shape = [axes.shape[axis] if axis in order else 1 for axis in range(len(axes.shape))]
         values = values.reshape(len(values), *shape)
         if any(axis in order for axis in axes.angle_axes):
-            wanted = list(axes.shape)
-            wanted[axes.energy_axis] = shape[axes.energy_axis]
-            values = self._in_order(np.broadcast_to(values, (len(values), *wanted)))
+            full_shape = list(axes.shape)
+            full_shape[axes.energy_axis] = shape[axes.energy_axis]
+            values = self._in_order(np.broadcast_to(values, (len(values), *full_shape)))
         else:
             values = values.reshape(len(values), 1, -1)
         if not varies:
@@ -211,37 +226,46 @@ class IstpFile:
     def _measured(
         self, values: NDArray[Any], attributes: dict[str, Any], settings: bool = False
     ) -> NDArray[np.floating[Any]]:
-        """Values as floats, NaN where they are fill values or beyond what is valid."""
+        """Values as floats, with NaN for fill values and values outside the valid range.
+
+        `settings`: whether the table may override FILLVAL, VALIDMIN and VALIDMAX.
+        """
         limits = [attributes.get(name) for name in ("FILLVAL", "VALIDMIN", "VALIDMAX")]
         if settings:
             table = self._table
-            own = (table.fill, table.valid_min, table.valid_max)
-            limits = [limit if one is None else one for one, limit in zip(own, limits, strict=True)]
+            overrides = (table.fill, table.valid_min, table.valid_max)
+            limits = [
+                limit if override is None else override
+                for override, limit in zip(overrides, limits, strict=True)
+            ]
         fill, low, high = (limit if isinstance(limit, int | float) else None for limit in limits)
         missing = np.zeros(values.shape, bool)
         if fill is not None:
-            # As the file's own type rounds it: −1e31 is not a float32.
+            # Rounded to the type of the values, since −1e31 is not a float32.
             missing |= values == _in_type(fill, values.dtype)
         if low is not None and high is not None and low >= high:
-            low = high = None  # attributes that were never filled in
+            low = high = None  # the attributes were never set
         if low is not None:
             missing |= values < _in_type(low, values.dtype)
         if high is not None:
             missing |= values > _in_type(high, values.dtype)
-        # Float32 holds what has at most 24 bits.
+        # float32 represents integers of up to 24 bits exactly.
         small = values.dtype.itemsize <= (4 if values.dtype.kind == "f" else 2)
         floats = values.astype(np.float32 if small else np.float64)
         return np.where(missing | ~is_measured(floats), floats.dtype.type(np.nan), floats)
 
     def _degrees(self, name: str) -> float:
-        """What an angle in the file's unit is multiplied with."""
+        """Factor that converts the angles of a variable to degrees."""
         units = str(self._reader.attributes(name).get("UNITS", "")).strip().lower()
         return 180 / np.pi if units.startswith("rad") else 1.0
 
     def _times(
         self, first: int, last: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Time, start and end of each record, by DELTA_MINUS_VAR and DELTA_PLUS_VAR."""
+        """(record,) time, start and end, s since 1970 UTC, from DELTA_MINUS_VAR and DELTA_PLUS_VAR.
+
+        Start and end are NaN if the file does not have these.
+        """
         name = self._axes.time
         time = unix_seconds(self._reader.range(name, first, last), self._time_kind)
         edges = []
@@ -251,7 +275,7 @@ class IstpFile:
         return time, edges[0], edges[1]
 
     def _delta(self, name: str, first: int, last: int) -> NDArray[np.float64]:
-        """(record or 1,) seconds; NaN where the file does not tell."""
+        """(record or 1,) values of a variable with a time difference, in s; NaN: not known."""
         reader, unknown = self._reader, np.full(1, np.nan)
         if name not in reader.names or reader.kind(name) not in NUMBERS or reader.shape(name):
             return unknown
@@ -259,21 +283,22 @@ class IstpFile:
             return unknown
         attributes = reader.attributes(name)
         units = str(attributes.get("UNITS", "")).strip().lower()
-        own = {"CDF_TIME_TT2000": 1e-9, "CDF_EPOCH": 1e-3}.get(self._time_kind, 1.0)
-        factor = _SECONDS.get(re.sub(r"^(s|min|hr)\w*$", r"\1", units), own)
+        default = {"CDF_TIME_TT2000": 1e-9, "CDF_EPOCH": 1e-3}.get(self._time_kind, 1.0)
+        factor = _SECONDS.get(re.sub(r"^(s|min|hr)\w*$", r"\1", units), default)
         varies = reader.records(name) == self.records
         raw = reader.range(name, first, last) if varies else reader.static(name)[None]
         return self._measured(raw, attributes).astype(np.float64) * factor
 
     def _legend(self) -> Legend:
+        """Titles, labels and units, from the table or else from the attributes."""
         table, axes, attributes = self._table, self._axes, self._attributes
         units = readable(table.units or str(attributes.get("UNITS", "")))
-        named = (str(attributes.get(key, "")) for key in ("LABLAXIS", "FIELDNAM", "CATDESC"))
-        label = readable(table.label or next((one for one in named if one.strip()), table.value))
+        texts = (str(attributes.get(key, "")) for key in ("LABLAXIS", "FIELDNAM", "CATDESC"))
+        label = readable(table.label or next((text for text in texts if text.strip()), table.value))
         of_file = self._reader.global_attributes()
         mission = of_file.get("Source_name", "").partition(">")[0].strip()
         descriptor = of_file.get("Descriptor", "").partition(">")[0].strip()
-        title = table.title or " ".join(one for one in (mission, descriptor, label) if one)
+        title = table.title or " ".join(part for part in (mission, descriptor, label) if part)
         name = readable(str(self._reader.attributes(axes.energy).get("LABLAXIS", "")))
         y_name = _AXIS_NAMES.get(axes.unit.kind, name or axes.energy)
         return Legend(
@@ -290,10 +315,11 @@ class IstpFile:
         )
 
     def _rows(self) -> str:
-        """What the one row shows, where there are no pitch angles."""
+        """What the row shows if there are no pitch angles: a bin, or how bins are combined."""
         sizes = [self._axes.shape[axis] for axis in self._axes.angle_axes]
         if self._picked is not None:
-            which = ", ".join(f"{i} of {n}" for i, n in zip(self._picked, sizes, strict=True))
+            indices = zip(self._picked, sizes, strict=True)
+            which = ", ".join(f"{index} of {size}" for index, size in indices)
             return f"bin {which} (counted from 0)"
         if not sizes:
             return ""
@@ -301,7 +327,7 @@ class IstpFile:
 
 
 def _in_type(limit: float, dtype: np.dtype[Any]) -> Any:
-    """A limit as the values' own type has it; as it is where that type cannot hold it."""
+    """The limit, rounded to the type of the values if they are floats."""
     try:
         with np.errstate(over="ignore"):
             return dtype.type(limit) if dtype.kind == "f" else limit

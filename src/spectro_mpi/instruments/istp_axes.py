@@ -1,7 +1,7 @@
-"""Which axes a variable of an ISTP CDF has: by settings, and by its attributes otherwise.
+"""Find the axes of a variable of an ISTP CDF, from settings or else from its attributes.
 
-ISTP metadata: DEPEND_0 names the time of the records, DEPEND_1 and so on the variables along the
-axes of a record (https://spdf.gsfc.nasa.gov/istp_guide/variables.html).
+In ISTP metadata, DEPEND_0 names the time of the records, and DEPEND_1 and so on name the variables
+along the axes of a record (https://spdf.gsfc.nasa.gov/istp_guide/variables.html).
 """
 
 from __future__ import annotations
@@ -25,39 +25,43 @@ NUMBERS = frozenset(
 
 @dataclass(frozen=True)
 class VariableAxes:
-    """The axes of one variable. Axis i is that of DEPEND_{i + 1}."""
+    """The axes of one variable. DEPEND_{i + 1} belongs to axis i."""
 
     records: int
+    """Number of records."""
     shape: tuple[int, ...]
-    """Of one record of the value."""
+    """Shape of one record."""
     depends: tuple[str, ...]
-    """The variable along each axis; empty where the file names none."""
+    """Name of the variable along each axis; empty: the file names none."""
     time: str
+    """Name of the variable with the time of the records."""
     energy: str
-    """The variable along the energy or frequency axis."""
+    """Name of the variable along the energy or frequency axis."""
     energy_axis: int
+    """Number of the energy or frequency axis, from 0."""
     unit: AxisUnit
+    """Unit of the energy or frequency axis."""
 
     @property
     def angle_axes(self) -> tuple[int, ...]:
-        """All axes but that of energy."""
+        """Numbers of all axes except that of energy."""
         return tuple(axis for axis in range(len(self.shape)) if axis != self.energy_axis)
 
 
 def axes_of(reader: CdfReader, table: InstrumentTable) -> VariableAxes:
-    """The axes of `table.value`.
+    """Find the axes of the variable `table.value`.
 
-    Raises `InvalidCdfError` with a sentence that names the setting which would help.
+    Raises `InvalidCdfError` if that is not possible; it names the setting that helps.
     """
     value = table.value
     _need(reader, value, "value", table)
     if reader.kind(value) not in NUMBERS:
-        raise InvalidCdfError(f"{reader.path}: {value} holds no numbers ({reader.kind(value)})")
+        raise InvalidCdfError(f"{reader.path}: {value} is not numeric ({reader.kind(value)})")
     shape = reader.shape(value)
     if not shape:
         raise InvalidCdfError(
-            f"{reader.path}: {value} is one number a record, and no spectrogram: `value` in "
-            f"{_place(table)} wants a variable with an energy or frequency axis"
+            f"{reader.path}: {value} is one number per record; set `value` in {_place(table)} to "
+            "a variable with an energy or frequency axis"
         )
     records = reader.records(value)
     if records == 0:
@@ -71,45 +75,49 @@ def axes_of(reader: CdfReader, table: InstrumentTable) -> VariableAxes:
 def axes_along(
     reader: CdfReader, name: str, axes: VariableAxes, prefer: Sequence[int] = ()
 ) -> list[int]:
-    """The axes of the value that a variable's own axes are, in its order.
+    """The axes of the value that the axes of the variable `name` correspond to, in its order.
 
-    By the names of both their DEPEND_i, and by sizes; `prefer` settles what these leave open.
-    Raises `InvalidCdfError` if the sizes do not fit.
+    They are matched by the names in DEPEND_i and by size; `prefer` decides between axes that match
+    equally. Raises `InvalidCdfError` if the sizes do not match.
     """
     return _along(reader, name, axes.shape, axes.depends, prefer)
 
 
 def check_records(reader: CdfReader, name: str, records: int) -> bool:
-    """Whether a variable varies by record. Raises `InvalidCdfError` if it has another number."""
-    own = reader.records(name)
-    if own not in (1, records):
+    """Whether a variable varies by record, and so has `records` records.
+
+    Raises `InvalidCdfError` if it has neither one record nor this many.
+    """
+    written = reader.records(name)
+    if written not in (1, records):
         raise InvalidCdfError(
-            f"{reader.path}: {name} has {own} records where the value has {records}"
-            f"{_virtual(reader, name) if not own else ''}"
+            f"{reader.path}: {name} has {written} records, expected {records}, as the value has"
+            f"{_virtual(reader, name) if not written else ''}"
         )
-    return own == records
+    return written == records
 
 
 def _time_of(reader: CdfReader, table: InstrumentTable, records: int) -> str:
+    """Name of the variable with the time of the records."""
     time = table.time or str(reader.attributes(table.value).get("DEPEND_0", ""))
     if not time:
         raise InvalidCdfError(
-            f"{reader.path}: {table.value} has no attribute DEPEND_0: name the time of its records "
-            f"by `time` in {_place(table)}"
+            f"{reader.path}: {table.value} has no attribute DEPEND_0; set `time` in "
+            f"{_place(table)} to the variable with the time of its records"
         )
     _need(reader, time, "time", table)
     kind, units = reader.kind(time), str(reader.attributes(time).get("UNITS", ""))
     counts_seconds = kind in NUMBERS and re.match(r"s(ec|econds?)?\b", units.strip().lower())
     if kind not in EPOCH_TYPES and not counts_seconds:
         raise InvalidCdfError(
-            f'{reader.path}: {time} is neither an epoch nor in seconds ({kind}, UNITS "{units}"): '
-            f"name the time of the records by `time` in {_place(table)}"
+            f'{reader.path}: {time} is neither an epoch nor in seconds ({kind}, UNITS "{units}"); '
+            f"set `time` in {_place(table)} to the variable with the time of the records"
         )
     if reader.records(time) != records:
         raise InvalidCdfError(
-            f"{reader.path}: {time} has {reader.records(time)} records, {table.value} has "
-            f"{records}{_virtual(reader, time)}: name the time of the records by `time` in "
-            f"{_place(table)}"
+            f"{reader.path}: {time} has {reader.records(time)} records, but {table.value} has "
+            f"{records}{_virtual(reader, time)}; set `time` in {_place(table)} to the variable "
+            "with the time of the records"
         )
     return time
 
@@ -117,11 +125,11 @@ def _time_of(reader: CdfReader, table: InstrumentTable, records: int) -> str:
 def _energy_of(
     reader: CdfReader, table: InstrumentTable, shape: tuple[int, ...], depends: tuple[str, ...]
 ) -> tuple[str, int, AxisUnit]:
-    """The variable along the energy axis, which axis that is, and its unit."""
+    """(variable along the energy axis, number of that axis, its unit)."""
     if table.energy_axis > len(shape):
         raise InvalidCdfError(
-            f"{reader.path}: {table.value} has {len(shape)} axes; energy_axis = "
-            f"{table.energy_axis} in {_place(table)} is none of them"
+            f"{reader.path}: energy_axis = {table.energy_axis} in {_place(table)} is not an axis "
+            f"of {table.value}, which has {len(shape)}"
         )
     if table.energy:
         _need(reader, table.energy, "energy", table)
@@ -136,18 +144,22 @@ def _energy_of(
         and table.energy_axis in (0, axis + 1)
         and ((unit := _unit_of(reader, table, name)).kind != "y" or table.energy_axis)
     ]
-    named = [one for one in candidates if hinted and one[0] == _stored(reader, hinted[1])]
-    if len(named or candidates) == 1:
-        return (named or candidates)[0]
+    preferred = [
+        candidate
+        for candidate in candidates
+        if hinted and candidate[0] == _stored(reader, hinted[1])
+    ]
+    if len(preferred or candidates) == 1:
+        return (preferred or candidates)[0]
     if candidates:
         which = ", ".join(f"DEPEND_{axis + 1} = {name}" for name, axis, _ in candidates)
         raise InvalidCdfError(
             f"{reader.path}: {table.value} has more than one axis of energy or frequency "
-            f"({which}): choose by `energy` in {_place(table)}"
+            f"({which}); choose one by `energy` in {_place(table)}"
         )
     raise InvalidCdfError(
         f"{reader.path}: {table.value} has no axis in units of energy or frequency "
-        f"({_told(reader, depends)}): name the variable by `energy` in {_place(table)}, and its "
+        f"({_listed(reader, depends)}); name the variable by `energy` in {_place(table)}, and its "
         "unit by `energy_units`"
     )
 
@@ -155,7 +167,7 @@ def _energy_of(
 def _axis_of(
     reader: CdfReader, table: InstrumentTable, shape: tuple[int, ...], depends: tuple[str, ...]
 ) -> int:
-    """Which axis of the value `table.energy` is along."""
+    """Number of the axis of the value along which `table.energy` is."""
     if table.energy_axis:
         return table.energy_axis - 1
     if table.energy in depends:
@@ -163,7 +175,7 @@ def _axis_of(
     along = _along(reader, table.energy, shape, depends, ())
     if len(along) == 1:
         return along[0]
-    # One for each bin and channel: the axis that is not one of angles, by its units; or the last.
+    # Energies of each bin and channel: choose the axis whose units are energies, or the last one.
     kinds = {axis: _unit_of(reader, table, depends[axis]).kind for axis in along if depends[axis]}
     energies = [axis for axis, kind in kinds.items() if kind != "y"]
     return energies[0] if len(energies) == 1 else max(along)
@@ -176,25 +188,25 @@ def _along(
     depends: tuple[str, ...],
     prefer: Sequence[int],
 ) -> list[int]:
-    own = reader.shape(name)
-    own_depends = [_depend(reader, name, axis) for axis in range(len(own))]
-    if len(own) == 1 and name in depends:
-        own_depends = [name]
+    """The axes of the value, of shape `shape`, that the axes of `name` correspond to."""
+    sizes = reader.shape(name)
+    names = [_depend(reader, name, axis) for axis in range(len(sizes))]
+    if len(sizes) == 1 and name in depends:
+        names = [name]
     fitting = [
         list(axes)
-        for axes in permutations(range(len(shape)), len(own))
-        if all(shape[axis] == size for axis, size in zip(axes, own, strict=True))
+        for axes in permutations(range(len(shape)), len(sizes))
+        if all(shape[axis] == size for axis, size in zip(axes, sizes, strict=True))
     ]
     if not fitting:
         raise InvalidCdfError(
-            f"{reader.path}: {name} has shape {own} a record, which does not fit the value's "
-            f"{shape}"
+            f"{reader.path}: {name} has shape {sizes} per record, which does not match the "
+            f"value's {shape}"
         )
 
     def rank(axes: list[int]) -> tuple[int, int, list[int]]:
         agreed = sum(
-            bool(own_depends[place]) and depends[axis] == own_depends[place]
-            for place, axis in enumerate(axes)
+            bool(names[place]) and depends[axis] == names[place] for place, axis in enumerate(axes)
         )
         return -agreed, -len(set(axes) & set(prefer)), axes
 
@@ -202,49 +214,55 @@ def _along(
 
 
 def _unit_of(reader: CdfReader, table: InstrumentTable, name: str) -> AxisUnit:
+    """Unit of the variable along an axis, from the table or else from UNITS."""
     if name not in reader.names:
         return AxisUnit("y", 1.0, "")
     return axis_unit(table.energy_units or str(reader.attributes(name).get("UNITS", "")))
 
 
 def _depend(reader: CdfReader, name: str, axis: int) -> str:
+    """The variable that DEPEND_{axis + 1} names; empty if there is none."""
     depend = str(reader.attributes(name).get(f"DEPEND_{axis + 1}", ""))
     return depend if depend in reader.names else ""
 
 
 def _stored(reader: CdfReader, name: str) -> str:
-    """A variable, or what it is made of where it is virtual and holds nothing itself."""
+    """`name`; if that is a virtual variable without records, the variable it is computed from."""
     if name not in reader.names or reader.records(name):
         return name
     component = str(reader.attributes(name).get("COMPONENT_0", ""))
     return component if _virtual(reader, name) and component in reader.names else name
 
 
-def _told(reader: CdfReader, depends: Sequence[str]) -> str:
-    told = []
+def _listed(reader: CdfReader, depends: Sequence[str]) -> str:
+    """The variables along the axes, and their units, for a message."""
+    axes = []
     for axis, name in enumerate(depends, 1):
         units = reader.attributes(name).get("UNITS", "") if name else ""
-        told.append(f'DEPEND_{axis} = {name}, UNITS "{units}"' if name else f"no DEPEND_{axis}")
-    return "; ".join(told)
+        axes.append(f'DEPEND_{axis} = {name}, UNITS "{units}"' if name else f"no DEPEND_{axis}")
+    return "; ".join(axes)
 
 
 def _need(reader: CdfReader, name: str, setting: str, table: InstrumentTable) -> None:
+    """Raise `InvalidCdfError` if there is no variable called `name`."""
     if name not in reader.names:
         raise InvalidCdfError(
-            f"{reader.path}: has no variable {name} ({setting} in {_place(table)})"
+            f"{reader.path}: has no variable {name}; set `{setting}` in {_place(table)} to a "
+            "variable of the file"
         )
 
 
 def _virtual(reader: CdfReader, name: str) -> str:
-    """Says so if a variable is not stored but to be computed from others."""
+    """A remark that a variable is virtual, that is computed from others; empty if it is not."""
     attributes = reader.attributes(name)
     if str(attributes.get("VIRTUAL", "")).lower() != "true":
         return ""
-    made_of = ", ".join(
+    components = ", ".join(
         str(attributes[key]) for key in sorted(attributes) if key.startswith("COMPONENT_")
     )
-    return f" (it is virtual, to be made of {made_of})"
+    return f" (it is virtual, computed from {components})"
 
 
 def _place(table: InstrumentTable) -> str:
+    """The table as messages refer to it; `inspection` removes this from a message."""
     return f'[[instrument]] "{table.name}"'

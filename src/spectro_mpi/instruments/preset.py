@@ -1,4 +1,4 @@
-"""What a kind of input files must tell: how they are named, what they hold, how they are opened."""
+"""The interface of presets: the names, quantities and reader of one kind of input files."""
 
 from __future__ import annotations
 
@@ -14,54 +14,55 @@ from spectro_mpi.settings.schema import Config
 
 @dataclass(frozen=True)
 class NamedFile:
-    """What the name of an input file says."""
+    """An instrument and an item that the name of an input file says it has data of."""
 
     instrument: str
     item: str
     version: tuple[int, ...]
+    """Version of the file; of several, the highest is used."""
     start: datetime | None
-    """UTC; None if the name does not tell."""
+    """Start of the data, UTC; None: the name does not have it."""
 
 
 class Quantity(NamedTuple):
-    """What is stored for each category, record and channel."""
+    """The quantity of the values that are stored for each category, record and channel."""
 
     dataset: str
     """Name of the dataset in the store."""
     long_name: str = ""
     units: str = ""
     label: str = "value"
-    """Of the colour bar."""
+    """Label of the colour bar."""
 
 
 class Preset(Protocol):
-    """A kind of input files, with the settings of a run. Its entry is in settings/presets.py."""
+    """A kind of input files, with the settings of a run; listed in settings/presets.py."""
 
     def __init__(self, config: Config) -> None: ...
 
     @property
     def files(self) -> str:
-        """What its files are called, for a sentence: "FAST ESA level-2 file"."""
+        """The kind of files, for use in messages: "FAST ESA level-2 file"."""
         ...
 
     @property
     def example(self) -> str:
-        """The name of such a file, or patterns of names."""
+        """A typical file name, or patterns of file names."""
         ...
 
     @property
     def quantity(self) -> Quantity:
-        """What all instruments have in common of the quantity they are reduced to."""
+        """The quantity that files are reduced to, as far as it is the same for all instruments."""
         ...
 
     def names(self, file: str) -> Iterator[NamedFile]:
-        """File name → the instruments it holds data of; none if it is no input."""
+        """The instruments and items that a file called `file` has data of; none: not an input."""
         ...
 
     def is_companion(self, file: str) -> bool:
-        """Whether a file of that name lies beside the input and is rightly passed over."""
+        """Whether a file called `file` is known to accompany the input, and to be ignored."""
         ...
 
     def open(self, instrument: str, reader: CdfReader) -> InputFile:
-        """Check an open file. Raises `InvalidCdfError` where it lacks what its kind promises."""
+        """Check an open file. Raises `InvalidCdfError` if it lacks variables or records."""
         ...

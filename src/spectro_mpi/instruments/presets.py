@@ -1,4 +1,4 @@
-"""The preset of a run, and which presets know a file by its name."""
+"""Load the preset of a run, and find presets by the name of a file."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from spectro_mpi.settings.schema import Config
 
 
 def preset_of(config: Config) -> Preset:
-    """The preset that the settings name."""
-    return _made(config.preset, config)
+    """The preset in the setting `data.preset`."""
+    return _load(config.preset, config)
 
 
 def presets_knowing(file: str) -> Iterator[tuple[str, Preset]]:
-    """(name, preset) of the built-in presets that know a file by its name, without any tables."""
+    """(name, preset) of the built-in presets that read a file called `file` without tables."""
     for entry in built_in_presets():
-        preset = _made(entry, Config())
+        preset = _load(entry, Config())
         if any(preset.names(file)):
             yield entry.name, preset
 
 
-def _made(entry: PresetEntry, config: Config) -> Preset:
+def _load(entry: PresetEntry, config: Config) -> Preset:
     module, _, name = entry.reader.partition(":")
     preset: Preset = getattr(import_module(module), name)(config)
     return preset

@@ -1,4 +1,4 @@
-"""CDF times → seconds since 1970 UTC."""
+"""Convert CDF times to seconds since 1970 UTC."""
 
 from __future__ import annotations
 
@@ -10,19 +10,29 @@ from numpy.typing import NDArray
 EPOCH_TYPES = ("CDF_EPOCH", "CDF_EPOCH16", "CDF_TIME_TT2000")
 
 _YEAR_0_TO_1970 = 62_167_219_200.0
-"""Seconds, in the proleptic Gregorian calendar without leap seconds."""
+"""Seconds from the year 0 to 1970, in the proleptic Gregorian calendar without leap seconds."""
 _FIRST, _LAST = -4.5e9, 9.0e9
-"""Times outside 1827 to 2255 are fill values or damage."""
+"""Times outside this range, 1827 to 2255, are fill values or damage; s since 1970."""
 _J2000 = 946_728_000.0
-"""TT2000 counts from about here, s since 1970."""
+"""Approximate origin of TT2000, s since 1970."""
 
 
 def unix_seconds(raw: NDArray[Any], cdf_type: str) -> NDArray[np.float64]:
-    """Seconds since 1970 UTC; NaN where there is no sensible time.
+    """Convert times of a CDF file to seconds since 1970 UTC.
 
-    `raw` (record,) is as the file has it: CDF_EPOCH float64, ms since the year 0; CDF_EPOCH16
-    complex128, seconds since the year 0 and picoseconds; CDF_TIME_TT2000 int64, ns with leap
-    seconds; anything else counts seconds since 1970 UTC itself.
+    Parameters
+    ----------
+    raw : ndarray, (record,)
+        Times as in the file: CDF_EPOCH float64, ms since the year 0; CDF_EPOCH16 complex128, s
+        since the year 0 (real part) and ps (imaginary part); CDF_TIME_TT2000 int64, ns since J2000
+        with leap seconds; any other type, s since 1970 UTC.
+    cdf_type : str
+        The CDF type, such as "CDF_EPOCH".
+
+    Returns
+    -------
+    ndarray, (record,)
+        s since 1970 UTC, float64; NaN: fill value or outside the years 1827 to 2255.
     """
     if cdf_type == "CDF_TIME_TT2000":
         return _from_tt2000(raw.astype(np.int64))
@@ -37,7 +47,7 @@ def unix_seconds(raw: NDArray[Any], cdf_type: str) -> NDArray[np.float64]:
 
 
 def _from_tt2000(raw: NDArray[np.int64]) -> NDArray[np.float64]:
-    """By cdflib, whose table of leap seconds then holds for whichever reader it was."""
+    """Convert TT2000 with cdflib, so that both readers use the same table of leap seconds."""
     from cdflib import cdfepoch
 
     seconds = np.full(len(raw), np.nan)

@@ -1,4 +1,4 @@
-"""Units and titles of ISTP files, as they should read; and which units an axis can be in."""
+"""Make units and titles of ISTP files readable, and convert units of energy and frequency."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["energy", "frequency", "y"]
-"""Of an axis, and its name in the store; "y": neither energy nor frequency."""
+"""Kind of an axis, and its name in the store; "y": neither energy nor frequency."""
 
 _SUPERSCRIPT = str.maketrans("0123456789+-−()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾")
 _SUBSCRIPT = str.maketrans("0123456789+-−()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₍₎")
@@ -30,19 +30,20 @@ _ENERGY_FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 
 @dataclass(frozen=True)
 class AxisUnit:
-    """What an axis is in, and how it gets into eV or Hz."""
+    """The unit of an axis, and its conversion to eV or Hz."""
 
     kind: Kind
     factor: float
+    """Factor that converts the values in the file to `units`."""
     units: str
-    """After the factor: "eV", "eV/nuc", "Hz", or the file's own."""
+    """Units after the conversion: "eV", "eV/nuc", "Hz", or as in the file."""
 
 
 def axis_unit(units: str) -> AxisUnit:
-    """The unit of an axis: energies become eV, frequencies Hz, anything else stays."""
+    """The unit of an axis: energies are converted to eV, frequencies to Hz, others are kept."""
     plain = readable(units).strip("[]() ")
     if match := _ENERGY.fullmatch(plain):
-        # Nobody measures particles in milli-electronvolts: "mev" is a careless MeV.
+        # "mev" means MeV: particle energies are not given in milli-electronvolts.
         return AxisUnit("energy", _ENERGY_FACTORS[match[1].lower()], f"eV{match[2] or ''}")
     if match := _FREQUENCY.fullmatch(plain):
         return AxisUnit("frequency", _FREQUENCY_FACTORS.get(match[1], 1.0), "Hz")
@@ -50,9 +51,9 @@ def axis_unit(units: str) -> AxisUnit:
 
 
 def readable(text: str) -> str:
-    """A title or unit in plain Unicode: `cm!U-2!N` and `cm^-2` become `cm⁻²`, `!C` a space.
+    """Convert a title or unit to Unicode: `cm!U-2!N` and `cm^-2` become `cm⁻²`, `!C` a space.
 
-    The formatting is that of IDL's Hershey fonts, which ISTP files have in LABLAXIS and UNITS.
+    ISTP files have TeX and the embedded commands of IDL's Hershey fonts in LABLAXIS and UNITS.
     """
     if "!" in text:
         text = _without_idl(text)
@@ -65,21 +66,21 @@ def readable(text: str) -> str:
 
 
 def titled(title: str, units: str) -> str:
-    """`title (units)`; one of them may be empty or say nothing."""
+    """`title (units)`, or only one of them if the other is empty or not a unit."""
     return f"{title} ({units})" if title and is_unit(units) else title or units
 
 
 def is_unit(units: str) -> bool:
-    """Whether a UNITS attribute says anything."""
+    """Whether a UNITS attribute is a unit, and not empty, "none" or the like."""
     return units.lower() not in ("", "none", "unitless", "dimensionless", "n/a", "na", "1", "#")
 
 
 def _without_idl(text: str) -> str:
-    """Read IDL's embedded commands: `!U` up, `!D` down, `!N` normal, `!C` new line, `!4` Greek."""
-    parts, level, greek, at = [], "", False, 0
+    """Apply IDL's embedded commands: `!U` up, `!D` down, `!N` normal, `!C` new line, `!4` Greek."""
+    parts, level, greek, start = [], "", False, 0
     for command in _IDL.finditer(text):
-        parts.append(_set(text[at : command.start()], level, greek))
-        at, letter = command.end(), command[1].upper()
+        parts.append(_set(text[start : command.start()], level, greek))
+        start, letter = command.end(), command[1].upper()
         if letter == "!":
             parts.append("!")
         elif letter == "C":
@@ -92,13 +93,14 @@ def _without_idl(text: str) -> str:
             level = ""
         elif letter[0].isdigit() or letter == "X":
             greek = letter in _IDL_GREEK
-            # A font's number is one digit, but for 10 to 20: what follows is text.
+            # The number of a font is one digit, or 10 to 20; more digits are text.
             if len(letter) > 1 and not 10 <= int(letter) <= 20:
                 parts.append(_set(letter[1:], level, letter[0] in _IDL_GREEK))
-    return "".join([*parts, _set(text[at:], level, greek)])
+    return "".join([*parts, _set(text[start:], level, greek)])
 
 
 def _set(text: str, level: str, greek: bool) -> str:
+    """The text as superscript (`level` "up"), subscript ("down") or normal (""), perhaps Greek."""
     if greek:
         text = "".join(
             _GREEK[place] if 0 <= (place := ord(letter) - ord("a")) < len(_GREEK) else letter
@@ -107,12 +109,13 @@ def _set(text: str, level: str, greek: bool) -> str:
     if not level or not text.strip():
         return text
     moved = text.translate(_SUPERSCRIPT if level == "up" else _SUBSCRIPT)
-    if any(letter.isalpha() for letter in moved):  # there are no such small letters
+    if any(letter.isalpha() for letter in moved):  # Unicode has no such small letters
         return ("^" if level == "up" else "_") + text.strip()
     return moved
 
 
 def _without_tex(text: str) -> str:
+    """Replace TeX commands by the characters they stand for."""
     if "\\" in text or "$" in text or "{" in text:
         for name, letter in _TEX.items():
             text = text.replace(name, letter)

@@ -1,1 +1,1 @@
-"""Ranks, roles and messages: the only room that imports mpi4py, and only in `transport`."""
+"""MPI ranks, their roles and the messages between them; the only package that imports mpi4py."""

@@ -1,4 +1,4 @@
-"""The coordinator: hands out tasks phase by phase, merges what is of the run, shows progress."""
+"""The coordinator: assigns tasks phase by phase, merges run-wide artifacts, shows progress."""
 
 from __future__ import annotations
 
@@ -53,18 +53,18 @@ from spectro_mpi.terminal.display import Display
 log = logging.getLogger(__name__)
 
 _LONGER_THAN_MEAN = 1.3
-"""A task is expected to take so many times the mean of those done, to be on the safe side."""
+"""Tasks are expected to take this many times the mean of those done, to leave a margin."""
 
 _STOP_FILE_SECONDS = 1.0
-"""Between looks for a STOP file; a look costs the file server something."""
+"""Time between two checks for a STOP file, to limit the load on the file server."""
 
 
 class Coordinator:
-    """Goes through the phases in their order, one after the other.
+    """Runs the phases in order, one at a time.
 
-    Within a phase: `_begin_phase` deals the stacks, each `Done` feeds a worker, the last one makes
-    the writer commit, and `PhaseCommitted` leads on: through a gathering of the workers' partials
-    if the phase gives an artifact of the run.
+    `_begin_phase` deals items to stacks, and each `Done` gets its worker more tasks. After the
+    last one, `EndPhase` makes the writer commit. `PhaseCommitted` starts the next phase; if the
+    phase gives an artifact of the run, the partials of the workers are collected first.
     """
 
     accepts = ToCoordinator
@@ -80,29 +80,29 @@ class Coordinator:
         ends_at: float = math.inf,
         sampling: Sampling | None = None,
     ) -> None:
-        """`ends_at`: when everything must be done, by the monotonic clock."""
+        """`ends_at`: time on the monotonic clock by which the run must end."""
         self.finished = False
         self.stopped_by = ""
-        """What asked for a stop; empty: nothing did."""
+        """Why the run is stopping; empty: it is not."""
         self.stopped_for_good = False
-        """Whether somebody wants it not even to be requeued."""
+        """Whether the user stopped the run, so that its job must not be requeued."""
         self.trouble = ""
-        """Why the run cannot go on, a sentence; empty: it can."""
+        """Why the run cannot continue, in one sentence; empty: it can."""
         self._cause: Cause | None = None
         """Why the run ends before it is done; None: it does not."""
         self._ending = self._dropping = False
         self._late: list[Task] = []
-        """Tasks that took too long, for the end of the phase."""
+        """Tasks that timed out, to be tried again at the end of the phase."""
         self._unreadable: set[str] = set()
-        """Items that the store does not give back to the phase at hand."""
+        """Items whose data the current phase could not read from the store."""
         self._remade: set[str] = set()
-        """Items that are made again for that."""
+        """Items that are therefore done again from the first phase on."""
         self._transport = transport
         self._config = config
         self._plan = plan
         self._progress = plan.progress
         self._place = {rank: place for place, rank in enumerate(workers)}
-        """Worker rank → number of its stack."""
+        """Rank of a worker → number of its stack."""
         self._writer = writer
         self._ends_at = ends_at
         self._display = display
@@ -119,46 +119,46 @@ class Coordinator:
         self._tasks: dict[str, Task] = {}
         self._assigned = dict.fromkeys(workers, 0)
         self._outstanding = 0
-        """Tasks assigned to all workers together, not done or given back yet."""
+        """Tasks assigned to any worker and neither done nor returned yet."""
         self._phase_open = False
         self._results = 0
         self._ahead = AHEAD
         self._fruitful = False
-        """Whether any item was finished."""
+        """Whether this execution has finished any item."""
         self._done = 0
         self._seconds = 0.0
-        """Of all tasks done in the phase."""
-        self._stop_looked_for = 0.0
+        """Total time of the tasks done in the phase."""
+        self._stop_checked = 0.0
         self._whole: Any = None
-        """What has been gathered of the partials."""
+        """The partials of the workers received so far, merged."""
         self._partials = 0
 
     @property
     def is_starved(self) -> bool:
-        """Between phases everyone waits for everyone."""
+        """Whether it is between phases, where all ranks wait for its messages."""
         return not self._phase_open
 
     @property
     def ending(self) -> Ending:
-        """How the run has ended."""
+        """Why the run has ended."""
         return Ending(self._cause, self.trouble or self.stopped_by)
 
     def start(self) -> None:
-        """Send the first messages."""
+        """Report the plan to the writer and begin the first phase that has tasks."""
         for again in self._plan.again:
-            self._tell_writer(Forget(again.items, again.phases))
+            self._send_writer(Forget(again.items, again.phases))
         facts: dict[str, Fact] = {
             "items_total": len(self._plan.items),
             "phases": self._progress.phases,
         }
-        self._tell_writer(Note(facts))
-        self._go_on(0)
+        self._send_writer(Note(facts))
+        self._begin_next(0)
 
     def handle(self, message: Message) -> None:
-        """Take in one message."""
+        """Handle one message."""
         match message:
             case Done():
-                self._take_in(message)
+                self._handle_done(message)
             case Drained():
                 self._count(message.worker, -message.tasks)
                 self._end_phase_if_complete()
@@ -166,7 +166,7 @@ class Coordinator:
                 self._progress.stores[self._phase.name] |= message.shards
                 self._end_phase()
             case Partial():
-                self._take_in_partial(message)
+                self._handle_partial(message)
             case WorkerStatus():
                 self._display.status(message.worker, message.doing)
             case StopRequest():
@@ -178,28 +178,28 @@ class Coordinator:
             case Closed():
                 self.finished = True
             case _:
-                raise TypeError(f"a coordinator does not take {message}")
+                raise TypeError(f"unexpected message for the coordinator: {message}")
 
     def step(self) -> bool:
-        """Refresh the display, look for a STOP file; nothing to wait for."""
+        """Refresh the display and check for a STOP file. Returns False: the loop may pause."""
         self._display.refresh()
         now = time.monotonic()
-        if now - self._stop_looked_for > _STOP_FILE_SECONDS:
-            self._stop_looked_for = now
+        if now - self._stop_checked > _STOP_FILE_SECONDS:
+            self._stop_checked = now
             stop = self._config.run_dir / STOP
             if stop.exists():
-                # Taken away, so that the next run does not stop at once.
+                # Removed, so that the next run does not stop at once.
                 stop.unlink(missing_ok=True)
                 self.stopped_for_good = True
-                self._stop(f"{stop} was there", at_once=False)
+                self._stop(f"found {stop}", at_once=False)
         return False
 
     def close(self) -> None:
-        """End the display."""
+        """Close the display."""
         self._display.end()
 
-    def _go_on(self, place: int) -> None:
-        """Begin the phase at `place`, or the first after it that has anything to do."""
+    def _begin_next(self, place: int) -> None:
+        """Begin the first phase from number `place` on that has tasks; if there is none, finish."""
         for phase in self._plan.order.phases[place:]:
             if self.stopped_by:
                 break
@@ -212,7 +212,7 @@ class Coordinator:
         self._finish()
 
     def _forget_outdated(self, phase: Phase) -> None:
-        """Have a phase's items done again if what they depend on of the run has changed."""
+        """Do a phase's items again if the artifacts of the run that it depends on have changed."""
         content = phase.depends_on(self._workspace.run_wide)
         made_from = digest(content)
         if not content or made_from == self._progress.made_from.get(phase.name):
@@ -220,14 +220,14 @@ class Coordinator:
         done = tuple(self._progress.settled[phase.name])
         if done:
             log.warning(
-                "what phase %s depends on has changed: %s will be done again",
-                phase.name,
+                "%s will be done again: artifacts of the run that phase %s depends on have changed",
                 count(len(done), "item"),
+                phase.name,
             )
             self._progress.forget(done, (phase.name,))
-            self._tell_writer(Forget(done, (phase.name,)))
+            self._send_writer(Forget(done, (phase.name,)))
         self._progress.made_from[phase.name] = made_from
-        self._tell_writer(MadeFrom(phase.name, made_from))
+        self._send_writer(MadeFrom(phase.name, made_from))
 
     def _begin_phase(self, phase: Phase, tasks: list[Task]) -> None:
         stacks = snake(tasks, len(self._place))
@@ -235,16 +235,16 @@ class Coordinator:
         if not self._plan.assets_only:
             totals = {**self._progress.totals, phase.name: self._plan.count(phase)}
             self._progress.totals = totals
-            self._tell_writer(Note({"totals": totals}))
+            self._send_writer(Note({"totals": totals}))
         self._done, self._seconds = 0, 0.0
         self._tasks = {task.item.id: task for task in tasks}
         self._feeder = Feeder(stacks, self._config.run.schedule == "balanced")
         percents = [stack.percent for stack in stacks]
         log.info(
-            "phase %s: %d items on %d workers, loads %.1f to %.1f %%",
+            "phase %s: %s on %s, loads %.1f to %.1f %%",
             phase.name,
-            len(tasks),
-            len(stacks),
+            count(len(tasks), "item"),
+            count(len(stacks), "worker"),
             min(percents),
             max(percents),
         )
@@ -258,8 +258,8 @@ class Coordinator:
         )
         self._phase_open = True
         for rank in self._place:
-            self._tell_worker(rank, Begin(phase.name, self._workspace))
-        # A first task for everybody before anybody has a second, which may be from any stack.
+            self._send_worker(rank, Begin(phase.name, self._workspace))
+        # Every worker gets its first task before any gets a second, which may be from any stack.
         for ahead in (1, AHEAD):
             self._ahead = ahead
             for rank in self._place:
@@ -267,9 +267,10 @@ class Coordinator:
         self._end_phase_if_complete()
 
     def _feed(self, rank: int) -> None:
+        """Assign tasks to a worker until it holds enough, unless they would end too late."""
         if len(self._feeder) and self._too_late(self._assigned[rank] + 1):
             self._stop(
-                "the job's time is over before more items can be done",
+                "the job would end before another item is done",
                 at_once=False,
                 cause="wall-time",
             )
@@ -283,33 +284,34 @@ class Coordinator:
             tasks.append(task)
         if tasks:
             self._count(rank, len(tasks))
-            self._tell_worker(rank, Assign(tuple(tasks)))
+            self._send_worker(rank, Assign(tuple(tasks)))
 
     def _too_late(self, tasks: int) -> bool:
-        """Whether so many tasks, one after the other, would by past ones not end in time."""
+        """Whether this many tasks in sequence would end too late, judging by those done."""
         return time.monotonic() + _LONGER_THAN_MEAN * self._mean * tasks > self._ends_at
 
     @property
     def _mean(self) -> float:
-        """Seconds of the phase's tasks that are done."""
+        """Mean time of the tasks done in the phase (s)."""
         return self._seconds / max(1, self._done)
 
     def _count(self, rank: int, tasks: int) -> None:
+        """Count tasks that a worker was assigned or, if negative, has done or returned."""
         self._assigned[rank] += tasks
         self._outstanding += tasks
 
-    def _take_in(self, message: Done) -> None:
+    def _handle_done(self, message: Done) -> None:
         for done in message.tasks:
-            self._take_in_task(message.worker, done)
+            self._handle_task(message.worker, done)
         self._ahead = tasks_ahead(self._mean, len(self._feeder) / len(self._place))
         self._feed(message.worker)
         self._end_phase_if_complete()
 
-    def _take_in_task(self, rank: int, done: TaskDone) -> None:
+    def _handle_task(self, rank: int, done: TaskDone) -> None:
         task = self._tasks[done.item]
         self._count(rank, -1)
         if task.mode == "restore" and done.failures:
-            # What the store was to give back must be made again; by the next run, once it stops.
+            # Data that cannot be restored must be computed again; if stopping, by the next run.
             if not self.stopped_by:
                 self._redo(rank, task)
             return
@@ -317,7 +319,7 @@ class Coordinator:
             self._unreadable.add(done.item)
             return
         if done.again:
-            log.warning("item %s took too long: once more at the end of the phase", done.item)
+            log.warning("item %s timed out: retrying at the end of the phase", done.item)
             self._tasks[done.item] = replace(task, again=True)
             self._late.append(self._tasks[done.item])
             return
@@ -330,25 +332,28 @@ class Coordinator:
         self._display.advance(rank, len(done.failures))
 
     def _redo(self, rank: int, task: Task) -> None:
-        """Have an item run through the phase at hand again that could not be restored."""
-        own = task.shards.get(task.phase)
-        log.warning("item %s cannot be read from %s: done again", task.item.id, own)
+        """Have the worker run the current phase again on an item that could not be restored."""
+        lost_shard = task.shards.get(task.phase)
+        log.warning("item %s cannot be read from %s: doing it again", task.item.id, lost_shard)
         shards = {phase: shard for phase, shard in task.shards.items() if phase != task.phase}
         fingerprint = self._phase.fingerprint(task.item, self._plan.marks)
         again = replace(task, mode="run", shards=shards, fingerprint=fingerprint)
         self._tasks[task.item.id] = again
         self._progress.stores[task.phase].pop(task.item.id, None)
         self._count(rank, 1)
-        self._tell_worker(rank, Assign((again,)))
+        self._send_worker(rank, Assign((again,)))
 
     def _note_failures(self, task: Task, failures: tuple[Failure, ...]) -> None:
-        before = tuple(
-            one for one in self._progress.failures.get(task.item.id, ()) if one.phase != task.phase
+        """Replace the failures recorded of an item in the task's phase by `failures`."""
+        others = tuple(
+            failure
+            for failure in self._progress.failures.get(task.item.id, ())
+            if failure.phase != task.phase
         )
         self._progress.settled[task.phase].add(task.item.id)
         self._progress.failures.pop(task.item.id, None)
-        if before or failures:
-            self._progress.failures[task.item.id] = before + failures
+        if others or failures:
+            self._progress.failures[task.item.id] = others + failures
 
     def _end_phase_if_complete(self) -> None:
         if not self._phase_open or self._outstanding:
@@ -357,10 +362,10 @@ class Coordinator:
             return
         self._phase_open = False
         self._display.end()
-        self._tell_writer(EndPhase(self._results))
+        self._send_writer(EndPhase(self._results))
 
     def _feed_late(self) -> bool:
-        """Hand out the tasks that took too long; whether there were any."""
+        """Assign the tasks that timed out again; returns whether there are any."""
         late, self._late = self._late, []
         if late:
             balanced = self._config.run.schedule == "balanced"
@@ -371,28 +376,29 @@ class Coordinator:
         return bool(late)
 
     def _end_phase(self) -> None:
-        """What comes after a phase, all of which is on disk."""
+        """Continue after a phase, now that all its results are on disk."""
         if self.stopped_by:
             self._finish()
         elif self._unreadable:
-            self._make_again()
+            self._redo_lost()
         elif isinstance(self._phase, MergingPhase):
             self._whole, self._partials = self._phase.empty(), 0
             for rank in self._place:
-                self._tell_worker(rank, Collect())
+                self._send_worker(rank, Collect())
         else:
-            self._go_on(self._plan.order.place(self._phase.name) + 1)
+            self._begin_next(self._plan.order.place(self._phase.name) + 1)
 
-    def _make_again(self) -> None:
-        """Have what the store did not give back made again, from the first phase on."""
+    def _redo_lost(self) -> None:
+        """Do items that could not be read from the store again, from the first phase on."""
         lost, self._unreadable = tuple(self._unreadable), set()
-        log.warning("the store does not give back %s: made again", ", ".join(lost))
+        log.warning("cannot read from the store: %s; doing all phases again", ", ".join(lost))
         self._remade |= set(lost)
-        self._tell_writer(Lose(lost))
+        self._send_writer(Lose(lost))
         self._progress.lose(lost)
-        self._go_on(0)
+        self._begin_next(0)
 
-    def _take_in_partial(self, message: Partial) -> None:
+    def _handle_partial(self, message: Partial) -> None:
+        """Merge a worker's partial; after the last one, write the artifact and continue."""
         phase = self._phase
         assert isinstance(phase, MergingPhase)
         if message.partial is not None:
@@ -403,14 +409,15 @@ class Coordinator:
         name, content = phase.run_wide.name, phase.conclude(self._whole)
         basis = self._plan.basis(phase, content)
         self._progress.made_from[name] = basis
-        self._tell_writer(WriteRunWide(name, content, basis))
+        self._send_writer(WriteRunWide(name, content, basis))
         self._workspace = replace(
             self._workspace, run_wide={**self._workspace.run_wide, name: content}
         )
-        log.info("%s of phase %s is made", name, phase.name)
-        self._go_on(self._plan.order.place(phase.name) + 1)
+        log.info("%s: %s complete", phase.name, name)
+        self._begin_next(self._plan.order.place(phase.name) + 1)
 
     def _stop(self, why: str, at_once: bool, cause: Cause = "stopped") -> None:
+        """Stop after the current tasks or, if `at_once`, without waiting for them."""
         if self._ending:
             return
         if not self.stopped_by:
@@ -418,30 +425,32 @@ class Coordinator:
             self._cause = self._cause or cause
             log.warning("stopping: %s", why)
             self._display.stop(why)
-            self._tell_busy(Drain())
+            self._send_busy(Drain())
         if at_once and not self._dropping:
             self._dropping = True
-            log.warning("dropping the items in hand: %s", why)
-            self._tell_busy(Drop())
+            log.warning("dropping the current items: %s", why)
+            self._send_busy(Drop())
         self._end_phase_if_complete()
 
-    def _tell_busy(self, message: Message) -> None:
+    def _send_busy(self, message: Message) -> None:
+        """Send `message` to all workers that have tasks."""
         for rank, tasks in self._assigned.items():
             if tasks:
-                self._tell_worker(rank, message)
+                self._send_worker(rank, message)
 
     def _finish(self) -> None:
-        # A run that is stopped again and again before it gets anywhere must not go on for ever.
+        """End all roles. Count executions that were stopped before they finished any item."""
+        # A job that never finishes an item before it is stopped must not be requeued for ever.
         fruitless = self._progress.fruitless_stops + 1
         self._progress.fruitless_stops = 0 if self._fruitful or not self.stopped_by else fruitless
-        self._tell_writer(Note({"fruitless_stops": self._progress.fruitless_stops}))
+        self._send_writer(Note({"fruitless_stops": self._progress.fruitless_stops}))
         for rank in self._place:
-            self._tell_worker(rank, WorkerFinish())
-        self._tell_writer(WriterFinish())
+            self._send_worker(rank, WorkerFinish())
+        self._send_writer(WriterFinish())
         self._ending = True
 
-    def _tell_worker(self, rank: int, message: Message) -> None:
+    def _send_worker(self, rank: int, message: Message) -> None:
         self._transport.send(rank, message)
 
-    def _tell_writer(self, message: Message) -> None:
+    def _send_writer(self, message: Message) -> None:
         self._transport.send(self._writer, message)

@@ -1,4 +1,4 @@
-"""What rank 0 does before the ranks begin, and after they have ended."""
+"""What rank 0 does before the roles start: claim the directory, plan; and after: the report."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import sys
 from contextlib import closing
 
 from spectro_mpi.errors import writing
-from spectro_mpi.mpi.ranks import (
-    COORDINATOR,
-)
+from spectro_mpi.mpi.ranks import COORDINATOR
 from spectro_mpi.mpi.request import Request
 from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.phases.shared_arrays import create_assets
@@ -25,40 +23,48 @@ from spectro_mpi.system.logs import RankLog
 from spectro_mpi.terminal.summary import print_inventory
 
 _REPORT_SECONDS = 600.0
-"""Longer than this nobody waits for the report at the end of a run."""
+"""Longest time the end of a run waits for its report."""
 
 
 def make_report(config: Config, request: Request, anything_done: bool) -> None:
-    """Make the run's report, in a process of its own: whatever becomes of it, the run is done."""
+    """Make the run's report in a separate process, so that its failure cannot fail the run."""
     if request.assets_only or not (anything_done or not (config.run_dir / PAGE).exists()):
         return
     command = [sys.executable, "-m", "spectro_mpi", "report", "--no-previews", "--quiet"]
     trouble = ""
     try:
-        made = subprocess.run(
+        completed = subprocess.run(
             [*command, str(config.run_dir)],
             capture_output=True,
             text=True,
             timeout=_REPORT_SECONDS,
             check=False,
         )
-        if made.returncode:
-            trouble = made.stderr.strip().rpartition("\n")[2]
+        if completed.returncode:
+            trouble = completed.stderr.strip().rpartition("\n")[2]
     except subprocess.TimeoutExpired:
         trouble = f"it took longer than {_REPORT_SECONDS:.0f} s"
     except OSError as error:
         trouble = str(error)
     if trouble:
-        print(f"the report was not made ({trouble}); `spectro-mpi report {config.run_dir}` does it")
+        print(
+            f"the report was not made ({trouble}); "
+            f"make it with `spectro-mpi report {config.run_dir}`"
+        )
     else:
         print(f"report: {config.run_dir / PAGE}", flush=True)
 
 
 def prepare_run(request: Request, order: PhaseOrder) -> tuple[RunPlan, RunLock]:
+    """Take the inventory, claim and repair the run directory, and plan the run.
+
+    Returns the plan and the acquired lock of the directory. Raises `UserError` if the input or the
+    directory is not usable, `RunError` if the output cannot be written or assets fail.
+    """
     config = order.config
-    kept = config.run_dir / INVENTORY
-    anew = request.fresh or request.assets_only
-    known = None if anew or request.inventory else load_inventory(kept, config)
+    saved = config.run_dir / INVENTORY
+    recreate = request.fresh or request.assets_only
+    known = None if recreate or request.inventory else load_inventory(saved, config)
     inventory = request.inventory or known or take_inventory(config)
     claim_directory(config)
     lock = RunLock(config.run_dir)
@@ -69,9 +75,9 @@ def prepare_run(request: Request, order: PhaseOrder) -> tuple[RunPlan, RunLock]:
             open_for_writing(config, request.fresh)
             with closing(RankLog(rank_log(config.run_dir, COORDINATOR), config.run.log_batch)):
                 repaired = repair(config, inventory.items)
-                fold(config.run_dir)  # what an execution that died has left
+                fold(config.run_dir)  # the samples of an execution that died
             if request.assets_only:
-                save_inventory(kept, inventory, config)
+                save_inventory(saved, inventory, config)
         plan = plan_run(
             order,
             inventory,
@@ -79,13 +85,13 @@ def prepare_run(request: Request, order: PhaseOrder) -> tuple[RunPlan, RunLock]:
             redo=request.redo,
             assets_only=request.assets_only,
         )
-        create_assets(order, inventory.items, anew=anew)
+        create_assets(order, inventory.items, recreate)
     except BaseException:
         lock.release()
         raise
     print_inventory(config, inventory)
     if known is not None:
-        print(f"  by {kept}; `spectro-mpi assets` searches anew")
+        print(f"  as listed in {saved}; `spectro-mpi assets` searches again")
     for sentence in [*repaired, *plan.notices]:
         print(f"  {sentence}")
     return plan, lock

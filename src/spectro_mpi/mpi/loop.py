@@ -1,4 +1,4 @@
-"""The event loop of a rank: messages go to the roles that live there, until all have finished."""
+"""The event loop of a rank: passes messages to its roles until all have finished."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from spectro_mpi.system.signals import SAME_SIGNAL_SECONDS, StopSignals
 
 
 class Role(Protocol):
-    """Coordinator, worker or writer: lives on a rank, takes messages of its own kind."""
+    """Coordinator, worker or writer: runs on a rank and handles one kind of messages."""
 
     finished: bool
 
     @property
     def is_starved(self) -> bool:
-        """Whether work stands still until it gets a message."""
+        """Whether work cannot continue until a message arrives."""
         ...
 
     def close(self) -> None:
-        """Let go of processes and files, also when the run has failed."""
+        """Release processes and files, also if the run has failed."""
         ...
 
     @property
     def accepts(self) -> type[Message]:
-        """The kind of messages that are for this role."""
+        """Base class of the messages for this role."""
         ...
 
     def handle(self, message: Message) -> None:
-        """Take in one message."""
+        """Handle one message."""
         ...
 
     def step(self) -> bool:
-        """Do what is due; whether there was anything to do."""
+        """Do what is due, and return whether there was anything to do."""
         ...
 
 
@@ -54,7 +54,11 @@ def loop(
     rank_log: RankLog,
     backoff: Backoff,
 ) -> None:
-    """Take in messages and let the roles work, until all have finished and all have left."""
+    """Receive messages and let the roles work, until all have finished and all peers have left.
+
+    Trouble with the lock or the log of this rank is reported to the coordinator once. Raises
+    whatever a role raises.
+    """
     peers = peers_of(transport.rank, transport.size)
     present = set(peers)
     troubled, flushed = False, True
@@ -82,14 +86,14 @@ def loop(
             backoff.pause(longest if flushed else SENDING_PAUSE)
     for rank in peers:
         transport.send(rank, Leave(transport.rank))
-    # MPI does not end well with messages that nobody took, as of a signal that came at the end.
+    # MPI must not be finalized with messages unreceived, such as a stop request sent at the end.
     while present or not transport.is_flushed():
-        present -= {one.rank for one in transport.receive() if isinstance(one, Leave)}
+        present -= {message.rank for message in transport.receive() if isinstance(message, Leave)}
         backoff.pause(SENDING_PAUSE)
 
 
 def _trouble_of(lock: RunLock | None, rank_log: RankLog) -> RunError | None:
-    """Why this rank's own files do not let the run go on, if so."""
+    """Why the lock or the log of this rank does not let the run continue, or None."""
     if lock is not None:
         try:
             lock.beat()
@@ -99,29 +103,30 @@ def _trouble_of(lock: RunLock | None, rank_log: RankLog) -> RunError | None:
 
 
 class Stops:
-    """What asks this rank for a stop: signals, and on the first rank the end of the job.
+    """Reasons for this rank to request a stop: signals, and on rank 0 the end of the job.
 
-    A second signal, or an end that is near, wants the items in hand dropped.
+    After a second signal, or close to the end, the current items are dropped.
     """
 
     def __init__(self, signals: StopSignals, end: float) -> None:
-        self._asked = signals.received
+        """`end`: time on the monotonic clock at which to drop the current items; may be inf."""
+        self._signals = signals.received
         self._first = math.inf
         self._end = end
 
     def requests(self, rank: int) -> list[StopRequest]:
-        """What has been asked since the last call."""
-        found = []
+        """The stop requests since the last call."""
+        requests = []
         now = time.monotonic()
-        while self._asked:
-            name = signal.Signals(self._asked.popleft()).name
-            # One Ctrl-C may come twice: from the terminal and by way of the launcher.
+        while self._signals:
+            name = signal.Signals(self._signals.popleft()).name
+            # One Ctrl-C may arrive twice: from the terminal and from the launcher.
             if now - self._first > SAME_SIGNAL_SECONDS:
-                found.append(StopRequest(f"rank {rank} got {name} again", at_once=True))
+                requests.append(StopRequest(f"rank {rank} got {name} again", at_once=True))
             elif self._first == math.inf:
                 self._first = now
-                found.append(StopRequest(f"rank {rank} got {name}"))
+                requests.append(StopRequest(f"rank {rank} got {name}"))
         if now > self._end:
             self._end = math.inf
-            found.append(StopRequest("the job is about to end", at_once=True, cause="wall-time"))
-        return found
+            requests.append(StopRequest("the job is about to end", at_once=True, cause="wall-time"))
+        return requests

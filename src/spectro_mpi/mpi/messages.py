@@ -1,4 +1,7 @@
-"""What ranks say to each other. Each class names who takes it; arrays travel out of band."""
+"""Messages between ranks: the base class says who receives a message, the docstring who sends it.
+
+Arrays are sent out of band (pickle protocol 5).
+"""
 
 from __future__ import annotations
 
@@ -17,31 +20,31 @@ if TYPE_CHECKING:
 
 
 class Message:
-    """Anything sent from a role to a role."""
+    """Base class of everything one role sends to another."""
 
 
 @dataclass(frozen=True)
 class Leave(Message):
-    """Any rank to those it talks to: nothing more will come from it."""
+    """Any rank, to its peers: it sends no more messages."""
 
     rank: int
 
 
 class ToWorker(Message):
-    """Taken by the workers."""
+    """Messages for a worker."""
 
 
 class ToWriter(Message):
-    """Taken by the writer."""
+    """Messages for the writer."""
 
 
 class ToCoordinator(Message):
-    """Taken by the coordinator."""
+    """Messages for the coordinator."""
 
 
 @dataclass(frozen=True)
 class Begin(ToWorker):
-    """Coordinator: a phase begins."""
+    """Coordinator: begin a phase."""
 
     phase: str
     workspace: Workspace
@@ -49,50 +52,50 @@ class Begin(ToWorker):
 
 @dataclass(frozen=True)
 class Assign(ToWorker):
-    """Coordinator: do these, in this order, after what you have."""
+    """Coordinator: do these tasks, in this order, after those assigned before."""
 
     tasks: tuple[Task, ...]
 
 
 @dataclass(frozen=True)
 class Credit(ToWorker):
-    """Writer: these bytes of yours are dealt with."""
+    """Writer: this many bytes of the worker's results no longer count against its credit."""
 
     nbytes: int
 
 
 @dataclass(frozen=True)
 class Drain(ToWorker):
-    """Coordinator: finish the task at hand, give back the others."""
+    """Coordinator: finish the current task and return the others."""
 
 
 @dataclass(frozen=True)
 class Drop(ToWorker):
-    """Coordinator: leave the task at hand, give back all."""
+    """Coordinator: drop the current task and return all tasks."""
 
 
 @dataclass(frozen=True)
 class Collect(ToWorker):
-    """Coordinator: send what your items contribute to the phase's artifact of the run."""
+    """Coordinator: send the merged partials of the worker's items (`Partial`)."""
 
 
 @dataclass(frozen=True)
 class WorkerFinish(ToWorker):
-    """Coordinator: nothing more will come."""
+    """Coordinator: there are no more tasks; finish."""
 
 
 @dataclass(frozen=True)
 class TaskDone:
-    """One task that is done, and its result sent to the writer, unless it is to be done again."""
+    """A finished task; its result has been sent to the writer, unless `again` is set."""
 
     item: str
     failures: tuple[Failure, ...]
     seconds: float
-    """From the task's start to its outcome."""
+    """Time from the task's start to its outcome."""
     again: bool = False
-    """Whether it failed for a reason that may pass: it is to be tried once more."""
+    """Whether it failed for a reason that may be temporary, and is to be tried again."""
     lost_input: bool = False
-    """Whether the reason is that the store did not give back what an earlier phase gave."""
+    """Whether the reason is that its input could not be read from the store."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class Done(ToCoordinator):
 
 @dataclass(frozen=True)
 class WorkerStatus(ToCoordinator):
-    """Worker: what it is doing."""
+    """Worker: its current task and step, for the display."""
 
     worker: int
     doing: Doing
@@ -113,7 +116,7 @@ class WorkerStatus(ToCoordinator):
 
 @dataclass(frozen=True)
 class Drained(ToCoordinator):
-    """Worker: the tasks it gives back."""
+    """Worker: it returns this many tasks undone."""
 
     worker: int
     tasks: int
@@ -121,11 +124,11 @@ class Drained(ToCoordinator):
 
 @dataclass(frozen=True)
 class Partial(ToCoordinator):
-    """Worker: what its items contribute to the phase's artifact of the run, merged."""
+    """Worker: the merged contributions of its items to the phase's artifact of the run."""
 
     worker: int
     partial: Any
-    """None: nothing."""
+    """As `MergingPhase.merge` returns it; None: no item contributed."""
 
 
 @dataclass(frozen=True)
@@ -133,49 +136,51 @@ class PhaseCommitted(ToCoordinator):
     """Writer: all results of the phase are on disk."""
 
     shards: Mapping[str, str]
-    """Item → shard, of what was written in the phase."""
+    """Item → name of its shard, for the items written in this phase."""
 
 
 @dataclass(frozen=True)
 class StopRequest(ToCoordinator):
-    """Any rank: it was asked to stop (by what)."""
+    """Any rank: stop the run."""
 
     why: str
+    """The reason, as shown to the user."""
     at_once: bool = False
-    """Whether the current items are to be dropped."""
+    """Whether to drop the current items."""
     cause: Cause = "stopped"
-    """"wall-time" where the end of the job is the reason."""
+    """"wall-time" if the job is about to end."""
 
 
 @dataclass(frozen=True)
 class Trouble(ToCoordinator):
-    """Any rank: the output cannot be written, so the run cannot go on."""
+    """Any rank: the run cannot continue, usually because the output cannot be written."""
 
     sentence: str
+    """What is wrong and what to do, as shown to the user."""
     cause: Cause = "output-lost"
 
 
 @dataclass(frozen=True)
 class Closed(ToCoordinator):
-    """Writer: all there will be is on disk."""
+    """Writer: all results and the state of the run are on disk, and it has finished."""
 
 
 @dataclass(frozen=True)
 class Result(ToWriter):
-    """Worker: what came of an item in a phase."""
+    """Worker: the result of one item in a phase."""
 
     worker: int
     phase: str
     item: str
     failures: tuple[Failure, ...]
     packed: Packed | None = None
-    """For the store; None: nothing."""
+    """Datasets for the store; None: there are none."""
     fingerprint: str = ""
-    """Of what it was made from."""
+    """Fingerprint of its input (`Phase.fingerprint`); empty: none."""
 
     @property
     def nbytes(self) -> int:
-        """What it weighs against the worker's credit."""
+        """Bytes that count against the worker's credit."""
         return 0 if self.packed is None else self.packed.nbytes
 
 
@@ -189,21 +194,21 @@ class Forget(ToWriter):
 
 @dataclass(frozen=True)
 class Lose(ToWriter):
-    """Coordinator: the store cannot give back these items, they will be done again."""
+    """Coordinator: these items cannot be read from the store and will be done again."""
 
     items: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Note(ToWriter):
-    """Coordinator: fields of the progress to set."""
+    """Coordinator: set fields of the run's progress."""
 
     facts: Mapping[str, Fact]
 
 
 @dataclass(frozen=True)
 class MadeFrom(ToWriter):
-    """Coordinator: what a phase's items are done with."""
+    """Coordinator: record the digest of the run-wide artifacts that a phase is done with."""
 
     phase: str
     digest: str
@@ -211,21 +216,22 @@ class MadeFrom(ToWriter):
 
 @dataclass(frozen=True)
 class WriteRunWide(ToWriter):
-    """Coordinator: the content of an artifact of the run, as in extrema.json."""
+    """Coordinator: write an artifact of the run, such as extrema.json."""
 
     name: str
     content: Mapping[str, Any]
+    """Content of the JSON file."""
     basis: str
-    """Digest of what they were made from."""
+    """Digest of what the artifact was made from."""
 
 
 @dataclass(frozen=True)
 class EndPhase(ToWriter):
-    """Coordinator: once you have had this many results of the phase, commit and tell."""
+    """Coordinator: after this many results of the phase, commit and reply `PhaseCommitted`."""
 
     results: int
 
 
 @dataclass(frozen=True)
 class WriterFinish(ToWriter):
-    """Coordinator: nothing more will come."""
+    """Coordinator: there are no more results; close the files and reply `Closed`."""

@@ -1,6 +1,6 @@
-"""Ranks without MPI: processes of this machine that talk through pipes.
+"""Ranks without MPI: processes on one machine that communicate through pipes.
 
-Each talks to the first and to the last rank, coordinator and writer, and to nobody else.
+There are pipes from each rank to the first (coordinator) and the last (writer), and no others.
 """
 
 from __future__ import annotations
@@ -19,37 +19,38 @@ from typing import Any
 from spectro_mpi.mpi.messages import Message
 from spectro_mpi.system.processes import End, receive, transmit
 
-_LAST_SECONDS = 5.0
+_JOIN_SECONDS = 5.0
+"""Longest wait for a thread or a process to end."""
 
 
 class _Shared:
-    """A value of `bcast`, or a rank's arrival at a barrier."""
+    """What the collective calls send: a value of `bcast`, or a rank's arrival at a barrier."""
 
     def __init__(self, value: Any = None) -> None:
         self.value = value
 
 
 class _Barrier:
-    """A barrier that is waited for by testing it."""
+    """The request that `Ibarrier` returns."""
 
     def __init__(self, comm: PipeComm) -> None:
         self._comm = comm
         self._done = False
 
     def Test(self) -> bool:
-        """Whether all ranks are here."""
-        self._done = self._done or self._comm.are_here()
+        """Whether all ranks have reached the barrier."""
+        self._done = self._done or self._comm.passes_barrier()
         return self._done
 
 
 class PipeComm:
-    """What a session wants of a communicator, and the transport between its ranks in one."""
+    """The methods of an MPI communicator that a session uses, and a `Transport`."""
 
     def __init__(self, rank: int, size: int, pipes: dict[int, Connection]) -> None:
-        """`pipes`: rank → the pipe to it, of the ranks this one talks to."""
+        """`pipes`: rank → the pipe to it, for each peer of this rank."""
         self.rank, self.size = rank, size
         self.processes: dict[int, BaseProcess] = {}
-        """Of rank 0: rank → its process."""
+        """Rank → its process; empty except on rank 0."""
         self._inbox: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._arrived: deque[Message] = deque()
         self._shared: deque[_Shared] = deque()
@@ -57,8 +58,10 @@ class PipeComm:
         self._senders: list[threading.Thread] = []
         for other, pipe in pipes.items():
             self._outboxes[other] = queue.SimpleQueue()
-            # Threads, so that two ranks with full pipes do not wait for each other.
-            self._start(receive, pipe, lambda one, other=other: self._inbox.put((other, one)))
+            # In threads, so that two ranks with full pipes do not deadlock.
+            self._start(
+                receive, pipe, lambda message, other=other: self._inbox.put((other, message))
+            )
             self._senders.append(self._start(transmit, pipe, self._outboxes[other]))
 
     def Get_rank(self) -> int:
@@ -70,7 +73,7 @@ class PipeComm:
         return self.size
 
     def bcast(self, value: Any, root: int) -> Any:
-        """What rank `root`, which is 0, has."""
+        """Broadcast from rank `root`, which must be 0; blocks on the other ranks."""
         if self.rank == root:
             for other in range(1, self.size):
                 self._outboxes[other].put(_Shared(value))
@@ -78,13 +81,13 @@ class PipeComm:
         return self._wait().value
 
     def Ibarrier(self) -> _Barrier:
-        """A request that is done once all ranks are here; to be tested until it is."""
+        """Start a barrier; test the request that is returned until it is done."""
         if self.rank:
             self._outboxes[0].put(_Shared())
         return _Barrier(self)
 
     def Abort(self, code: int) -> None:
-        """End all ranks, now."""
+        """Kill all ranks that this one started, and exit at once."""
         for process in self.processes.values():
             process.kill()
         os._exit(code or 1)
@@ -97,32 +100,32 @@ class PipeComm:
             self._outboxes[rank].put(message)
 
     def receive(self) -> Iterator[Message]:
-        """What has arrived, one after the other."""
-        self._look()
+        """Iterate over the messages that have arrived."""
+        self._poll_inbox()
         for _ in range(len(self._arrived)):
             yield self._arrived.popleft()
 
     def is_flushed(self) -> bool:
-        """Whether everything sent has left; what has not is sent before the rank ends."""
+        """Always true: `close` sends the messages still queued."""
         return True
 
     def close(self) -> None:
-        """Send what is left; of rank 0, wait until the others have ended."""
+        """Send the messages still queued; on rank 0, wait for the other ranks to end."""
         for outbox in self._outboxes.values():
             outbox.put(End())
         for sender in self._senders:
-            sender.join(_LAST_SECONDS)
+            sender.join(_JOIN_SECONDS)
         for process in self.processes.values():
             process.join()
 
-    def _start(self, life: Any, *arguments: Any) -> threading.Thread:
-        thread = threading.Thread(target=life, args=arguments, daemon=True)
+    def _start(self, body: Any, *arguments: Any) -> threading.Thread:
+        thread = threading.Thread(target=body, args=arguments, daemon=True)
         thread.start()
         return thread
 
-    def are_here(self) -> bool:
-        """Whether all ranks have come to the barrier; tested until it is true."""
-        self._look()
+    def passes_barrier(self) -> bool:
+        """Whether all ranks have reached the barrier; must not be called again once it is true."""
+        self._poll_inbox()
         if len(self._shared) < (1 if self.rank else self.size - 1):
             return False
         if self.rank:
@@ -132,33 +135,34 @@ class PipeComm:
             self.bcast(None, 0)
         return True
 
-    def _look(self) -> None:
+    def _poll_inbox(self) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
-                self._take_in(*self._inbox.get_nowait())
+                self._sort(*self._inbox.get_nowait())
 
     def _wait(self) -> _Shared:
         while not self._shared:
-            self._take_in(*self._inbox.get())
+            self._sort(*self._inbox.get())
         return self._shared.popleft()
 
-    def _take_in(self, rank: int, one: Any) -> None:
-        if isinstance(one, _Shared):
-            self._shared.append(one)
-        elif isinstance(one, End):
-            self._lost(rank)
+    def _sort(self, rank: int, message: Any) -> None:
+        """Queue what arrived from a rank, for the collective calls or for `receive`."""
+        if isinstance(message, _Shared):
+            self._shared.append(message)
+        elif isinstance(message, End):
+            self._handle_end(rank)
         else:
-            self._arrived.append(one)
+            self._arrived.append(message)
 
-    def _lost(self, rank: int) -> None:
-        """A rank has ended: as it should, or the whole job goes with it."""
+    def _handle_end(self, rank: int) -> None:
+        """Exit if rank 0, whose pipe was closed, has ended; end all ranks if another has failed."""
         if self.rank and rank == 0:
             os._exit(1)
         if rank in self.processes:
             process = self.processes[rank]
-            process.join(_LAST_SECONDS)
+            process.join(_JOIN_SECONDS)
             if process.exitcode:
                 code = process.exitcode
                 if code < 0:
-                    print(f"spectro-mpi: rank {rank} was ended by signal {-code}", file=sys.stderr)
+                    print(f"spectro-mpi: rank {rank} was killed by signal {-code}", file=sys.stderr)
                 self.Abort(max(code, 1))

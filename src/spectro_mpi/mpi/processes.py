@@ -1,7 +1,7 @@
-"""A run on processes of this machine, without a launcher.
+"""Run on processes of this machine, without a launcher.
 
-`python -m spectro_mpi.mpi.processes` is rank 0 of a run that a notebook or a script sends to its
-standard input; it starts the others.
+A notebook or a script starts `python -m spectro_mpi.mpi.processes` and sends it a pickled
+(number of ranks, `Request`) on standard input. That process is rank 0 and starts the other ranks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from spectro_mpi.system.processes import die_with_parent
 
 
 def run_on_processes(size: int, request: Any) -> int:
-    """Run a request (`mpi.request.Request`) on `size` ranks, of which this process is the first."""
+    """Run a request (`mpi.request.Request`) on `size` ranks. This process is rank 0.
+
+    Returns the exit code.
+    """
     from spectro_mpi.mpi.session import run
 
     context = multiprocessing.get_context("spawn")
@@ -33,7 +36,7 @@ def run_on_processes(size: int, request: Any) -> int:
         process.start()
         processes[rank] = process
         for pipe in pipes[rank].values():
-            pipe.close()  # its ends, which it has now
+            pipe.close()  # these ends belong to the process now
     comm = PipeComm(0, size, pipes[0])
     comm.processes = processes
     code = run(request, comm=comm)
@@ -53,13 +56,13 @@ def _rank(rank: int, size: int, pipes: dict[int, Connection]) -> None:
 
 
 def main() -> int:
-    """Rank 0's whole life."""
+    """Run the request on standard input as rank 0; returns the exit code."""
     size, request = pickle.load(sys.stdin.buffer)
     return run_on_processes(size, request)
 
 
 if __name__ == "__main__":
-    # This very module, by the name that the processes it starts know it by.
+    # Import this module by its name, under which the other processes import it too.
     from spectro_mpi.mpi.processes import main as begin
 
     sys.exit(begin())

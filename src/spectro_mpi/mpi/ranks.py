@@ -1,4 +1,4 @@
-"""The ranks of a run: which there are, who is what, and how they wait for each other."""
+"""The ranks of a run: which roles each has, and how they wait for each other."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ T = TypeVar("T")
 
 
 def writer_of(size: int) -> int:
-    """The writer's rank among `size`: the last; of two, the first, so that one is free to work."""
+    """Rank of the writer: the last of `size`; of two, rank 0, so that rank 1 only computes."""
     return size - 1 if size > 2 else 0
 
 
 def workers_of(size: int) -> range:
-    """The workers' ranks among `size`."""
+    """Ranks of the workers, if there are `size` ranks."""
     return range(1, size - 1) if size > 2 else range(size - 1, size)
 
 
 def peers_of(rank: int, size: int) -> set[int]:
-    """The ranks it talks to: workers do not talk to each other."""
+    """Ranks that `rank` exchanges messages with; workers exchange none with each other."""
     serving = {COORDINATOR, writer_of(size)}
     return ({*range(size)} if rank in serving else serving) - {rank}
 
 
 def roles_of(rank: int, size: int) -> str:
-    """The names of a rank's roles, joined by +."""
+    """Names of a rank's roles, as in "coordinator+writer"."""
     held = {
         "coordinator": rank == COORDINATOR,
         "worker": rank in workers_of(size),
@@ -39,7 +39,10 @@ def roles_of(rank: int, size: int) -> str:
 
 
 def ranks_on_node(comm: Any, size: int) -> tuple[int, int]:
-    """How many ranks are on this rank's node, and its place among them."""
+    """Number of ranks on this node, and the place of this rank among them (from 0).
+
+    With MPI this is collective: every rank must call it.
+    """
     if size == 1:
         return 1, 0
     if isinstance(comm, PipeComm):
@@ -53,14 +56,17 @@ def ranks_on_node(comm: Any, size: int) -> tuple[int, int]:
 
 
 def broadcast(comm: Any, value: T) -> T:
-    """The coordinator's value. The others wait for it without spinning: it may take minutes."""
+    """Return the coordinator's value on all ranks, which may wait minutes for it without spinning.
+
+    Collective.
+    """
     meet(comm)
     shared: T = comm.bcast(value, COORDINATOR)
     return shared
 
 
 def meet(comm: Any) -> None:
-    """Wait without spinning until all ranks are here."""
-    backoff, everyone_is_here = Backoff(), comm.Ibarrier()
-    while not everyone_is_here.Test():
+    """Wait at a barrier for all ranks, without spinning. Collective."""
+    backoff, barrier = Backoff(), comm.Ibarrier()
+    while not barrier.Test():
         backoff.pause()

@@ -1,4 +1,4 @@
-"""What the command line, or a script, asks of a run."""
+"""What to run, as requested on the command line or by a script."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ from spectro_mpi.settings.schema import Config
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line, or a script, asks of a run."""
+    """A run, as requested on the command line or by a script."""
 
     config: Path | Callable[[], Config] | None = None
-    """A settings file (None: that of this directory), or what tells the settings."""
+    """A settings file (None: `spectro-mpi.toml`), or a function that returns the settings."""
     overrides: tuple[str, ...] = ()
+    """Overrides of the settings file, as in "plot.dpi=100"."""
     fresh: bool = False
+    """Whether to start over and ignore earlier results."""
     retry: bool = False
+    """Whether to do failed items again."""
     redo: str = ""
-    """A phase all of whose items are done again."""
+    """Name of a phase to do again for all items; empty: none."""
     active: frozenset[str] | None = None
-    """Phases that run; what the others give is expected to be there. None: all run."""
+    """Names of the phases to run; artifacts of the others must exist. None: all run."""
     assets_only: bool = False
-    """Whether only what items share is to be made ahead of their figures."""
+    """Whether to make only assets and what items share, as `spectro-mpi assets` does."""
     phases: tuple[Phase | str, ...] | None = None
-    """In place of those of the settings."""
+    """Phases to use instead of those in the settings."""
     inventory: Inventory | None = None
-    """Items in place of those the input holds."""
+    """Items to use instead of those found in the input."""
     walltime: str = ""
-    """As Slurm writes it; empty: what Slurm says of the job, if there is one."""
+    """Time limit in Slurm's notation; empty: that of the scheduler's job, if there is one."""
     progress: bool = True
+    """Whether to show the progress."""

@@ -1,4 +1,4 @@
-"""A run on all ranks: prepared by the first, served by all, and its end, good or bad."""
+"""Run on all ranks: rank 0 prepares the run, all ranks do their roles, and errors end the job."""
 
 from __future__ import annotations
 
@@ -56,17 +56,18 @@ from spectro_mpi.terminal.display import Displays, make_display
 from spectro_mpi.terminal.summary import SOME_FAILED, print_summary
 
 log = logging.getLogger(__name__)
-_LAST_WORDS_SECONDS = 0.3
+_FORWARD_SECONDS = 0.3
+"""Time for the launcher to forward an error message before it kills all ranks."""
 
 _DROP_BEFORE_END = 20.0
-"""Seconds before a known end of the job at which what is still in hand is dropped."""
+"""The current items are dropped this long before a known end of the job (s)."""
 
 
 def run(request: Request, signals: StopSignals | None = None, comm: Any = None) -> int:
-    """Run on the ranks of a communicator (none: MPI's world); the exit code of this rank's process.
+    """Run on the ranks of a communicator (None: MPI's world). Every rank calls this.
 
-    Every rank calls this. An exception on any of them ends the whole job at once. `signals`: a
-    caller's who has collected them from earlier on.
+    Returns the exit code of this rank's process. An exception on any rank ends the whole job at
+    once. `signals`: stop signals that the caller has been collecting; None: collect them here.
     """
     comm = comm or world()
     rank, size = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
@@ -75,15 +76,15 @@ def run(request: Request, signals: StopSignals | None = None, comm: Any = None) 
             return _run(request, comm, rank, size, collected)
     except BaseException as error:  # noqa: BLE001 - no rank may be left waiting
         if isinstance(error, UserError):
-            code, words = error.exit_code, f"spectro-mpi: {error}\n"
+            code, text = error.exit_code, f"spectro-mpi: {error}\n"
         else:
             code = 1
-            words = f"spectro-mpi: rank {rank} of {size} ends the job:\n{traceback.format_exc()}"
-        sys.stderr.write(words)
+            text = f"spectro-mpi: rank {rank} of {size} ends the job:\n{traceback.format_exc()}"
+        sys.stderr.write(text)
         sys.stderr.flush()
         if size > 1:
-            # The launcher kills everything at once, and what it has not passed on by then is lost.
-            time.sleep(_LAST_WORDS_SECONDS)
+            # The launcher kills all ranks at once, and loses output it has not forwarded.
+            time.sleep(_FORWARD_SECONDS)
             comm.Abort(code)
         return code
 
@@ -93,19 +94,19 @@ def _run(request: Request, comm: Any, rank: int, size: int, signals: StopSignals
     order: PhaseOrder | None = None
     code = 0
     if rank == COORDINATOR:
-        # A mistake found before anything started: one sentence, and no rank is killed.
+        # A mistake found before anything starts is reported in one sentence; no rank is killed.
         try:
             if callable(request.config):
                 loaded = request.config()
             else:
                 loaded = load_config(request.config, request.overrides)
             check_colormap(loaded.plot.colormap)
-            marks_of(loaded)  # what cannot be read is told before anything is touched
+            marks_of(loaded)  # so that an unreadable event file is reported before any change
             order = order_phases(loaded, request.phases, request.active)
             order.check_name(request.redo)
             config = loaded
         except UserError as error:
-            code = _told(error)
+            code = _report(error)
     if size > 1:
         config = broadcast(comm, config)
     if config is None:
@@ -131,14 +132,14 @@ def _run_config(
         try:
             plan, lock = prepare_run(request, order)
         except UserError as error:
-            code = _told(error)
+            code = _report(error)
         if plan is not None and plan.nothing_to_do:
             code = print_summary(config, plan.progress, "")
     try:
-        wanted = plan is not None and not plan.nothing_to_do
+        has_tasks = plan is not None and not plan.nothing_to_do
         if size > 1:
-            wanted = broadcast(comm, wanted)
-        if wanted:
+            has_tasks = broadcast(comm, has_tasks)
+        if has_tasks:
             transport = _transport(comm, size)
             on_node, place = ranks_on_node(comm, size)
             station = Station(rank, size, roles_of(rank, size), place == 0)
@@ -147,19 +148,19 @@ def _run_config(
             _keep_resources(comm, config, station)
     finally:
         if lock is not None:
-            # Meant for this execution, and come too late: the next one must not stop of it.
+            # A STOP file that came too late for this execution must not stop the next one.
             with suppress(OSError):
                 (config.run_dir / STOP).unlink()
             lock.release()
     if plan is not None and config.report.at_end and code in (0, SOME_FAILED):
-        make_report(config, request, wanted)
+        make_report(config, request, has_tasks)
     if size > 1:
-        meet(comm)  # in MPI's own end they would spin until the report is made
+        meet(comm)  # in MPI_Finalize they would spin until the report is made
     return code
 
 
-def _told(error: UserError) -> int:
-    """Say what is wrong in its one sentence; the exit code for it."""
+def _report(error: UserError) -> int:
+    """Print the error's sentence and return its exit code."""
     print(f"spectro-mpi: {error}", file=sys.stderr, flush=True)
     return error.exit_code
 
@@ -171,14 +172,14 @@ def _transport(comm: Any, size: int) -> Transport:
 
 
 def _keep_resources(comm: Any, config: Config, station: Station) -> None:
-    """When all ranks have written their last samples, take them into one file, under the lock."""
+    """Move the samples of all ranks into one file, once all have written their last ones."""
     if station.size > 1:
         meet(comm)
     if station.rank == writer_of(station.size):
         try:
             fold(config.run_dir)
         except OSError as error:
-            log.warning("the samples stay as they are: %s", error)
+            log.warning("the samples cannot be moved into one file and stay as lines: %s", error)
     if station.size > 1:
         meet(comm)
 
@@ -193,12 +194,12 @@ def _serve(
     station: Station,
     memory_share: int,
 ) -> int:
-    """Make this rank's roles and let them work until all are finished."""
+    """Create this rank's roles and run the event loop; returns the exit code."""
     rank, size = transport.rank, transport.size
     roles: list[Role] = []
     coordinator: Coordinator | None = None
     with writing(config.run_dir / LOGS):
-        own_log = RankLog(rank_log(config.run_dir, rank), config.run.log_batch)
+        log_file = RankLog(rank_log(config.run_dir, rank), config.run.log_batch)
     log.info("rank %d of %d, process %d", rank, size, os.getpid())
     end = _time_to_drop(request.walltime) if plan is not None else math.inf
     sampling = _sampling(config, station, end)
@@ -225,24 +226,24 @@ def _serve(
     stops = Stops(signals, end)
     signals.is_starting = False
     if coordinator is not None:
-        for asked in stops.requests(rank):
-            coordinator.handle(asked)  # so that it hands out nothing
+        for stop_request in stops.requests(rank):
+            coordinator.handle(stop_request)  # so that it assigns no tasks
         coordinator.start()
     ending: Ending | None = None
     gc.collect()
-    gc.freeze()  # modules and inventory live on: not to be gone through again and again
+    gc.freeze()  # modules and inventory stay: collections need not traverse them
     try:
-        loop(transport, roles, lock, stops, own_log, Backoff(wake))
+        loop(transport, roles, lock, stops, log_file, Backoff(wake))
         ending = coordinator.ending if coordinator is not None else Ending()
     finally:
         for role in roles:
             role.close()
         sampling.close(ending or _ending_of(sys.exc_info()[1]))
-        own_log.close()
+        log_file.close()
     if coordinator is not None and coordinator.trouble:
-        return _told(RunError(coordinator.trouble))
-    if own_log.trouble is not None:
-        return _told(own_log.trouble)
+        return _report(RunError(coordinator.trouble))
+    if log_file.trouble is not None:
+        return _report(log_file.trouble)
     if coordinator is None or plan is None:
         return 0
     job = current().own_job().id
@@ -252,11 +253,11 @@ def _serve(
 
 
 def _ending_of(error: BaseException | None) -> Ending:
-    """How an exception ends the work of a rank."""
-    words = f"{type(error).__name__}: {error}"
+    """The ending to record for a rank that raised `error`."""
+    text = f"{type(error).__name__}: {error}"
     if isinstance(error, RunError):
-        return Ending(error.cause, words)
-    return Ending("out-of-memory" if isinstance(error, MemoryError) else "exception", words)
+        return Ending(error.cause, text)
+    return Ending("out-of-memory" if isinstance(error, MemoryError) else "exception", text)
 
 
 def _sampling(config: Config, station: Station, drop_at: float) -> Sampling:
@@ -270,7 +271,7 @@ def _sampling(config: Config, station: Station, drop_at: float) -> Sampling:
 
 
 def _time_to_drop(walltime: str) -> float:
-    """When what is in hand is to be dropped, by the monotonic clock; infinite if none is known."""
+    """Time on the monotonic clock at which to drop the current items; inf if no end is known."""
     if walltime:
         return time.monotonic() + seconds_of(walltime) - _DROP_BEFORE_END
     end = current().end_of_own_job()

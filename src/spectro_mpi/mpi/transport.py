@@ -1,4 +1,4 @@
-"""How messages get from rank to rank: MPI, or a queue where there is one rank only."""
+"""Transport of messages between ranks: by MPI, or by a queue if there is only one rank."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Any, Protocol
 from spectro_mpi.mpi.messages import Message
 
 _RECEIVE_AT_MOST = 64
-"""Messages taken in at a time, so that a flood of them does not keep a role from its work."""
+"""Most messages received in one call, so that roles can work between floods of messages."""
 
 
 class Transport(Protocol):
-    """Sends without waiting, receives what is there."""
+    """Sends and receives messages without blocking."""
 
     rank: int
     size: int
 
     def send(self, rank: int, message: Message) -> None:
-        """Send `message` to a rank (which may be this one)."""
+        """Start sending a message to a rank, which may be this one."""
         ...
 
     def receive(self) -> Iterator[Message]:
-        """What has arrived; each message is taken in when the one before has been handled."""
+        """Iterate over the messages that have arrived; each is received when it is reached."""
         ...
 
     def is_flushed(self) -> bool:
-        """Whether everything sent has left."""
+        """Whether all messages have been sent; the buffers of the others are still in use."""
         ...
 
 
 class QueueTransport:
-    """One rank, which talks to itself."""
+    """The transport of a single rank, to itself."""
 
     rank, size = 0, 1
 
@@ -51,25 +51,25 @@ class QueueTransport:
 
 
 class MpiTransport:
-    """Ranks of a communicator; arrays go as they are, out of band (pickle protocol 5)."""
+    """Transport by MPI; arrays are sent out of band, without copies (pickle protocol 5)."""
 
     def __init__(self, comm: Any) -> None:
         from mpi4py.util import pkl5
 
         self._comm = pkl5.Intracomm(comm)
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
-        self._own = QueueTransport()
+        self._to_self = QueueTransport()
         self._sending: deque[Any] = deque()
 
     def send(self, rank: int, message: Message) -> None:
         if rank == self.rank:
-            self._own.send(rank, message)
+            self._to_self.send(rank, message)
         else:
             self._sending.append(self._comm.isend(message, rank))
 
     def receive(self) -> Iterator[Message]:
         self.is_flushed()
-        yield from self._own.receive()
+        yield from self._to_self.receive()
         for _ in range(_RECEIVE_AT_MOST):
             arriving = self._comm.improbe()
             if arriving is None:

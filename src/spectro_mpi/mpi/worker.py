@@ -1,4 +1,4 @@
-"""The worker: computes the tasks it is assigned, one after the other."""
+"""The worker: computes the tasks it is assigned, one at a time."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ from spectro_mpi.system.logs import FailureMark
 log = logging.getLogger(__name__)
 
 _STATUS_SECONDS = 0.5
+"""Least time between two status messages."""
 
 
 class Worker:
-    """Runs tasks in its executor; results go to the writer, partials stay until collected."""
+    """Runs tasks in its executor, sends results to the writer, and merges partials."""
 
     accepts = ToWorker
 
@@ -64,26 +65,28 @@ class Worker:
         self._task: Task | None = None
         self._began = 0.0
         self._held: Result | None = None
-        """A result there is no credit for yet."""
+        """A result that cannot be sent yet, for lack of credit."""
         self._in_flight = 0
+        """Bytes of results sent for which the writer has not returned credit."""
         self._begun: Begin | None = None
         self._merging: MergingPhase[Any] | None = None
-        """The phase at hand, once there is something to merge."""
+        """The current phase, once there is a partial to merge."""
         self._partial: Any = None
         self._retry_timeouts = False
         self._troubled = False
         self._done: list[TaskDone] = []
-        self._told = 0.0
+        self._reported = 0.0
+        """When tasks were last reported done, on the monotonic clock."""
         self._status_sent = 0.0
         self._status: Doing | None = None
 
     @property
     def is_starved(self) -> bool:
-        """Its core is idle."""
+        """Whether it has no task, so that its core is idle."""
         return self._task is None
 
     def handle(self, message: Message) -> None:
-        """Take in one message."""
+        """Handle one message."""
         match message:
             case Begin():
                 self._begun, self._merging, self._partial = message, None, None
@@ -94,20 +97,20 @@ class Worker:
             case Credit():
                 self._in_flight -= message.nbytes
             case Drain():
-                self._tell(Drained(self._transport.rank, len(self._waiting)))
+                self._send_coordinator(Drained(self._transport.rank, len(self._waiting)))
                 self._waiting.clear()
             case Drop():
                 self._drop()
             case Collect():
-                self._tell(Partial(self._transport.rank, self._partial))
+                self._send_coordinator(Partial(self._transport.rank, self._partial))
                 self._partial = None
             case WorkerFinish():
                 self.finished = True
             case _:
-                raise TypeError(f"a worker does not take {message}")
+                raise TypeError(f"unexpected message for a worker: {message}")
 
     def step(self) -> bool:
-        """Move on with the task at hand, or start the next; whether there was anything to do."""
+        """Poll the current task, or start the next; returns whether there was anything to do."""
         if self._held is not None:
             return self._send_held()
         if self._task is None:
@@ -117,17 +120,17 @@ class Worker:
         try:
             outcome = self._executor.poll()
         except RunError as error:
-            self._troubled = True  # nothing more is computed; the coordinator ends the run
-            self._tell(Trouble(str(error), error.cause))
+            self._troubled = True  # compute no more; the coordinator ends the run
+            self._send_coordinator(Trouble(str(error), error.cause))
             return False
         if outcome is None:
             self._report_status()
             return False
-        self._take_in(self._task, outcome)
+        self._handle_outcome(self._task, outcome)
         return True
 
     def close(self) -> None:
-        """End the executor, and with it any compute process."""
+        """Close the executor and with it the compute process."""
         self._executor.close()
 
     def _start_next(self) -> bool:
@@ -139,15 +142,16 @@ class Worker:
         self._executor.submit(self._task)
         return True
 
-    def _take_in(self, task: Task, outcome: Outcome) -> None:
+    def _handle_outcome(self, task: Task, outcome: Outcome) -> None:
+        """Record the outcome of a task: to the log, the writer, the partial, the coordinator."""
         seconds = time.monotonic() - self._began
         self._sampling.done(
             task.phase, task.item.id, task.size, seconds, len(outcome.failures), outcome.spent
         )
         self._task = None
-        self._start_next()  # first of all: its core is idle until then
-        again = self._may_do_better(task, outcome)
-        # Of what was restored with failures all is made again, and contributes then.
+        self._start_next()  # first, because the core is idle until then
+        again = self._is_worth_retrying(task, outcome)
+        # An item restored with failures is done again, and contributes then.
         is_redone = task.mode == "restore" and bool(outcome.failures)
         if not (again or is_redone) and outcome.partial is not None:
             self._merge(outcome.partial)
@@ -163,20 +167,21 @@ class Worker:
             self._held = Result(rank, task.phase, task.item.id, failures, packed, fingerprint)
             self._send_held()
         self._done.append(TaskDone(task.item.id, failures, seconds, again, outcome.lost_input))
-        # While there is more to do, small tasks share a message.
-        if self._task is None or not self._waiting or self._began - self._told > REPORT_SECONDS:
-            self._told = self._began
-            self._tell_done()
+        # Small tasks share a message while there is more to do.
+        is_due = self._began - self._reported > REPORT_SECONDS
+        if self._task is None or not self._waiting or is_due:
+            self._reported = self._began
+            self._report_done()
 
-    def _may_do_better(self, task: Task, outcome: Outcome) -> bool:
-        """Whether a second try is worth more than recording the failures."""
+    def _is_worth_retrying(self, task: Task, outcome: Outcome) -> bool:
+        """Whether to do the task again instead of recording its failures."""
         if not task.has_result:
             return False
         if any(failure.reason == "timeout" for failure in outcome.failures):
             return self._retry_timeouts and not task.again
-        # What the store does not give back is made again.
-        held = bool(task.shards) and not task.remade
-        return held and outcome.lost_input
+        # Input that cannot be read from the store is computed again, once.
+        was_stored = bool(task.shards) and not task.remade
+        return was_stored and outcome.lost_input
 
     def _merge(self, partial: Any) -> None:
         if self._begun is None:
@@ -188,27 +193,27 @@ class Worker:
             self._merging, self._partial = phase, phase.empty()
         self._partial = self._merging.merge(self._partial, partial)
 
-    def _tell_done(self) -> None:
-        self._tell(Done(self._transport.rank, tuple(self._done)))
+    def _report_done(self) -> None:
+        self._send_coordinator(Done(self._transport.rank, tuple(self._done)))
         self._done = []
 
     def _drop(self) -> None:
-        """Leave the task at hand and give back all that is not done."""
+        """Drop the current task and return all tasks that are not done."""
         self._executor.close()
         if self._done:
-            self._tell_done()
+            self._report_done()
         left = len(self._waiting) + (self._task is not None)
         self._waiting.clear()
         self._task = None
-        self._tell(Drained(self._transport.rank, left))
+        self._send_coordinator(Drained(self._transport.rank, left))
 
     def _send_held(self) -> bool:
-        """Send the result that waits, if there is credit for it."""
+        """Send the held result if there is credit for it; returns whether it was sent."""
         result = self._held
         if result is None:
             return False
         in_flight = self._in_flight
-        # What the writer may owe does not count: it could be for ever.
+        # The writer returns credit only from this many bytes on: waiting for less may never end.
         if in_flight > CREDIT_OWED_BYTES and in_flight + result.nbytes > CREDIT_BYTES:
             return False
         self._in_flight += result.nbytes
@@ -224,7 +229,7 @@ class Worker:
         now = time.monotonic()
         if status != self._status and now - self._status_sent > _STATUS_SECONDS:
             self._status, self._status_sent = status, now
-            self._tell(WorkerStatus(self._transport.rank, status))
+            self._send_coordinator(WorkerStatus(self._transport.rank, status))
 
-    def _tell(self, message: Message) -> None:
+    def _send_coordinator(self, message: Message) -> None:
         self._transport.send(self._coordinator, message)

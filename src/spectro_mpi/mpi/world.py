@@ -1,4 +1,4 @@
-"""MPI itself: found and started, and ended so that no launcher mistakes it."""
+"""Start and end MPI, on all launchers and MPI libraries."""
 
 from __future__ import annotations
 
@@ -13,21 +13,25 @@ from typing import Any
 from spectro_mpi.system.scheduler import current
 
 _START_SECONDS = 900.0
-"""MPI that has not found all ranks by then never will."""
+"""If MPI_Init has not connected all ranks by then, it never will."""
 _LEAVING_SECONDS = 2.0
-"""What ranks may take to go when MPI has ended."""
-_LEFT_SECONDS = 1.0
-"""Shared memory that is older than this, and nobody's, was left by ranks that were killed."""
+"""Time for the other ranks to exit after MPI_Finalize."""
+_STALE_SECONDS = 1.0
+"""Shared memory older than this that no process maps was left by ranks that were killed."""
 
 
 def world() -> Any:
-    """MPI's world communicator. Raises `SystemExit` where launcher and MPI do not match."""
+    """MPI's world communicator.
+
+    Raises `SystemExit` with a sentence if no MPI library can be loaded, or if launcher and MPI
+    library do not match.
+    """
     try:
-        MPI = _started()
+        MPI = _start()
     except (ImportError, RuntimeError) as error:
         print(
-            f"spectro-mpi: no MPI library can be loaded ({error}); load your cluster's MPI module, "
-            "or pip install 'spectro-mpi[mpich]'",
+            f"spectro-mpi: no MPI library can be loaded ({error}); load your cluster's MPI module "
+            "or run pip install 'spectro-mpi[mpich]'",
             file=sys.stderr,
         )
         raise SystemExit(2) from None
@@ -38,37 +42,38 @@ def world() -> Any:
         step, hint = current().own_step(), current().launch_hint
         if os.environ.get("PMI_RANK", str(step.rank if step else 0)) == "0":
             print(
-                f"spectro-mpi: the launcher started {launched} ranks, but {vendor} sees only one: "
-                "launcher and MPI library do not match. Launch with the mpirun that belongs to "
-                f"{vendor}{f', or with {hint}' if hint else ''}",
+                f"spectro-mpi: the launcher started {launched} ranks, but {vendor} sees only one, "
+                "because launcher and MPI library do not match; use the mpirun of "
+                f"{vendor}{f' or {hint}' if hint else ''}",
                 file=sys.stderr,
             )
         raise SystemExit(2)
     return comm
 
 
-def wants_ofi(vendor: str, version: tuple[int, ...], library: str) -> bool:
-    """Whether ranks started by `srun --mpi=pmi2` find each other only with MPICH's netmod OFI.
+def needs_ofi(vendor: str, version: tuple[int, ...], library: str) -> bool:
+    """Whether ranks started by `srun --mpi=pmi2` can connect only with MPICH's netmod OFI.
 
-    MPICH 5.0 hands UCX's address of a rank to the others with as much of the heap as follows in
-    4,096 bytes (`MPIDI_UCX_comm_addr_exchange`), in lines of up to 1,100 characters; Slurm's
-    plugin takes 1,024. The addresses of OFI, which is in the same library, are a line of 70.
+    With UCX, MPICH 5.0 publishes the address of a rank padded to 4,096 bytes of heap
+    (`MPIDI_UCX_comm_addr_exchange`), in lines of up to 1,100 characters; Slurm's plugin accepts
+    1,024. An address of OFI, which is part of the same library, is one line of 70 characters.
 
     Parameters
     ----------
     vendor, version
-        As of `mpi4py.MPI.get_vendor`.
+        As returned by `mpi4py.MPI.get_vendor`.
     library
-        As of `MPI.Get_library_version`; has the line `MPICH Device: ch4:ucx ofi` for MPICH of PyPI.
+        As returned by `MPI.Get_library_version`. For MPICH from PyPI it has the line
+        `MPICH Device: ch4:ucx ofi`.
     """
     device = next((line for line in library.splitlines() if line.startswith("MPICH Device:")), "")
     return vendor == "MPICH" and version >= (5,) and "ch4:ucx" in device and "ofi" in device
 
 
 def leave(code: int) -> None:
-    """End MPI; a first rank that will exit with another code than 0 lets the others go before it.
+    """Finalize MPI. A rank that will exit with a `code` other than 0 lets the others exit first.
 
-    `srun --kill-on-bad-exit` ends those that are still there, and then tells that, not the code.
+    Otherwise `srun --kill-on-bad-exit` would kill them and report that instead of the code.
     """
     from mpi4py import MPI
 
@@ -79,26 +84,29 @@ def leave(code: int) -> None:
 
 
 def sweep_shared_memory(folder: Path) -> None:
-    """Remove what ranks of MPICH that were killed have left.
+    """Remove the shared memory files that killed ranks of MPICH have left in `folder`.
 
-    MPICH names it by the numbers of job and step. A requeued job has them again, and its ranks
-    would wait for ever for what stands there.
+    MPICH names them by the ids of job and step. A requeued job has the same ids, and its ranks
+    would wait for ever for the ranks that created the files.
     """
-    left = set()
+    stale = set()
     for path in folder.glob("mpich_shm_*"):
         with suppress(OSError):
             facts = path.stat()
-            if facts.st_uid == os.getuid() and time.time() - facts.st_mtime > _LEFT_SECONDS:
-                left.add(str(path))
-    for maps in Path("/proc").glob("[0-9]*/maps") if left else ():
+            if facts.st_uid == os.getuid() and time.time() - facts.st_mtime > _STALE_SECONDS:
+                stale.add(str(path))
+    for maps in Path("/proc").glob("[0-9]*/maps") if stale else ():
         with suppress(OSError):
-            left.difference_update(maps.read_text().split())
-    for name in left:
+            stale.difference_update(maps.read_text().split())
+    for name in stale:
         Path(name).unlink(missing_ok=True)
 
 
-def _started() -> Any:
-    """mpi4py's module of MPI, with MPI started. Raises `ImportError` or `RuntimeError`."""
+def _start() -> Any:
+    """Initialize MPI and return the module `mpi4py.MPI`.
+
+    Raises `ImportError` or `RuntimeError` if no MPI library can be loaded.
+    """
     import mpi4py
 
     mpi4py.rc(initialize=False, finalize=True)
@@ -108,7 +116,7 @@ def _started() -> Any:
         return MPI
     if current().own_step():
         sweep_shared_memory(Path("/dev/shm"))
-        if wants_ofi(*MPI.get_vendor(), MPI.Get_library_version()):
+        if needs_ofi(*MPI.get_vendor(), MPI.Get_library_version()):
             os.environ.setdefault("MPIR_CVAR_CH4_NETMOD", "ofi")
     try:
         faulthandler.dump_traceback_later(_START_SECONDS, exit=True)
@@ -119,7 +127,7 @@ def _started() -> Any:
 
 
 def _launched_ranks() -> int:
-    """How many ranks the launcher says it started."""
+    """Number of ranks that the launcher started, by its environment variables."""
     for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE"):
         if os.environ.get(name, "").isdecimal():
             return int(os.environ[name])

@@ -1,4 +1,4 @@
-"""The writer: the only role that writes HDF5 and the state of the run."""
+"""The writer: the only role that writes the HDF5 store and the state of the run."""
 
 from __future__ import annotations
 
@@ -35,18 +35,19 @@ from spectro_mpi.rundir.progress import Batch
 from spectro_mpi.rundir.store import write_links, write_shard
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import write_atomic
+from spectro_mpi.system.words import count
 
 log = logging.getLogger(__name__)
 
 _MOST_HELD_BYTES = 64 << 20
-"""Of results; with more a batch is written before it is full."""
+"""Most bytes of results to hold; with more, a batch is committed before it is full."""
 
 
 class Writer:
-    """Collects results into batches; a batch is committed shard first, then journal."""
+    """Collects results into batches and commits them: first to a shard, then to the journal."""
 
     accepts = ToWriter
-    is_starved = False  # nobody computes less while it waits
+    is_starved = False  # workers compute no less while it waits
 
     def __init__(
         self,
@@ -63,36 +64,39 @@ class Writer:
         self._run_dir = run_dir
         self._coordinator = coordinator
         with writing(run_dir):
-            self._keeper = Journal(run_dir, config.run_id, config.plot.scales)
+            self._journal = Journal(run_dir, config.run_id, config.plot.scales)
         self._broken = False
-        """Whether the output cannot be written: from then on nothing is."""
+        """Whether the output could not be written; nothing is written after that."""
         self._next_shard = next_shard_number(run_dir)
         self._phase = ""
         self._batch: dict[str, Result] = {}
-        """Item → what came of it; of the results not committed yet."""
+        """Item → its result, for the results not committed yet."""
         self._held_bytes = 0
-        """Of their data."""
+        """Bytes of data in the batch."""
         self._owed: dict[int, int] = {}
-        """Worker → bytes of its results for which it has no credit back yet."""
+        """Worker → bytes of its results for which credit has not been returned yet."""
         self._batch_began = 0.0
         self._results = 0
+        """Number of results received in the phase."""
         self._expected: int | None = None
+        """Number of results after which the phase ends; None: not known yet."""
         self._committed: dict[str, str] = {}
+        """Item → name of its shard, for the items committed in the phase."""
 
     def handle(self, message: Message) -> None:
-        """Take in one message. Where the output cannot be written, the coordinator is told."""
+        """Handle one message. If the output cannot be written, report it to the coordinator."""
         if self._broken:
-            self._pass_over(message)
+            self._handle_broken(message)
             return
         try:
             self._handle(message)
         except OSError as error:
             self._give_up(error)
             if isinstance(message, WriterFinish):
-                self._pass_over(message)
+                self._handle_broken(message)
 
     def step(self) -> bool:
-        """Commit a batch that has waited long enough; whether there was anything to do."""
+        """Commit the batch if it is old enough; returns whether there was anything to do."""
         due = time.monotonic() - self._batch_began > self._settings.flush_interval_seconds
         if self._broken or not (self._batch and due):
             return False
@@ -103,35 +107,36 @@ class Writer:
         return True
 
     def close(self) -> None:
-        """Nothing is open between messages."""
+        """Does nothing: no file is open between messages."""
 
     def _handle(self, message: Message) -> None:
         match message:
             case Result():
-                self._take_in(message)
+                self._add(message)
             case EndPhase():
                 self._expected = message.results
                 self._end_phase_if_complete()
             case WriteRunWide():
                 content = json.dumps(message.content, indent=1, sort_keys=True) + "\n"
                 write_atomic(run_wide_path(self._run_dir, message.name), content.encode())
-                self._keeper.note_made_from(message.name, message.basis)
+                self._journal.note_made_from(message.name, message.basis)
             case MadeFrom():
-                self._keeper.note_made_from(message.phase, message.digest)
+                self._journal.note_made_from(message.phase, message.digest)
             case Forget():
-                self._keeper.forget(message.items, message.phases)
+                self._journal.forget(message.items, message.phases)
             case Lose():
-                self._keeper.lose(message.items)
+                self._journal.lose(message.items)
             case Note():
-                self._keeper.note(**message.facts)
+                self._journal.note(**message.facts)
             case WriterFinish():
-                self._keeper.close()
+                self._journal.close()
                 self._transport.send(self._coordinator, Closed())
                 self.finished = True
             case _:
-                raise TypeError(f"a writer does not take {message}")
+                raise TypeError(f"unexpected message for the writer: {message}")
 
-    def _take_in(self, result: Result) -> None:
+    def _add(self, result: Result) -> None:
+        """Add a result to the batch, and commit the batch if it is full."""
         self._phase = result.phase
         if not self._batch:
             self._batch_began = time.monotonic()
@@ -145,6 +150,7 @@ class Writer:
         self._end_phase_if_complete()
 
     def _give_credit(self, result: Result) -> None:
+        """Return credit to the worker, once the writer owes it enough."""
         worker = result.worker
         owed = self._owed.get(worker, 0) + result.nbytes
         if owed >= CREDIT_OWED_BYTES:
@@ -153,52 +159,53 @@ class Writer:
         self._owed[worker] = owed
 
     def _commit(self) -> None:
-        """Put the batch on disk for good: the shard, then the journal."""
+        """Write the batch to disk, durably: first the shard, then the journal."""
         if not self._batch:
             return
         if not (self._run_dir / LOCK).exists():
-            gone = errno.ENOENT  # and with the lock, it may be, all that was finished
-            raise FileNotFoundError(gone, os.strerror(gone), str(self._run_dir / LOCK))
+            missing = errno.ENOENT  # the whole run directory may have been removed
+            raise FileNotFoundError(missing, os.strerror(missing), str(self._run_dir / LOCK))
         began = time.monotonic()
         results = self._batch.values()
-        given = {one.item: one.packed for one in results if one.packed is not None}
+        stored = {result.item: result.packed for result in results if result.packed is not None}
         shard = ""
-        if given:
+        if stored:
             path = shard_path(self._run_dir, self._next_shard)
-            write_shard(path, given, self._phase)
+            write_shard(path, stored, self._phase)
             self._next_shard += 1
             shard = path.name
-            self._committed |= dict.fromkeys(given, shard)
-        failures = {one.item: one.failures for one in results if one.failures}
-        prints = {one.item: one.fingerprint for one in results if one.fingerprint}
+            self._committed |= dict.fromkeys(stored, shard)
+        failures = {result.item: result.failures for result in results if result.failures}
+        prints = {result.item: result.fingerprint for result in results if result.fingerprint}
         items = tuple(self._batch)
-        self._keeper.record(Batch(self._phase, items, failures, shard, tuple(given), prints))
-        self._keeper.fold_if_due()
+        self._journal.record(Batch(self._phase, items, failures, shard, tuple(stored), prints))
+        self._journal.fold_if_due()
         self._sampling.wrote(self._phase, self._held_bytes, time.monotonic() - began)
-        log.info("committed %d items of phase %s %s", len(self._batch), self._phase, shard)
+        log.info("committed %s of phase %s %s", count(len(items), "item"), self._phase, shard)
         self._batch, self._held_bytes = {}, 0
 
     def _end_phase_if_complete(self) -> None:
+        """After the last result of the phase, commit, write the links and reply."""
         if self._expected is None or self._results < self._expected:
             return
         self._commit()
         if self._committed:
-            write_links(self._run_dir, self._keeper.state.stores[self._phase], self._phase)
+            write_links(self._run_dir, self._journal.state.stores[self._phase], self._phase)
         self._transport.send(self._coordinator, PhaseCommitted(self._committed))
         self._committed, self._results, self._expected = {}, 0, None
 
     def _give_up(self, error: OSError) -> None:
-        """Write nothing any more, and have the run end."""
+        """Stop writing, and have the coordinator end the run."""
         self._broken = True
         trouble = output_trouble(self._run_dir, error)
         log.error("%s", trouble)
         self._transport.send(self._coordinator, Trouble(str(trouble), trouble.cause))
         if self._expected is not None:
-            # The coordinator has asked already, and waits.
+            # The coordinator is already waiting for this reply.
             self._transport.send(self._coordinator, PhaseCommitted({}))
 
-    def _pass_over(self, message: Message) -> None:
-        """Let the others come to their end, without writing."""
+    def _handle_broken(self, message: Message) -> None:
+        """Reply to a message without writing, so that the other roles can finish."""
         match message:
             case Result():
                 self._give_credit(message)

@@ -1,4 +1,4 @@
-"""The steps of an item: the interface that phases keep, and the built-in ones."""
+"""Phases, the steps that every item goes through: their interface, and the built-in phases."""
 
 from __future__ import annotations
 

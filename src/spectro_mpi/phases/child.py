@@ -1,4 +1,4 @@
-"""The life of a compute process: phases and tasks come in by a pipe, outcomes go out."""
+"""The main loop of a compute process: receives phases and tasks by a pipe, sends outcomes."""
 
 from __future__ import annotations
 
@@ -22,22 +22,28 @@ from spectro_mpi.system.signals import ignore_stop_signals
 
 @dataclass
 class Begin:
+    """To the child: import what a phase needs, and compute tasks of that phase from then on."""
+
     phase: str
     workspace: Workspace
 
 
 class Ready:
-    """The child has imported what the phase needs."""
+    """From the child: it has imported what the phase needs."""
 
 
 @dataclass
 class Step:
+    """From the child: the step it is doing, and its progress (empty: the step begins)."""
+
     name: str
     how_far: str
 
 
 @dataclass
 class Log:
+    """From the child: a log record for the log of its rank."""
+
     name: str
     level: int
     message: str
@@ -45,16 +51,19 @@ class Log:
 
 @dataclass
 class Trouble:
-    """The run cannot continue: the output cannot be written."""
+    """From the child: the run cannot continue, because the output cannot be written."""
 
     error: RunError
 
 
 def live(pipe: Connection, shown: Any) -> None:
-    """The child's whole life: phases and tasks come in by the pipe, outcomes go out."""
+    """Main function of the child: handle messages from the pipe until it is closed.
+
+    `shown`: shared memory (a `ctypes.c_ubyte`) in which the child shows its current activity.
+    """
     activity.show_in(shown)
     die_with_parent()
-    _be_the_first_to_go()
+    _prefer_for_oom_kill()
     ignore_stop_signals()
     logging.captureWarnings(True)
     logging.getLogger().addHandler(_PipeHandler(pipe))
@@ -72,11 +81,11 @@ def live(pipe: Connection, shown: Any) -> None:
                 send(pipe, Trouble(error))
             else:
                 send(pipe, outcome)
-                del outcome  # which may be large
+                del outcome  # it may be large
 
 
 class _PipeHandler(logging.Handler):
-    """Log records of the child go to the log of its rank."""
+    """Sends log records of the child to the log of its rank."""
 
     def __init__(self, pipe: Connection) -> None:
         super().__init__(logging.WARNING)
@@ -86,7 +95,7 @@ class _PipeHandler(logging.Handler):
         send(self._pipe, Log(record.name, record.levelno, record.getMessage()))
 
 
-def _be_the_first_to_go() -> None:
-    """On Linux, have the kernel end this process, and not a rank, when memory is short."""
+def _prefer_for_oom_kill() -> None:
+    """On Linux, have the kernel kill this process rather than a rank when memory is short."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")

@@ -1,4 +1,4 @@
-"""One task computed: inputs found, the phase called, its files given their names."""
+"""Compute one task: provide the inputs, call the phase, rename its files."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReadyPhase:
-    """A phase ready to compute, with what it may be asked to read."""
+    """A phase that has imported what it needs, and the artifacts it may read."""
 
     phase: Phase
     workspace: Workspace
     kinds: dict[str, tuple[str, Artifact]]
-    """What it needs and what it gives: kind → (phase that gives it, what it is)."""
+    """Artifacts that the phase needs or gives: name → (phase that gives it, artifact)."""
 
     def compute(self, task: Task, report: ReportStep) -> Outcome:
-        """Run a task; what it raises beside what it foresees is a failure of the whole item.
+        """Compute a task. Exceptions of the phase become failures of the item.
 
-        Raises `RunError` where the output cannot be written.
+        Raises `RunError` if the output cannot be written.
         """
         activity.start_counting()
         context = Context(task, self.workspace, self.phase.settings, self.phase.gives_files, report)
@@ -52,20 +52,20 @@ class ReadyPhase:
 
 
 def make_ready(name: str, workspace: Workspace) -> ReadyPhase:
-    """The phase called `name`, got ready."""
+    """Load the phase called `name` and call its `begin`."""
     phase = make_phase(name, workspace)
     kinds: dict[str, tuple[str, Artifact]] = {}
     for carried in workspace.phases:
         if carried.name == name:
-            kinds |= {one.name: (name, one) for one in phase.gives}
+            kinds |= {kind.name: (name, kind) for kind in phase.gives}
             break
-        wanted = {one.name for one in phase.needs} - kinds.keys()
-        if wanted:
+        missing = {kind.name for kind in phase.needs} - kinds.keys()
+        if missing:
             given = make_phase(carried.name, workspace).gives
-            kinds |= {one.name: (carried.name, one) for one in given if one.name in wanted}
+            kinds |= {kind.name: (carried.name, kind) for kind in given if kind.name in missing}
     phase.begin(workspace)
     if phase.in_store:
-        import spectro_mpi.rundir.packed  # noqa: F401 - before a task's time counts
+        import spectro_mpi.rundir.packed  # noqa: F401 - not within the time of a task
     return ReadyPhase(phase, workspace, kinds)
 
 
@@ -83,6 +83,7 @@ def _call(phase: Phase, task: Task, inputs: Inputs, context: Context) -> Outputs
 
 
 def _packed(outputs: Outputs) -> Packed | None:
+    """The groups of the item, packed for the store; None if there are none."""
     if not outputs.groups:
         return None
     from spectro_mpi.rundir.packed import pack

@@ -1,4 +1,4 @@
-"""What a phase works with while it computes one item: inputs, and the context of the run."""
+"""What a phase is given to compute one item: its inputs, and the context of the run."""
 
 from __future__ import annotations
 
@@ -30,33 +30,42 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ReportStep = Callable[[str, str], None]
-"""Called with the step that is being done, and how far it is (as in "3/10"; empty: it begins)."""
+"""Called with the name of the current step and its progress ("3/10"; empty: the step begins)."""
 
-_TOLD_SECONDS = 0.2
-"""How far a step is is told at most so often."""
+_REPORT_SECONDS = 0.2
+"""Least time between two progress messages."""
 
 
 class LostInputError(Exception):
-    """The store does not give back what an earlier phase gave."""
+    """The output of an earlier phase cannot be read from the store."""
 
 
 class Context:
-    """One item in one phase: settings, reporting, randomness, files, failures.
+    """One item in one phase: settings, progress, random numbers, files and failures.
 
     Attributes
     ----------
     item : Item
+        The item to compute.
     config : Config
         The settings of the run.
     settings : mapping
-        The phase's own, `[phase.NAME]`.
+        The settings of the phase, from `[phase.NAME]`.
     run_dir : Path
+        The run directory.
     log : logging.Logger
-        Its warnings and errors go to the log of the rank.
+        A logger whose warnings and errors go to the log of the rank.
     earlier_failures : tuple of Failure
-        What could not be done of the item in earlier phases.
+        The failures of the item in earlier phases.
+    failures : list of Failure
+        The failures of the item in this phase, so far.
+    marks : tuple of Mark
+        The marked events of the item.
+    step : str
+        The current step, as last passed to `status`.
     careful : bool
-        Whether a process has died of this item before.
+        Whether a compute process has died of this item before, so that libraries which may crash
+        should be avoided.
     """
 
     def __init__(
@@ -75,25 +84,31 @@ class Context:
         self.earlier_failures = task.failures
         self.careful = task.careful
         self.failures: list[Failure] = []
-        """Those of this phase so far."""
         self.lost_input = False
-        """Whether one of them is that the store does not give back what an earlier phase gave."""
+        """Whether an input could not be read from the store."""
         self.marks: tuple[Mark, ...] = tuple(workspace.marks.get(task.item.id, ()))
-        """The marked events of the item."""
         self.step = "start"
         self._phase = task.phase
         self._report = report
         self._folder = item_folder(workspace.run_dir, task.phase, task.item)
         self._gives_files = gives_files and task.mode == "run"
-        self._folder_made = False
+        self._folder_exists = False
         self._written: list[Path] = []
         self._done: dict[str, float] = {}
-        self._told = 0.0
+        """Step → the sum of its increments."""
+        self._reported = 0.0
+        """When progress was last reported, on the monotonic clock."""
 
     def status(self, step: str, increment: float = 0, total: float = 0) -> None:
-        """Tell what is being done: a step (an instrument, say), and how far it is.
+        """Report the current step and its progress, for the display and the logs.
 
-        A step has `instrument_timeout_seconds`; another name begins another step.
+        Parameters
+        ----------
+        step : str
+            Name of the step, often an instrument. A new name begins a new step, and the time limit
+            `instrument_timeout_seconds` starts again.
+        increment, total : float
+            Work done since the last call for this step, and all of its work, in any unit.
         """
         begins, self.step = step != self.step, step
         if begins:
@@ -102,48 +117,55 @@ class Context:
             return
         done = self._done[step] = self._done.get(step, 0) + increment
         now = time.monotonic()
-        if now - self._told > _TOLD_SECONDS:
-            self._told = now
+        if now - self._reported > _REPORT_SECONDS:
+            self._reported = now
             self._report(step, f"{done:g}" + (f"/{total:g}" if total else ""))
 
     @cached_property
     def rng(self) -> np.random.Generator:
-        """Random numbers of this item and phase, by the run's `seed`.
+        """A random number generator for this item and phase, seeded by the setting `seed`.
 
-        The same for any number of ranks, in any order, and when the item is done again.
+        It gives the same numbers for any number of ranks, in any order, and when the item is done
+        again.
         """
         import numpy as np
 
         digest = hashlib.sha256(f"{self._phase}/{self.item.id}".encode()).digest()
-        words = tuple(int.from_bytes(digest[at : at + 4], "little") for at in range(0, 16, 4))
+        words = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
         return np.random.default_rng(np.random.SeedSequence(self.config.seed, spawn_key=words))
 
     def asset(self, name: str) -> NDArray[Any]:
-        """An array the phase made in `create_assets`, mapped into memory, read-only."""
+        """An array that the phase saved in `create_assets`, mapped into memory, read-only.
+
+        Raises `FileNotFoundError` if it saved no array of that name.
+        """
         return map_array(asset_path(self.run_dir, self._phase, name))
 
     @contextmanager
     def boundary(self, instrument: str = "") -> Iterator[None]:
-        """The boundary round one instrument of the item: exceptions become its failures.
+        """Record exceptions inside as failures of one instrument, so that the others continue.
 
-        But for a `RunError`, which is nothing of the item's: the output cannot be written. If no
-        `instrument` is named, it is the step that the phase was in.
+        Without `instrument`, they are recorded for the current step. A `RunError` is raised,
+        because it is not about the item: the output cannot be written.
         """
         try:
             yield
         except RunError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the run goes on
+        except Exception as error:  # noqa: BLE001 - the run continues after any error
             self.lost_input |= isinstance(error, LostInputError)
-            whose = "store" if isinstance(error, LostInputError) else instrument or self.step
+            step = "store" if isinstance(error, LostInputError) else instrument or self.step
             message = str(error) or type(error).__name__
             reason = reason_of(error, self._phase)
-            failure = Failure(whose, self._phase, reason, message)
-            if failure not in self.failures:  # one cause may spoil every figure of an instrument
+            failure = Failure(step, self._phase, reason, message)
+            if failure not in self.failures:  # all figures of an instrument may fail alike
                 self.failures.append(failure)
 
     def path(self, name: str) -> Path:
-        """Where to write a file that is to be called `name` once the item is done."""
+        """Path to write a file to that will be renamed to `name` once the item is done.
+
+        Raises `RunError` if the item's folder cannot be created.
+        """
         self._make_folder()
         path = self._folder / name
         if path not in self._written:
@@ -151,54 +173,64 @@ class Context:
         return part_path(path)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file of the item; it has its name, whole and on disk, once the item is done."""
+        """Write a file of the item, which appears under its name once the item is done.
+
+        Raises `RunError` if it cannot be written.
+        """
         path = self.path(name)
         with writing(path), doing("write"):
             path.write_bytes(content)
 
     def _make_folder(self) -> None:
-        if not self._folder_made:
+        if not self._folder_exists:
             with writing(self._folder):
                 make_below(self.run_dir, self._folder)
-            self._folder_made = True
+            self._folder_exists = True
 
     def commit(self) -> None:
-        """Give the files written their names; a folder tells that the item is done."""
+        """Sync the files written to disk and rename them. Raises `RunError` if that fails."""
         if self._gives_files:
-            self._make_folder()
+            self._make_folder()  # even if it stays empty: it shows that the item is done
         if self._written:
             with writing(self._folder), doing("write"):
                 commit(*self._written)
 
     def discard(self) -> None:
-        """Take away the files written."""
+        """Remove the files written."""
         for path in self._written:
             part_path(path).unlink(missing_ok=True)
 
 
 class Inputs(Mapping[str, Any]):
-    """What earlier phases gave, by kind; read when it is asked for.
+    """The artifacts that earlier phases gave, by name; each is read when it is accessed.
 
-    Of a kind with files: their paths. Of a kind with datasets: group → `Dataset`, or, of
-    "spectrograms", instrument → `Spectrogram`. Of the run: what its JSON file holds.
+    An artifact with datasets is a mapping group → `Dataset`; "spectrograms" is a mapping
+    instrument → `Spectrogram`. An artifact with files is a sorted tuple of paths. An artifact of
+    the run is the content of its JSON file.
     """
 
     def __init__(
         self, kinds: Mapping[str, tuple[str, Artifact]], task: Task, workspace: Workspace
     ) -> None:
-        """`kinds`: name → (phase that gives it, what it is)."""
+        """`kinds`: name → (phase that gives it, artifact)."""
         self._kinds = kinds
         self._task = task
         self._workspace = workspace
-        self._found: dict[str, Any] = {}
+        self._artifacts: dict[str, Any] = {}
+        """Name → content, for the artifacts accessed so far."""
         self._groups: dict[str, dict[str, Any]] = {}
+        """Phase → group → its datasets or spectrogram, as read from the store."""
 
     def __getitem__(self, name: str) -> Any:
-        """Raises `KeyError` for what the phase does not need, `LostInputError` if it is lost."""
-        if name not in self._found:
+        """Read an artifact.
+
+        Raises `KeyError` if it is not in the `needs` of the phase, `LostInputError` if it cannot
+        be read from the store.
+        """
+        if name not in self._artifacts:
             phase, kind = self._kinds[name]
-            self._found[name] = self._find(phase, kind)
-        return self._found[name]
+            self._artifacts[name] = self._read(phase, kind)
+        return self._artifacts[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._kinds)
@@ -206,26 +238,26 @@ class Inputs(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._kinds)
 
-    def _find(self, phase: str, kind: Artifact) -> Any:
+    def _read(self, phase: str, kind: Artifact) -> Any:
         if kind.of == "run":
             return self._workspace.run_wide.get(kind.name, {})
         if kind.extension:
             folder = item_folder(self._workspace.run_dir, phase, self._task.item)
             return tuple(sorted(folder.glob(f"*{kind.extension}")))
-        found = self._stored(phase)
         return {
-            name: one if isinstance(one, Spectrogram) else one.datasets[kind.dataset]
-            for name, one in found.items()
-            if isinstance(one, Spectrogram) or kind.dataset in one.datasets
+            name: group if isinstance(group, Spectrogram) else group.datasets[kind.dataset]
+            for name, group in self._read_groups(phase).items()
+            if isinstance(group, Spectrogram) or kind.dataset in group.datasets
         }
 
-    def _stored(self, phase: str) -> dict[str, Any]:
+    def _read_groups(self, phase: str) -> dict[str, Any]:
+        """Group → content, of all that a phase gave of the item in the store."""
         if phase not in self._groups:
             shard = self._workspace.run_dir / DATA / self._task.shards[phase]
             try:
                 with doing("read"):
-                    found = {one.name: one for one in read_item(shard, self._task.item.id)}
+                    groups = {group.name: group for group in read_item(shard, self._task.item.id)}
             except UNREADABLE as error:
                 raise LostInputError(f"{shard}: {error}") from error
-            self._groups[phase] = found
+            self._groups[phase] = groups
         return self._groups[phase]

@@ -1,7 +1,7 @@
-"""Where tasks are computed: in this process, or in a supervised child of it.
+"""Executors compute tasks: in this process, or in a supervised child process.
 
-The child is made by multiprocessing's `spawn` and knows nothing of MPI; a hang, a segfault or an
-out-of-memory kill there costs one item and not the job.
+The child is started by multiprocessing's `spawn` and does not use MPI. A hang, a segfault or an
+out-of-memory kill there costs one item, not the job.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import atexit
 import contextlib
 import ctypes
 import logging
-import multiprocessing.util  # so that its exit function is registered before ours
+import multiprocessing.util  # registers its exit function before ours
 import os
 import queue
 import signal
@@ -33,45 +33,48 @@ from spectro_mpi.system.processes import End, receive, transmit
 log = logging.getLogger(__name__)
 _SPAWN = multiprocessing.get_context("spawn")
 _MEMORY_CHECK_SECONDS = 0.1
+"""Least time between two checks of the child's memory."""
 
 _START_SECONDS = 300.0
-"""A child that has not imported what it needs by then is replaced: file servers can be slow."""
-_LAST_SECONDS = 5.0
+"""Longest time for a child to import what it needs (file servers can be slow) before it is
+replaced."""
+_JOIN_SECONDS = 5.0
+"""Longest wait for a child to end."""
 
 _STARTS = 3
-"""Children that may die one after the other before they are ready; then it is not the items."""
+"""After this many deaths in a row before a child is ready, the cause is not an item: give up."""
 
 
 class Executor(Protocol):
     """Computes one task at a time."""
 
     step: str
-    """The step the task at hand is in."""
+    """The current step of the task."""
     how_far: str
-    """How far that step is, as in "3/10"; empty: it does not tell."""
+    """Progress of that step, as in "3/10"; empty: the step does not report it."""
 
     def begin(self, phase: str, workspace: Workspace) -> None:
-        """Get ready for the tasks of a phase."""
+        """Load a phase; the tasks submitted from now on belong to it."""
         ...
 
     def submit(self, task: Task) -> None:
-        """Start a task; the one before it has been collected."""
+        """Start a task. The outcome of the previous task must have been returned by `poll`."""
         ...
 
     def poll(self) -> Outcome | None:
-        """The outcome of the task at hand, once there is one.
+        """Return the outcome of the current task, or None if it is not done yet.
 
-        Raises `RunError` where the output cannot be written; the task is then not done.
+        Raises `RunError` if the output cannot be written; then there is no outcome.
         """
         ...
 
     def close(self) -> None:
-        """End; a task at hand is dropped."""
+        """Drop the current task and release all resources."""
         ...
 
 
 class InlineExecutor:
-    """Computes in the calling process, within `poll`."""
+    """Computes in the calling process, during `poll`."""
 
     def __init__(self, sampling: Sampling | None = None) -> None:
         self.step = self.how_far = ""
@@ -100,21 +103,21 @@ class InlineExecutor:
             self._sampling.step(step)
 
 
-_living: weakref.WeakSet[ChildExecutor] = weakref.WeakSet()
+_open_executors: weakref.WeakSet[ChildExecutor] = weakref.WeakSet()
 
 
 @atexit.register
 def _close_all() -> None:
-    """Before multiprocessing waits for its children: ours do not heed its SIGTERM."""
-    for executor in list(_living):
+    """Close all executors before multiprocessing joins its children: ours ignore its SIGTERM."""
+    for executor in list(_open_executors):
         executor.close()
 
 
 class ChildExecutor:
-    """Computes in a child process, which is killed and replaced when it must be.
+    """Computes in a child process, which is killed and replaced when necessary.
 
-    A task that takes longer than its limits, needs more memory than it may, or kills two children
-    comes back as an outcome with the failure that says so. Files it was at are swept away.
+    If a task exceeds its time or memory limits, or kills two children, its outcome has the failure
+    that says so, and its unfinished files are removed.
     """
 
     def __init__(
@@ -124,14 +127,16 @@ class ChildExecutor:
         sampling: Sampling | None = None,
         wake: threading.Event | None = None,
     ) -> None:
-        """`memory_share`: bytes for child and rank together if the settings do not say; 0: any.
+        """Start the child.
 
-        `wake` is set when the child has sent something that is waited for.
+        `memory_share`: most bytes of memory for child and rank together, if the settings have no
+        limit; 0: unlimited. `wake` is set when the child has sent a message that the rank waits
+        for.
         """
         self.step = self.how_far = ""
         self._sampling = sampling or Sampling()
         self._shown = ctypes.c_ubyte() if sampling is None else _SPAWN.RawValue(ctypes.c_ubyte)
-        """Where the child shows what it is at."""
+        """Shared memory in which the child shows its current activity."""
         self._wake = wake or threading.Event()
         self._settings = settings
         self._memory_share = memory_share
@@ -169,16 +174,16 @@ class ChildExecutor:
                     self._task = None
                     raise message.error
                 if isinstance(message, End):
-                    return self._died()
-                self._take_in(message)
+                    return self._handle_death()
+                self._handle(message)
         return self._enforce_limits() if self.is_ready else self._enforce_start()
 
     def close(self) -> None:
-        _living.discard(self)
+        _open_executors.discard(self)
         self._kill()
 
     def _start(self) -> None:
-        _living.add(self)
+        _open_executors.add(self)
         self._pipe, theirs = _SPAWN.Pipe()
         self._process = _SPAWN.Process(target=live, args=(theirs, self._shown), daemon=True)
         self._process.start()
@@ -187,21 +192,21 @@ class ChildExecutor:
         self._started = time.monotonic()
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        # Threads, so that a child that stops in the middle of a message cannot stop the rank.
+        # In threads, so that a child that stops in the middle of a message cannot block the rank.
         inbox, wake = self._inbox, self._wake
 
         def arrive(message: object) -> None:
             inbox.put(message)
-            if not isinstance(message, Step | Log):  # nobody waits for those
+            if not isinstance(message, Step | Log):  # the rank does not wait for these
                 wake.set()
 
         threading.Thread(target=receive, args=(self._pipe, arrive), daemon=True).start()
         threading.Thread(target=transmit, args=(self._pipe, self._outbox), daemon=True).start()
 
-    def _take_in(self, message: object) -> None:
+    def _handle(self, message: object) -> None:
         now = time.monotonic()
         if isinstance(message, Ready):
-            # Start-up and imports are not the task's time.
+            # The time limits of a task do not include start-up and imports.
             self.is_ready, self._task_began, self._step_began = True, now, now
             self._deaths_at_start = 0
         elif isinstance(message, Step):
@@ -213,27 +218,28 @@ class ChildExecutor:
             logging.getLogger(message.name).log(message.level, message.message)
 
     def _enforce_limits(self) -> Outcome | None:
+        """Replace the child if its task exceeds a limit; the outcome of that task, or None."""
         if self._task is None:
             return None
         settings, now = self._settings, time.monotonic()
-        times = 2 if self._task.again else 1
-        for what, began, limit in (
+        factor = 2 if self._task.again else 1
+        for scope, began, limit in (
             ("orbit", self._task_began, settings.orbit_timeout_seconds),
             ("instrument", self._step_began, settings.instrument_timeout_seconds),
         ):
-            if now - began > times * limit:
+            if now - began > factor * limit:
                 doubled = ", doubled" if self._task.again else ""
-                told = f"took longer than {what}_timeout_seconds = {limit:g}{doubled}"
-                return self._replace("timeout", told)
+                excess = f"took longer than {scope}_timeout_seconds = {limit:g}{doubled}"
+                return self._replace("timeout", excess)
         if now - self._memory_checked > _MEMORY_CHECK_SECONDS:
             self._memory_checked = now
-            told = self._excess_memory()
-            if told:
-                return self._replace("out-of-memory", told)
+            excess = self._excess_memory()
+            if excess:
+                return self._replace("out-of-memory", excess)
         return None
 
     def _excess_memory(self) -> str:
-        """Says so if the child has more memory than it may, if there is a limit."""
+        """How the child exceeds its memory limit; empty if it does not, or there is none."""
         limit = self._settings.memory_limit_mb
         if not (limit or self._memory_share):
             return ""
@@ -241,24 +247,29 @@ class ChildExecutor:
         self._sampling.memory(resident)
         if limit:
             return (
-                f"needed {resident:.0f} MB, memory_limit_mb = {limit}" if resident > limit else ""
+                f"needed {resident:.0f} MB, but memory_limit_mb = {limit}"
+                if resident > limit
+                else ""
             )
         share = self._memory_share / 2**20
         if resident + _resident_mb(os.getpid()) > share:
             return (
-                f"needed {resident:.0f} MB, {share:.0f} MB are the rank's share of the job's limit"
+                f"needed {resident:.0f} MB, but the rank's share of the job's memory limit is "
+                f"{share:.0f} MB"
             )
         return ""
 
     def _enforce_start(self) -> Outcome | None:
+        """Kill a child that is not ready in time."""
         if self._begin is None or time.monotonic() - self._started < _START_SECONDS:
             return None
-        self._process.kill()  # its end is noticed like any other
+        self._process.kill()  # the next `poll` handles its death
         self._started = time.monotonic()
         return None
 
-    def _died(self) -> Outcome | None:
-        self._process.join(_LAST_SECONDS)
+    def _handle_death(self) -> Outcome | None:
+        """Replace a child that died; the outcome of its task if it killed two, or None."""
+        self._process.join(_JOIN_SECONDS)
         code = self._process.exitcode or 0
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         if not self.is_ready:
@@ -266,37 +277,42 @@ class ChildExecutor:
             if self._deaths_at_start == _STARTS:
                 raise RuntimeError(
                     f"{_STARTS} compute processes ended, the last {how}, before they were ready; "
-                    "their own words stand above"
+                    "see their output above"
                 )
-            self._start_again()
+            self._restart()
             return None
         if self._task is not None and not self._task.careful:
-            # Once more, and by the reader that does not crash: the reason is the file's, then.
-            log.warning("item %s: the compute process ended %s; once more", self._task.item.id, how)
-            self._sampling.child_lost("killed", f"ended {how}; once more", self._limit_mb())
+            # Try again with the reader that does not crash: if that fails too, it says why.
+            log.warning("item %s: the compute process ended %s; retrying", self._task.item.id, how)
+            self._sampling.child_lost("killed", f"ended {how}; retrying", self._limit_mb())
             self._task = replace(self._task, careful=True)
-            self._start_again()
+            self._restart()
             return None
-        return self._replace("killed", f"its compute process ended {how}, for the second time")
+        return self._replace(
+            "killed", f"failed: its compute process ended {how}, for the second time"
+        )
 
-    def _replace(self, reason: Reason, told: str) -> Outcome | None:
-        """Put a new child in place of the old one; the outcome of the task it had, if any."""
+    def _replace(self, reason: Reason, why: str) -> Outcome | None:
+        """Replace the child; returns the outcome of the task it had, or None if it had none."""
         task, self._task = self._task, None
         if task is None:
-            self._start_again()
+            self._restart()
             return None
-        message = f"{self.step or 'start'} of item {task.item.id} {told}"
+        message = f"{self.step or 'start'} of item {task.item.id} {why}"
         log.error("%s: %s", reason, message)
         self._sampling.child_lost(reason, message, self._limit_mb())
-        self._start_again(task)
+        self._restart(task)
         return Outcome([Failure(self.step or "start", task.phase, reason, message)])
 
     def _limit_mb(self) -> float:
-        """MB the child may have; 0: any."""
+        """Memory limit of the child in MB; 0: unlimited."""
         return self._settings.memory_limit_mb or self._memory_share / 2**20
 
-    def _start_again(self, dropped: Task | None = None) -> None:
-        """A new child, with the phase and any task of the old one; files at hand are swept."""
+    def _restart(self, dropped: Task | None = None) -> None:
+        """Start a new child with the phase and the task of the old one.
+
+        Unfinished files of that task, or of the `dropped` one, are removed.
+        """
         self._kill()
         for task in (dropped, self._task):
             if task is not None and self._begin is not None:
@@ -310,8 +326,8 @@ class ChildExecutor:
 
     def _kill(self) -> None:
         self._process.kill()
-        # One that waits for a dead file server cannot be ended, and is left behind.
-        self._process.join(_LAST_SECONDS)
+        # A process that waits for a dead file server cannot be killed, and is left behind.
+        self._process.join(_JOIN_SECONDS)
         self._outbox.put(End())
         self._pipe.close()
 

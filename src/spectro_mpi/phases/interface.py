@@ -1,6 +1,6 @@
-"""Phases: the steps every item goes through, each a class that computes one item at a time.
+"""The interface of phases, `Phase`, which built-in and user-defined phases implement.
 
-The built-in phases and anybody's own keep the same interface, `Phase`.
+Phases are the steps that every item goes through. A phase computes one item at a time.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ T = TypeVar("T")
 
 @dataclass
 class Outputs:
-    """What a phase gives of an item, besides files."""
+    """What a phase gives of one item, in addition to files."""
 
     groups: list[Group | Spectrogram] = field(default_factory=list)
-    """For the store."""
+    """Datasets to write to the store."""
     partial: Any = None
-    """What the item contributes to the phase's artifact of the run (`MergingPhase`)."""
+    """Contribution of the item to the phase's artifact of the run (`MergingPhase`)."""
 
     def put(
         self,
@@ -40,117 +40,157 @@ class Outputs:
         group: str,
         coordinates: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
-        """Give a dataset of a kind, in the item's group `group` (an instrument's name, say).
+        """Add a dataset of the item.
 
-        `coordinates`: dimension → where its points lie. Raises `ValueError` where shapes do not
-        fit the kind's dimensions.
+        Parameters
+        ----------
+        kind : Artifact
+            An artifact in the `gives` of the phase.
+        values : ndarray
+            Values with the dimensions `kind.dims`, in `kind.units`.
+        group : str
+            Name of the item's group to put it in, often an instrument.
+        coordinates : mapping, optional
+            Dimension → its coordinates, one-dimensional.
+
+        Raises
+        ------
+        ValueError
+            If the shapes of values and coordinates do not match the dimensions.
         """
         dataset = Dataset(
             kind.dataset, values, kind.dims, kind.units, kind.long_name, dict(coordinates or {})
         )
-        for place, one in enumerate(self.groups):
-            if one.name == group and isinstance(one, Group):
-                self.groups[place] = Group(group, {**one.datasets, kind.dataset: dataset})
+        for place, other in enumerate(self.groups):
+            if other.name == group and isinstance(other, Group):
+                self.groups[place] = Group(group, {**other.datasets, kind.dataset: dataset})
                 return
         self.groups.append(Group(group, {kind.dataset: dataset}))
 
 
 class Phase:
-    """A step of the pipeline. Derive from it, name it, and say what it needs and gives."""
+    """A step of the pipeline. Derive from it, and set its name and what it needs and gives."""
 
     name: str = ""
-    """Letters, digits, "_" and "-"; as errors and progress have it."""
+    """Name of the phase in errors and progress: letters, digits, "_" and "-"."""
     needs: Sequence[Artifact] = ()
-    """What earlier phases must give."""
+    """Artifacts that earlier phases must give."""
     gives: Sequence[Artifact] = ()
-    """What comes of it."""
+    """Artifacts that this phase gives."""
     config: Config = Config()
-    """The settings of the run; set before anything is asked of the phase."""
+    """The settings of the run. They are set before any method is called."""
 
     def create_assets(self, workspace: Workspace) -> None:
-        """Make, once and before any item, what every process needs (`workspace.save`)."""
+        """Create arrays that every process needs, and save them with `workspace.save`.
+
+        Called once per run directory, before any item, in a separate process.
+        """
 
     def begin(self, workspace: Workspace) -> None:
-        """Get ready, once in each compute process: slow imports, tables to load."""
+        """Get ready: do slow imports, load tables. Called once in each compute process."""
 
     def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
         """Compute one item.
 
-        What it raises is recorded as the item's failure; `context.boundary` makes it that of one
+        Any exception is recorded as a failure of the item; inside `context.boundary`, of one
         instrument only.
+
+        Parameters
+        ----------
+        item : Item
+            The item, with its input files.
+        inputs : Inputs
+            The artifacts in `needs`, by name.
+        context : Context
+            Settings, progress, random numbers and output files.
+
+        Returns
+        -------
+        Outputs
+            Datasets for the store, and the contribution to an artifact of the run.
         """
         raise NotImplementedError
 
     def depends_on(self, run_wide: Mapping[str, Any]) -> Any:
-        """Of the run's artifacts what its outputs depend on, as JSON has it.
+        """The part of the run's artifacts that the outputs depend on, as a JSON value.
 
-        When that changes its items are done again. Not said otherwise: all that it needs.
+        When it changes, all items are done again. By default it is all artifacts in `needs`.
+        `run_wide`: name of an artifact of the run → its content.
         """
-        return {one.name: run_wide.get(one.name) for one in self.needs if one.name in run_wide}
+        return {kind.name: run_wide.get(kind.name) for kind in self.needs if kind.name in run_wide}
 
     def fingerprint(self, item: Item, marks: Marks) -> str:
-        """Of what of the item's input the outputs are made from, besides `needs`; empty: nothing.
+        """A fingerprint of the input that is not in `needs`; empty (the default): there is none.
 
-        It is kept with what is done (`is_outdated`).
+        It is recorded when the item is done, for `is_outdated`.
         """
         return ""
 
     def is_outdated(self, before: str, now: str) -> bool:
-        """Whether an item is to be done again that was done by another fingerprint."""
+        """Whether to do an item again whose fingerprint was `before` and is `now`."""
         return before != now
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Its own table of the settings, `[phase.NAME]`."""
+        """The settings of this phase, from the table `[phase.NAME]`."""
         return self.config.phase.get(self.name, {})
 
     @property
     def in_store(self) -> bool:
         """Whether it gives datasets."""
-        return any(one.dataset for one in self.gives)
+        return any(kind.dataset for kind in self.gives)
 
     @property
     def gives_files(self) -> bool:
-        """Whether it gives files of each item."""
-        return any(one.extension and one.of == "item" for one in self.gives)
+        """Whether it gives files for each item."""
+        return any(kind.extension and kind.of == "item" for kind in self.gives)
 
 
 class MergingPhase(Phase, Generic[T]):
-    """A phase that also gives one artifact of the whole run, made of what items contribute."""
+    """A phase that also gives one artifact of the whole run, merged from contributions of items.
+
+    `run` returns the contribution of its item in `Outputs.partial`.
+    """
 
     @property
     def run_wide(self) -> Artifact:
-        """That artifact."""
-        return next(one for one in self.gives if one.of == "run")
+        """The artifact of the run."""
+        return next(kind for kind in self.gives if kind.of == "run")
 
     def restore(self, item: Item, inputs: Inputs, context: Context) -> T:
-        """What an item contributes that is finished: by what the phase gave of it (`inputs`)."""
+        """The contribution of an item that an earlier execution has finished.
+
+        `inputs` has the artifacts that this phase gave of the item.
+        """
         raise NotImplementedError
 
     def empty(self) -> T:
-        """What no item contributes."""
+        """The merged contribution of no items."""
         raise NotImplementedError
 
     def merge(self, into: T, other: T) -> T:
-        """Both together, which may be `into` itself; the order must make no difference."""
+        """Merge two contributions, in any order. It may change and return `into`."""
         raise NotImplementedError
 
     def conclude(self, whole: T) -> dict[str, Any]:
-        """The artifact, as JSON has it."""
+        """The content of the artifact as JSON values, from the contributions of all items."""
         raise NotImplementedError
 
     def basis(self) -> Any:
-        """What of the settings `conclude` depends on, as JSON has it."""
+        """The settings that `conclude` depends on, as a JSON value. Default: `settings`."""
         return dict(self.settings)
 
 
 class PreparingPhase(Phase):
-    """A phase that can make ahead of a run what many items share (`spectro-mpi assets`)."""
+    """A phase that can prepare what many items share ahead of a run (`spectro-mpi assets`)."""
 
     def alike(self, task: Task, marks: Marks) -> Hashable:
-        """Items of which this is equal share all that `prepare` makes; None: nothing to make."""
+        """A key that is equal for items which share all that `prepare` makes.
+
+        None: there is nothing to prepare.
+        """
         raise NotImplementedError
 
     def prepare(self, item: Item, inputs: Inputs, context: Context) -> None:
-        """Make what the item shares with others, and give nothing."""
+        """Make what the item shares with other items, without any outputs."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Pipelines: phases in their order, checked against each other before anything runs."""
+"""The order of the phases, which is checked before anything runs."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 @dataclass(frozen=True)
 class PhaseOrder:
-    """The phases of a run; what each needs is given by one before it.
+    """The phases of a run; each gets all that it needs from earlier ones.
 
-    Made by `make_line`, which checks that.
+    Made by `order_phases`, which checks that.
     """
 
     config: Config
     phases: tuple[Phase, ...]
     carried: tuple[Carried, ...]
-    """The same, as they travel."""
+    """The same phases, in a form that can be sent to other processes."""
     active: frozenset[str]
-    """Names of those that run; what the others give is expected to be there."""
+    """Names of the phases that run; artifacts of the others must exist."""
 
     def is_active(self, phase: Phase) -> bool:
-        """Whether a phase runs."""
+        """Whether `phase` runs."""
         return phase.name in self.active
 
     def place(self, name: str) -> int:
-        """Where in the order a phase stands."""
+        """Index of the phase called `name` in the order. Raises `ValueError` if there is none."""
         return [phase.name for phase in self.phases].index(name)
 
     def check_name(self, name: str) -> None:
-        """Raise `UserError` if there is no phase called `name` (empty: none is meant)."""
+        """Raise `UserError` if `name` is not empty and there is no phase of that name."""
         names = [phase.name for phase in self.phases]
         if name and name not in names:
-            raise UserError(f"there is no phase {name} (there are {', '.join(names)})")
+            raise UserError(f"there is no phase {name}; choose from {', '.join(names)}")
 
     def sources(self, phase: Phase) -> Iterator[tuple[Phase, Artifact]]:
-        """(phase that gives it, what it gives) of all a phase needs."""
+        """(phase that gives it, artifact) for each artifact that `phase` needs."""
         for needed in phase.needs:
             yield self._given[needed.name]
 
     def givers(self, phase: Phase) -> list[Phase]:
-        """The phases that give what a phase needs of an item, each once, in their order."""
+        """The phases that give the artifacts of an item that `phase` needs, in order."""
         names = {giver.name for giver, kind in self.sources(phase) if kind.of == "item"}
-        return [one for one in self.phases if one.name in names]
+        return [giver for giver in self.phases if giver.name in names]
 
     def dependents(self, name: str) -> list[str]:
-        """A phase and those that build on what it gives, in their order."""
-        found = [name]
+        """Names of a phase and of all that depend on it, directly or not, in order."""
+        names = [name]
         for phase in self.phases[self.place(name) + 1 :]:
-            if any(giver.name in found for giver, _ in self.sources(phase)):
-                found.append(phase.name)
-        return found
+            if any(giver.name in names for giver, _ in self.sources(phase)):
+                names.append(phase.name)
+        return names
 
     @cached_property
     def _given(self) -> dict[str, tuple[Phase, Artifact]]:
@@ -73,10 +73,10 @@ def order_phases(
     phases: Sequence[Phase | str] | None = None,
     active: Collection[str] | None = None,
 ) -> PhaseOrder:
-    """The order of `phases` (None: those of the settings), checked.
+    """Load and check `phases` (None: those of the settings).
 
-    `active`: names of the phases that run; None: all. Raises `SettingsError` for phases that
-    cannot be loaded or do not fit together, telling all that does not fit.
+    `active`: names of the phases that run; None: all. Raises `SettingsError` if a phase cannot be
+    loaded, or with all mismatches if phases do not fit together.
     """
     entries = config.phases if phases is None else tuple(phases)
     loaded = [
@@ -87,10 +87,10 @@ def order_phases(
     names = [phase.name for phase in loaded]
     for name in active or ():
         if name not in names:
-            mistakes.append(f"there is no phase {name} (there are {', '.join(names)})")
+            mistakes.append(f"there is no phase {name}; choose from {', '.join(names)}")
     for name in config.phase:
         if name not in names:
-            mistakes.append(f"phase.{name}: there is no such phase (there are {', '.join(names)})")
+            mistakes.append(f"phase.{name}: there is no such phase; choose from {', '.join(names)}")
     if mistakes:
         raise SettingsError("\n".join(f"phases: {mistake}" for mistake in mistakes))
     carried = tuple(carry(entry, phase.name) for entry, phase in zip(entries, loaded, strict=True))
@@ -100,6 +100,7 @@ def order_phases(
 
 
 def _configured(phase: Phase, config: Config) -> Phase:
+    """The phase with its settings. Raises `UserError` if it is not a `Phase`."""
     if not isinstance(phase, Phase):
         raise UserError(
             f"phases: {phase!r} is not a phase; derive its class from spectro_mpi.Phase"
@@ -109,18 +110,18 @@ def _configured(phase: Phase, config: Config) -> Phase:
 
 
 def _mistakes(phases: Sequence[Phase]) -> Iterator[str]:
-    """All that does not fit together, a sentence each."""
+    """All mismatches between phases, one sentence each."""
     given: dict[str, tuple[str, Artifact]] = {}
     later = {kind.name: phase.name for phase in phases for kind in phase.gives}
     names: set[str] = set()
     for phase in phases:
         if not _NAME.fullmatch(phase.name):
             yield (
-                f'the name "{phase.name}" of {type(phase).__name__} should be letters, digits, '
-                '"_" and "-"'
+                f'the name "{phase.name}" of {type(phase).__name__} is not valid; use letters, '
+                'digits, "_" and "-"'
             )
         if phase.name in names:
-            yield f'two phases are called "{phase.name}"'
+            yield f'two phases are named "{phase.name}"; rename one'
         names.add(phase.name)
         for needed in phase.needs:
             yield from _mismatch(phase.name, needed, given, later)
@@ -128,10 +129,13 @@ def _mistakes(phases: Sequence[Phase]) -> Iterator[str]:
             if kind.name in given:
                 yield (
                     f'phase "{phase.name}" gives "{kind.name}", which phase '
-                    f'"{given[kind.name][0]}" gives already'
+                    f'"{given[kind.name][0]}" already gives'
                 )
             if not (kind.extension or kind.dataset or kind.of == "run"):
-                yield f'phase "{phase.name}" gives {kind} as neither files nor a dataset'
+                yield (
+                    f'phase "{phase.name}" gives {kind} without an extension or dataset; set one '
+                    "of them"
+                )
             given[kind.name] = (phase.name, kind)
 
 
@@ -146,7 +150,10 @@ def _mismatch(
         if not kind.fits(replace(needed, long_name="")):
             yield f'phase "{name}" needs {needed}; phase "{giver}" gives {kind}'
     elif needed.name in later:
-        yield f'phase "{name}" needs {needed}; phase "{later[needed.name]}" gives it, but later'
+        yield f'phase "{name}" needs {needed}, which phase "{later[needed.name]}" gives only later'
     else:
-        told = ", ".join(f'"{one}" by phase "{giver}"' for one, (giver, _) in given.items())
-        yield f'phase "{name}" needs {needed}, which no phase before it gives ({told or "nothing"})'
+        known = ", ".join(f'"{kind}" by phase "{giver}"' for kind, (giver, _) in given.items())
+        yield (
+            f'phase "{name}" needs {needed}, which no earlier phase gives '
+            f"(given: {known or 'nothing'})"
+        )

@@ -1,4 +1,4 @@
-"""Phase plot: an item's spectrograms and the common extrema → PNG files."""
+"""The plot phase: draws an item's spectrograms, with the common extrema, to PNG files."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 
 Spectrograms = Mapping[str, Spectrogram]
-"""Instrument → its spectrogram of the item at hand."""
+"""Instrument → its spectrogram of the current item."""
 
 
 class PlotPhase(PreparingPhase):
-    """Draws what the settings ask for: kinds × scale pairs × limits."""
+    """Draws the figures of an item: each kind of the settings × each scale pair × each limits."""
 
     name = "plot"
     needs = (
@@ -44,13 +44,13 @@ class PlotPhase(PreparingPhase):
     gives = (Artifact("figures", extension=".png"),)
 
     def begin(self, workspace: Workspace) -> None:
-        """Import what draws: a rank that draws nothing loads no matplotlib."""
+        """Import matplotlib, which only processes that draw need."""
         self._workspace = workspace
         self._painter = self._make_painter(keep_frames=False)
         self._preparer: Painter | None = None
 
     def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
-        """Draw all figures of the item, and keep what the report shows of them."""
+        """Draw all figures of the item, and write its previews for the report."""
         from spectro_mpi.previews.preview import Preview
 
         preview = Preview(item.id)
@@ -68,10 +68,11 @@ class PlotPhase(PreparingPhase):
         return Outputs()
 
     def _remove_renamed(self, item: Item, shown: Spectrograms) -> None:
-        """Remove figures from before the item had marked events, or when it still had."""
+        """Remove earlier figures whose names differ because marked events came or went."""
         marked = item.id in self._workspace.marks
         drawn, renamed = (
-            set(figure_names(self.config, item.id, shown, one)) for one in (marked, not marked)
+            set(figure_names(self.config, item.id, shown, has_marks))
+            for has_marks in (marked, not marked)
         )
         folder = item_folder(self._workspace.run_dir, self.name, item)
         with writing(folder):
@@ -81,42 +82,42 @@ class PlotPhase(PreparingPhase):
     def _write_preview(self, item: Item, preview: Preview, shown: Spectrograms) -> None:
         from spectro_mpi.previews.preview import write_preview
 
-        wanted, run_dir = self.config.report, self._workspace.run_dir
+        settings, run_dir = self.config.report, self._workspace.run_dir
         marked = item.id in self._workspace.marks
         files: dict[str, bytes] = {}
         with doing("encode"):
-            if wanted.thumbnails:
+            if settings.thumbnails:
                 names = figure_names(self.config, item.id, shown, marked)
                 files[SHEET] = preview.sheet(names)
-            if wanted.thumbnails or wanted.values:
-                files |= preview.scripts(shown.values() if wanted.values else ())
+            if settings.thumbnails or settings.values:
+                files |= preview.scripts(shown.values() if settings.values else ())
         with doing("write"):
             write_preview(run_dir, month_of(item_folder(run_dir, self.name, item)), item.id, files)
 
     def depends_on(self, run_wide: Mapping[str, Any]) -> Any:
-        """The common limits, if any figure has them."""
+        """The common extrema, if they are the limits of any figure."""
         given = "given_extrema" in self.config.plot.limits
         return run_wide.get("extrema") if given else None
 
     def fingerprint(self, item: Item, marks: Marks) -> str:
-        """Of the item's marked events, if it has any."""
+        """CRC-32 of the item's marked events; empty if it has none."""
         marked = marks.get(item.id, ())
         return f"{zlib.crc32(repr(marked).encode()):08x}" if marked else ""
 
     def alike(self, task: Task, marks: Marks) -> Hashable:
-        """What a figure's frame depends on.
+        """What the frames of an item's figures depend on, besides the common limits.
 
-        On the limits, which are common, and on what stands where: which instruments there are,
-        which failed, and how many events are marked.
+        These are the instruments that have files, the failures, and the number of marked events.
+        None if no figure has common limits.
         """
         if "given_extrema" not in self.config.plot.limits:
             return None
         files = frozenset(file.instrument for file in task.item.files)
-        failed = frozenset((one.instrument, one.reason) for one in task.failures)
+        failed = frozenset((failure.instrument, failure.reason) for failure in task.failures)
         return files, failed, len(marks.get(task.item.id, ()))
 
     def prepare(self, item: Item, inputs: Inputs, context: Context) -> None:
-        """Draw the item's figures with common limits; their frames stay, the figures do not."""
+        """Draw the item's figures with common limits, and keep only their frames."""
         if self._preparer is None:
             self._preparer = self._make_painter(keep_frames=True)
         limits = ("given_extrema",)
@@ -137,23 +138,35 @@ class PlotPhase(PreparingPhase):
         limits: Sequence[str],
         take: Callable[[str, Figure], None],
     ) -> Spectrograms:
-        """Draw the item's figures and hand each, by name, to `take`; returns what they show."""
+        """Draw the item's figures and call `take` with the name of each, and the figure.
+
+        Returns the spectrograms that the figures show, in order.
+        """
         context.status("store")
-        found: Spectrograms = inputs["spectrograms"]
-        order = [*self.config.select.instruments, *found]
-        spectrograms = {name: found[name] for name in order if name in found}
+        stored: Spectrograms = inputs["spectrograms"]
+        order = [*self.config.select.instruments, *stored]
+        spectrograms = {name: stored[name] for name in order if name in stored}
         for kind, instrument in kinds_of(self.config.plot, spectrograms):
             step = instrument or kind.name
             context.status(step)
-            for scales, one in product(self.config.plot.scales, limits):
+            for scales, limits_name in product(self.config.plot.scales, limits):
                 with context.boundary(step):
                     with doing("draw"):
                         content = self._content(
-                            item, inputs, context, spectrograms, kind, instrument, scales, one
+                            item,
+                            inputs,
+                            context,
+                            spectrograms,
+                            kind,
+                            instrument,
+                            scales,
+                            limits_name,
                         )
                         figure = painter.figure(content, self._style(scales))
                     marked = item.id in self._workspace.marks
-                    name = figure_name(self.config, item.id, kind, instrument, scales, one, marked)
+                    name = figure_name(
+                        self.config, item.id, kind, instrument, scales, limits_name, marked
+                    )
                     take(name, figure)
         return spectrograms
 
@@ -168,7 +181,7 @@ class PlotPhase(PreparingPhase):
         scales: ScalePair,
         limits: str,
     ) -> FigureContent:
-        """One figure of a kind."""
+        """The content of one figure of a kind."""
         config = self.config
         rows = kind.rows(config, instrument, spectrograms)
         sources = dict.fromkeys(row.spectrogram.instrument for row in rows)
@@ -201,9 +214,9 @@ class PlotPhase(PreparingPhase):
     ) -> Limits:
         if limits == "raw":
             coverage = self.config.extrema.energy_coverage
-            found = raw_limits(spectrogram, row, scales, coverage)
+            computed = raw_limits(spectrogram, row, scales, coverage)
         else:
-            found = given_limits(
+            computed = given_limits(
                 inputs["extrema"],
                 self.config.axes,
                 spectrogram.instrument,
@@ -211,14 +224,14 @@ class PlotPhase(PreparingPhase):
                 scales,
                 self.config.plot.category_limits,
             )
-        return found or empty_limits(spectrogram, scales)
+        return computed or empty_limits(spectrogram, scales)
 
     def _item_name(self, item: Item) -> str:
         return f"orbit {item.id}" if self.config.items_are_orbits else item.id
 
     def _missing(self, context: Context, spectrograms: Spectrograms) -> tuple[str, ...]:
-        """Says which of the wanted instruments are not in the picture, and why."""
-        reasons = {one.instrument: one.reason for one in context.earlier_failures}
+        """A note on which of the selected instruments are missing in the figure, and why."""
+        reasons = {failure.instrument: failure.reason for failure in context.earlier_failures}
         missing = [
             f"{instrument} ({reasons.get(instrument, 'no file')})"
             for instrument in self.config.select.instruments
@@ -237,6 +250,6 @@ class PlotPhase(PreparingPhase):
         )
 
 
-def _set_or(label: str, default: str, own: str) -> str:
-    """A label as it is set, or the data's own."""
-    return own if label == default and own else label
+def _set_or(label: str, default: str, of_data: str) -> str:
+    """The label in the settings; if that is the default, the label of the data, if it has one."""
+    return of_data if label == default and of_data else label

@@ -1,4 +1,4 @@
-"""Phase reduce: an item's CDF files → spectrograms, and what they contribute to the extrema."""
+"""The reduce phase: reduces an item's CDF files to spectrograms and tallies for the extrema."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ EXTREMA = Artifact("extrema", extension=".json", of="run", long_name="Common axi
 
 
 class ReducePhase(MergingPhase[Tallies]):
-    """Reads CDF files; of items that are finished, what it gave."""
+    """Reduces the CDF files of an item to spectrograms, and merges tallies into the extrema."""
 
     name = "reduce"
 
     @property
     def gives(self) -> tuple[Artifact, ...]:  # type: ignore[override]
-        """Spectrograms of the quantity the settings name, and the extrema of them all."""
+        """Spectrograms of the quantity in the settings, and the extrema of the whole run."""
         dims = ("category", "record", "channel")
         quantity = preset_of(self.config).quantity
         return (
@@ -46,10 +46,13 @@ class ReducePhase(MergingPhase[Tallies]):
         )
 
     def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
-        """Spectrograms and tallies of the item."""
+        """Reduce each file of the item to a spectrogram, and tally its values.
+
+        A file that fails is recorded as a failure of its instrument only.
+        """
         tallies: Tallies = {}
         outputs = Outputs(partial=tallies)
-        # pycdfpp may take the process with it, so it is for a process that may go.
+        # pycdfpp may crash, so it is used only in a process whose death costs one item.
         isolated = self.config.run.isolation == "process"
         fast = isolated and loads_fast_reader() and not context.careful
         for file in item.files:
@@ -62,7 +65,7 @@ class ReducePhase(MergingPhase[Tallies]):
         return outputs
 
     def restore(self, item: Item, inputs: Inputs, context: Context) -> Tallies:
-        """The tallies of its spectrograms in the store."""
+        """Tally the item's spectrograms in the store."""
         context.status("store")
         tallies: Tallies = {}
         for spectrogram in inputs["spectrograms"].values():
@@ -71,13 +74,13 @@ class ReducePhase(MergingPhase[Tallies]):
         return tallies
 
     def fingerprint(self, item: Item, marks: Marks) -> str:
-        """For each of the item's files, a digest of its name, and its bytes."""
+        """The names (as digests) and sizes of the item's files."""
         return " ".join(_word(file) for file in item.files)
 
     def is_outdated(self, before: str, now: str) -> bool:
-        """With a file that was not there, or has grown.
+        """Whether a file is new or has grown.
 
-        One that is gone or has shrunk is no reason to give up what was made of it.
+        If a file is missing or has shrunk, the item's results are kept.
         """
         known = dict(word.split(":") for word in before.split())
         return bool(known) and any(
@@ -86,11 +89,11 @@ class ReducePhase(MergingPhase[Tallies]):
         )
 
     def empty(self) -> Tallies:
-        """No tallies."""
+        """Empty tallies."""
         return {}
 
     def merge(self, into: Tallies, other: Tallies) -> Tallies:
-        """Tallies are whole numbers: the order makes no difference."""
+        """Add tallies. They are whole numbers, so the result does not depend on the order."""
         merge_tallies(into, other)
         return into
 
@@ -102,35 +105,36 @@ class ReducePhase(MergingPhase[Tallies]):
         )
 
     def basis(self) -> list[object]:
-        """What the extrema are made by."""
+        """The settings that the extrema depend on."""
         settings = self.config.extrema
         return [settings.max_percentile, settings.energy_coverage, self.config.plot.scales]
 
     def _reduce(self, file: InputPath, fast: bool) -> Spectrogram:
-        """By the fast reader where it may be used; what it cannot read, by cdflib."""
+        """Reduce a file, with pycdfpp if `fast` and it can read the file, else with cdflib."""
         if fast:
             with contextlib.suppress(InvalidCdfError):
                 with doing("read"):
                     reader = PycdfppReader(Path(file.path))
                     source = preset_of(self.config).open(file.instrument, reader)
-                # It reads whole variables: long files go to cdflib, which reads chunks.
+                # pycdfpp reads whole variables; cdflib reads long files in chunks.
                 if source.records <= _chunk_records(source, self.config):
                     return _reduce_source(file, source, self.config)
         with doing("read"):
-            careful_reader = CdflibReader(Path(file.path))
-        return reduce_file(file, careful_reader, self.config)
+            cdflib_reader = CdflibReader(Path(file.path))
+        return reduce_file(file, cdflib_reader, self.config)
 
 
 def _word(file: InputPath) -> str:
-    name = os.path.basename(file.path)  # noqa: PTH119 - of 200,000 of them
+    """The part of a fingerprint for one file: "DIGEST:BYTES"."""
+    name = os.path.basename(file.path)  # noqa: PTH119 - called for 200,000 files
     return f"{zlib.crc32(f'{file.instrument} {name}'.encode()):08x}:{file.size}"
 
 
 def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogram:
     """Read and reduce one file, `data.chunk_records` records at a time.
 
-    Raises `InvalidCdfError` where it cannot be read or holds no valid record, `OSError` where it
-    cannot be opened.
+    Raises `InvalidCdfError` if it cannot be read or has no valid record, `OSError` if it cannot be
+    opened.
     """
     with doing("read"):
         source = preset_of(config).open(file.instrument, reader)
@@ -151,11 +155,12 @@ def _reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectr
         mode[rows] = chunk.mode
         with doing("reduce"):
             values[:, rows] = reduce_distribution(chunk, categories, source.combine)
-        del chunk  # before the next one is read: two would double the memory
+        del chunk  # before the next one is read, to halve the memory
     whole = values[list(categories).index(WHOLE)]
     if not (np.isfinite(whole).any(axis=1) & np.isfinite(time)).any():
         raise InvalidCdfError(
-            f"{file.path}: none of its {records} records is valid (fill values, or valid = 0)"
+            f"{file.path}: none of its {records} records is valid: they are fill values, or have "
+            "valid = 0"
         )
     return Spectrogram(
         instrument=file.instrument,
@@ -174,4 +179,5 @@ def _reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectr
 
 
 def _chunk_records(source: InputFile, config: Config) -> int:
+    """Number of records to read at a time."""
     return min(config.data.chunk_records, source.most_records)

@@ -1,4 +1,4 @@
-"""Where phases come from: built in, from settings ("module:Class"), or from entry points."""
+"""Load phases: built-in ones, those in settings ("module:Class"), and those of entry points."""
 
 from __future__ import annotations
 
@@ -23,58 +23,65 @@ _BUILT_IN = {
 
 
 def load_phase(entry: str, config: Config) -> Phase:
-    """The phase an entry of the setting `phases` means. Raises `SettingsError`.
+    """Load the phase of an entry of the setting `phases`, with its settings.
 
     `entry`: "reduce", "plot", "module:Class", "/path/to/file.py:Class", or the name of an entry
-    point of the group `spectro_mpi.phases`.
+    point in the group `spectro_mpi.phases`. Raises `SettingsError` if there is no such phase, its
+    module cannot be imported, or it is not a `Phase`.
     """
-    where = _BUILT_IN.get(entry, entry)
-    if ":" not in where:
-        where = _entry_point(entry)
-    module_name, _, class_name = where.rpartition(":")
+    target = _BUILT_IN.get(entry, entry)
+    if ":" not in target:
+        target = _entry_point(entry)
+    module_name, _, class_name = target.rpartition(":")
     module = _import(module_name, entry)
-    found = getattr(module, class_name, None)
-    if found is None:
-        raise SettingsError(f'phases: "{entry}": {module_name} has no {class_name}')
-    if not (isinstance(found, type) and issubclass(found, Phase)):
+    phase_class = getattr(module, class_name, None)
+    if phase_class is None:
         raise SettingsError(
-            f'phases: "{entry}": {class_name} is not derived from spectro_mpi.Phase'
+            f'phases: "{entry}": {module_name} has no {class_name}; name a class it defines'
+        )
+    if not (isinstance(phase_class, type) and issubclass(phase_class, Phase)):
+        raise SettingsError(
+            f'phases: "{entry}": {class_name} is not derived from spectro_mpi.Phase; '
+            "derive it from that class"
         )
     try:
-        phase = found()
+        phase = phase_class()
     except TypeError as error:
         raise SettingsError(
-            f'phases: "{entry}": {class_name} cannot be made without arguments ({error}); '
-            "settings of its own stand in [phase.NAME]"
+            f'phases: "{entry}": {class_name} cannot be created without arguments ({error}); '
+            "put its settings into [phase.NAME] instead"
         ) from None
     phase.config = config
     return phase
 
 
 def carry(phase: Phase | str, name: str) -> Carried:
-    """A phase as it travels: by its entry if settings name it, else by value.
+    """A phase in a form that can be sent to other processes: its entry, or else its pickle.
 
-    Raises `SettingsError` for one that cannot travel.
+    Raises `SettingsError` if the phase cannot be pickled.
     """
     if isinstance(phase, str):
         return Carried(name, phase)
     import cloudpickle
 
     try:
-        # By value where it was made in a script or a notebook, which other processes do not have.
+        # cloudpickle, since other processes cannot import a class of a script or a notebook.
         return Carried(name, "", cloudpickle.dumps(phase))
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         raise SettingsError(
             f'phase "{name}" cannot be sent to compute processes ({error}); '
-            "open files and the like in begin()"
+            "create what cannot be pickled, such as open files, in begin()"
         ) from None
 
 
 def make_phase(name: str, workspace: Workspace) -> Phase:
-    """The phase called `name` of a workspace; imports what it needs, and only that."""
-    carried = next((one for one in workspace.phases if one.name == name), None)
+    """Load the phase called `name` of a workspace, without importing any other phase.
+
+    Raises `ValueError` if there is no such phase, `SettingsError` if it cannot be loaded.
+    """
+    carried = next((phase for phase in workspace.phases if phase.name == name), None)
     if carried is None:
-        raise ValueError(f"no phase is called {name}")
+        raise ValueError(f"there is no phase {name}")
     if carried.entry:
         return load_phase(carried.entry, workspace.config)
     phase: Phase = pickle.loads(carried.pickled)
@@ -83,21 +90,22 @@ def make_phase(name: str, workspace: Workspace) -> Phase:
 
 
 def _entry_point(name: str) -> str:
+    """The value, "module:Class", of an entry point. Raises `SettingsError` if there is none."""
     from importlib.metadata import entry_points
 
-    found = entry_points(group=ENTRY_POINTS)
-    for one in found:
-        if one.name == name:
-            return one.value
-    known = ", ".join([*_BUILT_IN, *sorted(one.name for one in found)])
+    installed = entry_points(group=ENTRY_POINTS)
+    for entry_point in installed:
+        if entry_point.name == name:
+            return entry_point.value
+    known = ", ".join([*_BUILT_IN, *sorted(entry_point.name for entry_point in installed)])
     raise SettingsError(
-        f'phases: there is no phase "{name}" (there are {known}); '
-        'one of your own is named "module:Class" or "file.py:Class"'
+        f'phases: there is no phase "{name}"; choose from {known}, '
+        'or name your phase as in "module:Class" or "file.py:Class"'
     )
 
 
 def _import(name: str, entry: str) -> ModuleType:
-    """Import a module, or a file by its path. Raises `SettingsError`, whatever went wrong in it."""
+    """Import a module, or a file by its path. Raises `SettingsError` on any error in it."""
     try:
         if not name.endswith(".py"):
             return importlib.import_module(name)
@@ -110,11 +118,12 @@ def _import(name: str, entry: str) -> ModuleType:
             ) from None
         raise SettingsError(f'phases: "{entry}": cannot be imported: {error}') from error
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        raise SettingsError(f'phases: "{entry}": cannot be imported: {told}') from error
+        why = f"{type(error).__name__}: {error}"
+        raise SettingsError(f'phases: "{entry}": cannot be imported: {why}') from error
 
 
 def _import_file(path: Path) -> ModuleType:
+    """Import a file as the module of its name, or return it if it is imported already."""
     known: Any = sys.modules.get(path.stem)
     if known is not None and getattr(known, "__file__", None) == str(path):
         return known  # type: ignore[no-any-return]
@@ -122,7 +131,7 @@ def _import_file(path: Path) -> ModuleType:
         raise FileNotFoundError(f"{path} does not exist")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
+        raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     if path.stem not in sys.modules:
         sys.modules[path.stem] = module

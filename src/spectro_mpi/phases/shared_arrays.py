@@ -1,4 +1,4 @@
-"""What phases create ahead of the items: `create_assets` of each, in a process of its own."""
+"""Create the assets of the phases, ahead of the items: each phase in a separate process."""
 
 from __future__ import annotations
 
@@ -15,49 +15,53 @@ from spectro_mpi.rundir.layout import MADE_WITH
 from spectro_mpi.system.atomic import write_atomic
 
 
-def create_assets(order: PhaseOrder, items: tuple[Item, ...], anew: bool) -> None:
-    """Have each active phase create its assets, in a process of its own; `anew`: also those there.
+def create_assets(order: PhaseOrder, items: tuple[Item, ...], recreate: bool) -> None:
+    """Call `Phase.create_assets` of each active phase, in a separate process.
 
-    Assets made with other settings of the phase are made anew, too. Raises `RunError` where a
-    phase's own code fails.
+    Assets that exist are kept, unless `recreate` is set or the settings of the phase or the seed
+    have changed. Raises `RunError` if the code of a phase fails.
     """
     config = order.config
     workspace = Workspace(config, config.run_dir, phases=order.carried)
     for phase in order.phases:
         if type(phase).create_assets is Phase.create_assets or not order.is_active(phase):
             continue
-        own = workspace.of(phase.name, items)
-        note = own.assets / MADE_WITH
-        words = json.dumps([dict(phase.settings), config.seed], sort_keys=True, default=str)
-        if not anew and note.exists() and note.read_text() == words:
+        phase_workspace = workspace.of(phase.name, items)
+        folder = phase_workspace.assets
+        note = folder / MADE_WITH
+        made_with = json.dumps([dict(phase.settings), config.seed], sort_keys=True, default=str)
+        if not recreate and note.exists() and note.read_text() == made_with:
             continue
-        _create(phase.name, own)
-        own.assets.mkdir(parents=True, exist_ok=True)
-        write_atomic(note, words.encode())
+        _create(phase.name, phase_workspace)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(note, made_with.encode())
 
 
 def _create(name: str, workspace: Workspace) -> None:
-    # Not in this process: a rank that coordinates loads nothing heavy, and must not die of it.
+    # Not in this process: the coordinator loads nothing heavy, and a crash must not kill it.
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_creating, args=(name, workspace, theirs))
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_create_in_child, args=(name, workspace, sender))
     process.start()
-    theirs.close()
+    sender.close()
     try:
-        told = ours.recv()
+        error = receiver.recv()
     except EOFError:
-        told = "its process ended without a word"
+        error = "its process ended unexpectedly"
     process.join()
-    if told:
-        raise RunError(f'the assets of phase "{name}" cannot be made: {told}')
+    if error:
+        raise RunError(
+            f'the assets of phase "{name}" cannot be created: {error}; fix its create_assets()'
+        )
 
 
-def _creating(name: str, workspace: Workspace, pipe: Connection) -> None:
+def _create_in_child(name: str, workspace: Workspace, pipe: Connection) -> None:
+    """Create the assets; send the error, or an empty string if there is none."""
     from spectro_mpi.phases.registry import make_phase
 
     try:
         make_phase(name, workspace).create_assets(workspace)
-    except Exception as error:  # noqa: BLE001 - it is the user's code, and may raise anything
+    except Exception as error:  # noqa: BLE001 - user code may raise anything
         pipe.send(f"{type(error).__name__}: {error}")
     else:
         pipe.send("")

@@ -1,4 +1,4 @@
-"""What goes between ranks and compute processes about one phase of one item."""
+"""A task, which is one phase of one item, and its outcome."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
     from spectro_mpi.rundir.packed import Packed
 
 Mode = Literal["run", "restore", "prepare"]
-"""Give what the phase gives; only what a finished item contributes to the run's artifact; or only
-make what items share."""
+"""What to call: `Phase.run`; `MergingPhase.restore` for a finished item, whose contribution to the
+run's artifact is needed; or `PreparingPhase.prepare`."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One phase of one item."""
+    """A task for a worker: one phase of one item."""
 
     phase: str
     item: Item
     shards: Mapping[str, str] = field(default_factory=dict)
-    """Phase → name of the shard that holds what it gave of the item, as far as it is needed."""
+    """Phase → name of the shard with its datasets of the item, for the phases it reads from."""
     failures: tuple[Failure, ...] = ()
-    """What could not be done in earlier phases."""
+    """Failures of the item in earlier phases."""
     mode: Mode = "run"
     careful: bool = False
-    """Whether a process has died of it: only readers that do not crash are to be used."""
+    """Whether a compute process has died of it, so that only readers that do not crash are used."""
     again: bool = False
-    """Whether it has taken too long once: its time limits are doubled."""
+    """Whether it has timed out once, so that its time limits are doubled."""
     remade: bool = False
-    """Whether what it needs was made anew, because the store did not give it back."""
+    """Whether its input has been computed again, because the store could not be read."""
     fingerprint: str = ""
-    """Of what the phase makes it from, besides what earlier phases gave (`Phase.fingerprint`)."""
+    """Fingerprint of the input that earlier phases do not give (`Phase.fingerprint`)."""
 
     @property
     def has_result(self) -> bool:
@@ -44,25 +44,25 @@ class Task:
 
     @property
     def size(self) -> int:
-        """Bytes of the item's files, which is what it is scheduled by."""
+        """Bytes of the item's files, by which it is scheduled."""
         return self.item.size
 
     @property
     def order(self) -> tuple[int, str]:
-        """Place among tasks of equal size."""
+        """Sort key among tasks of equal size."""
         return self.item.order
 
 
 @dataclass
 class Outcome:
-    """What came of a task."""
+    """The result of a task."""
 
     failures: list[Failure] = field(default_factory=list)
     packed: Packed | None = None
-    """For the writer; None: nothing."""
+    """Datasets for the writer; None: there are none."""
     partial: Any = None
-    """For the coordinator, by way of the worker's own."""
+    """Contribution to the artifact of the run, which the worker merges; None: there is none."""
     lost_input: bool = False
-    """Whether the store did not give back what an earlier phase gave of the item."""
+    """Whether the output of an earlier phase could not be read from the store."""
     spent: tuple[float, ...] = ()
-    """Seconds by activity (activity.py); empty: nobody has counted."""
+    """Seconds per activity, in the order of `activity.ACTIVITIES`; empty: not measured."""

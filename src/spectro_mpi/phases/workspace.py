@@ -1,4 +1,4 @@
-"""What every phase gets to work with, and phases as they travel."""
+"""The workspace that every phase gets, and phases in a form that can be sent to processes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Carried:
-    """A phase on its way to another process."""
+    """A phase in a form that can be sent to another process."""
 
     name: str
     entry: str
-    """Where to load it from, as settings have it; empty: it is in `pickled`."""
+    """Entry of the setting `phases` to load it from; empty: it is in `pickled`."""
     pickled: bytes = b""
+    """The phase, pickled by cloudpickle."""
 
 
 BUILT_IN = (Carried("reduce", "reduce"), Carried("plot", "plot"))
@@ -31,22 +32,23 @@ BUILT_IN = (Carried("reduce", "reduce"), Carried("plot", "plot"))
 
 @dataclass(frozen=True)
 class Workspace:
-    """What every phase gets: the settings, the run directory, and what is of the whole run."""
+    """What every phase gets: the settings, the run directory, and what is common to all items."""
 
     config: Config
     run_dir: Path
     run_wide: Mapping[str, Any] = field(default_factory=dict)
-    """Artifacts of the run, as far as they are known: "extrema" and its like."""
+    """Name → content of the artifacts of the run that exist so far, such as "extrema"."""
     marks: Marks = field(default_factory=dict)
-    """The marked events."""
+    """The marked events, by item."""
     phases: tuple[Carried, ...] = BUILT_IN
+    """All phases of the run, in order."""
     phase: str = ""
-    """Whose workspace it is, where assets are made."""
+    """Name of the phase that creates its assets; empty otherwise."""
     items: tuple[Item, ...] = ()
-    """The items of the run, where assets are made."""
+    """The items of the run, when assets are created; empty otherwise."""
 
     def of(self, phase: str, items: tuple[Item, ...] = ()) -> Workspace:
-        """The same for one phase."""
+        """A copy of the workspace for a phase that creates its assets."""
         return replace(self, phase=phase, items=items)
 
     @property
@@ -55,7 +57,11 @@ class Workspace:
         return self.run_dir / ASSETS / self.phase
 
     def save(self, name: str, values: NDArray[Any]) -> None:
-        """Keep an array for every process to map into memory (`Context.asset`)."""
+        """Save an array as an asset of the phase.
+
+        Every process can map it into memory (`Context.asset`). Raises `OSError` if it cannot be
+        written.
+        """
         from spectro_mpi.system.arrays import save_array
 
         save_array(asset_path(self.run_dir, self.phase, name), values)
