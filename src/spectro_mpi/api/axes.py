@@ -108,12 +108,9 @@ def make_spectrogram(
     limits = _limits(cells.values[cells.records.order], z_scale, z_min, z_max)
     y = _energy_axis(cells, y_scale, y_min, y_max)
     mesh = _draw(ax, cells, z_scale, limits, _colormap(colormap, y_scale, z_scale))
-    ax.set_yscale(y_scale)
-    ax.set_ylim(y.low, y.high)
+    ax.set(yscale=y_scale, ylim=(y.low, y.high), ylabel=y_label)
     _set_times(ax, cells.records)
-    ax.set_ylabel(y_label)
-    if label:
-        ax.set_title(label, loc="left", fontsize="medium")
+    ax.set_title(label, loc="left", fontsize="medium")
     if colorbar:
         figure: Any = ax.figure
         figure.colorbar(mesh, ax=ax, label=z_label, pad=0.01)

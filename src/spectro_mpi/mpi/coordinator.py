@@ -107,13 +107,7 @@ class Coordinator:
         self._ends_at = ends_at
         self._display = display
         self._sampling = sampling or Sampling()
-        run_wide = {
-            phase.run_wide.name: read_run_wide(run_wide_path(config.run_dir, phase.run_wide.name))
-            for phase in plan.order.phases
-            if isinstance(phase, MergingPhase)
-        }
-        carried = plan.order.carried
-        self._workspace = Workspace(config, config.run_dir, run_wide, plan.marks, carried)
+        self._workspace = _workspace(config, plan)
         self._phase: Phase = plan.order.phases[0]
         self._feeder: Feeder[Task] = Feeder([])
         self._tasks: dict[str, Task] = {}
@@ -454,3 +448,10 @@ class Coordinator:
 
     def _send_writer(self, message: Message) -> None:
         self._transport.send(self._writer, message)
+
+
+def _workspace(config: Config, plan: RunPlan) -> Workspace:
+    """What every phase gets, with the artifacts of the run that earlier executions made."""
+    names = [phase.run_wide.name for phase in plan.order.phases if isinstance(phase, MergingPhase)]
+    run_wide = {name: read_run_wide(run_wide_path(config.run_dir, name)) for name in names}
+    return Workspace(config, config.run_dir, run_wide, plan.marks, plan.order.carried)

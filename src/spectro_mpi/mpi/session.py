@@ -35,7 +35,7 @@ from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
 from spectro_mpi.mpi.worker import Worker
 from spectro_mpi.mpi.world import world
 from spectro_mpi.mpi.writer import Writer
-from spectro_mpi.phases.executor import ChildExecutor, InlineExecutor
+from spectro_mpi.phases.executor import ChildExecutor, Executor, InlineExecutor
 from spectro_mpi.phases.order import PhaseOrder, order_phases
 from spectro_mpi.planning.events import marks_of
 from spectro_mpi.planning.todo import RunPlan
@@ -203,17 +203,11 @@ def _serve(
     log.info("rank %d of %d, process %d", rank, size, os.getpid())
     end = _time_to_drop(request.walltime) if plan is not None else math.inf
     sampling = _sampling(config, station, end)
+    wake = threading.Event()
     if rank == writer_of(size):
         roles.append(Writer(transport, config, config.run_dir, COORDINATOR, sampling))
-    wake: threading.Event | None = None
     if rank in workers_of(size):
-        wake = threading.Event()
-        isolated = config.run.isolation == "process"
-        executor = (
-            ChildExecutor(config.run, memory_share, sampling, wake)
-            if isolated
-            else InlineExecutor(sampling)
-        )
+        executor = _executor(config, memory_share, sampling, wake)
         roles.append(Worker(transport, executor, COORDINATOR, writer_of(size), sampling))
     if plan is not None:
         display = Displays(
@@ -250,6 +244,15 @@ def _serve(
     if job and coordinator.stopped_for_good:
         current().keep_from_requeue(job)
     return print_summary(config, plan.progress, coordinator.stopped_by)
+
+
+def _executor(
+    config: Config, memory_share: int, sampling: Sampling, wake: threading.Event
+) -> Executor:
+    """Where this rank's tasks are computed; a child process sets `wake` when it sends."""
+    if config.run.isolation == "process":
+        return ChildExecutor(config.run, memory_share, sampling, wake)
+    return InlineExecutor(sampling)
 
 
 def _ending_of(error: BaseException | None) -> Ending:
