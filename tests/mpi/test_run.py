@@ -282,7 +282,7 @@ def test_a_launcher_that_does_not_match_the_mpi_is_refused(settings: Path) -> No
     done = spectro_mpi("run", settings, env={"OMPI_COMM_WORLD_SIZE": "4"})
     assert done.code == 2
     assert "started 4 ranks" in done.err
-    assert "Launch with the mpirun that belongs to" in done.err
+    assert "launch with the mpirun of MPICH" in done.err
     assert not (settings.parent / "runs").exists()
 
 

@@ -43,8 +43,8 @@ def world() -> Any:
         if os.environ.get("PMI_RANK", str(step.rank if step else 0)) == "0":
             print(
                 f"spectro-mpi: the launcher started {launched} ranks, but {vendor} sees only one, "
-                "because launcher and MPI library do not match; use the mpirun of "
-                f"{vendor}{f' or {hint}' if hint else ''}",
+                "because launcher and MPI library do not match; launch with the mpirun of "
+                f"{vendor}{f', or with {hint}' if hint else ''}",
                 file=sys.stderr,
             )
         raise SystemExit(2)
