@@ -537,3 +537,17 @@ def test_an_error_of_a_step_called_store_is_the_items_and_nothing_is_done_again(
         "store"
     }
     assert "reduced again" not in done.out + done.err
+
+
+def test_a_merging_phase_without_an_artifact_of_the_run_is_refused(settings: Path) -> None:
+    entry = own(
+        settings.parent,
+        """
+        class Own(MergingPhase):
+            name = "own"
+            needs = (Artifact("spectrograms"),)
+        """,
+    )
+    done = spectro_mpi("run", settings, "-s", entry, cwd=settings.parent)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert 'add one with of="run" to gives' in done.err

@@ -13,13 +13,13 @@ from spectro_mpi.model.artifacts import Artifact, Dataset, Group
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.marks import Marks
 from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.phases.context import Context, Inputs
+from spectro_mpi.phases.task import Task
+from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.settings.schema import Config
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-from spectro_mpi.phases.context import Context, Inputs
-from spectro_mpi.phases.task import Task
-from spectro_mpi.phases.workspace import Workspace
 
 T = TypeVar("T")
 

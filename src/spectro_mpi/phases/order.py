@@ -9,7 +9,7 @@ from functools import cached_property
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.model.artifacts import Artifact
-from spectro_mpi.phases.interface import Phase
+from spectro_mpi.phases.interface import MergingPhase, Phase
 from spectro_mpi.phases.registry import carry, load_phase
 from spectro_mpi.phases.workspace import Carried
 from spectro_mpi.settings.schema import Config, SettingsError
@@ -123,6 +123,11 @@ def _mistakes(phases: Sequence[Phase]) -> Iterator[str]:
         if phase.name in names:
             yield f'two phases are named "{phase.name}"; rename one'
         names.add(phase.name)
+        if isinstance(phase, MergingPhase) and not any(kind.of == "run" for kind in phase.gives):
+            yield (
+                f'phase "{phase.name}" is a MergingPhase and gives no artifact of the run; add one '
+                'with of="run" to gives'
+            )
         for needed in phase.needs:
             yield from _mismatch(phase.name, needed, given, later)
         for kind in phase.gives:

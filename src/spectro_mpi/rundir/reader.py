@@ -12,14 +12,13 @@ from spectro_mpi.model.extrema import Limits, given_limits, raw_limits
 from spectro_mpi.model.items import item_order
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.rundir.journal import load_progress
-from spectro_mpi.rundir.layout import DATA, figures_of
+from spectro_mpi.rundir.layout import CONFIG, DATA, EXTREMA, figures_of
 from spectro_mpi.rundir.store import instruments_of, read_datasets, read_spectrogram
 from spectro_mpi.settings.loading import load_config
 from spectro_mpi.settings.schema import Config
 
 if TYPE_CHECKING:
     import xarray
-from spectro_mpi.rundir.layout import CONFIG, EXTREMA
 
 
 def read_run_wide(path: Path) -> dict[str, Any]:
