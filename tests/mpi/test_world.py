@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -24,6 +25,26 @@ def test_shared_memory_is_swept_that_is_old_and_nobodys(tmp_path: Path) -> None:
     ):
         sweep_shared_memory(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
+
+
+def test_a_file_that_another_rank_has_created_anew_meanwhile_is_not_swept(tmp_path: Path) -> None:
+    left = tmp_path / "mpich_shm_left_0"
+    left.write_bytes(bytes(4096))
+    os.utime(left, (time.time() - 60,) * 2)
+    (tmp_path / "proc" / "1").mkdir(parents=True)
+    os.mkfifo(tmp_path / "proc" / "1" / "maps")  # read when somebody writes: the sweep waits
+
+    def create_anew() -> None:
+        with (tmp_path / "proc" / "1" / "maps").open("w"):
+            new = tmp_path / "new"
+            new.write_bytes(bytes(4096))
+            new.replace(left)
+
+    other = threading.Thread(target=create_anew)
+    other.start()
+    sweep_shared_memory(tmp_path, tmp_path / "proc")
+    other.join()
+    assert left.exists()
 
 
 def test_where_there_is_no_shared_memory_nothing_is_swept(tmp_path: Path) -> None:

@@ -83,23 +83,28 @@ def leave(code: int) -> None:
         time.sleep(_LEAVING_SECONDS)
 
 
-def sweep_shared_memory(folder: Path) -> None:
+def sweep_shared_memory(folder: Path, processes: Path = Path("/proc")) -> None:
     """Remove the shared memory files that killed ranks of MPICH have left in `folder`.
 
     MPICH names them by the ids of job and step. A requeued job has the same ids, and its ranks
-    would wait for ever for the ranks that created the files.
+    would wait for ever for the ranks that created the files. `processes` is where Linux shows
+    which files are in use.
     """
-    stale = set()
+    stale: dict[str, int] = {}
     for path in folder.glob("mpich_shm_*"):
         with suppress(OSError):
             facts = path.stat()
             if facts.st_uid == os.getuid() and time.time() - facts.st_mtime > _STALE_SECONDS:
-                stale.add(str(path))
-    for maps in Path("/proc").glob("[0-9]*/maps") if stale else ():
+                stale[str(path)] = facts.st_ino
+    for maps in processes.glob("[0-9]*/maps") if stale else ():
         with suppress(OSError):
-            stale.difference_update(maps.read_text().split())
-    for name in stale:
-        Path(name).unlink(missing_ok=True)
+            for word in maps.read_text().split():
+                stale.pop(word, None)
+    for name, inode in stale.items():
+        with suppress(OSError):
+            # Meanwhile another rank may have swept it, and created the file of this run.
+            if Path(name).stat().st_ino == inode:
+                Path(name).unlink()
 
 
 def _start() -> Any:
