@@ -5,7 +5,7 @@
 make_environment() { # EXTRAS
     local python=${PYTHON:-python3}
     if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
-        echo "Python 3.10 or newer is wanted; set PYTHON to one (found: $("$python" -V 2>&1))" >&2
+        echo "Python 3.10 or newer is required; set PYTHON to one (found: $("$python" -V 2>&1))" >&2
         return 1
     fi
     # Also if an earlier attempt was interrupted.

@@ -96,6 +96,35 @@ def test_a_run_of_a_preset_that_is_not_installed_is_refused_with_a_sentence(
     assert 'data.preset = "tst"' in done.err
 
 
+def test_a_package_that_cannot_be_imported_spoils_no_other(
+    package: dict[str, str], tmp_path: Path
+) -> None:
+    metadata = tmp_path / "site" / "broken-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[spectro_mpi.presets]\nbroken = broken:PRESET\n")
+    (tmp_path / "site" / "broken.py").write_text("raise RuntimeError('as planted')\n")
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data" / "tst_l2_20170101_v1.cdf", variables())
+    settings = tmp_path / "spectro-mpi.toml"
+    settings.write_text('input = "data"\n[data]\npreset = "tst"\n')
+    assert spectro_mpi("plan", settings, env=package).code == 0
+    done = spectro_mpi("plan", settings, "-s", "data.preset=broken", env=package)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert 'data.preset = "broken"' in done.err
+    assert "RuntimeError: as planted" in done.err
+
+
+def test_a_quantity_without_meaning_for_the_preset_is_refused(
+    package: dict[str, str], tmp_path: Path
+) -> None:
+    settings = tmp_path / "spectro-mpi.toml"
+    settings.write_text('[data]\npreset = "tst"\nquantity = "eflux"\n')
+    done = spectro_mpi("plan", settings, env=package)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "data.quantity" in done.err
+
+
 def _python(env: dict[str, str], code: str, *arguments: Path) -> None:
     command = [sys.executable, "-c", code, *map(str, arguments)]
     subprocess.run(command, env={**os.environ, **env}, check=True)

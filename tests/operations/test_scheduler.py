@@ -158,17 +158,49 @@ def test_a_run_in_its_job_says_so(settings: Path, queue: Path, installed: dict[s
     assert record.ranks.job.tolist() == ["77"]
 
 
-def test_a_run_of_a_scheduler_that_is_not_known_gets_a_sentence(
+def test_a_run_can_be_read_where_its_scheduler_is_not_installed(
     settings: Path, installed: dict[str, str]
 ) -> None:
     run_dir = settings.parent / "runs" / "fast"
     spectro_mpi("submit", settings, "--ranks", "5", "--scheduler", "queue", env=installed)
-    for command in (("status", run_dir), ("submit", settings, "--scheduler", "queue")):
-        done = spectro_mpi(*command)
-        assert (done.code, done.err) == (
-            2,
-            "spectro-mpi: unknown scheduler queue; choose one of: slurm\n",
-        )
+    few = ("-s", "select.orbits=13312", "--no-progress", "--only", "reduce")
+    assert spectro_mpi("run", settings, *few).code == 0
+    unknown = "jobs 1, 2: unknown scheduler queue; choose one of: slurm"
+    done = spectro_mpi("status", run_dir)
+    assert done.code == 0
+    assert unknown in done.out
+    assert spectro_mpi("report", run_dir).code == 0
+    assert unknown in spectro_mpi("cancel", run_dir).out
+    done = spectro_mpi("submit", settings, "--scheduler", "queue")
+    sentence = "spectro-mpi: unknown scheduler queue; choose one of: slurm\n"
+    assert (done.code, done.err) == (2, sentence)
+
+
+def test_the_variable_that_names_an_unknown_scheduler_is_named(settings: Path) -> None:
+    done = spectro_mpi("run", settings, env={"SPECTRO_MPI_SCHEDULER": "nonsense"})
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "SPECTRO_MPI_SCHEDULER: unknown scheduler nonsense" in done.err
+
+
+def test_templates_of_an_installed_scheduler_lie_beside_its_module(
+    settings: Path, installed: dict[str, str], tmp_path: Path
+) -> None:
+    module = tmp_path / "site" / "queue_scheduler.py"
+    module.write_text(
+        module.read_text()
+        .replace('"assets.sbatch"', '"assets.queue"')
+        .replace('"run.sbatch"', '"run.queue"')
+        .replace('return f"for', 'return f"{script.template} for')
+    )
+    submit = ("submit", settings, "--ranks", "5", "--scheduler", "queue", "--dry-run")
+    done = spectro_mpi(*submit, env=installed)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "assets.queue" in done.err
+    for name in ("assets", "run"):
+        (tmp_path / "site" / f"{name}.queue").write_text(f"template of {name}")
+    done = spectro_mpi(*submit, env=installed)
+    assert done.code == 0, done.err
+    assert "template of run for 5 ranks" in done.out
 
 
 def test_what_0_1_submitted_is_slurms(tmp_path: Path) -> None:

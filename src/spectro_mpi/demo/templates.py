@@ -40,7 +40,7 @@ upgoing = [[150, 210]]
 perpendicular = [[40, 140], [210, 330]]
 
 [extrema]                # the axis limits that all orbits share
-# max_percentile = 95.0  # the colour scale ends at this percentile of all values
+# max_percentile = 95.0  # the colour scale ends at this percentile of all positive values
 # energy_coverage = 0.99 # the energy axis ends where this part of the data lies below
 
 [plot]
@@ -63,8 +63,8 @@ events = "events.csv"                    # marked cusp crossings; relative to th
 # orbit_timeout_seconds = 60.0
 # instrument_timeout_seconds = 30.0
 # retry_timeouts = true
-# isolation = "process"                  # a damaged file costs one item; "none" is faster
-# memory_limit_mb = 0                    # 0: no limit
+# isolation = "process"                  # a crash costs one item; or "none": in the rank itself
+# memory_limit_mb = 0                    # 0: its share of the job's memory limit, if any
 # schedule = "balanced"                  # "snake": no worker takes from another's stack
 
 # Limits set by hand, for an instrument or for one of its categories ("ees.upgoing"):

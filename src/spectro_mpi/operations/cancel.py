@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.operations.status import job_ids
-from spectro_mpi.operations.submit import Submitted, scheduler_of, submitted_for
+from spectro_mpi.operations.submit import Submitted, jobs_of, scheduler_of, submitted_for
 from spectro_mpi.rundir.layout import CONFIG, STOP
 from spectro_mpi.rundir.lock import beginning_of, is_running, read_owner
 from spectro_mpi.system.launchers import LAUNCHERS
@@ -37,9 +36,12 @@ def cancel(run_dir: Path, now: bool) -> Iterator[str]:
     submitted, owner = submitted_for(run_dir), read_owner(run_dir)
     if not (run_dir / CONFIG).is_file() and submitted == Submitted():
         raise UserError(f"{run_dir}: is not a run directory")
-    scheduler = scheduler_of(submitted)
-    jobs = scheduler.jobs(job_ids(submitted, owner))
-    done = yield from _cancel_jobs(scheduler, jobs, now)
+    jobs, unknown = jobs_of(submitted, owner)
+    if unknown:
+        yield unknown
+    done = False
+    if jobs:
+        done = yield from _cancel_jobs(scheduler_of(submitted), jobs, now)
     if now:
         done |= yield from _kill_processes(run_dir, submitted)
         if not done and is_running(run_dir):
@@ -48,7 +50,7 @@ def cancel(run_dir: Path, now: bool) -> Iterator[str]:
             )
     else:
         done |= yield from _ask_processes(run_dir, submitted)
-    if not done:
+    if not done and not unknown:
         yield f"{run_dir}: nothing is running or waiting"
 
 

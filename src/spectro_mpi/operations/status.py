@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spectro_mpi.diagnosis.verdict import Diagnosis, diagnose
-from spectro_mpi.operations.submit import Submitted, scheduler_of, submitted_for
+from spectro_mpi.operations.submit import Submitted, jobs_of, submitted_for
 from spectro_mpi.rundir.layout import CONFIG, JOBS, LOCAL_LOG
 from spectro_mpi.rundir.live import Live, read_live
 from spectro_mpi.rundir.lock import Owner, is_running, read_owner
@@ -51,19 +51,21 @@ class Status:
     """Item → its failures: instrument, phase, reason, message."""
     diagnosis: Diagnosis | None = None
     """Likely cause of the run's end, or of failures for lack of memory."""
+    unknown_jobs: str = ""
+    """Why nothing is known of the jobs of the run; empty: it is."""
 
 
 def read_status(run_dir: Path) -> Status:
     """Read the state of a run. Raises `UserError` if `run_dir` is not a run directory."""
     submitted, owner = submitted_for(run_dir), read_owner(run_dir)
-    jobs = scheduler_of(submitted).jobs(job_ids(submitted, owner))
+    jobs, unknown = jobs_of(submitted, owner)
     logs = str(run_dir / LOCAL_LOG) if submitted.local else ""
     if submitted.run:
         logs = str(run_dir / JOBS / "*.log")
     if not (run_dir / CONFIG).is_file() and submitted != Submitted():
         # Submitted, but the run has not created its directory yet.
         state = _state_of_jobs(submitted, jobs) or "stopped"
-        return Status(str(run_dir), state, "", (), None, jobs, logs, {})
+        return Status(str(run_dir), state, "", (), None, jobs, logs, {}, None, unknown)
     run = open_run(run_dir)
     phases = _phases(run)
     live = None
@@ -81,13 +83,7 @@ def read_status(run_dir: Path) -> Status:
     if diagnosis is not None and diagnosis.cause == "stopped" and state == "finished":
         diagnosis = None
     holder = str(owner) if owner is not None and state != "finished" else ""
-    return Status(str(run_dir), state, holder, phases, live, jobs, logs, errors, diagnosis)
-
-
-def job_ids(submitted: Submitted, owner: Owner | None) -> list[str]:
-    """Ids of the jobs of a run: those submitted, and the one that holds its lock."""
-    ids = [submitted.assets, submitted.run, owner.job if owner else ""]
-    return list(dict.fromkeys(filter(None, ids)))
+    return Status(str(run_dir), state, holder, phases, live, jobs, logs, errors, diagnosis, unknown)
 
 
 def _is_over(owner: Owner | None, jobs: dict[str, Job]) -> bool:
@@ -129,6 +125,8 @@ def as_text(status: Status, workers: bool = False) -> str:
     if status.diagnosis is not None:
         lines.append(f"  likely cause: {status.diagnosis.sentence}")
         lines += [f"    {sentence}" for sentence in status.diagnosis.evidence]
+    if status.unknown_jobs:
+        lines.append(f"  {status.unknown_jobs}")
     for job, known in status.jobs.items():
         times = f", requeued {count(known.restarts, 'time')}" if known.restarts else ""
         lines.append(f"  job {job} is {known.state}{times}")

@@ -5,6 +5,7 @@ Job scripts are made from the templates in `jobs/`, which also work by hand, and
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import shutil
@@ -16,10 +17,10 @@ from typing import Any
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.rundir.layout import JOB_RECORD, JOB_SETTINGS, JOBS, LOCAL_LOG, LOGS
-from spectro_mpi.rundir.lock import beginning_of
+from spectro_mpi.rundir.lock import Owner, beginning_of
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import write_atomic
-from spectro_mpi.system.scheduler import Scheduler, Script, current, named
+from spectro_mpi.system.scheduler import Job, Scheduler, Script, current, named
 
 _OVERSUBSCRIBE = {
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
@@ -127,6 +128,16 @@ def scheduler_of(submitted: Submitted) -> Scheduler:
     return named(submitted.scheduler) if submitted.scheduler else current()
 
 
+def jobs_of(submitted: Submitted, owner: Owner | None) -> tuple[dict[str, Job], str]:
+    """(id → job, why nothing is known of them) of the jobs of a run; the second empty if known."""
+    ids = [submitted.assets, submitted.run, owner.job if owner else ""]
+    ids = list(dict.fromkeys(job for job in ids if job))
+    try:
+        return (scheduler_of(submitted).jobs(ids) if ids else {}), ""
+    except UserError as error:
+        return {}, f"jobs {', '.join(ids)}: {error}"
+
+
 def _write_settings(config: Config) -> None:
     """Write the settings for the jobs into `jobs/` of the run directory."""
     (config.run_dir / JOBS).mkdir(parents=True, exist_ok=True)
@@ -137,7 +148,7 @@ def _script(template: str, config: Config, ranks: int, scheduler: Scheduler) -> 
     settings = config.job_settings(scheduler.name)
     return scheduler.script(
         Script(
-            _template(template),
+            _template(template, scheduler),
             config.run_dir / JOB_SETTINGS,
             Path(sys.executable).parent,
             config.run_dir / JOBS,
@@ -153,13 +164,14 @@ def _script(template: str, config: Config, ranks: int, scheduler: Scheduler) -> 
     )
 
 
-def _template(name: str) -> str:
-    """A script of `jobs/`: in the package if installed, at the top of a clone otherwise."""
+def _template(name: str, scheduler: Scheduler) -> str:
+    """A script of `jobs/`: in the package, at the top of a clone, or beside the scheduler."""
     package = Path(__file__).parents[1]
-    for folder in (package / JOBS, package.parents[1] / JOBS):
+    beside = Path(inspect.getfile(type(scheduler))).parent
+    for folder in (package / JOBS, package.parents[1] / JOBS, beside):
         if (folder / name).exists():
             return (folder / name).read_text(encoding="utf-8")
-    raise UserError(f"{name}: is missing from this installation of spectro-mpi; reinstall it")
+    raise UserError(f"job script {name} of scheduler {scheduler.name} was not found in {beside}")
 
 
 def _record(run_dir: Path, submitted: Submitted) -> None:

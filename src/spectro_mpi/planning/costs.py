@@ -140,7 +140,10 @@ def _reducing(item: Item, config: Config, constants: Constants, fast: bool) -> f
         # Long files are read by cdflib, which reads in chunks.
         short = file.size <= config.data.chunk_records * constants.record_bytes
         reader = "pycdfpp" if fast and short else "cdflib"
-        seconds += constants.reduce_mb[f"{reader} {config.data.quantity}"] * file.size / 1e6
+        costs = constants.reduce_mb
+        # Of a quantity that was not measured, as much as of counts.
+        cost = costs.get(f"{reader} {config.data.quantity}", costs[f"{reader} counts"])
+        seconds += cost * file.size / 1e6
     return seconds
 
 

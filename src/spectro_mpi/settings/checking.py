@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 
+from spectro_mpi.errors import UserError
 from spectro_mpi.settings.instrument_table import mistakes_of
 from spectro_mpi.settings.presets import preset_named
-from spectro_mpi.settings.schema import AxisLimits, Config, JobSettings, PlotSettings
+from spectro_mpi.settings.schema import AxisLimits, Config, DataSettings, JobSettings, PlotSettings
 from spectro_mpi.system.scheduler.walltime import seconds_of
 
 _MOST_PIXELS = 250_000_000
@@ -18,8 +19,8 @@ def _check_meaning(config: Config) -> list[str]:
     """The mistakes that types and ranges cannot express, a sentence each."""
     try:
         preset_named(config.data.preset)
-    except KeyError as error:
-        return [f'data.preset = "{config.data.preset}": should be {error.args[0]}']
+    except UserError as error:
+        return [str(error)]
     mistakes = []
     if not config.run_id or not set(config.run_id) <= _RUN_ID_LETTERS or config.run_id[0] == ".":
         mistakes.append(
@@ -71,10 +72,11 @@ def _check_meaning(config: Config) -> list[str]:
 def _check_instruments(config: Config) -> list[str]:
     mistakes = list(mistakes_of(config.instrument))
     preset = config.preset
-    if preset.quantities and config.data.quantity not in preset.quantities:
+    quantities = preset.quantities or (DataSettings.quantity,)
+    if config.data.quantity not in quantities:
         mistakes.append(
             f'data.quantity = "{config.data.quantity}": should be '
-            f"{' or '.join(map(repr, preset.quantities))}"
+            f'{" or ".join(map(repr, quantities))} with data.preset = "{preset.name}"'
         )
     if not preset.by_tables and config.instrument:
         mistakes.append('[[instrument]] tables need data.preset = "istp"')

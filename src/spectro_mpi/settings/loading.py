@@ -13,6 +13,7 @@ from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from spectro_mpi.errors import UserError
 from spectro_mpi.settings.checking import _check_meaning
 from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import (
@@ -209,7 +210,7 @@ def _select_all_instruments(table: dict[str, Any]) -> None:
     if isinstance(tables, list):
         names = [entry.get("name") for entry in tables if isinstance(entry, dict)]
     elif isinstance(data, dict) and "instruments" not in select:
-        with contextlib.suppress(KeyError):
+        with contextlib.suppress(UserError):
             names = list(preset_named(str(data.get("preset", DataSettings.preset))).instruments)
     if names:
         table["select"] = select | {"instruments": list(dict.fromkeys(filter(None, names)))}

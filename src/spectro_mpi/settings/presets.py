@@ -7,8 +7,10 @@ the entry-point group `spectro_mpi.presets` of an installed package.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from types import MappingProxyType
+
+from spectro_mpi.errors import UserError
+from spectro_mpi.system.plugins import installed, load
 
 ENTRY_POINTS = "spectro_mpi.presets"
 
@@ -52,21 +54,26 @@ _BUILT_IN = MappingProxyType(
 )
 
 
+class UnknownPresetError(UserError):
+    """There is no preset of that name; the message says what `data.preset` should be."""
+
+
 def preset_named(name: str) -> PresetEntry:
-    """The entry of a preset. Raises `KeyError` if there is none, naming those there are."""
-    entry = _BUILT_IN.get(name) or _installed().get(name)
-    if entry is None:
-        raise KeyError(" or ".join(repr(known) for known in (*_BUILT_IN, *sorted(_installed()))))
-    return entry
+    """The entry of a preset.
+
+    Raises `UnknownPresetError` if there is none, `UserError` if its package cannot be imported.
+    """
+    if name in _BUILT_IN:
+        return _BUILT_IN[name]
+    if name in installed(ENTRY_POINTS):
+        entry: PresetEntry = load(installed(ENTRY_POINTS)[name], f'data.preset = "{name}"')
+        return entry
+    known = " or ".join(map(repr, (*_BUILT_IN, *sorted(installed(ENTRY_POINTS)))))
+    raise UnknownPresetError(
+        f'data.preset = "{name}": should be {known}, or install the package that offers it'
+    )
 
 
 def built_in_presets() -> tuple[PresetEntry, ...]:
     """The presets that come with the program."""
     return tuple(_BUILT_IN.values())
-
-
-@cache
-def _installed() -> dict[str, PresetEntry]:
-    from importlib.metadata import entry_points
-
-    return {point.name: point.load() for point in entry_points(group=ENTRY_POINTS)}

@@ -291,8 +291,8 @@ class Config:
         )
 
     def job_settings(self, scheduler: str) -> JobSettings:
-        """What to request from a scheduler: the table with its name, or else the defaults."""
-        settings: JobSettings = getattr(self, scheduler, None) or JobSettings()
+        """What to request from a scheduler: the table with its name, or else that of Slurm."""
+        settings: JobSettings = getattr(self, scheduler, self.slurm)
         return settings
 
     def has_pitch_angles(self, instrument: str) -> bool:

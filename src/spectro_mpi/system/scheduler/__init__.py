@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from importlib import import_module
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.system.plugins import installed, load
 from spectro_mpi.system.scheduler.base import Job, OwnJob, Scheduler, Script, Step
 from spectro_mpi.system.scheduler.none import NoScheduler
 
@@ -42,7 +42,10 @@ def current() -> Scheduler:
     the first built-in one that is available. Raises `UserError` if the name is unknown.
     """
     if name := os.environ.get(_CHOSEN, ""):
-        return named(name)
+        try:
+            return named(name)
+        except UserError as error:
+            raise UserError(f"environment variable {_CHOSEN}: {error}") from None
     return next((scheduler for scheduler in built_in() if scheduler.is_here()), NoScheduler())
 
 
@@ -51,26 +54,14 @@ def named(name: str) -> Scheduler:
     """The scheduler called `name`; `NoScheduler` if empty. Raises `UserError` if unknown."""
     if not name:
         return NoScheduler()
-    reference = _BUILT_IN.get(name) or _entry_points().get(name)
+    reference = _BUILT_IN.get(name) or installed(ENTRY_POINTS).get(name)
     if reference is None:
-        known = ", ".join([*_BUILT_IN, *sorted(_entry_points())])
+        known = ", ".join([*_BUILT_IN, *sorted(installed(ENTRY_POINTS))])
         raise UserError(f"unknown scheduler {name}; choose one of: {known}")
-    return _load(reference)
+    scheduler: Scheduler = load(reference, f"scheduler {name}")()
+    return scheduler
 
 
 def built_in() -> list[Scheduler]:
     """The schedulers that come with the package."""
-    return [_load(reference) for reference in _BUILT_IN.values()]
-
-
-def _load(reference: str) -> Scheduler:
-    """Create the scheduler that `module:class` names."""
-    module, _, name = reference.partition(":")
-    scheduler: Scheduler = getattr(import_module(module), name)()
-    return scheduler
-
-
-def _entry_points() -> dict[str, str]:
-    from importlib.metadata import entry_points
-
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+    return [named(name) for name in _BUILT_IN]
