@@ -42,7 +42,7 @@ def test_commands_of_the_login_node_import_neither_mpi_nor_matplotlib(settings: 
 
 
 def test_a_report_is_made_without_mpi(settings: Path) -> None:
-    assert spectro_mpi("run", settings).code == 3
+    assert spectro_mpi("run", settings, "-s", "select.orbits=13312-13314").code == 3
     loaded = modules_of("report", settings.parent / "runs" / "fast")
     assert not loaded & {"mpi4py", "mpi4py.MPI", "cdflib", "pycdfpp"}
 
