@@ -20,16 +20,19 @@ from spectro_mpi.demo import DemoSummary, write_demo
 BIN = Path(sys.executable).parent
 NO_REPORT = "[report]\nat_end = false\n"
 """Settings of runs whose report nobody looks at: it takes as long as they do."""
-SLOW = [Path(__file__).with_name(name) for name in ("faults", "fuzz", "slurm")]
-"""Folders that `scripts/test.sh --quick` leaves out; other slow tests are marked where they are."""
+SLOW_PLACES = [
+    Path(__file__).parent / place for place in ("faults", "fuzz", "slurm", "report/test_browser.py")
+]
+"""All tests here are slow, and all that use a fixture `runs`: whole runs on several ranks."""
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow by its place. First come tests on a Slurm: they mostly wait."""
+    """Mark what is slow as a whole. First come tests on a Slurm: they mostly wait."""
     for item in items:
-        if any(item.path.is_relative_to(place) for place in SLOW):
+        uses_runs = "runs" in getattr(item, "fixturenames", ())
+        if uses_runs or any(map(item.path.is_relative_to, SLOW_PLACES)):
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: _place(item.nodeid) != "slurm")
 

@@ -40,6 +40,7 @@ def examples(page: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.M | re.S)
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_notebook_page_work(tmp_path: Path) -> None:
     # As a notebook: one cell after the other in one namespace, no file, no main guard.
     cells = [*examples("notebook.md"), CHECKS]
@@ -96,6 +97,7 @@ def local(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Run:
     )
 
 
+@pytest.mark.slow
 def test_a_local_run_gives_the_same_bytes_as_one_under_mpirun(
     local: Run, demo: DemoSummary
 ) -> None:
@@ -133,6 +135,7 @@ def test_called_again_it_has_nothing_to_do_and_ignore_progress_starts_over(
     assert again != first
 
 
+@pytest.mark.slow
 def test_a_notebooks_stop_button_stops_cleanly_and_the_next_call_goes_on(
     demo: DemoSummary, tmp_path: Path
 ) -> None:
@@ -374,6 +377,7 @@ def _drawn(
     return np.asarray(Image.open(content).convert("RGB"))
 
 
+@pytest.mark.slow
 def test_batch_plot_goes_on_where_it_was_and_outlives_crashes_and_hangs(tmp_path: Path) -> None:
     folder = tmp_path / "out"
 

@@ -24,6 +24,7 @@ def proposed(path: Path, *variables: str) -> str:
     return found.out
 
 
+@pytest.mark.slow
 def test_what_it_prints_for_psp_epilo_draws_it(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

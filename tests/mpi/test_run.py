@@ -159,6 +159,7 @@ def test_extrema_of_finished_items_come_from_the_store(
     assert (run_dir / "extrema.json").read_bytes() == (runs[4] / "extrema.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_retry_takes_a_mended_file_and_keeps_the_rest(demo: DemoSummary, tmp_path: Path) -> None:
     data = tmp_path / "FAST_data"
     data.mkdir()
@@ -217,6 +218,7 @@ def test_a_stopped_run_exits_75_and_the_next_one_ends_with_the_same_bytes(
     same_output(runs[1], run_dir)
 
 
+@pytest.mark.slow
 def test_a_stop_file_stops_a_run(settings: Path) -> None:
     run_dir = settings.parent / "runs" / "fast"
     run_dir.mkdir(parents=True)
@@ -227,6 +229,7 @@ def test_a_stop_file_stops_a_run(settings: Path) -> None:
     assert spectro_mpi("run", settings, *few, ranks=3).code == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["coordinator.Coordinator", "worker.Worker", "writer.Writer"])
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_an_exception_on_any_rank_ends_the_job_at_once(
@@ -287,6 +290,7 @@ def test_a_launcher_that_does_not_match_the_mpi_is_refused(settings: Path) -> No
     assert not (settings.parent / "runs").exists()
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_in_one_directory_are_refused(settings: Path) -> None:
     command = [str(BIN / "spectro-mpi"), "run", str(settings)]
     first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -330,7 +334,11 @@ MISTAKES = [
 @pytest.mark.parametrize(
     ("ranks", "arguments", "told"),
     [
-        *((ranks, ["run", *words], told) for ranks in (0, 3) for words, told in MISTAKES),
+        *((0, ["run", *words], told) for words, told in MISTAKES),
+        *(
+            pytest.param(3, ["run", *words], told, marks=pytest.mark.slow)
+            for words, told in MISTAKES
+        ),
         (0, ["plan", "SETTINGS", "-s", "plot.colormap=jett"], "jett"),
         (0, ["plan", "SETTINGS", "-s", "plot.events=none.csv"], "cannot be read"),
         (0, ["status", "."], "is not a run directory"),
@@ -350,6 +358,7 @@ def test_a_users_mistake_is_one_sentence_and_exit_code_2(
     assert len(done.err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_on_a_terminal_there_are_bars_and_a_line_for_each_worker(settings: Path) -> None:
     ours, theirs = pty.openpty()
     command = [str(BIN / "mpirun"), "-n", "4", str(BIN / "spectro-mpi"), "run", str(settings)]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
 from spectro_mpi.demo import DemoSummary
 from spectro_mpi.operations.status import read_status
@@ -59,6 +60,7 @@ def test_a_run_in_which_every_item_failed_is_finished(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_local_run_is_running_then_cancelled_then_goes_on_to_the_end(settings: Path) -> None:
     run_dir = start(settings, "asked")
     status = read_status(run_dir)
@@ -76,6 +78,7 @@ def test_a_local_run_is_running_then_cancelled_then_goes_on_to_the_end(settings:
     assert read_status(run_dir).state == "finished"
 
 
+@pytest.mark.slow
 def test_cancel_now_names_and_ends_the_processes_of_this_run_and_no_other(settings: Path) -> None:
     other, run_dir = start(settings, "other"), start(settings, "at-once")
     mpirun = submitted(run_dir)

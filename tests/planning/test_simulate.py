@@ -236,6 +236,7 @@ def test_plan_needs_neither_mpi_nor_matplotlib(settings: Path, tmp_path: Path) -
     assert (done.code, done.err) == (0, "")
 
 
+@pytest.mark.slow
 def test_the_archive_on_thousands_of_workers(capsys: pytest.CaptureFixture[str]) -> None:
     items, took = archive(51_000), {}
     began = time.perf_counter()
@@ -260,6 +261,7 @@ def test_the_archive_on_thousands_of_workers(capsys: pytest.CaptureFixture[str])
     assert sum(took.values()) < 60
 
 
+@pytest.mark.slow
 def test_an_inventory_of_two_hundred_thousand_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
