@@ -73,6 +73,7 @@ def test_what_it_prints_has_categories_where_there_are_pitch_angles(tmp_path: Pa
     }
 
 
+@pytest.mark.slow
 def test_fast_files_have_virtual_axes_and_are_drawn_by_what_these_are_made_of(
     demo: DemoSummary, tmp_path: Path
 ) -> None:

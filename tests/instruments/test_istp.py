@@ -397,6 +397,7 @@ def test_psp_epilo_is_drawn_by_settings_alone(tmp_path: Path) -> None:
     assert spectro_mpi("verify", tmp_path / "runs/psp").code == 0
 
 
+@pytest.mark.slow
 def test_items_are_named_by_orbit_or_date_and_selected_by_number_or_name(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("a_20170101_v1", "a_20170101_v1.10", "a_20170101_v1.9", "a_20170203_v1", "b_x_v1"):

@@ -52,6 +52,7 @@ def test_frames_of_assets_are_what_figures_are_drawn_on(settings: Path) -> None:
     assert {value for name, value in pixels.items() if "raw" in name} == {255}
 
 
+@pytest.mark.slow
 def test_a_spoilt_frame_is_drawn_anew(settings: Path) -> None:
     few = ("-s", "select.orbits=13313")
     run_dir = settings.parent / "runs" / "fast"
