@@ -109,6 +109,7 @@ def test_a_local_run_gives_the_same_bytes_as_one_under_mpirun(
     assert len(local.errors) == 7
 
 
+@pytest.mark.slow
 def test_called_again_it_has_nothing_to_do_and_ignore_progress_starts_over(
     demo: DemoSummary, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,7 @@ import pytest
 from spectro_mpi.demo import DemoSummary
 from spectro_mpi.operations.status import read_status
 from spectro_mpi.rundir.lock import read_owner
-from tests.conftest import BIN, slow_figures_path, spectro_mpi
+from tests.conftest import BIN, NO_REPORT, slow_figures_path, spectro_mpi
 
 
 def wait_until(what: Callable[[], object], seconds: float = 90) -> None:
@@ -50,7 +50,7 @@ def test_a_run_in_which_every_item_failed_is_finished(tmp_path: Path) -> None:
         name = f"fa_esa_l2_ees_19991213000000_{orbit}_v01.cdf"
         (tmp_path / name).write_bytes(b"this is no CDF file")
     settings = tmp_path / "spectro-mpi.toml"
-    settings.write_text('input = "."\n')
+    settings.write_text(f'input = "."\n{NO_REPORT}')
     assert spectro_mpi("run", settings).code == 3
     status = read_status(tmp_path / "runs" / "fast")
     assert status.state == "finished"

@@ -84,6 +84,7 @@ def test_what_was_made_of_a_file_that_is_gone_or_cut_off_stays(finished: Path) -
     assert pictures(run_dir) == before
 
 
+@pytest.mark.slow
 def test_figures_that_are_gone_are_drawn_again(finished: Path) -> None:
     run_dir = finished.parent / "runs" / "fast"
     before = pictures(run_dir)

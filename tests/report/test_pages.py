@@ -63,6 +63,7 @@ def test_a_run_that_is_over_leaves_its_report(run_dir: Path) -> None:
         assert f"#item/{item}" in page
 
 
+@pytest.mark.slow
 def test_a_run_leaves_no_report_if_none_is_wanted(settings: Path) -> None:
     wanted = ["-s", "report.at_end=false", "-s", "report.thumbnails=false"]
     done = spectro_mpi("run", settings, *wanted, "-s", "report.values=false")
@@ -70,6 +71,7 @@ def test_a_run_leaves_no_report_if_none_is_wanted(settings: Path) -> None:
     assert not (settings.parent / "runs" / "fast" / "report").exists()
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_made_does_not_change_how_a_run_ends(settings: Path) -> None:
     run_dir = settings.parent / "runs" / "fast"
     assert spectro_mpi("run", settings, "--only", "reduce", "-s", "report.at_end=false").code == 3
@@ -86,6 +88,7 @@ def test_what_is_no_run_directory_gets_one_sentence(tmp_path: Path) -> None:
     assert "is not a run directory" in done.err
 
 
+@pytest.mark.slow
 def test_a_report_can_be_made_of_a_run_that_has_only_begun(settings: Path) -> None:
     assert spectro_mpi("run", settings, "--only", "reduce", "-s", "report.at_end=false").code == 3
     run_dir = settings.parent / "runs" / "fast"
