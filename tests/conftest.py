@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -12,16 +14,26 @@ from typing import Any
 
 import pytest
 
+from spectro_mpi import cli
 from spectro_mpi.demo import DemoSummary, write_demo
 
 BIN = Path(sys.executable).parent
 NO_REPORT = "[report]\nat_end = false\n"
 """Settings of runs whose report nobody looks at: it takes as long as they do."""
+SLOW_PLACES = [
+    Path(__file__).parent / place for place in ("faults", "fuzz", "slurm", "report/test_browser.py")
+]
+"""All tests here are slow, and all that use a fixture `runs`: whole runs on several ranks."""
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """First come tests on a Slurm: they mostly wait."""
+    """Mark what is slow as a whole. First come tests on a Slurm: they mostly wait."""
+    for item in items:
+        uses_runs = "runs" in getattr(item, "fixturenames", ())
+        if uses_runs or any(map(item.path.is_relative_to, SLOW_PLACES)):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: _place(item.nodeid) != "slurm")
 
 
@@ -76,6 +88,17 @@ def spectro_mpi(
         check=False,
     )
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def spectro_mpi_here(*arguments: str | Path) -> Finished:
+    """The command line in this process: for commands that look at files and start no run."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = cli.main([str(word) for word in arguments])
+        except SystemExit as end:  # of argparse
+            code = int(end.code or 0)
+    return Finished(code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="session")

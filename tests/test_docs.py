@@ -55,6 +55,7 @@ def blocks(page: str, *languages: str) -> list[tuple[str, str]]:
     return [(language, text) for language, text in found if language in languages]
 
 
+@pytest.mark.slow
 def test_the_site_builds_strictly_and_fetches_nothing_from_elsewhere(tmp_path: Path) -> None:
     for module in ("mkdocs", "material", "mkdocstrings"):
         if importlib.util.find_spec(module) is None:
@@ -88,6 +89,7 @@ def test_each_fault_of_the_readme_is_shown_by_a_test() -> None:
         assert f"def {shown[2]}(" in (ROOT / "tests" / shown[1]).read_text(), row
 
 
+@pytest.mark.slow
 def test_the_tutorial_works_as_it_stands(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     for language, text in blocks("tutorial.md", "sh", "python"):

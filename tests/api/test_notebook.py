@@ -28,6 +28,7 @@ from spectro_mpi.draw.figure import FigureContent, Painter, Panel, Style
 from spectro_mpi.model.extrema import Limits
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.rundir.reader import Run
+from tests.conftest import NO_REPORT
 from tests.conftest import spectro_mpi as command
 from tests.outputs import same_output
 
@@ -39,6 +40,7 @@ def examples(page: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.M | re.S)
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_notebook_page_work(tmp_path: Path) -> None:
     # As a notebook: one cell after the other in one namespace, no file, no main guard.
     cells = [*examples("notebook.md"), CHECKS]
@@ -90,22 +92,24 @@ def local(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Run:
         demo.directory / "FAST_data",
         tmp_path_factory.mktemp("local") / "run",
         max_workers=2,
-        settings={"plot": {"dpi": 50}},
+        settings={"plot": {"dpi": 50}, "report": {"at_end": False}},
         show_progress=False,
     )
 
 
+@pytest.mark.slow
 def test_a_local_run_gives_the_same_bytes_as_one_under_mpirun(
     local: Run, demo: DemoSummary
 ) -> None:
     settings = local.path.parent / "spectro-mpi.toml"
     given = f'input = "{demo.directory / "FAST_data"}"\noutput = "."\nrun_id = "mpi"\n'
-    settings.write_text(f"{given}[plot]\ndpi = 50\n")
+    settings.write_text(f"{given}[plot]\ndpi = 50\n{NO_REPORT}")
     assert command("run", settings, ranks=3).code == 3
     same_output(local.path, local.path.with_name("mpi"))
     assert len(local.errors) == 7
 
 
+@pytest.mark.slow
 def test_called_again_it_has_nothing_to_do_and_ignore_progress_starts_over(
     demo: DemoSummary, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,7 +119,11 @@ def test_called_again_it_has_nothing_to_do_and_ignore_progress_starts_over(
             tmp_path / "run",
             max_workers=1,
             ignore_progress=ignore_progress,
-            settings={"plot": {"dpi": 40}, "select": {"orbits": "13312"}},
+            settings={
+                "plot": {"dpi": 40},
+                "select": {"orbits": "13312"},
+                "report": {"at_end": False},
+            },
         )
         assert run.errors == {}
         return {path: path.stat().st_mtime_ns for path in run.figures("13312")}
@@ -128,6 +136,7 @@ def test_called_again_it_has_nothing_to_do_and_ignore_progress_starts_over(
     assert again != first
 
 
+@pytest.mark.slow
 def test_a_notebooks_stop_button_stops_cleanly_and_the_next_call_goes_on(
     demo: DemoSummary, tmp_path: Path
 ) -> None:
@@ -136,7 +145,7 @@ def test_a_notebooks_stop_button_stops_cleanly_and_the_next_call_goes_on(
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import spectro_mpi\n"
         f"spectro_mpi.plot_directory({str(demo.directory / 'FAST_data')!r}, 'run', max_workers=2,"
-        " flush_batch_size=1, settings={'plot': {'dpi': 50}})\n"
+        " flush_batch_size=1, settings={'plot': {'dpi': 50}, 'report': {'at_end': False}})\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script], cwd=tmp_path, stderr=subprocess.PIPE, text=True
@@ -369,6 +378,7 @@ def _drawn(
     return np.asarray(Image.open(content).convert("RGB"))
 
 
+@pytest.mark.slow
 def test_batch_plot_goes_on_where_it_was_and_outlives_crashes_and_hangs(tmp_path: Path) -> None:
     folder = tmp_path / "out"
 
@@ -387,7 +397,7 @@ def test_batch_plot_goes_on_where_it_was_and_outlives_crashes_and_hangs(tmp_path
             name=lambda item: f"item-{item}",
             dpi=40,
             max_workers=2,
-            item_timeout_seconds=12,
+            item_timeout_seconds=6,
             retry=retry,
             show_progress=False,
         )

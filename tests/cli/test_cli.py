@@ -42,7 +42,7 @@ def test_commands_of_the_login_node_import_neither_mpi_nor_matplotlib(settings: 
 
 
 def test_a_report_is_made_without_mpi(settings: Path) -> None:
-    assert spectro_mpi("run", settings).code == 3
+    assert spectro_mpi("run", settings, "-s", "select.orbits=13314").code == 3
     loaded = modules_of("report", settings.parent / "runs" / "fast")
     assert not loaded & {"mpi4py", "mpi4py.MPI", "cdflib", "pycdfpp"}
 
@@ -88,6 +88,7 @@ def test_no_command_is_run_and_no_config_is_the_file_here(settings: Path) -> Non
     assert open_run(settings.parent / "runs/fast").completed("plot") == ["13312"]
 
 
+@pytest.mark.slow
 def test_status_reads_a_run_from_its_files(settings: Path) -> None:
     spectro_mpi("run", settings, "--only", "reduce")
     run_dir = settings.parent / "runs" / "fast"

@@ -77,6 +77,7 @@ def test_another_seed_gives_other_data(tmp_path: Path) -> None:
     assert not first & second
 
 
+@pytest.mark.slow
 def test_an_orbit_is_the_same_however_many_are_written(demo: DemoSummary, tmp_path: Path) -> None:
     write_demo(tmp_path, orbits=1)
     alone = contents(tmp_path, "*.cdf")

@@ -338,6 +338,7 @@ def test_a_painter_does_not_keep_spectrograms_alive() -> None:
     assert ref() is None
 
 
+@pytest.mark.slow
 def test_a_painter_keeps_no_more_after_many_figures() -> None:
     painter = Painter()
     small = style(60, (5.0, 1.5))

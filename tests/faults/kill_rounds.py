@@ -63,18 +63,20 @@ class Counts:
         )
 
 
-def kill_rounds(bench: Bench, runs: int, seed: int, tell: bool = False) -> Counts:
-    """Kill `runs` runs, each once or more; each goes on until it is done and is compared.
+def kill_rounds(bench: Bench, runs: int, seed: int, kills: int = 0, tell: bool = False) -> Counts:
+    """Kill `runs` runs, each once or more, or more runs until there were so many `kills`.
+
+    Each goes on until it is done and is compared.
 
     Raises on a difference.
     """
     chance, counts, number = random.Random(seed), Counts(), 0
     longest = _seconds_of_work(bench, seed)
-    while counts.completions < runs:
+    while counts.completions < runs or counts.kills < kills:
         number += 1
         name = f"rounds-{seed}-{number}"
-        kills = 0
-        while kills < _KILLS:
+        times = 0
+        while times < _KILLS:
             settled = _settled(bench.run_dir(name))
             ended = _round(bench, name, chance, counts, longest)
             again = _computed(bench.run_dir(name), settled, counts)
@@ -82,8 +84,8 @@ def kill_rounds(bench: Bench, runs: int, seed: int, tell: bool = False) -> Count
                 print(f"{name}: {'done' if ended else 'killed'}, {again} done again", flush=True)
             if ended:
                 break
-            kills += 1
-        if not kills:
+            times += 1
+        if not times:
             continue  # done before it could be killed
         settled, counts.began = _settled(bench.run_dir(name)), time.time()
         done = bench.run(name, ranks=chance.choice((1, 2, 3, 4)))

@@ -15,7 +15,7 @@ import pytest
 
 from spectro_mpi.demo import DemoSummary
 from spectro_mpi.diagnosis.verdict import diagnose
-from tests.conftest import BIN, Finished, spectro_mpi
+from tests.conftest import BIN, Finished, spectro_mpi_here
 from tests.faults.plant import plant
 from tests.faults.runs import Bench, processes_of, progress_of
 from tests.outputs import same_output
@@ -82,7 +82,7 @@ def test_a_full_disk_stops_the_run_and_it_goes_on_when_there_is_room(
     disk.remount("size=100m")
     assert bench.run(name, *output, ranks=ranks).code == 3
     same_output(bench.whole, disk.path / name)
-    assert spectro_mpi("verify", disk.path / name).code == 0
+    assert spectro_mpi_here("verify", disk.path / name).code == 0
 
 
 def test_a_read_only_output_is_told_before_anything_starts(bench: Bench, disk: Disk) -> None:
@@ -137,7 +137,7 @@ def test_output_that_is_removed_in_mid_run_is_missed_or_made_again(
     name = f"removed-{what}"
     # One item holds the plot phase up, so that there is something to come after the removal.
     environment = plant(tmp_path, {"13322": "sleeps"}, "plot", once=True)
-    run = bench.start(name, "-s", "run.instrument_timeout_seconds=3", env=environment)
+    run = bench.start(name, "-s", "run.instrument_timeout_seconds=2", env=environment)
     run.wait_for(lambda: list(tmp_path.glob("mended*")))
     if what == "directory":
         shutil.rmtree(run.run_dir)
@@ -153,13 +153,13 @@ def test_output_that_is_removed_in_mid_run_is_missed_or_made_again(
         assert not (run.run_dir / "progress.json").exists()
     elif what == "plots":
         # Nobody looks at each figure again while a run goes on; that is what verify is for.
-        assert "is missing" in spectro_mpi("verify", run.run_dir).out
-        spectro_mpi("verify", run.run_dir, "--repair")
+        assert "is missing" in spectro_mpi_here("verify", run.run_dir).out
+        spectro_mpi_here("verify", run.run_dir, "--repair")
     else:
         assert ended.code == 3  # reduced again by the same run
     assert bench.run(name).code == 3
     bench.same_as_whole(name)
-    assert spectro_mpi("verify", run.run_dir).code == 0
+    assert spectro_mpi_here("verify", run.run_dir).code == 0
 
 
 def test_input_that_goes_away_in_mid_run_is_recorded_and_done_when_it_is_back(

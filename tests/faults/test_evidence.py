@@ -15,7 +15,7 @@ import psutil
 from spectro_mpi.diagnosis.verdict import diagnose
 from spectro_mpi.report.run_figures import timeline
 from spectro_mpi.resources import read_record, read_samples
-from tests.conftest import spectro_mpi
+from tests.conftest import spectro_mpi_here
 from tests.faults.plant import plant
 from tests.faults.runs import Bench, Started, processes_of
 
@@ -40,9 +40,12 @@ def test_memory_that_ran_out_is_told_with_item_step_and_the_curve_up_to_the_kill
     assert memory[0] < 400
     assert len(memory) > 2
     assert diagnosis.limit_mb == 600
-    status = spectro_mpi("status", run_dir)
+    status = spectro_mpi_here("status", run_dir)
     assert "likely cause: item 13313, phase plot, ees needed more memory than was" in status.out
-    assert json.loads(spectro_mpi("status", run_dir, "--json").out)["diagnosis"]["item"] == "13313"
+    assert (
+        json.loads(spectro_mpi_here("status", run_dir, "--json").out)["diagnosis"]["item"]
+        == "13313"
+    )
     drawn = timeline(run_dir)
     assert drawn is not None
     assert "item 13313, ees" in drawn.svg()
@@ -80,7 +83,7 @@ def test_a_job_that_was_killed_as_a_whole_leaves_its_last_samples_and_what_it_wa
     assert diagnosis is not None
     assert diagnosis.cause == "killed"
     assert any("item 13312, phase plot, ees" in line for line in diagnosis.evidence)
-    assert diagnosis.sentence in spectro_mpi("status", run.run_dir).out
+    assert diagnosis.sentence in spectro_mpi_here("status", run.run_dir).out
     before = record.steps.item.tolist()
     (tmp_path / "mended").touch()
     assert bench.run("silenced", *OFTEN, env=environment).code == 3

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import spectro_mpi
+from tests.conftest import spectro_mpi_here
 from tests.faults.plant import plant
 from tests.faults.runs import Bench, processes_of, progress_of
 
@@ -51,7 +51,7 @@ def test_faulty_items_are_recorded_with_their_reasons_and_the_others_are_done(
     assert errors.keys() == progress_of(bench.whole)["errors"].keys()
     assert processes_of(run_dir) == []
     assert not list(run_dir.rglob("*.part"))
-    assert spectro_mpi("verify", run_dir).code == 0
+    assert spectro_mpi_here("verify", run_dir).code == 0
     # Not tried again by itself: the faults are still there and would take their time.
     before = progress_of(run_dir)
     assert bench.run(name, *LIMITS, env=environment).code == 3

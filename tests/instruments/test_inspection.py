@@ -24,6 +24,7 @@ def proposed(path: Path, *variables: str) -> str:
     return found.out
 
 
+@pytest.mark.slow
 def test_what_it_prints_for_psp_epilo_draws_it(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -72,6 +73,7 @@ def test_what_it_prints_has_categories_where_there_are_pitch_angles(tmp_path: Pa
     }
 
 
+@pytest.mark.slow
 def test_fast_files_have_virtual_axes_and_are_drawn_by_what_these_are_made_of(
     demo: DemoSummary, tmp_path: Path
 ) -> None:

@@ -369,6 +369,7 @@ def read_back(picture: Path, spectrogram: Spectrogram) -> tuple[int, int]:
     return int((np.abs(wanted - step) <= 2).sum()), step.size
 
 
+@pytest.mark.slow
 def test_psp_epilo_is_drawn_by_settings_alone(tmp_path: Path) -> None:
     source = real_file(PSP)
     (tmp_path / "in").mkdir()
@@ -399,6 +400,7 @@ def test_psp_epilo_is_drawn_by_settings_alone(tmp_path: Path) -> None:
     assert spectro_mpi("verify", tmp_path / "runs/psp").code == 0
 
 
+@pytest.mark.slow
 def test_items_are_named_by_orbit_or_date_and_selected_by_number_or_name(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("a_20170101_v1", "a_20170101_v1.10", "a_20170101_v1.9", "a_20170203_v1", "b_x_v1"):
@@ -425,6 +427,7 @@ def test_items_are_named_by_orbit_or_date_and_selected_by_number_or_name(tmp_pat
     assert 'no instrument is called "c"' in wrong.err
 
 
+@pytest.mark.slow
 def test_a_damaged_file_costs_its_item_and_not_the_run(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

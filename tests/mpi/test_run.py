@@ -159,6 +159,7 @@ def test_extrema_of_finished_items_come_from_the_store(
     assert (run_dir / "extrema.json").read_bytes() == (runs[4] / "extrema.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_retry_takes_a_mended_file_and_keeps_the_rest(demo: DemoSummary, tmp_path: Path) -> None:
     data = tmp_path / "FAST_data"
     data.mkdir()
@@ -166,7 +167,7 @@ def test_retry_takes_a_mended_file_and_keeps_the_rest(demo: DemoSummary, tmp_pat
     shutil.copy(good, data / good.name)
     broken = data / good.name.replace("13313", "13314")
     broken.write_bytes(bytes(good.stat().st_size))
-    (tmp_path / "spectro-mpi.toml").write_text("[plot]\ndpi = 50\n")
+    (tmp_path / "spectro-mpi.toml").write_text(f"[plot]\ndpi = 50\n{NO_REPORT}")
     assert spectro_mpi(cwd=tmp_path).code == 3
     shutil.copy(good, broken)  # by name and size it is as it was
     assert spectro_mpi(cwd=tmp_path).code == 3
@@ -217,15 +218,18 @@ def test_a_stopped_run_exits_75_and_the_next_one_ends_with_the_same_bytes(
     same_output(runs[1], run_dir)
 
 
+@pytest.mark.slow
 def test_a_stop_file_stops_a_run(settings: Path) -> None:
     run_dir = settings.parent / "runs" / "fast"
     run_dir.mkdir(parents=True)
     (run_dir / "STOP").touch()
-    assert spectro_mpi("run", settings, ranks=3).code == 75
+    few = ("-s", "select.orbits=13312-13314")
+    assert spectro_mpi("run", settings, *few, ranks=3).code == 75
     assert not (run_dir / "STOP").exists()
-    assert spectro_mpi("run", settings, ranks=3).code == 3
+    assert spectro_mpi("run", settings, *few, ranks=3).code == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["coordinator.Coordinator", "worker.Worker", "writer.Writer"])
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_an_exception_on_any_rank_ends_the_job_at_once(
@@ -286,6 +290,7 @@ def test_a_launcher_that_does_not_match_the_mpi_is_refused(settings: Path) -> No
     assert not (settings.parent / "runs").exists()
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_in_one_directory_are_refused(settings: Path) -> None:
     command = [str(BIN / "spectro-mpi"), "run", str(settings)]
     first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -302,7 +307,9 @@ def test_two_runs_at_once_in_one_directory_are_refused(settings: Path) -> None:
 def test_progress_is_told_in_lines_where_there_is_no_terminal(settings: Path) -> None:
     told = spectro_mpi("run", settings, ranks=3)
     assert "reduce: 12/12 items, 7 failed" in told.out
-    quiet = spectro_mpi("run", settings, "--fresh", "--no-progress", ranks=3)
+    few = ("-s", "select.orbits=13312-13314")
+    quiet = spectro_mpi("run", settings, *few, "--fresh", "--no-progress", ranks=3)
+    assert quiet.code == 3
     assert "items/s" not in quiet.out
     logs = settings.parent / "runs" / "fast" / "logs"
     assert sorted(path.name for path in logs.iterdir()) == [
@@ -311,30 +318,39 @@ def test_progress_is_told_in_lines_where_there_is_no_terminal(settings: Path) ->
     assert "ERROR" in (logs / "rank-0001.log").read_text()
 
 
+MISTAKES = [
+    (["none.toml"], "there is no such settings file"),
+    (["SETTINGS", "-s", "input=nowhere"], "does not exist"),
+    (["SETTINGS", "-s", "plot.dip=3"], "did you mean plot.dpi?"),
+    (["SETTINGS", "-s", "output=/proc/nowhere"], "cannot be written"),
+    (["SETTINGS", "-s", "select.orbits=1-2"], "[select] lets through"),
+    (["SETTINGS", "-s", "plot.events=none.csv"], "cannot be read"),
+    (["SETTINGS", "-s", "plot.colormap=jett"], "jett"),
+    (["SETTINGS", "--only", "plot"], "has no output yet"),
+]
+"""Arguments of a run → what is said of them."""
+
+
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("ranks", "arguments", "told"),
     [
-        (["run", "none.toml"], "there is no such settings file"),
-        (["run", "SETTINGS", "-s", "input=nowhere"], "does not exist"),
-        (["run", "SETTINGS", "-s", "plot.dip=3"], "did you mean plot.dpi?"),
-        (["run", "SETTINGS", "-s", "output=/proc/nowhere"], "cannot be written"),
-        (["run", "SETTINGS", "-s", "select.orbits=1-2"], "[select] lets through"),
-        (["run", "SETTINGS", "-s", "plot.events=none.csv"], "cannot be read"),
-        (["run", "SETTINGS", "-s", "plot.colormap=jett"], "jett"),
-        (["run", "SETTINGS", "--only", "plot"], "has no output yet"),
-        (["plan", "SETTINGS", "-s", "plot.colormap=jett"], "jett"),
-        (["plan", "SETTINGS", "-s", "plot.events=none.csv"], "cannot be read"),
-        (["status", "."], "is not a run directory"),
-        (["plan", "none.toml"], "there is no such settings file"),
+        *((0, ["run", *words], told) for words, told in MISTAKES),
+        *(
+            pytest.param(3, ["run", *words], told, marks=pytest.mark.slow)
+            for words, told in MISTAKES
+        ),
+        (0, ["plan", "SETTINGS", "-s", "plot.colormap=jett"], "jett"),
+        (0, ["plan", "SETTINGS", "-s", "plot.events=none.csv"], "cannot be read"),
+        (0, ["status", "."], "is not a run directory"),
+        (0, ["plan", "none.toml"], "there is no such settings file"),
     ],
 )
-@pytest.mark.parametrize("ranks", [0, 3])
 def test_a_users_mistake_is_one_sentence_and_exit_code_2(
-    settings: Path, arguments: list[str], told: str, ranks: int
+    settings: Path, ranks: int, arguments: list[str], told: str
 ) -> None:
     done: Finished = spectro_mpi(
         *[str(settings) if word == "SETTINGS" else word for word in arguments],
-        ranks=ranks if arguments[0] == "run" else 0,
+        ranks=ranks,
         cwd=settings.parent,
     )
     assert done.code == 2
@@ -342,6 +358,7 @@ def test_a_users_mistake_is_one_sentence_and_exit_code_2(
     assert len(done.err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_on_a_terminal_there_are_bars_and_a_line_for_each_worker(settings: Path) -> None:
     ours, theirs = pty.openpty()
     command = [str(BIN / "mpirun"), "-n", "4", str(BIN / "spectro-mpi"), "run", str(settings)]

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
 from spectro_mpi.demo import DemoSummary
 from spectro_mpi.operations.status import read_status
 from spectro_mpi.rundir.lock import read_owner
-from tests.conftest import BIN, slow_figures_path, spectro_mpi
+from tests.conftest import BIN, NO_REPORT, slow_figures_path, spectro_mpi
 
 
 def wait_until(what: Callable[[], object], seconds: float = 90) -> None:
@@ -49,7 +50,7 @@ def test_a_run_in_which_every_item_failed_is_finished(tmp_path: Path) -> None:
         name = f"fa_esa_l2_ees_19991213000000_{orbit}_v01.cdf"
         (tmp_path / name).write_bytes(b"this is no CDF file")
     settings = tmp_path / "spectro-mpi.toml"
-    settings.write_text('input = "."\n')
+    settings.write_text(f'input = "."\n{NO_REPORT}')
     assert spectro_mpi("run", settings).code == 3
     status = read_status(tmp_path / "runs" / "fast")
     assert status.state == "finished"
@@ -59,6 +60,7 @@ def test_a_run_in_which_every_item_failed_is_finished(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_local_run_is_running_then_cancelled_then_goes_on_to_the_end(settings: Path) -> None:
     run_dir = start(settings, "asked")
     status = read_status(run_dir)
@@ -76,6 +78,7 @@ def test_a_local_run_is_running_then_cancelled_then_goes_on_to_the_end(settings:
     assert read_status(run_dir).state == "finished"
 
 
+@pytest.mark.slow
 def test_cancel_now_names_and_ends_the_processes_of_this_run_and_no_other(settings: Path) -> None:
     other, run_dir = start(settings, "other"), start(settings, "at-once")
     mpirun = submitted(run_dir)

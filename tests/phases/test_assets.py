@@ -13,6 +13,7 @@ from tests.conftest import spectro_mpi
 from tests.outputs import same_output, snapshot
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranks", [0, 3])
 def test_a_run_uses_its_assets_and_makes_none(settings: Path, ranks: int) -> None:
     prepared = settings.parent / "runs" / "prepared"
@@ -51,6 +52,7 @@ def test_frames_of_assets_are_what_figures_are_drawn_on(settings: Path) -> None:
     assert {value for name, value in pixels.items() if "raw" in name} == {255}
 
 
+@pytest.mark.slow
 def test_a_spoilt_frame_is_drawn_anew(settings: Path) -> None:
     few = ("-s", "select.orbits=13313")
     run_dir = settings.parent / "runs" / "fast"
@@ -62,6 +64,7 @@ def test_a_spoilt_frame_is_drawn_anew(settings: Path) -> None:
     same_output(run_dir, run_dir.with_name("plain"))
 
 
+@pytest.mark.slow
 def test_an_inventory_of_another_selection_is_not_used(settings: Path, demo: DemoSummary) -> None:
     run_dir = settings.parent / "runs" / "fast"
     assert spectro_mpi("assets", settings, "-s", "select.orbits=13312").code == 0

@@ -139,6 +139,7 @@ def test_a_child_is_held_to_its_ranks_share_of_the_jobs_memory(tmp_path: Path, t
     assert "the rank's share of the job's memory limit is 100 MB" in failure.message
 
 
+@pytest.mark.slow
 def test_ranks_load_neither_matplotlib_nor_a_reader_of_cdf_files(
     settings: Path, tmp_path: Path
 ) -> None:

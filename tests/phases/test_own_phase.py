@@ -185,6 +185,7 @@ def test_only_the_phase_named_runs_and_finds_what_the_others_gave(runs: dict[int
     assert not (run_dir / "plots").exists()
 
 
+@pytest.mark.slow
 def test_a_phase_whose_code_has_changed_is_done_again_alone_when_asked(
     settings: Path,
 ) -> None:
@@ -262,7 +263,7 @@ def run_own(settings: Path, entry: str, *words: str, ranks: int = 0) -> Finished
         ('phases=["reduce", "reduce"]', ["lists the same entry twice"]),
     ],
 )
-@pytest.mark.parametrize("ranks", [0, 3])
+@pytest.mark.parametrize("ranks", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_phases_that_do_not_fit_are_refused_before_anything_runs(
     settings: Path, entry: str, told: list[str], ranks: int
 ) -> None:
@@ -297,6 +298,7 @@ def test_all_that_does_not_fit_is_told_at_once(settings: Path) -> None:
         assert words in done.err
 
 
+@pytest.mark.slow
 def test_failures_hangs_and_crashes_of_an_own_phase_are_recorded_by_reason(settings: Path) -> None:
     entry = own(
         settings.parent,
@@ -348,6 +350,7 @@ def test_failures_hangs_and_crashes_of_an_own_phase_are_recorded_by_reason(setti
     assert {"13312", "13313"} <= run.progress.settled["plot"]
 
 
+@pytest.mark.slow
 def test_files_settings_random_numbers_and_assets_of_an_own_phase(settings: Path) -> None:
     entry = own(
         settings.parent,
@@ -454,6 +457,7 @@ def test_an_installed_package_offers_a_phase_by_an_entry_point(
     assert "density: 1 item done" in done.out
 
 
+@pytest.mark.slow
 def test_an_artifact_of_the_whole_run_is_merged_and_outlives_a_resume(settings: Path) -> None:
     entry = own(
         settings.parent,

@@ -13,18 +13,27 @@ from tests.conftest import NO_REPORT, spectro_mpi
 from tests.outputs import pictures, same_output
 
 
-@pytest.fixture
-def finished(demo: DemoSummary, tmp_path: Path) -> Path:
-    """Settings of a finished run over a copy of two orbits."""
-    folder = tmp_path / "FAST_data"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def whole(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run, with its input of two orbits. Not to be changed by a test."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "FAST_data").mkdir()
     for path in sorted((demo.directory / "FAST_data").rglob("fa_esa_l2_*_1331[23]_v*.cdf")):
-        shutil.copy(path, folder)
-    (tmp_path / "events.csv").write_text("orbit,instrument,start,end\n")
-    settings = tmp_path / "spectro-mpi.toml"
+        shutil.copy(path, folder / "FAST_data")
+    (folder / "events.csv").write_text("orbit,instrument,start,end\n")
+    settings = folder / "spectro-mpi.toml"
     settings.write_text(f'[plot]\ndpi = 50\nevents = "events.csv"\n{NO_REPORT}')
     assert spectro_mpi("run", settings).code == 0
-    return settings
+    return folder
+
+
+@pytest.fixture
+def finished(whole: Path, tmp_path: Path) -> Path:
+    """Settings of a copy of the finished run and its input."""
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    frozen = tmp_path / "runs" / "fast" / "config.toml"
+    frozen.write_text(frozen.read_text().replace(str(whole), str(tmp_path)))
+    return tmp_path / "spectro-mpi.toml"
 
 
 def as_if_new(settings: Path) -> None:
@@ -33,6 +42,7 @@ def as_if_new(settings: Path) -> None:
     same_output(settings.parent / "runs" / "fast", settings.parent / "runs" / "new")
 
 
+@pytest.mark.slow
 def test_marked_events_are_drawn_and_taken_away_again(finished: Path) -> None:
     events = finished.with_name("events.csv")
     run_dir = finished.parent / "runs" / "fast"
@@ -50,6 +60,7 @@ def test_marked_events_are_drawn_and_taken_away_again(finished: Path) -> None:
     assert "done again" not in spectro_mpi("run", finished).out
 
 
+@pytest.mark.slow
 def test_a_new_version_and_a_new_instrument_are_taken_up(finished: Path) -> None:
     data = finished.parent / "FAST_data"
     late = next(data.glob("*_ies_*13313*.cdf"))
@@ -73,6 +84,7 @@ def test_what_was_made_of_a_file_that_is_gone_or_cut_off_stays(finished: Path) -
     assert pictures(run_dir) == before
 
 
+@pytest.mark.slow
 def test_figures_that_are_gone_are_drawn_again(finished: Path) -> None:
     run_dir = finished.parent / "runs" / "fast"
     before = pictures(run_dir)

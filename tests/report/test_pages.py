@@ -16,11 +16,12 @@ import pytest
 from PIL import Image
 
 from spectro_mpi import open_run
+from spectro_mpi.demo import DemoSummary
 from spectro_mpi.draw.thumbnail import HEIGHT, WIDTH
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.previews.scripts import call
 from spectro_mpi.previews.values import values_of
-from tests.conftest import NO_REPORT, spectro_mpi
+from tests.conftest import NO_REPORT, spectro_mpi, spectro_mpi_here
 
 
 @pytest.fixture
@@ -30,11 +31,19 @@ def settings(settings: Path) -> Path:
     return settings
 
 
-@pytest.fixture
-def run_dir(settings: Path) -> Path:
-    """A finished run, some of its items failed in part."""
+@pytest.fixture(scope="module")
+def finished(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, some of its items failed in part. Not to be changed by a test."""
+    settings = tmp_path_factory.mktemp("report") / "spectro-mpi.toml"
+    settings.write_text(f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 50\n')
     assert spectro_mpi("run", settings).code == 3
     return settings.parent / "runs" / "fast"
+
+
+@pytest.fixture
+def run_dir(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run, to be changed."""
+    return Path(shutil.copytree(finished, tmp_path / "runs" / "fast"))
 
 
 def script(path: Path) -> tuple[str, list[Any]]:
@@ -54,6 +63,7 @@ def test_a_run_that_is_over_leaves_its_report(run_dir: Path) -> None:
         assert f"#item/{item}" in page
 
 
+@pytest.mark.slow
 def test_a_run_leaves_no_report_if_none_is_wanted(settings: Path) -> None:
     wanted = ["-s", "report.at_end=false", "-s", "report.thumbnails=false"]
     done = spectro_mpi("run", settings, *wanted, "-s", "report.values=false")
@@ -61,6 +71,7 @@ def test_a_run_leaves_no_report_if_none_is_wanted(settings: Path) -> None:
     assert not (settings.parent / "runs" / "fast" / "report").exists()
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_made_does_not_change_how_a_run_ends(settings: Path) -> None:
     run_dir = settings.parent / "runs" / "fast"
     assert spectro_mpi("run", settings, "--only", "reduce", "-s", "report.at_end=false").code == 3
@@ -71,16 +82,17 @@ def test_a_report_that_cannot_be_made_does_not_change_how_a_run_ends(settings: P
 
 
 def test_what_is_no_run_directory_gets_one_sentence(tmp_path: Path) -> None:
-    done = spectro_mpi("report", tmp_path)
+    done = spectro_mpi_here("report", tmp_path)
     assert done.code == 2
     assert done.err.count("\n") == 1
     assert "is not a run directory" in done.err
 
 
+@pytest.mark.slow
 def test_a_report_can_be_made_of_a_run_that_has_only_begun(settings: Path) -> None:
     assert spectro_mpi("run", settings, "--only", "reduce", "-s", "report.at_end=false").code == 3
     run_dir = settings.parent / "runs" / "fast"
-    assert spectro_mpi("report", run_dir).code == 0
+    assert spectro_mpi_here("report", run_dir).code == 0
     assert "Not known yet" not in (run_dir / "report" / "index.html").read_text()
 
 
@@ -92,7 +104,7 @@ def test_made_again_the_report_is_the_same_and_leaves_nothing_behind(run_dir: Pa
     before = files()
     stray = run_dir / "report" / "parts" / "items-007.0123456789.js"
     stray.write_text("of an earlier report")
-    assert spectro_mpi("report", run_dir).code == 0
+    assert spectro_mpi_here("report", run_dir).code == 0
     assert files() == before
 
 
@@ -100,12 +112,12 @@ def test_a_report_elsewhere_removes_and_overwrites_nothing_of_others(
     run_dir: Path, tmp_path: Path
 ) -> None:
     there = {path for path in run_dir.rglob("*") if path.is_file()}
-    assert spectro_mpi("report", run_dir, "--output", run_dir).code == 0
+    assert spectro_mpi_here("report", run_dir, "--output", run_dir).code == 0
     assert there <= {path for path in run_dir.rglob("*") if path.is_file()}
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "index.html").write_text("my own page")
-    done = spectro_mpi("report", run_dir, "--output", mine)
+    done = spectro_mpi_here("report", run_dir, "--output", mine)
     assert done.code == 2
     assert "is not a report" in done.err
     assert (mine / "index.html").read_text() == "my own page"
@@ -125,9 +137,9 @@ def test_previews_that_are_missing_are_made_by_the_report(run_dir: Path) -> None
     items = run_dir / "report" / "items"
     before = {path: path.read_bytes() for path in items.rglob("*.*")}
     shutil.rmtree(items)
-    assert spectro_mpi("report", run_dir, "--no-previews").code == 0
+    assert spectro_mpi_here("report", run_dir, "--no-previews").code == 0
     assert not items.exists()
-    done = spectro_mpi("report", run_dir)
+    done = spectro_mpi_here("report", run_dir)
     assert "making thumbnails and values" in done.out
     after = {path: path.read_bytes() for path in items.rglob("*.*")}
     assert after.keys() == before.keys()

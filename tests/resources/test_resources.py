@@ -10,6 +10,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 
 from spectro_mpi.resources import Record, fold, read_record, read_samples, read_steps
 from spectro_mpi.resources.archive import SAMPLES_KEPT
@@ -130,6 +131,7 @@ def test_a_damaged_archive_is_set_aside(tmp_path: Path) -> None:
     assert len(_record(tmp_path).ranks) == 1
 
 
+@pytest.mark.slow
 def test_a_long_feed_stays_within_bounds_and_keeps_its_peaks_and_its_last_minutes(
     tmp_path: Path,
 ) -> None:
