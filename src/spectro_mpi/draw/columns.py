@@ -10,13 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.model.cadence import local_widths, stray
+from spectro_mpi.model.cadence import local_widths, longest_records, stray
 from spectro_mpi.settings.schema import PlotSettings
 
 _LATEST = 9e9  # s since 1970 (1684 to 2255); times beyond are fill values or damaged.
-_LONGEST_RECORD = 3600.0  # s; a record that is not longer is always believed,
-_MOST_STEPS = 100.0  # and one that is not longer than so many local widths,
-_LONGEST_LONE_RECORD = 400 * 86400.0  # s; or than this, if there is no other time.
 
 
 @dataclass(frozen=True)
@@ -72,9 +69,7 @@ def records_of(
     widths = local_widths(centre)
     start, end = time_start[order], time_end[order]
     valid = (start < end) & (start <= centre) & (centre <= end)
-    lone = len(centre) and centre[0] == centre[-1]
-    longest = np.maximum(_MOST_STEPS * widths, _LONGEST_LONE_RECORD if lone else _LONGEST_RECORD)
-    valid &= end - start <= longest
+    valid &= end - start <= longest_records(centre, widths)
     start = np.where(valid, start, centre - widths / 2)
     end = np.where(valid, end, centre + widths / 2)
     _join(centre, start, end, valid, gap_factor * widths)

@@ -21,6 +21,9 @@ _FEWEST_RECORDS = 20
 _STRAY_SHARE = 100
 """One record in this many may be stray."""
 _WIDTH_ALONE = 1.0  # s; for records that are all at one time.
+_NEVER_DAMAGED = 3600.0  # s; the width of a record that is always believed,
+_MOST_STEPS = 100.0  # and in local widths,
+_LONGEST_ALONE = 400 * _DAY  # s; and where all records are at one time.
 
 
 def local_widths(centre: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -51,6 +54,18 @@ def local_widths(centre: NDArray[np.float64]) -> NDArray[np.float64]:
         after[count - place] = median(steps[count - place :].tolist()) if counts else 0
     widths = np.maximum(before, after)
     return widths if count + 1 == len(centre) else widths[np.cumsum(fresh) - 1]
+
+
+def longest_records(
+    centre: NDArray[np.float64], widths: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The width (record,) s above which the start or end of a record is damaged or a fill value.
+
+    `centre` (record,) s, never decreasing; `widths` (record,) s, the local widths.
+    """
+    if len(centre) and centre[0] == centre[-1]:
+        return np.full(len(centre), _LONGEST_ALONE)
+    return np.maximum(_MOST_STEPS * widths, _NEVER_DAMAGED)
 
 
 def stray(centre: NDArray[np.float64]) -> tuple[int, int]:
