@@ -179,6 +179,12 @@ def test_a_file_with_times_in_days_since_a_date(tmp_path: Path) -> None:
     np.testing.assert_allclose(one.time, TIME, atol=1e-3)
 
 
+def test_a_time_of_two_numbers_a_record_is_refused(tmp_path: Path) -> None:
+    both = numbers(np.stack([TIME, TIME + STEP], axis=1), UNITS="seconds since 1970-01-01")
+    with pytest.raises(InvalidCdfError, match=r"Epoch has shape \(2,\) per record"):
+        reduced(file(tmp_path, time=both))
+
+
 def test_fill_values_of_a_time_in_seconds_are_missing(tmp_path: Path) -> None:
     seconds = TIME.copy()
     seconds[4] = 0

@@ -113,6 +113,8 @@ def _time_of(reader: CdfReader, table: InstrumentTable, records: int) -> tuple[s
     try:
         if kind not in EPOCH_TYPES and kind not in NUMBERS:
             raise ValueError(f"is neither an epoch nor a number ({kind})")
+        if reader.shape(time):
+            raise ValueError(f"has shape {reader.shape(time)} per record, expected one time")
         unit = time_unit_of(kind, units, texts_on_time(time, attributes))
     except ValueError as error:
         raise InvalidCdfError(
