@@ -16,6 +16,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
@@ -414,3 +415,30 @@ def test_batch_plot_goes_on_where_it_was_and_outlives_crashes_and_hangs(tmp_path
     after = {path: path.stat().st_mtime_ns for path in folder.glob("*.png")}
     assert len(after) == 5
     assert before.items() <= after.items()
+
+
+T_DAY = 15_000 * 86400.0
+
+
+def test_make_spectrogram_leaves_gaps_blank_by_the_gap_factor() -> None:
+    time = T_DAY + np.delete(10.0 * np.arange(60), [30, 31])  # a step of three widths
+    values = np.full((58, 4), 30.0)
+    energy = np.geomspace(10, 1000, 4)
+    for factor, is_gap in ((2.5, True), (3.5, False)):
+        axes = make_spectrogram(time, energy, values, gap_factor=factor, colorbar=False)
+        mesh = axes.collections[0]
+        assert isinstance(mesh, QuadMesh)
+        edges = (np.asarray(mesh.get_coordinates())[0, :, 0] * 86400 - T_DAY).round(3)
+        before, after = edges[2 * 29 + 1], edges[2 * 30]
+        assert (before, after) == ((295.0, 315.0) if is_gap else (305.0, 305.0))
+    with pytest.raises(ValueError, match="gap_factor = 1: expected a number above 1"):
+        make_spectrogram(time, energy, values, gap_factor=1)
+
+
+def test_make_spectrogram_warns_of_records_that_it_leaves_out() -> None:
+    time = T_DAY + 10.0 * np.arange(60)
+    time[5] = 0
+    with pytest.warns(UserWarning, match="1 record at 1970-01-01 left out"):
+        axes = make_spectrogram(time, np.geomspace(10, 1000, 4), np.full((60, 4), 30.0))
+    low, high = axes.get_xlim()
+    assert (high - low) * 86400 == pytest.approx(600, abs=0.1)

@@ -7,6 +7,7 @@ same edges in time and energy (`columns.records_of`, `raster.tables_of`).
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 from spectro_mpi.draw.columns import Records, records_of
 from spectro_mpi.draw.raster import EnergyTable, tables_of
 from spectro_mpi.draw.scale import Scale, usable_scale
-from spectro_mpi.settings.schema import SCALE_PAIR_COLORMAPS, ScaleName
+from spectro_mpi.draw.times import left_out_text
+from spectro_mpi.settings.schema import SCALE_PAIR_COLORMAPS, PlotSettings, ScaleName
 from spectro_mpi.system.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def make_spectrogram(
     *,
     time_start: ArrayLike | None = None,
     time_end: ArrayLike | None = None,
+    gap_factor: float = PlotSettings.gap_factor,
     ax: Axes | None = None,
     y_scale: ScaleName = "log",
     z_scale: ScaleName = "log",
@@ -72,12 +75,16 @@ def make_spectrogram(
     ----------
     time : array_like, (record,)
         Centres of the records: numpy or Python datetimes, or s since 1970 UTC. Gaps stay blank.
+        A few times that are far from all others are left out with a warning.
     energy : array_like, (channel,) or (record, channel)
         Centres of the channels, in any order, eV (or Hz, or as in `y_label`); NaN: no channel.
     values : array_like, (record, channel)
         Values to draw. NaN is blank, and so are values that are not positive on log colours.
     time_start, time_end : array_like, (record,), optional
         Start and end of the records, in the form of `time`. None: half-way between neighbours.
+    gap_factor : float
+        Local widths of a record in the step to the next above which there is a gap; above 1.
+        The local width is the larger of the medians of up to 5 steps before and 5 after a record.
     ax : matplotlib Axes, optional
         Axes to draw on. None: those of a new figure.
     y_scale, z_scale : {"linear", "log"}
@@ -100,10 +107,13 @@ def make_spectrogram(
     Raises
     ------
     ValueError
-        If shapes do not match, times are of another type, or a scale or colour map is unknown.
+        If shapes do not match, times are of another type, `gap_factor` is not above 1, or a scale
+        or colour map is unknown.
     """
     _check_scales(y_scale=y_scale, z_scale=z_scale)
-    cells = _cells(time, energy, values, time_start, time_end)
+    if not gap_factor > 1:
+        raise ValueError(f"gap_factor = {gap_factor!r}: expected a number above 1")
+    cells = _cells(time, energy, values, time_start, time_end, gap_factor)
     ax = _new_axes() if ax is None else ax
     limits = _limits(cells.values[cells.records.order], z_scale, z_min, z_max)
     y = _energy_axis(cells, y_scale, y_min, y_max)
@@ -148,6 +158,7 @@ def plot_spectrogram_set(
     z_scale: ScaleName = "log",
     title: str = "",
     colormap: str = "",
+    gap_factor: float = PlotSettings.gap_factor,
     panel_size: tuple[float, float] = (12.0, 3.0),
     dpi: float = 100,
     path: Path | str | None = None,
@@ -169,6 +180,8 @@ def plot_spectrogram_set(
         Title of the figure.
     colormap : str
         A matplotlib colour map; empty: by the pair of scales.
+    gap_factor : float
+        As for `make_spectrogram`.
     panel_size : (float, float)
         Width of the figure and height of one row, inches.
     dpi : float
@@ -190,7 +203,7 @@ def plot_spectrogram_set(
     """
     from matplotlib.figure import Figure
 
-    panels = [_panel(number, row) for number, row in enumerate(rows)]
+    panels = [{**_panel(n, row), "gap_factor": gap_factor} for n, row in enumerate(rows)]
     if not panels:
         raise ValueError("rows is empty: expected at least one row")
     width, height = panel_size
@@ -272,6 +285,7 @@ def _cells(
     values: ArrayLike,
     time_start: ArrayLike | None,
     time_end: ArrayLike | None,
+    gap_factor: float,
 ) -> _Cells:
     seconds = _seconds("time", time)
     data = np.asarray(values, np.float32)
@@ -302,7 +316,9 @@ def _cells(
                 f"{name} has shape {end.shape}: expected {seconds.shape} to match time"
             )
         ends.append(end)
-    records = records_of(seconds, *ends)
+    records = records_of(seconds, ends[0], ends[1], gap_factor)
+    for times in records.stray:
+        warnings.warn(left_out_text(times), stacklevel=3)
     return _Cells(records, tables_of(rows, mode, records), data)  # type: ignore[arg-type]
 
 

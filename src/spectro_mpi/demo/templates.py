@@ -55,6 +55,7 @@ scales = [["linear", "log"]]             # pairs of energy and colour scale
 # z_label = "Counts"
 events = "events.csv"                    # marked cusp crossings; relative to this file
 # zoom_minutes = 6.25                    # around an event
+# gap_factor = 2.5                       # a step above this many local widths is a gap
 
 [run]
 # flush_batch_size = 10                  # items per write

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-GAP_CADENCES = 2.5
-"""Median cadences between neighbouring records above which there is a gap."""
-_LONGEST_RECORD = 3600.0  # s; a longer record has a fill value or a damaged edge.
+from spectro_mpi.model.cadence import local_widths, longest_records, stray
+from spectro_mpi.settings.schema import PlotSettings
+
 _LATEST = 9e9  # s since 1970 (1684 to 2255); times beyond are fill values or damaged.
-_LONGEST_ITEM = 31 * 86400.0  # s; a time farther than this from the median is damaged.
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,9 @@ class Records:
     """(record,) s since 1970 UTC, never decreasing."""
     end: NDArray[np.float64]
     """(record,) s since 1970 UTC; a gap follows where this is below the next start."""
+    stray: tuple[NDArray[np.float64], ...] = ()
+    """Times of the records that are left out because they are far from all others, s since 1970
+    UTC: a group before the others, a group after them."""
 
 
 @dataclass(frozen=True)
@@ -44,30 +46,55 @@ class Columns:
 
 
 def records_of(
-    time: NDArray[np.float64], time_start: NDArray[np.float64], time_end: NDArray[np.float64]
+    time: NDArray[np.float64],
+    time_start: NDArray[np.float64],
+    time_end: NDArray[np.float64],
+    gap_factor: float = PlotSettings.gap_factor,
 ) -> Records:
     """Sort records by time and compute their edges; all arrays (record,), s since 1970 UTC.
 
-    A record extends from its `time_start` to its `time_end`. Where these are missing or
-    invalid, it extends half the median cadence to either side of its `time`. Neighbouring
-    records meet halfway; where there is a gap between them, both keep their edges.
+    A record extends from its `time_start` to its `time_end`. Where these are missing or invalid,
+    its width is that of the steps around it (`cadence.local_widths`). There is a gap between two
+    records where their step is above `gap_factor` times the larger of their local widths: both
+    keep their edges. Otherwise they meet: halfway between their times, or at the edge that one of
+    them has, or in the middle if both have one. Stray records (`cadence.stray`) are left out.
     """
     order = np.flatnonzero(np.abs(time) < _LATEST)
-    if len(order):
-        order = order[np.abs(time[order] - np.median(time[order])) <= _LONGEST_ITEM]
     order = order[np.argsort(time[order], kind="stable")]
     centre = np.asarray(time[order], np.float64)
-    steps = np.diff(centre)
-    cadence = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1.0
+    before, after = stray(centre)
+    groups = (centre[:before], centre[len(centre) - after :])
+    kept = slice(before, len(centre) - after)
+    order, centre = order[kept], centre[kept]
+    widths = local_widths(centre)
     start, end = time_start[order], time_end[order]
-    valid = (start < end) & (start <= centre) & (centre <= end) & (end - start <= _LONGEST_RECORD)
-    start = np.where(valid, start, centre - cadence / 2)
-    end = np.where(valid, end, centre + cadence / 2)
-    meet = (steps <= GAP_CADENCES * cadence) | (end[:-1] > start[1:])
-    middle = np.clip((end[:-1] + start[1:]) / 2, centre[:-1], centre[1:])
-    end[:-1] = np.where(meet, middle, end[:-1])
-    start[1:] = np.where(meet, middle, start[1:])
-    return Records(order, centre, start, end)
+    valid = (start < end) & (start <= centre) & (centre <= end)
+    valid &= end - start <= longest_records(centre, widths)
+    start = np.where(valid, start, centre - widths / 2)
+    end = np.where(valid, end, centre + widths / 2)
+    _join(centre, start, end, valid, gap_factor * widths)
+    return Records(order, centre, start, end, tuple(group for group in groups if len(group)))
+
+
+def _join(
+    centre: NDArray[np.float64],
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    has_edges: NDArray[np.bool_],
+    longest_step: NDArray[np.float64],
+) -> None:
+    """Move, in place, the edges of neighbours to where they meet, unless a gap is between them."""
+    left, right = end[:-1], start[1:]
+    step = centre[1:] - centre[:-1]
+    meet = (step <= np.maximum(longest_step[:-1], longest_step[1:])) | (left > right)
+    middle = (left + right) / 2
+    if not has_edges.all():
+        first, second = has_edges[:-1], has_edges[1:]
+        middle = np.where(first > second, left, np.where(first < second, right, middle))
+        middle = np.where(first | second, middle, centre[:-1] + step / 2)
+    middle = np.clip(middle, centre[:-1], centre[1:])
+    end[:-1] = np.where(meet, middle, left)
+    start[1:] = np.where(meet, middle, right)
 
 
 def columns_of(records: Records, begin: float, finish: float, columns: int) -> Columns:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from spectro_mpi.model.extrema import Limits
 from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.settings.schema import PlotSettings
 
 
 @dataclass(frozen=True)
@@ -63,3 +64,5 @@ class Style:
     y_label: str
     zoom_minutes: float
     """Shortest time span of the zoom panels of an event, in minutes."""
+    gap_factor: float = PlotSettings.gap_factor
+    """Local widths of a record in the step to the next above which there is a gap."""

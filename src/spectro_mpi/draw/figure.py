@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError
@@ -36,6 +37,7 @@ from spectro_mpi.draw.times import (
     draw_header,
     draw_time_axis,
     header_of,
+    left_out_text,
 )
 from spectro_mpi.system.activity import doing
 
@@ -100,7 +102,8 @@ class Painter:
 
         The canvas is reused: it is valid only until the next figure is drawn.
         """
-        whole = self._reductions.window([panel.spectrogram for panel in content.panels])
+        spectrograms = [panel.spectrogram for panel in content.panels]
+        whole = self._reductions.window(spectrograms, style.gap_factor)
         events = _in_order(content.events)
         windows = [whole] if whole is None else [whole, *_zooms(whole, events, style)]
         spec, header = self._plan(content, style, whole, len(windows))
@@ -112,7 +115,7 @@ class Painter:
             for panel, row, box in zip(
                 content.panels, spec.rows, layout.boxes[column], strict=False
             ):
-                note = self._draw_panel(canvas, layout, box, panel, row, window, style.colormap)
+                note = self._draw_panel(canvas, layout, box, panel, row, window, style)
                 entry = _panel_entry(row, box, window, style, note, zoom=column > 0)
                 panels.append(entry | _origin(panel))
             if window is not None:
@@ -143,9 +146,18 @@ class Painter:
         )
         layout = layout_of(grid)
         room = layout.bars[-1][0].right - layout.boxes[0][0].left
-        header = header_of(self._lettering, content.title, whole, content.notes, room, layout.unit)
+        notes = (*content.notes, *self._left_out(content, style))
+        header = header_of(self._lettering, content.title, whole, notes, room, layout.unit)
         grid = replace(grid, header_lines=len(header.lines))
         return FrameSpec(grid, style.colormap, rows), header
+
+    def _left_out(self, content: FigureContent, style: Style) -> Iterator[str]:
+        """Return a note for each group of records that are not drawn, by their times."""
+        shown = {id(panel.spectrogram): panel.spectrogram for panel in content.panels}
+        for spectrogram in shown.values():
+            name = f"{spectrogram.instrument}: " if len(shown) > 1 else ""
+            for times in self._reductions.records(spectrogram, style.gap_factor).stray:
+                yield name + left_out_text(times)
 
     def _canvas(self, spec: FrameSpec, layout: Layout, keep: bool) -> Canvas:
         """Return a canvas with the frame on it; `keep` caches the frame for other figures."""
@@ -179,20 +191,22 @@ class Painter:
         panel: Panel,
         row: Row,
         window: Window | None,
-        colormap: str,
+        style: Style,
     ) -> str:
         """Paint the data of a panel; return the note written into it, empty if it shows data."""
         if window is None:
             note = "no valid data"
         else:
-            reduced = self._reductions.reduced(panel.spectrogram, panel.category, window, box.width)
+            reduced = self._reductions.reduced(
+                panel.spectrogram, panel.category, window, box.width, style.gap_factor
+            )
             bands, band_of_row = paint(
                 reduced.cells,
                 reduced.columns,
                 box.height,
                 row.y_scale,
                 row.z_scale,
-                palette_of(colormap).index,
+                palette_of(style.colormap).index,
             )
             canvas.image[box.top : box.bottom, box.left : box.right] = bands[band_of_row]
             if bands.any():

@@ -43,11 +43,15 @@ class Reductions:
     """Caches the reductions of the last few spectrograms; holds only weak references to them."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[int, _Known] = OrderedDict()
+        self._known: OrderedDict[tuple[int, float], _Known] = OrderedDict()
 
-    def window(self, spectrograms: list[Spectrogram]) -> Window | None:
+    def records(self, spectrogram: Spectrogram, gap_factor: float) -> Records:
+        """Return the sorted records of a spectrogram."""
+        return self._of(spectrogram, gap_factor).records
+
+    def window(self, spectrograms: list[Spectrogram], gap_factor: float) -> Window | None:
         """Return the window of all records; None if there are none."""
-        all_records = [self._of(spectrogram).records for spectrogram in spectrograms]
+        all_records = [self.records(spectrogram, gap_factor) for spectrogram in spectrograms]
         spans = [
             (records.start[0], records.end.max()) for records in all_records if len(records.centre)
         ]
@@ -56,10 +60,15 @@ class Reductions:
         return Window(float(min(span[0] for span in spans)), float(max(s[1] for s in spans)))
 
     def reduced(
-        self, spectrogram: Spectrogram, category: int, window: Window, width: int
+        self,
+        spectrogram: Spectrogram,
+        category: int,
+        window: Window,
+        width: int,
+        gap_factor: float,
     ) -> Reduced:
         """Sum one category over the records of each of `width` pixel columns."""
-        known = self._of(spectrogram)
+        known = self._of(spectrogram, gap_factor)
         key = (category, window, width)
         reduced = known.reduced.get(key)
         if reduced is None:
@@ -73,11 +82,13 @@ class Reductions:
             _keep(known.reduced, key, reduced)
         return reduced
 
-    def _of(self, spectrogram: Spectrogram) -> _Known:
-        key = id(spectrogram)
+    def _of(self, spectrogram: Spectrogram, gap_factor: float) -> _Known:
+        key = (id(spectrogram), gap_factor)
         known = self._known.get(key)
         if known is None or known.spectrogram() is not spectrogram:
-            records = records_of(spectrogram.time, spectrogram.time_start, spectrogram.time_end)
+            records = records_of(
+                spectrogram.time, spectrogram.time_start, spectrogram.time_end, gap_factor
+            )
             tables = tables_of(spectrogram.energy, spectrogram.mode, records)
             forget = self._known
             ref = weakref.ref(spectrogram, lambda _: forget.pop(key, None))

@@ -6,6 +6,7 @@ import textwrap
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spectro_mpi.draw import layout as points
 from spectro_mpi.draw.canvas import Canvas
@@ -14,6 +15,7 @@ from spectro_mpi.draw.layout import Box, Layout
 from spectro_mpi.draw.palette import BLACK, MARKER
 from spectro_mpi.draw.text import Lettering, printable
 from spectro_mpi.draw.ticks import time_text, time_ticks
+from spectro_mpi.system.words import count
 
 _NOTE_LINES = 3
 _FEWEST_LETTERS = 20  # Notes are not wrapped into shorter lines; they are shrunk and cut instead.
@@ -22,6 +24,7 @@ _LETTER_EMS = 0.6  # Mean width of a letter in font sizes, rounded up.
 _DASH, _GAP = 6.0, 4.0  # dashes of marker lines, in points
 _MARKER = 1.4  # width of marker lines, in points
 _BRACKET = 4.0  # height of an event's bracket, in points
+_DAY = 86400.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,13 @@ def draw_header(canvas: Canvas, layout: Layout, lettering: Lettering, header: He
     for number, line in enumerate(header.lines, 1):
         stamp = lettering.fit(line, points.NOTE * unit, right - left)
         canvas.write(stamp, left, base + number * points.NOTE_LINE * unit)
+
+
+def left_out_text(times: NDArray[np.float64]) -> str:
+    """Return the note on records that are left out, whose times are `times`, in order."""
+    first, last = (time_text(float(time), _DAY)[0] for time in (times[0], times[-1]))
+    dates = first if first == last else f"{first} to {last}"
+    return f"{count(len(times), 'record')} at {dates} left out"
 
 
 def draw_time_axis(

@@ -51,7 +51,10 @@ class CdfReader(Protocol):
         ...
 
     def attributes(self, name: str) -> dict[str, Attribute]:
-        """The attributes of a variable, without epochs. Of several entries, the first."""
+        """The attributes of a variable. Of several entries, the first.
+
+        Epochs are numbers: ms (CDF_EPOCH16: s) since the year 0, or ns since J2000.
+        """
         ...
 
     def global_attributes(self) -> dict[str, str]:
@@ -283,14 +286,23 @@ def _simple(attributes: Iterable[tuple[str, Any]]) -> dict[str, Attribute]:
             value = value[0] if value else ""
         if not isinstance(value, str):
             entries = np.asarray(value).ravel()
-            if not len(entries) or entries.dtype.kind not in "iufUSO":
+            if not len(entries) or entries.dtype.kind not in "iufcUSO":
                 continue
-            value = entries[0].item() if hasattr(entries[0], "item") else entries[0]
+            value = _number(entries[0].item() if hasattr(entries[0], "item") else entries[0])
         if isinstance(value, str):
             value = value.strip(" \0\n\t")
         if isinstance(value, str | int | float):
             simple[name] = value
     return simple
+
+
+def _number(value: Any) -> Any:
+    """An epoch of either library as a number; anything else as it is."""
+    if isinstance(value, complex):
+        return value.real + value.imag / 1e12
+    if hasattr(value, "picoseconds"):
+        return value.seconds + value.picoseconds / 1e12
+    return getattr(value, "mseconds", getattr(value, "nseconds", value))
 
 
 def _reshaped(path: Path, name: str, value: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -19,8 +19,8 @@ from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.energy_tables import EnergyTables
 from spectro_mpi.instruments.istp_axes import NUMBERS, axes_along, axes_of, check_records
+from spectro_mpi.instruments.istp_times import RecordTimes
 from spectro_mpi.instruments.preset import NamedFile, Quantity
-from spectro_mpi.instruments.times import unix_seconds
 from spectro_mpi.instruments.units import is_unit, readable, titled
 from spectro_mpi.model.distribution import Categories, Combine, Distribution, is_measured
 from spectro_mpi.model.spectrogram import Legend
@@ -33,7 +33,6 @@ EVERYTHING: Categories = {"all": ((0.0, 360.0),)}
 
 _MOST_CELLS = 1 << 24
 """Most values to read at a time: 128 MB in double precision."""
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "hr": 3600.0}
 _AXIS_NAMES = {"energy": "Energy", "frequency": "Frequency"}
 
 
@@ -97,7 +96,7 @@ class IstpFile:
         self._static: dict[str, NDArray[np.float64]] = {}
         for name in (axes.energy, table.pitch_angle, table.weight):
             self._check_along(name)
-        self._time_kind = reader.kind(axes.time)
+        self._times = RecordTimes(reader, axes.time, axes.time_unit, axes.records, self._measured)
         self.legend = self._legend()
 
     @property
@@ -120,7 +119,7 @@ class IstpFile:
         if table.weight and self.combine == "mean":
             solid_angle = self._along(table.weight, first, last).astype(np.float32)
             weight = np.broadcast_to(solid_angle, values.shape)
-        time, start, end = self._times(first, last)
+        time, start, end = self._times.range(first, last)
         count, bins, channels = values.shape
         return Distribution(
             time=time,
@@ -258,36 +257,6 @@ class IstpFile:
         """Factor that converts the angles of a variable to degrees."""
         units = str(self._reader.attributes(name).get("UNITS", "")).strip().lower()
         return 180 / np.pi if units.startswith("rad") else 1.0
-
-    def _times(
-        self, first: int, last: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """(record,) time, start and end, s since 1970 UTC, from DELTA_MINUS_VAR and DELTA_PLUS_VAR.
-
-        Start and end are NaN if the file does not have these.
-        """
-        name = self._axes.time
-        time = unix_seconds(self._reader.range(name, first, last), self._time_kind)
-        edges = []
-        for attribute, sign in (("DELTA_MINUS_VAR", -1), ("DELTA_PLUS_VAR", 1)):
-            delta = self._delta(str(self._reader.attributes(name).get(attribute, "")), first, last)
-            edges.append(time + sign * delta)
-        return time, edges[0], edges[1]
-
-    def _delta(self, name: str, first: int, last: int) -> NDArray[np.float64]:
-        """(record or 1,) values of a variable with a time difference, in s; NaN: not known."""
-        reader, unknown = self._reader, np.full(1, np.nan)
-        if name not in reader.names or reader.kind(name) not in NUMBERS or reader.shape(name):
-            return unknown
-        if reader.records(name) not in (1, self.records):
-            return unknown
-        attributes = reader.attributes(name)
-        units = str(attributes.get("UNITS", "")).strip().lower()
-        default = {"CDF_TIME_TT2000": 1e-9, "CDF_EPOCH": 1e-3}.get(self._time_kind, 1.0)
-        factor = _SECONDS.get(re.sub(r"^(s|min|hr)\w*$", r"\1", units), default)
-        varies = reader.records(name) == self.records
-        raw = reader.range(name, first, last) if varies else reader.static(name)[None]
-        return self._measured(raw, attributes).astype(np.float64) * factor
 
     def _legend(self) -> Legend:
         """Titles, labels and units, from the table or else from the attributes."""

@@ -13,7 +13,7 @@ from itertools import permutations
 
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments.cdf import CdfReader
-from spectro_mpi.instruments.times import EPOCH_TYPES
+from spectro_mpi.instruments.times import EPOCH_TYPES, TimeUnit, texts_on_time, time_unit_of
 from spectro_mpi.instruments.units import AxisUnit, axis_unit
 from spectro_mpi.settings.instrument_table import InstrumentTable
 
@@ -35,6 +35,8 @@ class VariableAxes:
     """Name of the variable along each axis; empty: the file names none."""
     time: str
     """Name of the variable with the time of the records."""
+    time_unit: TimeUnit
+    """How it counts."""
     energy: str
     """Name of the variable along the energy or frequency axis."""
     energy_axis: int
@@ -67,9 +69,9 @@ def axes_of(reader: CdfReader, table: InstrumentTable) -> VariableAxes:
     if records == 0:
         raise InvalidCdfError(f"{reader.path}: {value} has no records{_virtual(reader, value)}")
     depends = tuple(_depend(reader, value, axis) for axis in range(len(shape)))
-    time = _time_of(reader, table, records)
+    time, time_unit = _time_of(reader, table, records)
     energy, axis, unit = _energy_of(reader, table, shape, depends)
-    return VariableAxes(records, shape, depends, time, energy, axis, unit)
+    return VariableAxes(records, shape, depends, time, time_unit, energy, axis, unit)
 
 
 def axes_along(
@@ -97,8 +99,8 @@ def check_records(reader: CdfReader, name: str, records: int) -> bool:
     return written == records
 
 
-def _time_of(reader: CdfReader, table: InstrumentTable, records: int) -> str:
-    """Name of the variable with the time of the records."""
+def _time_of(reader: CdfReader, table: InstrumentTable, records: int) -> tuple[str, TimeUnit]:
+    """Name of the variable with the time of the records, and how it counts."""
     time = table.time or str(reader.attributes(table.value).get("DEPEND_0", ""))
     if not time:
         raise InvalidCdfError(
@@ -106,20 +108,27 @@ def _time_of(reader: CdfReader, table: InstrumentTable, records: int) -> str:
             f"{_place(table)} to the variable with the time of its records"
         )
     _need(reader, time, "time", table)
-    kind, units = reader.kind(time), str(reader.attributes(time).get("UNITS", ""))
-    counts_seconds = kind in NUMBERS and re.match(r"s(ec|econds?)?\b", units.strip().lower())
-    if kind not in EPOCH_TYPES and not counts_seconds:
+    kind, attributes = reader.kind(time), reader.attributes(time)
+    units = table.time_units or str(attributes.get("UNITS", ""))
+    try:
+        if kind not in EPOCH_TYPES and kind not in NUMBERS:
+            raise ValueError(f"is neither an epoch nor a number ({kind})")
+        if reader.shape(time):
+            raise ValueError(f"has shape {reader.shape(time)} per record, expected one time")
+        unit = time_unit_of(kind, units, texts_on_time(time, attributes))
+    except ValueError as error:
         raise InvalidCdfError(
-            f'{reader.path}: {time} is neither an epoch nor in seconds ({kind}, UNITS "{units}"); '
-            f"set `time` in {_place(table)} to the variable with the time of the records"
-        )
+            f"{reader.path}: {time} {error}; set `time` in {_place(table)} to the variable with "
+            'the time of the records, or `time_units` to its units, such as "seconds since '
+            '1970-01-01"'
+        ) from None
     if reader.records(time) != records:
         raise InvalidCdfError(
             f"{reader.path}: {time} has {reader.records(time)} records, but {table.value} has "
             f"{records}{_virtual(reader, time)}; set `time` in {_place(table)} to the variable "
             "with the time of the records"
         )
-    return time
+    return time, unit
 
 
 def _energy_of(

@@ -48,7 +48,8 @@ class Spectrogram:
     """Name of the values; for FAST "counts" (sum over a category's bins) or "eflux" (mean)."""
     category: tuple[str, ...]
     time: NDArray[np.float64]
-    """(record,) centre, s since 1970 UTC."""
+    """(record,) s since 1970 UTC: the middle of the record where its start and end are known, else
+    the time in the file."""
     time_start: NDArray[np.float64]
     """(record,) s since 1970 UTC; NaN where the file does not give it."""
     time_end: NDArray[np.float64]

@@ -90,7 +90,9 @@ class PlotPhase(PreparingPhase):
                 names = figure_names(self.config, item.id, shown, marked)
                 files[SHEET] = preview.sheet(names)
             if settings.thumbnails or settings.values:
-                files |= preview.scripts(shown.values() if settings.values else ())
+                files |= preview.scripts(
+                    shown.values() if settings.values else (), self.config.plot.gap_factor
+                )
         with doing("write"):
             write_preview(run_dir, month_of(item_folder(run_dir, self.name, item)), item.id, files)
 
@@ -247,6 +249,7 @@ class PlotPhase(PreparingPhase):
             colormap=plot.colormap_of(scales),
             y_label=plot.y_label,
             zoom_minutes=plot.zoom_minutes,
+            gap_factor=plot.gap_factor,
         )
 
 

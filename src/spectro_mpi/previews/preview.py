@@ -69,12 +69,16 @@ class Preview:
         Image.fromarray(np.concatenate(rows)).save(file, "JPEG", quality=_QUALITY)
         return file.getvalue()
 
-    def scripts(self, spectrograms: Iterable[Spectrogram]) -> dict[str, bytes]:
+    def scripts(self, spectrograms: Iterable[Spectrogram], gap_factor: float) -> dict[str, bytes]:
         """Return the scripts, as endings of file names → contents.
 
-        They hold the descriptions of the figures and the values of the spectrograms.
+        They hold the descriptions of the figures and the values of the spectrograms, with the
+        edges that records have in the figures (`plot.gap_factor`).
         """
-        values = {spectrogram.instrument: values_of(spectrogram) for spectrogram in spectrograms}
+        values = {
+            spectrogram.instrument: values_of(spectrogram, gap_factor)
+            for spectrogram in spectrograms
+        }
         return scripts_of(self._descriptions, values)
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from spectro_mpi.draw.columns import Records, records_of
 from spectro_mpi.draw.raster import EnergyTable, tables_of
 from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.settings.schema import PlotSettings
 
 PART_RECORDS = 4096
 """Records per part; the page loads one part at a time."""
@@ -55,13 +56,15 @@ class Values:
     """Parts of `PART_RECORDS` records, in order of time."""
 
 
-def values_of(spectrogram: Spectrogram) -> Values:
+def values_of(spectrogram: Spectrogram, gap_factor: float = PlotSettings.gap_factor) -> Values:
     """Encode a spectrogram; records without a valid time are left out, as in figures.
+
+    `gap_factor` is that of the figures.
 
     Whole numbers from 0 to 65534 are stored exactly and other values to four digits, both as
     uint16. If a value is negative, or the values lie in seven or more decades, all are float32.
     """
-    records = records_of(spectrogram.time, spectrogram.time_start, spectrogram.time_end)
+    records = records_of(spectrogram.time, spectrogram.time_start, spectrogram.time_end, gap_factor)
     tables = tables_of(spectrogram.energy, spectrogram.mode, records)
     count = len(records.order)
     table_of = np.full(count, _NO_TABLE, np.uint8)

@@ -30,14 +30,21 @@ class MissingPreview:
     """Whether to make the sheet of thumbnails."""
     values: bool
     """Whether the scripts hold the values of the spectrograms."""
+    gap_factor: float
+    """`plot.gap_factor`, which the edges of records depend on."""
 
 
 def missing_previews(run: Run, entries: Sequence[ItemEntry]) -> list[MissingPreview]:
     """Return the previews that the settings request and that do not exist."""
-    report = run.config.report
+    report, gap_factor = run.config.report, run.config.plot.gap_factor
     return [
         MissingPreview(
-            run.path, entry, run.progress.shards[entry.id], report.thumbnails, report.values
+            run.path,
+            entry,
+            run.progress.shards[entry.id],
+            report.thumbnails,
+            report.values,
+            gap_factor,
         )
         for entry in entries
         if entry.figures
@@ -78,7 +85,8 @@ def _make(missing: MissingPreview) -> str:
             preview.add(name, *_figure(missing.run_dir / PLOTS / entry.month / entry.id / name))
         shard = missing.run_dir / DATA / missing.shard
         stored = read_spectrograms(shard, entry.id) if missing.values else ()
-        files = preview.scripts(sorted(stored, key=lambda values: order.index(values.instrument)))
+        in_order = sorted(stored, key=lambda values: order.index(values.instrument))
+        files = preview.scripts(in_order, missing.gap_factor)
     except (OSError, ValueError, KeyError, TypeError, SyntaxError):
         return ""  # `verify` reports it
     if missing.sheet:

@@ -133,6 +133,9 @@ class PlotSettings:
     """Path of a table of marked events, relative to the settings file; empty: none."""
     zoom_minutes: Annotated[float, Gt(0)] = 6.25
     """Width of the zoom column around an event, minutes."""
+    gap_factor: Annotated[float, Gt(1)] = 2.5
+    """Records with a longer step between them than so many local widths have a gap between them.
+    The local width is the larger of the medians of up to 5 steps before and 5 after a record."""
 
     __pydantic_config__ = _STRICT
 
