@@ -78,7 +78,7 @@ class Reductions:
         known = self._known.get(key)
         if known is None or known.spectrogram() is not spectrogram:
             records = records_of(spectrogram.time, spectrogram.time_start, spectrogram.time_end)
-            tables = tables_of(spectrogram.energy, spectrogram.mode, records)
+            tables = tables_of(spectrogram.energy, spectrogram.edges, spectrogram.mode, records)
             forget = self._known
             ref = weakref.ref(spectrogram, lambda _: forget.pop(key, None))
             known = self._known[key] = _Known(ref, records, tables)

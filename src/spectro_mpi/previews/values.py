@@ -62,7 +62,7 @@ def values_of(spectrogram: Spectrogram) -> Values:
     uint16. If a value is negative, or the values lie in seven or more decades, all are float32.
     """
     records = records_of(spectrogram.time, spectrogram.time_start, spectrogram.time_end)
-    tables = tables_of(spectrogram.energy, spectrogram.mode, records)
+    tables = tables_of(spectrogram.energy, spectrogram.edges, spectrogram.mode, records)
     count = len(records.order)
     table_of = np.full(count, _NO_TABLE, np.uint8)
     for number, table in enumerate(tables[:_NO_TABLE]):
