@@ -114,6 +114,19 @@ def edge_range(energy: Floats, edges: Floats, scale: str) -> tuple[float, float]
     return (low if scale == "log" else min(0.0, low)), high
 
 
+def count_undrawn(spectrogram: Spectrogram, scale: str) -> int:
+    """Number of channels that an axis cannot show, because they are at or below 0.
+
+    Of the energy tables in use, that with the most counts.
+    """
+    used = np.unique(spectrogram.mode)
+    used = used[used < len(spectrogram.energy)]
+    energy, edges = spectrogram.energy[used], spectrogram.edges[used]
+    drawn = log_edges(edges, energy) if scale == "log" else edges
+    undrawn = (energy <= 0) & np.isnan(drawn).any(axis=-1)
+    return int(undrawn.sum(axis=1).max(initial=0))
+
+
 def _level_edges(energy: Floats, edges: Floats, tables: int) -> NDArray[np.float32]:
     """(table, channel, 3) edges as `Levels` has them, NaN where there is no channel.
 

@@ -95,9 +95,18 @@ def values_of(spectrogram: Spectrogram) -> Values:
 def _table_head(table: EnergyTable) -> dict[str, Any]:
     return {
         "lead": table.lead.tolist(),
-        "edges": [float(f"{edge:.9g}") for edge in table.edges],
+        "edges": _rounded(table.edges),
+        "logEdges": _rounded(table.log_edges),
         "repeated": [[channel, members.tolist()] for channel, members in table.repeated],
     }
+
+
+def _rounded(edges: NDArray[np.float64]) -> list[list[float] | None]:
+    """Pairs of edges with nine digits; None: the channel is not drawn."""
+    return [
+        [float(f"{edge:.9g}") for edge in pair] if np.isfinite(pair).all() else None
+        for pair in edges
+    ]
 
 
 def _part(records: Records, table_of: NDArray[np.uint8], codes: NDArray[Any], part: slice) -> Part:
