@@ -62,7 +62,7 @@ class Cells:
 def tables_of(
     energy: NDArray[np.float32],
     edges: NDArray[np.float32],
-    mode: NDArray[np.uint8],
+    mode: NDArray[np.integer[Any]],
     records: Records,
 ) -> tuple[EnergyTable, ...]:
     """Return the energy tables in use; modes with equal channels share a table.
@@ -238,11 +238,12 @@ def _label_means(cells: Cells, pixels: PixelRows, chosen: NDArray[np.intp]) -> N
     means = _means(total, count)
     if not len(pixels.start):
         return means
-    return np.append(means, _means(*_shared_sums(total, count, pixels)), axis=1)
+    shared = _means(*_shared_sums(total, count, pixels))
+    return np.concatenate([means, shared], axis=1)
 
 
 def _shared_sums(
-    total: Floats, count: Counts, pixels: PixelRows
+    total: Floats, count: NDArray[Any], pixels: PixelRows
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weighted sums and counts of the pixel rows that channels share; (group, shared row)."""
     sums, counts = (
@@ -264,7 +265,8 @@ def _mixed_means(
     for table_cells, table_pixels in zip(cells, pixels, strict=True):
         _, places, chosen = np.intersect1d(groups, table_cells.groups, True, return_indices=True)
         label, share = table_pixels.label[row_of_band], table_pixels.share[row_of_band]
-        sums, counts = table_cells.sum[chosen], table_cells.count[chosen]
+        sums: Floats = table_cells.sum[chosen]
+        counts: NDArray[Any] = table_cells.count[chosen]
         if len(table_pixels.start):
             shared_sums, shared_counts = _shared_sums(sums, counts, table_pixels)
             sums = np.append(sums, shared_sums, axis=1)

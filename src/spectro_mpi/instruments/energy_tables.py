@@ -50,7 +50,7 @@ class EnergyTables:
     @property
     def edges(self) -> NDArray[np.float32]:
         """(mode, channel, 2) float32, lower and upper edges; NaN: no such channel."""
-        return channel_edges(*(self._columns(number) for number in range(3)), self._is_log)
+        return channel_edges(self._columns(0), self._columns(1), self._columns(2), self._is_log)
 
     def _columns(self, number: int) -> NDArray[np.float64]:
         """(mode, channel) centres (0), distances to the lower (1) or the upper edge (2)."""

@@ -254,8 +254,7 @@ class IstpFile:
                 are_distances = bool(((ends[0] > energy) | (ends[1] < energy)).any())
         if are_distances:
             return ends[0], ends[1]
-        lower, upper = np.minimum(*ends), np.maximum(*ends)
-        return energy - lower, upper - energy
+        return energy - np.minimum(ends[0], ends[1]), np.maximum(ends[0], ends[1]) - energy
 
     def _edge(self, edge: EdgeVariable | None, first: int, last: int) -> NDArray[np.float64]:
         """The values of an edge, (record or 1, bin or 1, channel or 1); 0 if there is none."""

@@ -54,16 +54,7 @@ def as_xarray(spectrogram: Spectrogram, others: Iterable[Dataset] = ()) -> xarra
             ),
             "time_start": ("time", _datetimes(spectrogram.time_start)),
             "time_end": ("time", _datetimes(spectrogram.time_end)),
-            legend.axis: (
-                ("time", "channel"),
-                energy_of_records(spectrogram),
-                {"long_name": "Centre of the channel", "units": legend.axis_units},
-            ),
-            f"{legend.axis}_edges": (
-                ("time", "channel", "bound"),
-                edges_of_records(spectrogram),
-                {"long_name": "Lower and upper edge of the channel", "units": legend.axis_units},
-            ),
+            **_channels(spectrogram),
         },
         {
             "source": spectrogram.source,
@@ -80,6 +71,23 @@ def as_xarray(spectrogram: Spectrogram, others: Iterable[Dataset] = ()) -> xarra
     return data
 
 
+def _channels(spectrogram: Spectrogram) -> dict[str, Any]:
+    """The coordinates of the channels: their centres and edges at each time."""
+    axis, units = spectrogram.legend.axis, spectrogram.legend.axis_units
+    return {
+        axis: (
+            ("time", "channel"),
+            energy_of_records(spectrogram),
+            {"long_name": "Centre of the channel", "units": units},
+        ),
+        f"{axis}_edges": (
+            ("time", "channel", "bound"),
+            edges_of_records(spectrogram),
+            {"long_name": "Lower and upper edge of the channel", "units": units},
+        ),
+    }
+
+
 def energy_of_records(spectrogram: Spectrogram) -> NDArray[np.float32]:
     """Channel centres of each record, (record, channel) eV; NaN without a table or a channel."""
     return _of_records(spectrogram, spectrogram.energy)
@@ -93,7 +101,8 @@ def edges_of_records(spectrogram: Spectrogram) -> NDArray[np.float32]:
 def _of_records(spectrogram: Spectrogram, tables: NDArray[np.float32]) -> NDArray[np.float32]:
     none = np.full((1, *tables.shape[1:]), np.nan, np.float32)
     chosen = np.minimum(spectrogram.mode, len(tables))
-    return np.concatenate([tables, none])[chosen]
+    of_records: NDArray[np.float32] = np.concatenate([tables, none])[chosen]
+    return of_records
 
 
 def _datetimes(seconds: NDArray[np.float64]) -> NDArray[Any]:

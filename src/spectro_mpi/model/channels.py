@@ -71,7 +71,7 @@ def channel_edges(
     column = number[row, place]
     for target, values in zip(distinct, (centre, lower, upper), strict=True):
         target[row, column] = values[row, source]
-    low, high = _edges(*distinct, log)
+    low, high = _edges(distinct[0], distinct[1], distinct[2], log)
     edges = np.full((*centre.shape, 2), np.nan, np.float32)
     row, place = np.nonzero(np.isfinite(ranked))
     column = number[row, place]

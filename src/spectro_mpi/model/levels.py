@@ -149,7 +149,8 @@ def _bin_below(values: Floats) -> NDArray[np.float32]:
     # Cutting goes toward 0, so a negative value goes one bin further.
     cut = np.where((exact < 0) & (cut != bits), cut + np.uint32(1 << _BITS_DROPPED), cut)
     below = cut.astype(np.uint32).view(np.float32)
-    return np.where(np.isfinite(exact), below, exact)
+    ends: NDArray[np.float32] = np.where(np.isfinite(exact), below, exact)
+    return ends
 
 
 def _keys(edges: NDArray[np.float32]) -> NDArray[np.bytes_]:
