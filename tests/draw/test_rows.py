@@ -49,13 +49,14 @@ def test_pixels_are_those_of_a_straight_reference(kind: str, seed: int) -> None:
     bounds = np.sort(10 ** rng.uniform(0, 3, (tables, channels + 1)), axis=1)
     edges = np.stack([bounds[:, :-1], bounds[:, 1:]], axis=2)
     edges[:, ::5, 1] = edges[:, ::5].mean(axis=2)  # gaps
-    edges = edges.astype(np.float32)
-    energy = edges.mean(axis=2)
+    edges = np.asarray(edges, np.float32)
+    energy = np.asarray(edges.mean(axis=2), np.float32)
     values = rng.integers(0, 200, (records, channels)).astype(np.float32)
     values[rng.random(values.shape) < 0.1] = np.nan
     mode = rng.integers(0, tables, records).astype(np.uint8)
-    time = np.arange(records) + 0.5
-    held = records_of(time, time - 0.5, time + 0.5)
+    time: NDArray[np.float64] = np.arange(records, dtype=np.float64) + 0.5
+    half: NDArray[np.float64] = np.full(records, 0.5)
+    held = records_of(time, time - half, time + half)
     columns = columns_of(held, 0, records, records // 2)
     cells = reduce_columns(values, tables_of(energy, edges, mode, held), held, columns)
     scale = Scale(kind, 2.0, 700.0)

@@ -73,15 +73,15 @@ def test_fast_channels_are_those_of_the_reference(mode: int) -> None:
     ],
 )  # fmt: skip
 def test_edges(centres: Any, below: Any, above: Any, is_log: Any, expected: Any) -> None:
-    reach = [None if part is None else np.array(part, float) for part in (below, above)]
-    found = channel_edges(np.array(centres, float), *reach, is_log)
+    low, high = (None if part is None else np.array(part, float) for part in (below, above))
+    found = channel_edges(np.array(centres, float), low, high, is_log)
     np.testing.assert_allclose(found, np.array(expected, float), rtol=1e-6)
 
 
 def test_a_channel_at_or_below_0_cannot_be_drawn_on_a_log_axis() -> None:
     centres = np.array([0.0, 4.5, 18])
     found = log_edges(np.array([[-1, 0], [0, 9], [9, 27.0]]), centres)
-    np.testing.assert_allclose(found, [[NAN, NAN], [2.25, 9], [9, 27]])
+    np.testing.assert_allclose(found, np.array([[NAN, NAN], [2.25, 9], [9, 27]]))
 
 
 @st.composite

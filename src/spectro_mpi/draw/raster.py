@@ -239,7 +239,8 @@ def _label_means(cells: Cells, pixels: PixelRows, chosen: NDArray[np.intp]) -> N
     if not len(pixels.start):
         return means
     shared = _means(*_shared_sums(total, count, pixels))
-    return np.concatenate([means, shared], axis=1)
+    both: NDArray[np.float64] = np.concatenate([means, shared], axis=1)
+    return both
 
 
 def _shared_sums(
@@ -279,7 +280,8 @@ def _mixed_means(
 
 def _means(total: Floats, count: NDArray[Any]) -> NDArray[np.float64]:
     mean: NDArray[np.float64] = np.full(total.shape, np.nan)
-    return np.divide(total, count, out=mean, where=count > 0)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean
 
 
 def _indices(

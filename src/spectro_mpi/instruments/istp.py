@@ -254,7 +254,8 @@ class IstpFile:
                 are_distances = bool(((ends[0] > energy) | (ends[1] < energy)).any())
         if are_distances:
             return ends[0], ends[1]
-        return energy - np.minimum(ends[0], ends[1]), np.maximum(ends[0], ends[1]) - energy
+        low: NDArray[np.float64] = np.fmin(ends[0], ends[1])
+        return energy - low, ends[0] + ends[1] - low - energy
 
     def _edge(self, edge: EdgeVariable | None, first: int, last: int) -> NDArray[np.float64]:
         """The values of an edge, (record or 1, bin or 1, channel or 1); 0 if there is none."""
