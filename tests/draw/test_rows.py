@@ -49,8 +49,8 @@ def test_pixels_are_those_of_a_straight_reference(kind: str, seed: int) -> None:
     bounds = np.sort(10 ** rng.uniform(0, 3, (tables, channels + 1)), axis=1)
     edges = np.stack([bounds[:, :-1], bounds[:, 1:]], axis=2)
     edges[:, ::5, 1] = edges[:, ::5].mean(axis=2)  # gaps
-    edges = np.asarray(edges, np.float32)
-    energy = np.asarray(edges.mean(axis=2), np.float32)
+    pairs: NDArray[np.float32] = edges.astype(np.float32)
+    energy: NDArray[np.float32] = pairs.mean(axis=2).astype(np.float32)
     values = rng.integers(0, 200, (records, channels)).astype(np.float32)
     values[rng.random(values.shape) < 0.1] = np.nan
     mode = rng.integers(0, tables, records).astype(np.uint8)
@@ -58,7 +58,7 @@ def test_pixels_are_those_of_a_straight_reference(kind: str, seed: int) -> None:
     half: NDArray[np.float64] = np.full(records, 0.5)
     held = records_of(time, time - half, time + half)
     columns = columns_of(held, 0, records, records // 2)
-    cells = reduce_columns(values, tables_of(energy, edges, mode, held), held, columns)
+    cells = reduce_columns(values, tables_of(energy, pairs, mode, held), held, columns)
     scale = Scale(kind, 2.0, 700.0)
     bands, band = paint(cells, columns, rows, scale, Scale("linear", -0.25, 200.75), STEP)
     picture = bands[band][::-1]
@@ -66,7 +66,7 @@ def test_pixels_are_those_of_a_straight_reference(kind: str, seed: int) -> None:
         for row in range(rows):
             total = weight = 0.0
             for record in (2 * column, 2 * column + 1):
-                for channel, share in shown_at(edges[mode[record]], scale, rows, row):
+                for channel, share in shown_at(pairs[mode[record]], scale, rows, row):
                     if np.isfinite(values[record, channel]):
                         total += share * values[record, channel]
                         weight += share

@@ -254,7 +254,7 @@ class IstpFile:
                 are_distances = bool(((ends[0] > energy) | (ends[1] < energy)).any())
         if are_distances:
             return ends[0], ends[1]
-        low: NDArray[np.float64] = np.fmin(ends[0], ends[1])
+        low = np.where(ends[1] < ends[0], ends[1], ends[0])
         return energy - low, ends[0] + ends[1] - low - energy
 
     def _edge(self, edge: EdgeVariable | None, first: int, last: int) -> NDArray[np.float64]:

@@ -139,7 +139,8 @@ def _level_edges(energy: Floats, edges: Floats, tables: int) -> NDArray[np.float
         lower, upper, on_log = _bin_below(lower), -_bin_below(-upper), _bin_below(on_log)
     # Adding 0 makes −0 and 0 the same bytes.
     ends: NDArray[np.float32] = np.stack([lower, upper, on_log], axis=-1).astype(np.float32)
-    return ends + np.float32(0)
+    ends += np.float32(0)
+    return ends
 
 
 def _bin_below(values: Floats) -> NDArray[np.float32]:
