@@ -45,6 +45,27 @@ TABLE = InstrumentTable(name="ions", file="tst_{date}_v{version}.cdf", value="Fl
 BY_ANGLE = replace(TABLE, pitch_angle="Pitch")
 
 
+@pytest.mark.parametrize("how", ["deltas", "one alone", "bounds (2, n)", "bounds (n, 2)"])
+def test_edges_are_those_that_the_axis_names(tmp_path: Path, how: str) -> None:
+    given = variables()
+    axis = given["Energy"]
+    width = (0.1 * axis.data).astype(axis.data.dtype)
+    named = {"DELTA_PLUS_VAR": "Width"}
+    if how == "deltas":
+        named["DELTA_MINUS_VAR"] = "Width"
+    elif how.startswith("bounds"):
+        named = {"BOUNDS": "Width"}
+        last = how.endswith("(n, 2)")
+        width = np.stack([axis.data, axis.data + width], axis=-1 if last else 0)
+    given["Energy"] = replace(axis, attributes={**axis.attributes, **named})
+    given["Width"] = Variable("Width", width, {"UNITS": "keV"}, varies=False)
+    one = reduced(write(tmp_path / "a.cdf", given), TABLE)
+    low = 900 if how == "deltas" else 1000
+    centres = 1e3 * np.asarray(axis.data, np.float64).reshape(-1)
+    np.testing.assert_allclose(one.edges[0, :, 0], low * centres / 1000, rtol=1e-5)
+    np.testing.assert_allclose(one.edges[0, :, 1], 1.1 * centres, rtol=1e-5)
+
+
 def config_of(table: InstrumentTable, **data: Any) -> Config:
     return Config(
         data=DataSettings(preset="istp", **data),

@@ -85,22 +85,23 @@ def test_the_order_of_merging_makes_no_difference(quantity: str) -> None:
 
 
 @pytest.mark.parametrize("coverage", [0.2, 0.5, 0.9, 1.0])
-def test_y_max_is_the_smallest_energy_that_covers_so_many_cells(coverage: float) -> None:
+def test_y_max_is_the_smallest_upper_edge_that_covers_so_many_cells(coverage: float) -> None:
     parts = [spectrogram(seed) for seed in range(5)]
     energies = []
     for one in parts:
         counted = np.isfinite(one.values[0]) & (one.values[0] > 0)
-        energies.append(one.energy[one.mode][counted])
+        energies.append(one.edges[one.mode][..., 1][counted])
     pool = np.sort(np.concatenate(energies))
     smallest = next(e for e in np.unique(pool) if (pool <= e).sum() >= coverage * len(pool))
-    assert tallied(parts)["ees", "all"].energy_reaching(coverage) == smallest
+    ends = tallied(parts)["ees", "all"].levels.limits("log", coverage)
+    assert ends is not None and ends[1] == smallest
 
 
 def test_flat_keys_and_minima() -> None:
     parts = [spectrogram(1)]
     flat = flat_extrema(tallied(parts), [("log", "log"), ("linear", "linear")], 95, 0.99)
     assert len(flat) == 3 * 2 * 4
-    assert flat["ees_log_log_y_min"] == 10
+    assert flat["ees_log_log_y_min"] == np.float32(10 / np.sqrt(2))
     assert flat["ees_log_log_z_min"] == pooled(parts, 0).min()
     assert flat["ees_linear_linear_y_min"] == flat["ees_linear_linear_z_min"] == 0
     assert flat["ees-all_log_log_z_max"] == flat["ees_log_log_z_max"]

@@ -75,6 +75,20 @@ def test_xarray_opens_a_group_in_one_line(tmp_path: Path, spectrogram: Spectrogr
         assert data.counts.sel(category="upgoing").values[1, 2] == spectrogram.values[1, 1, 2]
 
 
+def test_a_group_of_an_earlier_version_has_the_edges_between_its_centres(
+    tmp_path: Path, spectrogram: Spectrogram
+) -> None:
+    wide = np.stack([0.9 * spectrogram.energy, 1.1 * spectrogram.energy], axis=-1)
+    shard = shard_path(tmp_path, 0)
+    write_shard(shard, {"1": pack([replace(spectrogram, edges=wide)])})
+    np.testing.assert_array_equal(read_spectrogram(shard, "1", "ees").edges, wide)
+    with h5py.File(shard, "r+") as file:
+        assert file["1/ees/energy_edges"].attrs["units"] == "eV"
+        del file["1/ees/energy_edges"]
+    old = read_spectrogram(shard, "1", "ees").edges
+    np.testing.assert_allclose(old[0, 1], np.sqrt(np.array([20 * 30, 30 * 40.0])), rtol=1e-6)
+
+
 def test_links_lead_to_every_item(tmp_path: Path, spectrogram: Spectrogram) -> None:
     for number in (0, 1):
         write_shard(shard_path(tmp_path, number), {str(number): pack([spectrogram])})

@@ -20,6 +20,7 @@ from spectro_mpi.draw.columns import Records, records_of
 from spectro_mpi.draw.raster import EnergyTable, tables_of
 from spectro_mpi.draw.scale import Scale, usable_scale
 from spectro_mpi.draw.times import left_out_text
+from spectro_mpi.model.channels import channel_edges
 from spectro_mpi.settings.schema import SCALE_PAIR_COLORMAPS, PlotSettings, ScaleName
 from spectro_mpi.system.atomic import write_atomic
 
@@ -55,6 +56,7 @@ def make_spectrogram(
     *,
     time_start: ArrayLike | None = None,
     time_end: ArrayLike | None = None,
+    energy_edges: ArrayLike | None = None,
     gap_factor: float = PlotSettings.gap_factor,
     ax: Axes | None = None,
     y_scale: ScaleName = "log",
@@ -82,6 +84,9 @@ def make_spectrogram(
         Values to draw. NaN is blank, and so are values that are not positive on log colours.
     time_start, time_end : array_like, (record,), optional
         Start and end of the records, in the form of `time`. None: half-way between neighbours.
+    energy_edges : array_like, (channel, 2) or (record, channel, 2), optional
+        Lower and upper edges of the channels, in the unit of `energy`. None: between the centres,
+        at the geometric mean on a log axis or if their ratio is nearly constant, else midway.
     gap_factor : float
         Local widths of a record in the step to the next above which there is a gap; above 1.
         The local width is the larger of the medians of up to 5 steps before and 5 after a record.
@@ -113,12 +118,13 @@ def make_spectrogram(
     _check_scales(y_scale=y_scale, z_scale=z_scale)
     if not gap_factor > 1:
         raise ValueError(f"gap_factor = {gap_factor!r}: expected a number above 1")
-    cells = _cells(time, energy, values, time_start, time_end, gap_factor)
+    cells = _cells(time, energy, values, time_start, time_end, energy_edges, y_scale, gap_factor)
     ax = _new_axes() if ax is None else ax
     limits = _limits(cells.values[cells.records.order], z_scale, z_min, z_max)
     y = _energy_axis(cells, y_scale, y_min, y_max)
+    ax.set_yscale(y_scale)
     mesh = _draw(ax, cells, z_scale, limits, _colormap(colormap, y_scale, z_scale))
-    ax.set(yscale=y_scale, ylim=(y.low, y.high), ylabel=y_label)
+    ax.set(ylim=(y.low, y.high), ylabel=y_label)
     _set_times(ax, cells.records)
     ax.set_title(label, loc="left", fontsize="medium")
     if colorbar:
@@ -142,13 +148,15 @@ def _new_axes() -> Axes:
 
 def _energy_axis(cells: _Cells, scale: ScaleName, low: float | None, high: float | None) -> Scale:
     """The energy axis between given limits; None: the outermost edges, or 0 on a linear axis."""
-    edges = [edge for table in cells.tables for edge in (table.edges[0], table.edges[-1])]
-    lowest = min(edges, default=np.nan) if scale == "log" else 0.0
-    return usable_scale(
-        scale,
-        low if low is not None else lowest,
-        high if high is not None else max(edges, default=np.nan),
-    )
+    edges = [table.log_edges if scale == "log" else table.edges for table in cells.tables]
+    drawn = np.concatenate([*edges, np.empty((0, 2))])
+    drawn = drawn[np.isfinite(drawn).all(axis=1)]
+    lowest, highest = drawn.min(initial=np.inf), drawn.max(initial=-np.inf)
+    if not len(drawn):
+        lowest = highest = np.nan
+    elif scale == "linear":
+        lowest = min(0.0, lowest)
+    return usable_scale(scale, lowest if low is None else low, highest if high is None else high)
 
 
 def plot_spectrogram_set(
@@ -285,6 +293,8 @@ def _cells(
     values: ArrayLike,
     time_start: ArrayLike | None,
     time_end: ArrayLike | None,
+    energy_edges: ArrayLike | None,
+    y_scale: ScaleName,
     gap_factor: float,
 ) -> _Cells:
     seconds = _seconds("time", time)
@@ -300,14 +310,7 @@ def _cells(
             f"energy has shape {centres.shape}: expected {data.shape[1:]} or {data.shape} "
             "to match values"
         )
-    if centres.ndim == 1:
-        rows, mode = centres[None], np.zeros(len(data), np.intp)
-    else:
-        # Records with equal energies share a table.
-        rows, mode = np.unique(
-            np.where(np.isfinite(centres), centres, 0), axis=0, return_inverse=True
-        )
-        mode = mode.reshape(-1)
+    rows, mode = _tables(centres, energy_edges, y_scale, len(data))
     ends = []
     for name, given in (("time_start", time_start), ("time_end", time_end)):
         end = np.full(len(seconds), np.nan) if given is None else _seconds(name, given)
@@ -319,7 +322,30 @@ def _cells(
     records = records_of(seconds, ends[0], ends[1], gap_factor)
     for times in records.stray:
         warnings.warn(left_out_text(times), stacklevel=3)
-    return _Cells(records, tables_of(rows, mode, records), data)  # type: ignore[arg-type]
+    return _Cells(records, tables_of(rows[..., 0], rows[..., 1:], mode, records), data)
+
+
+def _tables(
+    centres: NDArray[np.float64], energy_edges: ArrayLike | None, y_scale: str, records: int
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Distinct channels, (table, channel, 3): centre, lower, upper edge; and (record,) tables."""
+    if energy_edges is None:
+        edges = channel_edges(centres, is_log=True if y_scale == "log" else None)
+    else:
+        edges = np.asarray(energy_edges, np.float32)
+        if edges.shape not in ((*centres.shape, 2), (*centres.shape[-1:], 2)):
+            raise ValueError(
+                f"energy_edges have shape {edges.shape}: expected {(*centres.shape, 2)} to match "
+                "energy"
+            )
+        edges = np.broadcast_to(edges, (*centres.shape, 2))
+    channels = np.concatenate([centres[..., None].astype(np.float32), edges], axis=-1)
+    if channels.ndim == 2:
+        return channels[None], np.zeros(records, np.intp)
+    # Records with equal channels share a table; NaN does not equal itself.
+    bare = np.where(np.isfinite(channels), channels, -np.inf)
+    rows, mode = np.unique(bare, axis=0, return_inverse=True)
+    return np.where(np.isfinite(rows), rows, np.nan), mode.reshape(-1)
 
 
 def _seconds(name: str, time: ArrayLike) -> NDArray[np.float64]:
@@ -365,7 +391,12 @@ def _draw(ax: Axes, cells: _Cells, z_scale: str, limits: tuple[float, float], co
     norm = LogNorm(*limits, clip=False) if z_scale == "log" else Normalize(*limits)
     mesh: Any = None
     records = cells.records
+    is_log = ax.get_yscale() == "log"
     for table in cells.tables:
+        bounds = table.log_edges if is_log else table.edges
+        drawn = np.isfinite(bounds).all(axis=1)
+        if not drawn.any():
+            continue
         rows = cells.values[records.order[table.records]]
         shown = rows[:, table.lead].copy()
         for channel, members in table.repeated:
@@ -373,17 +404,19 @@ def _draw(ax: Axes, cells: _Cells, z_scale: str, limits: tuple[float, float], co
             total = np.where(finite, rows[:, members], 0).sum(axis=1, dtype=np.float64)
             mean = np.where(finite.any(axis=1), total / np.maximum(finite.sum(axis=1), 1), np.nan)
             shown[:, channel] = mean
-        # Edges alternate between start and end of a record: every second column is a gap.
+        shown = shown[:, drawn]
+        # Edges alternate between start and end of a record: every second column is a gap. So do
+        # those of channels, and every second row.
         edges = np.stack(
             [records.start[table.records], records.end[table.records]], axis=1
         ).reshape(-1)
-        columns = np.full((2 * len(shown) - 1, shown.shape[1]), np.nan)
-        columns[::2] = shown
+        columns = np.full((2 * len(shown) - 1, 2 * shown.shape[1] - 1), np.nan)
+        columns[::2, ::2] = shown
         if z_scale == "log":
             columns[~(columns > 0)] = np.nan
         mesh = ax.pcolormesh(
             edges / _SECONDS_PER_DAY,
-            table.edges,
+            np.maximum.accumulate(bounds[drawn].reshape(-1)),
             columns.T,
             norm=norm,
             cmap=colormap,

@@ -2,8 +2,8 @@
 
 Pure functions: arrays in, arrays out. First, `columns.py` finds the records of each pixel column.
 Then `reduce_columns` sums them by channel (`Cells`). Last, `paint` turns the means into palette
-indices and only then spreads these over the pixel rows of their channels. No Python loop runs
-over records, columns or rows.
+indices and only then spreads these over the pixel rows of their channels (`rows.py`). No Python
+loop runs over records, columns or rows.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 
 from spectro_mpi.draw.columns import Columns, Records
 from spectro_mpi.draw.palette import BLANK
+from spectro_mpi.draw.rows import PixelRows, rows_of
 from spectro_mpi.draw.scale import Scale
+from spectro_mpi.model.channels import log_edges
 
 Floats = NDArray[np.floating[Any]]
 Counts = NDArray[np.integer[Any]]
 
 _EXACT_FLOAT32 = 256  # Up to this many records are summed in float32, more in float64.
 _SAME_ENERGY = 1e-6  # Relative; centres closer than this are one channel.
-_LONE_CHANNEL = 1.1  # A table's only channel extends from its centre / 1.1 to its centre × 1.1.
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,13 @@ class EnergyTable:
     """One energy table, and the records that use it."""
 
     lead: NDArray[np.intp]
-    """(channel,) column of the values of each channel, in order of energy."""
+    """(channel,) column of the values of each channel, in order of energy (lower edges)."""
     repeated: tuple[tuple[int, NDArray[np.intp]], ...]
     """Channels whose centre the table repeats, with all their columns."""
     edges: NDArray[np.float64]
-    """(channel + 1,) eV, increasing."""
+    """(channel, 2) lower and upper edges, eV; channels need not touch."""
+    log_edges: NDArray[np.float64]
+    """(channel, 2) the same as drawn on a log axis; NaN: the channel cannot be drawn there."""
     records: NDArray[np.intp]
     """(record,) the records that use it, as indices into `Records`, increasing."""
 
@@ -45,7 +48,9 @@ class Cells:
     """Sums over the records of one energy table, by group of columns and by channel."""
 
     edges: NDArray[np.float64]
-    """(channel + 1,) eV, increasing."""
+    """(channel, 2) lower and upper edges, eV."""
+    log_edges: NDArray[np.float64]
+    """(channel, 2) the same as drawn on a log axis; NaN: the channel cannot be drawn there."""
     groups: NDArray[np.intp]
     """(row,) the groups of columns that have records of this table, increasing."""
     sum: Floats
@@ -55,19 +60,22 @@ class Cells:
 
 
 def tables_of(
-    energy: NDArray[np.float32], mode: NDArray[np.uint8], records: Records
+    energy: NDArray[np.float32],
+    edges: NDArray[np.float32],
+    mode: NDArray[np.integer[Any]],
+    records: Records,
 ) -> tuple[EnergyTable, ...]:
-    """Return the energy tables in use; modes with equal energies share a table.
+    """Return the energy tables in use; modes with equal channels share a table.
 
-    `energy` is (mode, channel), eV, in any order, NaN where unused; `mode` is (record,), in the
-    order of the file. Channel edges are the geometric means of neighbouring centres; the first
-    and the last channel extend outward by the same ratio as inward. Repeated centres are one
-    channel. A record whose mode has no row in `energy` belongs to no table.
+    `energy` is (mode, channel), eV, in any order; `edges` is (mode, channel, 2), NaN where there is
+    no channel; `mode` is (record,), in the order of the file. Repeated centres are one channel. A
+    record whose mode has no row in `energy` belongs to no table.
     """
-    centres = np.where(np.isfinite(energy) & (energy > 0), energy, 0)
+    known = np.isfinite(energy) & np.isfinite(edges).all(axis=2)
+    centres = np.where(known, energy, np.nan)
     alike: dict[bytes, list[int]] = {}
     for number, row in enumerate(centres):
-        alike.setdefault(row.tobytes(), []).append(number)
+        alike.setdefault(row.tobytes() + edges[number].tobytes(), []).append(number)
     # Table by mode; the last element is for modes without a row in `energy`.
     table_of = np.full(len(centres) + 1, -1)
     for number, modes in enumerate(alike.values()):
@@ -78,8 +86,8 @@ def tables_of(
     tables = []
     for number, modes in enumerate(alike.values()):
         members = by_table[ends[number] : ends[number + 1]]
-        if len(members) and centres[modes[0]].any():
-            tables.append(_table(centres[modes[0]], members))
+        if len(members) and known[modes[0]].any():
+            tables.append(_table(centres[modes[0]], edges[modes[0]], members))
     return tuple(tables)
 
 
@@ -105,7 +113,7 @@ def reduce_columns(
             mean = _finite_mean(rows[:, members])[:, None]
             lone = np.zeros(1, np.intp)
             total[:, [channel]], count[:, [channel]] = _group_sums(mean, lone, first, stop)
-        cells.append(Cells(table.edges, groups, total, count))
+        cells.append(Cells(table.edges, table.log_edges, groups, total, count))
     return tuple(cells)
 
 
@@ -119,58 +127,54 @@ def paint(
 ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
     """Compute the palette indices of a panel's pixels; equal pixel rows are returned once.
 
-    `index_of_step` (step,) is the palette index of each step of the colour map. Returns the
-    distinct pixel rows, (band, column), and the band of each pixel row from the top, (row,):
-    `bands[band_of_row]` is the panel. A pixel without a value is BLANK.
+    A pixel row shows the channel at its centre; one that channels share (`rows.py`) shows the mean
+    of their values, weighted by how much of the row each covers. `index_of_step` (step,) is the
+    palette index of each step of the colour map. Returns the distinct pixel rows, (band, column),
+    and the band of each pixel row from the top, (row,): `bands[band_of_row]` is the panel. A pixel
+    without a value is BLANK.
     """
-    energy = y_scale.value((rows - 0.5 - np.arange(rows)) / rows)
-    channel_of_row = np.array(
-        [_channel_at(table_cells.edges, energy) for table_cells in cells], np.intp
-    )
-    channel_of_row = channel_of_row.reshape(len(cells), rows)
+    is_log = y_scale.kind == "log"
+    pixels = [rows_of(c.log_edges if is_log else c.edges, y_scale, rows) for c in cells]
+    labels = np.array([table_pixels.label for table_pixels in pixels], np.intp)
+    labels = labels.reshape(len(cells), rows)
     fresh = np.ones(rows, bool)
-    fresh[1:] = (channel_of_row[:, 1:] != channel_of_row[:, :-1]).any(axis=0)
-    channel_of_band = channel_of_row[:, fresh]
+    fresh[1:] = (labels[:, 1:] != labels[:, :-1]).any(axis=0)
+    row_of_band = np.flatnonzero(fresh)
     groups = len(columns.first)
     # An additional last column stays blank: the group −1 selects it.
-    bands = np.full((channel_of_band.shape[1], groups + 1), BLANK, np.uint8)
+    bands = np.full((len(row_of_band), groups + 1), BLANK, np.uint8)
     present = [(table_cells.count > 0).any(axis=1) for table_cells in cells]
     tables = np.zeros(groups, np.intp)
     for table_cells, has_values in zip(cells, present, strict=True):
         tables[table_cells.groups[has_values]] += 1
     mixed = tables > 1
-    for table_cells, channel, has_values in zip(cells, channel_of_band, present, strict=True):
+    for table_cells, table_pixels, has_values in zip(cells, pixels, present, strict=True):
         pure = np.flatnonzero(has_values & ~mixed[table_cells.groups])
         if not len(pure):
             continue
-        index = _indices(
-            _means(table_cells.sum[pure], table_cells.count[pure]), z_scale, index_of_step
-        )
+        index = _indices(_label_means(table_cells, table_pixels, pure), z_scale, index_of_step)
         index = np.append(index, np.full((len(pure), 1), BLANK, np.uint8), axis=1)
-        bands[:, table_cells.groups[pure]] = index[:, channel].T
+        bands[:, table_cells.groups[pure]] = index[:, table_pixels.label[row_of_band]].T
     if mixed.any():
-        means = _mixed_means(cells, channel_of_band, np.flatnonzero(mixed))
+        means = _mixed_means(cells, pixels, row_of_band, np.flatnonzero(mixed))
         bands[:, np.flatnonzero(mixed)] = _indices(means, z_scale, index_of_step).T
     return bands[:, columns.group], np.cumsum(fresh) - 1
 
 
-def _table(centres: NDArray[np.float32], members: NDArray[np.intp]) -> EnergyTable:
-    used = np.flatnonzero(centres)
-    used = used[np.argsort(centres[used], kind="stable")]
+def _table(
+    centres: NDArray[np.float32], edges: NDArray[np.float32], members: NDArray[np.intp]
+) -> EnergyTable:
+    used = np.flatnonzero(np.isfinite(centres))
+    used = used[np.lexsort((centres[used], edges[used, 0]))]
     centre = centres[used].astype(np.float64)
     fresh = np.ones(len(used), bool)
-    fresh[1:] = np.diff(centre) > _SAME_ENERGY * centre[:-1]
-    centre = centre[fresh]
-    inner = np.sqrt(centre[:-1] * centre[1:])
-    if len(centre) > 1:
-        outer = centre[0] ** 2 / inner[0], centre[-1] ** 2 / inner[-1]
-    else:
-        outer = centre[0] / _LONE_CHANNEL, centre[0] * _LONE_CHANNEL
+    fresh[1:] = np.abs(np.diff(centre)) > _SAME_ENERGY * np.abs(centre[:-1])
     number = np.cumsum(fresh) - 1
     channels = np.unique(number[~fresh])
     repeated = tuple((int(channel), used[number == channel]) for channel in channels)
-    edges = np.concatenate([[outer[0]], inner, [outer[1]]])
-    return EnergyTable(used[fresh], repeated, edges, members)
+    lead = used[fresh]
+    on_log = log_edges(edges[lead], centres[lead]).astype(np.float64)
+    return EnergyTable(lead, repeated, edges[lead].astype(np.float64), on_log, members)
 
 
 def _is_whole(chosen: NDArray[np.intp], records: int) -> bool:
@@ -225,29 +229,59 @@ def _finite_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return _means(sums, finite.sum(axis=1)).astype(np.float32)
 
 
-def _channel_at(edges: NDArray[np.float64], energy: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the channel at each energy, (row,); −1 outside all channels."""
-    channel = np.searchsorted(edges, energy, "right") - 1
-    return np.where(channel < len(edges) - 1, channel, -1)
+def _label_means(cells: Cells, pixels: PixelRows, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Averages of each channel, then of each shared pixel row; (group, label).
+
+    `chosen` are rows of `cells`.
+    """
+    total, count = cells.sum[chosen], cells.count[chosen]
+    means = _means(total, count)
+    if not len(pixels.start):
+        return means
+    shared = _means(*_shared_sums(total, count, pixels))
+    both: NDArray[np.float64] = np.concatenate([means, shared], axis=1)
+    return both
+
+
+def _shared_sums(
+    total: Floats, count: NDArray[Any], pixels: PixelRows
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weighted sums and counts of the pixel rows that channels share; (group, shared row)."""
+    sums, counts = (
+        np.add.reduceat(part[:, pixels.channel] * pixels.weight, pixels.start, axis=1)
+        for part in (total, count)
+    )
+    return sums, counts
 
 
 def _mixed_means(
-    cells: tuple[Cells, ...], channel_of_band: NDArray[np.intp], groups: NDArray[np.intp]
+    cells: tuple[Cells, ...],
+    pixels: list[PixelRows],
+    row_of_band: NDArray[np.intp],
+    groups: NDArray[np.intp],
 ) -> NDArray[np.float64]:
     """Average over records with different energy tables; (group, band)."""
-    total = np.zeros((len(groups), channel_of_band.shape[1]))
-    count = np.zeros(total.shape, np.int64)
-    for table_cells, channel in zip(cells, channel_of_band, strict=True):
-        inside = channel >= 0
-        _, rows, shared = np.intersect1d(groups, table_cells.groups, True, return_indices=True)
-        total[rows] += np.where(inside, table_cells.sum[shared][:, channel], 0)
-        count[rows] += np.where(inside, table_cells.count[shared][:, channel], 0)
+    total = np.zeros((len(groups), len(row_of_band)))
+    count = np.zeros(total.shape)
+    for table_cells, table_pixels in zip(cells, pixels, strict=True):
+        _, places, chosen = np.intersect1d(groups, table_cells.groups, True, return_indices=True)
+        label, share = table_pixels.label[row_of_band], table_pixels.share[row_of_band]
+        sums: Floats = table_cells.sum[chosen]
+        counts: NDArray[Any] = table_cells.count[chosen]
+        if len(table_pixels.start):
+            shared_sums, shared_counts = _shared_sums(sums, counts, table_pixels)
+            sums = np.append(sums, shared_sums, axis=1)
+            counts = np.append(counts, shared_counts, axis=1)
+        inside = label >= 0
+        total[places] += np.where(inside, sums[:, label] * share, 0)
+        count[places] += np.where(inside, counts[:, label] * share, 0)
     return _means(total, count)
 
 
-def _means(total: Floats, count: Counts) -> NDArray[np.float64]:
+def _means(total: Floats, count: NDArray[Any]) -> NDArray[np.float64]:
     mean: NDArray[np.float64] = np.full(total.shape, np.nan)
-    return np.divide(total, count, out=mean, where=count > 0)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean
 
 
 def _indices(

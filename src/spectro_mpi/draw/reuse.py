@@ -89,7 +89,7 @@ class Reductions:
             records = records_of(
                 spectrogram.time, spectrogram.time_start, spectrogram.time_end, gap_factor
             )
-            tables = tables_of(spectrogram.energy, spectrogram.mode, records)
+            tables = tables_of(spectrogram.energy, spectrogram.edges, spectrogram.mode, records)
             forget = self._known
             ref = weakref.ref(spectrogram, lambda _: forget.pop(key, None))
             known = self._known[key] = _Known(ref, records, tables)

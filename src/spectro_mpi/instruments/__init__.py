@@ -40,3 +40,12 @@ class InputFile(Protocol):
         It is complete once all chunks have been read.
         """
         ...
+
+    @property
+    def edges(self) -> NDArray[np.float32]:
+        """(mode, channel, 2) lower and upper edges (`model.channels.channel_edges`); NaN: none.
+
+        It is complete once all chunks have been read. If all are NaN, or the attribute is missing,
+        edges are computed from the centres.
+        """
+        ...

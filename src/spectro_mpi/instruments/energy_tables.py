@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spectro_mpi.model.channels import channel_edges
+
 _SAME = 1e-5
 """Energies that differ by less than this, relative to each other, are the same."""
 
@@ -33,19 +35,33 @@ class _Plane:
 class EnergyTables:
     """Collects the energy tables of a file of `channels` channels, chunk by chunk."""
 
-    def __init__(self, channels: int) -> None:
-        self._channels = channels
+    def __init__(self, channels: int, is_log: bool | None = True) -> None:
+        """`is_log`: whether the axis is logarithmic; None: each table by itself."""
+        self._channels, self._is_log = channels, is_log
         self._planes: dict[bytes, _Plane] = {}
         self._modes: dict[bytes, int] = {}
-        self._rows: list[NDArray[np.float32]] = []
+        self._rows: list[NDArray[np.float64]] = []
 
     @property
     def energy(self) -> NDArray[np.float32]:
         """(mode, channel) float32, the tables so far; NaN: no such channel."""
-        return np.array(self._rows, np.float32).reshape(-1, self._channels)
+        return self._columns(0).astype(np.float32)
+
+    @property
+    def edges(self) -> NDArray[np.float32]:
+        """(mode, channel, 2) float32, lower and upper edges; NaN: no such channel."""
+        return channel_edges(self._columns(0), self._columns(1), self._columns(2), self._is_log)
+
+    def _columns(self, number: int) -> NDArray[np.float64]:
+        """(mode, channel) centres (0), distances to the lower (1) or the upper edge (2)."""
+        rows = np.array(self._rows, np.float64).reshape(-1, 3, self._channels)
+        return rows[:, number]
 
     def take(
-        self, values: NDArray[np.floating[Any]], energy: NDArray[np.float64]
+        self,
+        values: NDArray[np.floating[Any]],
+        energy: NDArray[np.float64],
+        reach: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
     ) -> tuple[NDArray[np.floating[Any]], NDArray[np.uint32]]:
         """Assign records to tables, and move values to the energies of their table.
 
@@ -57,7 +73,9 @@ class EnergyTables:
         values : ndarray, (record, bin, channel)
             Values at the energies of their bins. A writable array that owns its data is changed.
         energy : ndarray, (record or 1, bin or 1, channel)
-            Centres of the channels; NaN or not positive: no such channel.
+            Centres of the channels; NaN: no such channel.
+        reach : pair of ndarray, (record or 1, bin or 1, channel or 1), optional
+            Distances from the centres to the lower and upper edges. None: not reported.
 
         Returns
         -------
@@ -66,13 +84,21 @@ class EnergyTables:
         mode : ndarray, (record,)
             Row of the table of each record, uint32.
         """
-        centres = np.where(energy > 0, energy, np.nan).astype(np.float32)
-        first = np.flatnonzero(_differs_from_before(centres))
+        finite = np.where(np.isfinite(energy), energy, np.nan)
+        centres = finite.astype(np.float32).astype(np.float64)
+        nothing = np.full((1, 1, 1), np.nan)
+        shapes = np.broadcast_shapes(*(part.shape for part in (centres, *(reach or ()))))
+        # Last axis: centre, distance to the lower edge, distance to the upper edge.
+        planes = np.stack(
+            [np.broadcast_to(part, shapes) for part in (centres, *(reach or (nothing, nothing)))],
+            axis=-1,
+        )
+        first = np.flatnonzero(_differs_from_before(planes))
         mode = np.empty(len(values), np.uint32)
         moved = values.copy() if values.base is not None or not values.flags.writeable else values
-        for start, stop in zip(first, [*first[1:], len(centres)], strict=True):
-            plane = self._plane(centres[start])
-            rows = slice(None) if len(centres) == 1 else slice(start, stop)
+        for start, stop in zip(first, [*first[1:], len(planes)], strict=True):
+            plane = self._plane(planes[start])
+            rows = slice(None) if len(planes) == 1 else slice(start, stop)
             mode[rows] = plane.mode
             if plane.source is not None:
                 channels = np.maximum(plane.source, 0)[None]
@@ -82,29 +108,33 @@ class EnergyTables:
                 moved[rows] = np.where(plane.known, moved[rows], np.nan)
         return moved, mode
 
-    def _plane(self, energy: NDArray[np.float32]) -> _Plane:
-        key = energy.tobytes()
+    def _plane(self, channels: NDArray[np.float64]) -> _Plane:
+        key = channels.tobytes()
         plane = self._planes.get(key)
         if plane is None:
-            plane = self._planes[key] = self._new_plane(energy)
+            plane = self._planes[key] = self._new_plane(channels)
         return plane
 
-    def _new_plane(self, energy: NDArray[np.float32]) -> _Plane:
+    def _new_plane(self, channels: NDArray[np.float64]) -> _Plane:
+        """`channels` is (bin or 1, channel, 3): centre and distances to the edges."""
+        energy = channels[..., 0]
         known = np.isfinite(energy)
-        fullest = energy[int(known.sum(axis=1).argmax())]
-        shared = np.take_along_axis(energy, known.argmax(axis=0)[None], axis=0)[0]
+        first = known.argmax(axis=0)
+        shared = np.take_along_axis(channels, first[None, :, None], axis=0)[0]
         with np.errstate(invalid="ignore"):
-            alike = ~known | (np.abs(energy - shared) <= _SAME * shared)
-        if alike.all():
+            near = np.abs(energy - shared[:, 0]) <= _SAME * np.abs(shared[:, 0])
+        if (~known | near).all():
             return _Plane(self._mode(shared), known, None)
-        source = np.array([_covering(of_bin, fullest) for of_bin in energy])
+        fullest = channels[int(known.sum(axis=1).argmax())]
+        edges = channel_edges(energy, channels[..., 1], channels[..., 2], self._is_log)
+        source = np.array([_covering(of_bin, fullest[:, 0]) for of_bin in edges])
         return _Plane(self._mode(fullest), known, source)
 
-    def _mode(self, row: NDArray[np.float32]) -> int:
+    def _mode(self, row: NDArray[np.float64]) -> int:
         key = row.tobytes()
         if key not in self._modes:
             self._modes[key] = len(self._rows)
-            self._rows.append(row.copy())
+            self._rows.append(row.T.copy())
         return self._modes[key]
 
 
@@ -113,32 +143,28 @@ def narrowest(mode: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.unsignedinte
     return mode.astype(np.min_scalar_type(int(mode.max(initial=0))))
 
 
-def _differs_from_before(energy: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(record,) whether the energies of a record differ from those of the record before."""
-    bits = energy.view(np.uint32)
-    differs = np.ones(len(energy), bool)
-    differs[1:] = (bits[1:] != bits[:-1]).any(axis=(1, 2))
+def _differs_from_before(planes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(record,) whether the channels of a record differ from those of the record before."""
+    bits = planes.view(np.uint64)
+    differs = np.ones(len(planes), bool)
+    differs[1:] = (bits[1:] != bits[:-1]).any(axis=(1, 2, 3))
     return differs
 
 
-def _covering(of_bin: NDArray[np.float32], of_table: NDArray[np.float32]) -> NDArray[np.intp]:
+def _covering(edges: NDArray[np.float32], of_table: NDArray[np.float64]) -> NDArray[np.intp]:
     """(channel,) the channel of a bin that covers each energy of the table; −1: none does.
 
-    As in figures, channels extend to the geometric means of neighbouring centres, and the outer
-    ones as far outward as inward.
+    `edges` is (channel, 2), the edges that figures draw; `of_table` is (channel,).
     """
     source = np.full(len(of_table), -1)
-    order = np.flatnonzero(np.isfinite(of_bin))
+    order = np.flatnonzero(np.isfinite(edges[:, 0]))
     if not len(order):
         return source
-    order = order[np.argsort(of_bin[order], kind="stable")]
-    centre = np.log(of_bin[order].astype(np.float64))
-    inner = (centre[:-1] + centre[1:]) / 2
-    half = (inner[0] - centre[0], centre[-1] - inner[-1]) if len(inner) else (0.1, 0.1)
-    edges = np.concatenate([[centre[0] - half[0]], inner, [centre[-1] + half[1]]])
+    order = order[np.argsort(edges[order, 0], kind="stable")]
+    lower, upper = edges[order].astype(np.float64).T
+    place = np.maximum(np.searchsorted(lower, of_table, "right") - 1, 0)
     with np.errstate(invalid="ignore"):
-        target = np.log(of_table.astype(np.float64))
-        place = np.searchsorted(edges, target, "right") - 1
-        inside = np.isfinite(target) & (place >= 0) & (place < len(order))
+        # An upper edge reported as the centre itself belongs to its channel.
+        inside = (lower[place] <= of_table) & (of_table <= upper[place])
     source[inside] = order[place[inside]]
     return source

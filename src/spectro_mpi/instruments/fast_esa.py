@@ -18,6 +18,7 @@ from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.preset import NamedFile, Quantity
+from spectro_mpi.model.channels import channel_edges
 from spectro_mpi.model.distribution import (
     FILL_FLOAT,
     Categories,
@@ -127,7 +128,7 @@ class FastEsaFile:
         self._variable = "data" if quantity == "counts" else "eflux"
         self._weighted = quantity == "eflux" and "domega" in reader.names
         self.records = self.most_records = self._check()
-        self.energy = self._energy_tables()
+        self.energy, self.edges = self._energy_tables()
         self.channels = self.energy.shape[1]
 
     def chunk(self, first: int, last: int) -> Distribution:
@@ -181,19 +182,36 @@ class FastEsaFile:
                     f"{self._variable} has"
                 )
         energy = reader.shape("energy")
+        if "denergy" in reader.names and reader.shape("denergy") != energy:
+            raise InvalidCdfError(
+                f"{path}: denergy has shape {reader.shape('denergy')}, expected {energy}, as "
+                "energy has"
+            )
         if len(energy) != 3 or energy[2] != shape[1]:
             raise InvalidCdfError(
                 f"{path}: energy has shape {energy}, expected (mode, bin, {shape[1]})"
             )
         return records
 
-    def _energy_tables(self) -> NDArray[np.float32]:
-        """(mode, channel) float32, eV. In the file all bins of a mode have the same energies."""
+    def _energy_tables(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Centres (mode, channel) and edges (mode, channel, 2), float32, eV.
+
+        In the file all bins of a mode have the same energies. A channel extends by half its
+        `denergy` to either side; where that is 0 or missing, its edges follow from the centres.
+        """
         energy = self._reader.static("energy")
         valid = is_measured(energy) & (energy > 0)
         first_valid_bin = valid.argmax(axis=1)[:, None, :]
-        table = np.take_along_axis(energy, first_valid_bin, axis=1)[:, 0, :]
-        return np.where(valid.any(axis=1), table, np.nan).astype(np.float32)
+
+        def by_mode(values: NDArray[Any]) -> NDArray[np.float32]:
+            table = np.take_along_axis(values, first_valid_bin, axis=1)[:, 0, :]
+            return np.where(valid.any(axis=1), table, np.nan).astype(np.float32)
+
+        centres, half = by_mode(energy), None
+        if "denergy" in self._reader.names:
+            width = by_mode(self._reader.static("denergy"))
+            half = np.where(is_measured(width) & (width >= 0), width, np.nan) / 2
+        return centres, channel_edges(centres, half, half, is_log=True)
 
 
 def _nan_where_fill(values: NDArray[Any]) -> NDArray[np.float64]:

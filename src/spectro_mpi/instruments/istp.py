@@ -19,6 +19,7 @@ from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.energy_tables import EnergyTables
 from spectro_mpi.instruments.istp_axes import NUMBERS, axes_along, axes_of, check_records
+from spectro_mpi.instruments.istp_edges import EdgeVariable, is_log_axis, reported_edges
 from spectro_mpi.instruments.istp_times import RecordTimes
 from spectro_mpi.instruments.preset import NamedFile, Quantity
 from spectro_mpi.instruments.units import is_unit, readable, titled
@@ -92,7 +93,8 @@ class IstpFile:
         self.categories = categories if table.pitch_angle else EVERYTHING
         self.combine: Combine = self._combination()
         self._picked = self._picked_bins()
-        self._tables = EnergyTables(self.channels)
+        self._tables = EnergyTables(self.channels, is_log_axis(reader, axes.energy))
+        self._reported = reported_edges(reader, axes)
         self._static: dict[str, NDArray[np.float64]] = {}
         for name in (axes.energy, table.pitch_angle, table.weight):
             self._check_along(name)
@@ -104,13 +106,18 @@ class IstpFile:
         """(mode, channel) float32, channel centres, eV, Hz or as in the file; NaN: no channel."""
         return self._tables.energy
 
+    @property
+    def edges(self) -> NDArray[np.float32]:
+        """(mode, channel, 2) float32, lower and upper edges of the channels; NaN: no channel."""
+        return self._tables.edges
+
     def chunk(self, first: int, last: int) -> Distribution:
         """Read records `first` (inclusive) to `last` (exclusive). Raises `InvalidCdfError`."""
         axes, table = self._axes, self._table
         values = self._in_order(self._reader.range(table.value, first, last))
         values = self._measured(values, self._attributes, settings=True)
         energy = self._along(axes.energy, first, last) * axes.unit.factor
-        values, mode = self._tables.take(values, energy)
+        values, mode = self._tables.take(values, energy, self._reach(energy, first, last))
         angle = np.zeros(1, np.float32)
         if table.pitch_angle:
             degrees = self._along(table.pitch_angle, first, last)
@@ -201,14 +208,26 @@ class IstpFile:
         """
         if name in self._static:
             return self._static[name]
-        axes = self._axes
+        values, varies = self._floats(name, first, last)
+        values = self._spread(
+            values, axes_along(self._reader, name, self._axes, self._preferred(name))
+        )
+        if not varies:
+            self._static[name] = values
+        return values
+
+    def _floats(self, name: str, first: int, last: int) -> tuple[NDArray[np.float64], bool]:
+        """The measured values of a variable, (record or 1, …), and whether it varies by record."""
         varies = check_records(self._reader, name, self.records)
         if varies:
             values = self._reader.range(name, first, last)
         else:
             values = self._reader.static(name)[None]
-        values = self._measured(values, self._reader.attributes(name)).astype(np.float64)
-        order = axes_along(self._reader, name, axes, self._preferred(name))
+        return self._measured(values, self._reader.attributes(name)).astype(np.float64), varies
+
+    def _spread(self, values: NDArray[np.float64], order: list[int]) -> NDArray[np.float64]:
+        """(record, axis, …) along the axes `order` → (record, bin or 1, channel or 1)."""
+        axes = self._axes
         values = np.moveaxis(values, range(1, values.ndim), np.argsort(np.argsort(order)) + 1)
         shape = [axes.shape[axis] if axis in order else 1 for axis in range(len(axes.shape))]
         values = values.reshape(len(values), *shape)
@@ -218,9 +237,36 @@ class IstpFile:
             values = self._in_order(np.broadcast_to(values, (len(values), *full_shape)))
         else:
             values = values.reshape(len(values), 1, -1)
-        if not varies:
-            self._static[name] = values
         return values
+
+    def _reach(
+        self, energy: NDArray[np.float64], first: int, last: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Distances from the centres `energy` to the lower and upper edges; None: not reported."""
+        reported = self._reported
+        if reported is None:
+            return None
+        ends = [self._edge(edge, first, last) for edge in (reported.lower, reported.upper)]
+        are_distances = reported.are_distances
+        if are_distances is None:
+            with np.errstate(invalid="ignore"):
+                are_distances = bool(((ends[0] > energy) | (ends[1] < energy)).any())
+        if are_distances:
+            return ends[0], ends[1]
+        low = np.where(ends[1] < ends[0], ends[1], ends[0])
+        return energy - low, ends[0] + ends[1] - low - energy
+
+    def _edge(self, edge: EdgeVariable | None, first: int, last: int) -> NDArray[np.float64]:
+        """The values of an edge, (record or 1, bin or 1, channel or 1); 0 if there is none."""
+        if edge is None:
+            return np.zeros((1, 1, 1))
+        values, _ = self._floats(edge.name, first, last)
+        if edge.part is not None:
+            axis, index = edge.part
+            values = values.take(index, axis=axis + 1)
+        energy = self._axes.energy
+        along = axes_along(self._reader, energy, self._axes, self._preferred(energy))
+        return self._spread(values, along if values.ndim > 1 else []) * edge.factor
 
     def _measured(
         self, values: NDArray[Any], attributes: dict[str, Any], settings: bool = False

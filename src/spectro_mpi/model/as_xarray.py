@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def as_xarray(spectrogram: Spectrogram, others: Iterable[Dataset] = ()) -> xarray.Dataset:
     """Convert a spectrogram to an `xarray.Dataset` of dimensions category, time and channel.
 
-    `energy` (or `frequency`, or `y`), (time, channel), holds the energy table in use at each time.
+    `energy` (or `frequency`, or `y`), (time, channel), holds the energy table in use at each time,
+    and `energy_edges`, (time, channel, bound), the lower and upper edges of its channels.
     `others` are datasets of user-defined phases; those whose dimensions are among these are added.
     Raises `UserError` if xarray is not installed.
     """
@@ -53,11 +54,7 @@ def as_xarray(spectrogram: Spectrogram, others: Iterable[Dataset] = ()) -> xarra
             ),
             "time_start": ("time", _datetimes(spectrogram.time_start)),
             "time_end": ("time", _datetimes(spectrogram.time_end)),
-            legend.axis: (
-                ("time", "channel"),
-                energy_of_records(spectrogram),
-                {"long_name": "Centre of the channel", "units": legend.axis_units},
-            ),
+            **_channels(spectrogram),
         },
         {
             "source": spectrogram.source,
@@ -74,14 +71,38 @@ def as_xarray(spectrogram: Spectrogram, others: Iterable[Dataset] = ()) -> xarra
     return data
 
 
+def _channels(spectrogram: Spectrogram) -> dict[str, Any]:
+    """The coordinates of the channels: their centres and edges at each time."""
+    axis, units = spectrogram.legend.axis, spectrogram.legend.axis_units
+    return {
+        axis: (
+            ("time", "channel"),
+            energy_of_records(spectrogram),
+            {"long_name": "Centre of the channel", "units": units},
+        ),
+        f"{axis}_edges": (
+            ("time", "channel", "bound"),
+            edges_of_records(spectrogram),
+            {"long_name": "Lower and upper edge of the channel", "units": units},
+        ),
+    }
+
+
 def energy_of_records(spectrogram: Spectrogram) -> NDArray[np.float32]:
     """Channel centres of each record, (record, channel) eV; NaN without a table or a channel."""
-    tables = spectrogram.energy
-    none = np.full_like(tables[:1], np.nan)
-    energy: NDArray[np.float32] = np.vstack([tables, none])[
-        np.minimum(spectrogram.mode, len(tables))
-    ]
-    return energy
+    return _of_records(spectrogram, spectrogram.energy)
+
+
+def edges_of_records(spectrogram: Spectrogram) -> NDArray[np.float32]:
+    """Channel edges of each record, (record, channel, 2) eV; NaN without a table or a channel."""
+    return _of_records(spectrogram, spectrogram.edges)
+
+
+def _of_records(spectrogram: Spectrogram, tables: NDArray[np.float32]) -> NDArray[np.float32]:
+    none = np.full((1, *tables.shape[1:]), np.nan, np.float32)
+    chosen = np.minimum(spectrogram.mode, len(tables))
+    of_records: NDArray[np.float32] = np.concatenate([tables, none])[chosen]
+    return of_records
 
 
 def _datetimes(seconds: NDArray[np.float64]) -> NDArray[Any]:

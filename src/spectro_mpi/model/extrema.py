@@ -1,7 +1,7 @@
 """Common axis limits of all items, computed from partial results that merge in any order.
 
-Pure array science: no files, no MPI. Only finite positive cells count; values are physical
-(eV, counts), never log10 of them.
+Pure array science: no files, no MPI. Values are physical (eV, counts), never log10 of them. Energy
+axes enclose whole channels, so energies are counted by the edges of channels (`levels.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 import numpy as np
 from numpy.typing import NDArray
 
+from spectro_mpi.model.levels import Levels, count_levels, edge_range
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.settings.schema import AxisLimits, ScalePair
 
@@ -21,9 +22,6 @@ WHOLE = "all"
 
 _MANTISSA_BITS_DROPPED = 13
 """Of a float32's 23. With ten bits left, a bin is 0.1 % wide and its middle 0.05 % off at most."""
-
-_FEW_TABLES = 32
-"""With more energy tables than this in a file, their energies are binned too."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +47,8 @@ class Tally:
     """Smallest of the values; inf: there are none."""
     largest: float = -np.inf
     """Largest of the values; -inf: there are none."""
-    energy: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
-    """(level,) energies of channels that have cells, ascending, eV."""
-    energy_cells: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    """(level,) number of cells by channel energy."""
+    levels: Levels = field(default_factory=Levels)
+    """Number of cells by channel."""
 
     @property
     def cells(self) -> int:
@@ -61,6 +57,7 @@ class Tally:
 
     def merge(self, other: Tally) -> None:
         """Add the counts of `other`."""
+        self.levels.merge(other.levels)
         if not len(other.bins):
             return
         if not len(self.bins):
@@ -74,14 +71,6 @@ class Tally:
         self.bins[other.first_bin - first :][: len(other.bins)] += other.bins
         self.smallest = min(self.smallest, other.smallest)
         self.largest = max(self.largest, other.largest)
-        where = np.searchsorted(self.energy, other.energy)
-        if not np.array_equal(np.append(self.energy, np.inf)[where], other.energy):
-            energy = np.union1d(self.energy, other.energy)
-            cells = np.zeros(len(energy), np.int64)
-            cells[np.searchsorted(energy, self.energy)] = self.energy_cells
-            self.energy, self.energy_cells = energy, cells
-            where = np.searchsorted(energy, other.energy)
-        self.energy_cells[where] += other.energy_cells
 
     def percentile(self, percent: float) -> float:
         """The percentile as `numpy.percentile` (linear) gives it, exact or, of floats, to 0.1 %."""
@@ -96,11 +85,6 @@ class Tally:
         # Interpolates as numpy does, to the last bit.
         value = low + (high - low) * share
         return float(high - (high - low) * (1 - share) if share >= 0.5 else value)
-
-    def energy_reaching(self, coverage: float) -> float:
-        """The smallest channel energy at or below which `coverage` of all cells lie, eV."""
-        cumulative = np.cumsum(self.energy_cells)
-        return float(self.energy[np.searchsorted(cumulative, coverage * cumulative[-1])])
 
     def _middle(self, place: int) -> float:
         number = self.first_bin + place
@@ -134,19 +118,22 @@ def flat_extrema(
 ) -> dict[str, float]:
     """The extrema, with flat keys `{instrument}[-{category}]_{y}_{z}_{y|z}_{min|max}`.
 
-    z_max is the `max_percentile`-th percentile of the cells, y_max the smallest energy at or below
-    which `energy_coverage` of them lie. Minima are the smallest positive value on log axes, 0 on
-    linear ones. An instrument (or category) without a finite positive cell has no keys.
+    z_max is the `max_percentile`-th percentile of the positive cells; z_min is the smallest of them
+    on log axes, 0 on linear ones. y_min and y_max are edges of channels (`Levels.limits`). An
+    instrument (or category) without a finite positive cell has no keys.
     """
     flat: dict[str, float] = {}
     for (instrument, category), counts in sorted(tallies.items()):
-        if not counts.cells or not len(counts.energy):
+        if not counts.cells:
             continue
         names = [f"{instrument}-{category}"] + ([instrument] if category == WHOLE else [])
         for y_scale, z_scale in scales:
+            ends = counts.levels.limits(y_scale, energy_coverage)
+            if ends is None:
+                continue
             limits = {
-                "y_min": float(counts.energy[0]) if y_scale == "log" else 0.0,
-                "y_max": counts.energy_reaching(energy_coverage),
+                "y_min": ends[0],
+                "y_max": ends[1],
                 "z_min": counts.smallest if z_scale == "log" else 0.0,
                 "z_max": counts.percentile(max_percentile),
             }
@@ -163,7 +150,7 @@ def given_limits(
     scales: ScalePair,
     category_limits: str,
 ) -> Limits | None:
-    """The common limits of one row: the extrema rounded outward, overridden by `axes`.
+    """The common limits of one row: the extrema rounded outward, overridden by `axes` (exactly).
 
     None if a limit is in neither (no item has a finite positive cell).
     """
@@ -203,24 +190,23 @@ def raw_limits(
     cells = values[np.isfinite(values) & (values > 0)]
     if not len(cells):
         return None
-    counts = _tally_of(spectrogram, row)
-    if not len(counts.energy):
+    ends = count_levels(spectrogram, row).limits(scales[0], energy_coverage)
+    if ends is None:
         return None
     z_min, z_max = np.percentile(cells.astype(np.float64), [1, 99])
     return Limits(
-        y_min=_outward(float(counts.energy[0]), "y_min") if scales[0] == "log" else 0.0,
-        y_max=_outward(counts.energy_reaching(energy_coverage), "y_max"),
+        y_min=_outward(ends[0], "y_min"),
+        y_max=_outward(ends[1], "y_max"),
         z_min=_outward(float(z_min), "z_min"),
         z_max=_outward(float(z_max), "z_max"),
     )
 
 
 def empty_limits(spectrogram: Spectrogram, scales: ScalePair) -> Limits:
-    """Limits of a panel without data: the range of its energy tables, and a decade of values."""
-    energy = spectrogram.energy[np.isfinite(spectrogram.energy)]
-    low, high = (float(energy.min()), float(energy.max())) if len(energy) else (1.0, 10.0)
+    """Limits of a panel without data: the range of its channels, and a decade of values."""
+    low, high = edge_range(spectrogram.energy, spectrogram.edges, scales[0]) or (1.0, 10.0)
     return Limits(
-        y_min=_outward(low, "y_min") if scales[0] == "log" else 0.0,
+        y_min=_outward(low, "y_min"),
         y_max=_outward(high, "y_max"),
         z_min=1.0 if scales[1] == "log" else 0.0,
         z_max=10.0,
@@ -231,14 +217,7 @@ def _tally_of(spectrogram: Spectrogram, row: int) -> Tally:
     values = spectrogram.values[row]
     exact = spectrogram.legend.is_whole
     counted = np.isfinite(values) & (values > 0)
-    modes = spectrogram.mode.astype(np.intp)
-    energy, energy_cells = [], []
-    for mode, centres in enumerate(_levels(spectrogram.energy)):
-        cells = counted[modes == mode].sum(axis=0)
-        held = (cells > 0) & np.isfinite(centres)
-        energy.append(centres[held])
-        energy_cells.append(cells[held])
-    counts = Tally(exact)
+    counts = Tally(exact, levels=count_levels(spectrogram, row))
     positive = values[counted]
     if not len(positive):
         return counts
@@ -246,22 +225,7 @@ def _tally_of(spectrogram: Spectrogram, row: int) -> Tally:
     counts.first_bin = int(number.min())
     counts.bins = np.bincount(number - counts.first_bin).astype(np.int64)
     counts.smallest, counts.largest = float(positive.min()), float(positive.max())
-    counts.energy, where = np.unique(np.concatenate(energy), return_inverse=True)
-    counts.energy_cells = np.zeros(len(counts.energy), np.int64)
-    np.add.at(counts.energy_cells, where, np.concatenate(energy_cells))
     return counts
-
-
-def _levels(energy: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(mode, channel) energies by which cells are counted.
-
-    Energies that drift from record to record, as with the spacecraft potential, would give as
-    many levels as there are records. They are then truncated to 0.1 %, as values are.
-    """
-    if len(energy) <= _FEW_TABLES:
-        return energy
-    bits = np.ascontiguousarray(energy, np.float32).view(np.uint32)
-    return ((bits >> _MANTISSA_BITS_DROPPED) << _MANTISSA_BITS_DROPPED).view(np.float32)
 
 
 def _bin_of(values: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from spectro_mpi.model.channels import belongs, channel_edges
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,28 @@ class Spectrogram:
     source_size: int
     """Size of the input file, bytes."""
     legend: Legend = Legend()
+    edges: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 2), np.float32))
+    """(mode, channel, 2) lower and upper edges of the channels, in the unit of `energy`; NaN where
+    there is no channel.
+
+    Edges that are left out, or that do not enclose `energy` (a copy was given other energies), are
+    computed from the centres: by geometric means, or midpoints if a table has values at or below 0.
+    """
+
+    def __post_init__(self) -> None:
+        if not belongs(self.edges, self.energy):
+            object.__setattr__(self, "edges", edges_of_centres(self.energy))
 
     @property
     def name(self) -> str:
         """Name of its group in the store."""
         return self.instrument
+
+
+def edges_of_centres(energy: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Edges of channels of which only the centres are known; (mode, channel) → (mode, channel, 2).
+
+    Geometric means if all centres are positive; else each table as `channel_edges` finds it.
+    """
+    finite = energy[np.isfinite(energy)]
+    return channel_edges(energy, is_log=True if (finite > 0).all() else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from spectro_mpi.errors import writing
 from spectro_mpi.model.artifacts import Artifact
 from spectro_mpi.model.extrema import Limits, empty_limits, given_limits, raw_limits
 from spectro_mpi.model.items import Item
+from spectro_mpi.model.levels import count_undrawn
 from spectro_mpi.model.marks import Marks, place
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.phases.context import Context, Inputs
@@ -192,7 +193,10 @@ class PlotPhase(PreparingPhase):
             item=item.id,
             kind=kind.name,
             title=kind.title(config, self._item_name(item), instrument, spectrograms),
-            notes=self._missing(context, spectrograms) if kind.names_missing else (),
+            notes=(
+                *(self._missing(context, spectrograms) if kind.names_missing else ()),
+                *_undrawn([row.spectrogram for row in rows], scales[0]),
+            ),
             panels=tuple(self._panel(inputs, row, scales, limits) for row in rows),
             scales=scales,
             limits=limits,
@@ -251,6 +255,17 @@ class PlotPhase(PreparingPhase):
             zoom_minutes=plot.zoom_minutes,
             gap_factor=plot.gap_factor,
         )
+
+
+def _undrawn(spectrograms: Iterable[Spectrogram], scale: str) -> Iterator[str]:
+    """A note for each spectrogram with channels that the energy axis cannot show."""
+    by_name = {spectrogram.name: spectrogram for spectrogram in spectrograms}
+    for name, spectrogram in by_name.items():
+        count = count_undrawn(spectrogram, scale)
+        if count:
+            words = "channel at or below 0 is" if count == 1 else "channels at or below 0 are"
+            where = f"{name}: " if len(by_name) > 1 else ""
+            yield f"{where}{count} {words} not drawn"
 
 
 def _set_or(label: str, default: str, of_data: str) -> str:

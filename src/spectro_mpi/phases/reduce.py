@@ -175,6 +175,7 @@ def _reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectr
         source=Path(file.path).name,
         source_size=file.size,
         legend=source.legend,
+        edges=getattr(source, "edges", np.empty((0, 0, 2), np.float32)),  # not in older presets
     )
 
 

@@ -65,7 +65,7 @@ def values_of(spectrogram: Spectrogram, gap_factor: float = PlotSettings.gap_fac
     uint16. If a value is negative, or the values lie in seven or more decades, all are float32.
     """
     records = records_of(spectrogram.time, spectrogram.time_start, spectrogram.time_end, gap_factor)
-    tables = tables_of(spectrogram.energy, spectrogram.mode, records)
+    tables = tables_of(spectrogram.energy, spectrogram.edges, spectrogram.mode, records)
     count = len(records.order)
     table_of = np.full(count, _NO_TABLE, np.uint8)
     for number, table in enumerate(tables[:_NO_TABLE]):
@@ -98,9 +98,18 @@ def values_of(spectrogram: Spectrogram, gap_factor: float = PlotSettings.gap_fac
 def _table_head(table: EnergyTable) -> dict[str, Any]:
     return {
         "lead": table.lead.tolist(),
-        "edges": [float(f"{edge:.9g}") for edge in table.edges],
+        "edges": _rounded(table.edges),
+        "logEdges": _rounded(table.log_edges),
         "repeated": [[channel, members.tolist()] for channel, members in table.repeated],
     }
+
+
+def _rounded(edges: NDArray[np.float64]) -> list[list[float] | None]:
+    """Pairs of edges with nine digits; None: the channel is not drawn."""
+    return [
+        [float(f"{edge:.9g}") for edge in pair] if np.isfinite(pair).all() else None
+        for pair in edges
+    ]
 
 
 def _part(records: Records, table_of: NDArray[np.uint8], codes: NDArray[Any], part: slice) -> Part:

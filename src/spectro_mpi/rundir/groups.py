@@ -20,6 +20,8 @@ from spectro_mpi.instruments import fast_esa
 from spectro_mpi.model.artifacts import EPOCH, Dataset, Group
 from spectro_mpi.model.spectrogram import Legend, Spectrogram
 
+EDGES = "_edges"
+"""Suffix of the dataset of channel edges: "energy_edges"."""
 _NETCDF_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable. %10d"
 _TEXT = h5py.string_dtype()
 _SCALAR = h5s.create(h5s.SCALAR)
@@ -37,7 +39,7 @@ def write_group(group: Any, spectrogram: Spectrogram) -> dict[str, tuple[str, ..
     legend, quantity = spectrogram.legend, spectrogram.quantity
     records, channels = spectrogram.values.shape[1:]
     tables = len(spectrogram.energy)
-    for name, size in (("record", records), ("channel", channels), ("table", tables)):
+    for name, size in (("record", records), ("channel", channels), ("table", tables), ("bound", 2)):
         scale = _create(group, name, np.dtype("f4"), (size,))
         h5ds.set_scale(scale, _NETCDF_NO_VARIABLE % size)
     names = np.array(spectrogram.category, _TEXT)
@@ -61,13 +63,16 @@ def write_group(group: Any, spectrogram: Spectrogram) -> dict[str, tuple[str, ..
     put("mode", "record", spectrogram.mode, "Row of the energy table in use", "1")
     centres = "Centre of the channel by mode"
     put(legend.axis, "table channel", spectrogram.energy, centres, legend.axis_units or "1")
+    bounds = "Lower and upper edge of the channel by mode"
+    dims = "table channel bound"
+    put(legend.axis + EDGES, dims, spectrogram.edges, bounds, legend.axis_units or "1")
     dims = "category record channel"
     values = put(quantity, dims, spectrogram.values, legend.long_name, legend.units or "1")
     _describe(values, coordinates="time mode")
     _describe(category, long_name="Pitch-angle category")
     _describe(
         group,
-        coordinates=f"{legend.axis} time_start time_end",
+        coordinates=f"{legend.axis} {legend.axis}{EDGES} time_start time_end",
         quantity=quantity,
         legend=_as_json(legend),
         source=spectrogram.source,
@@ -90,6 +95,7 @@ def read_group(group: h5py.Group) -> Spectrogram:
     else:  # written by a version that supported only FAST
         quantity = "counts" if "counts" in group else "eflux"
         legend = fast_esa.legend(instrument, quantity)
+    edges = legend.axis + EDGES  # not in groups of earlier versions
     return Spectrogram(
         instrument=instrument,
         quantity=quantity,
@@ -103,6 +109,7 @@ def read_group(group: h5py.Group) -> Spectrogram:
         source=str(group.attrs["source"]),
         source_size=int(group.attrs["source_size"]),
         legend=legend,
+        edges=group[edges][:] if edges in group else np.empty((0, 0, 2), np.float32),
     )
 
 

@@ -1,6 +1,7 @@
 // Reads the values of the store at a pixel of a figure, by the rules that the figure was drawn by:
 // a pixel column shows the records whose centres lie in it or, if there are none, the record that
-// covers it; a pixel row shows the channel at its energy; several finite values are averaged.
+// covers it; a pixel row shows the channel at its energy, or several thin ones by their heights;
+// several finite values are averaged.
 "use strict";
 
 spectroMpi.values = (() => {
@@ -86,13 +87,14 @@ spectroMpi.values = (() => {
     const column = Math.floor(x) - left;
     const width = right - left;
     const rows = bottom - top;
-    const height = (rows - 0.5 - (Math.floor(y) - top)) / rows;
+    const pixelRow = rows - 1 - (Math.floor(y) - top); // from the bottom
+    const height = (pixelRow + 0.5) / rows;
     const energy = panel.y_scale === "log"
       ? 10 ** (Math.log10(e0) + height * (Math.log10(e1) - Math.log10(e0)))
       : e0 + height * (e1 - e0);
-    if (t0 === null) return { energy, begin: NaN, end: NaN, time: NaN };
+    if (t0 === null) return { energy, pixelRow, rows, begin: NaN, end: NaN, time: NaN };
     const [begin, end] = [t0 + (t1 - t0) * (column / width), t0 + (t1 - t0) * ((column + 1) / width)];
-    return { energy, begin, end, time: (begin + end) / 2 };
+    return { energy, pixelRow, rows, begin, end, time: (begin + end) / 2 };
   }
 
   // The records that a pixel column shows, each as [part, index in it].
@@ -110,18 +112,52 @@ spectroMpi.values = (() => {
     return inside.length || !covering ? inside : [covering];
   }
 
-  function valueOf(spectrogram, row, [part, at], energy) {
-    const table = spectrogram.tables[part.table[at]];
-    if (!table) return null;
-    const channel = place(table.edges, energy, true) - 1;
-    if (channel < 0 || channel >= table.lead.length) return null;
+  // Earlier versions wrote the edges of channels that touch, as one more number than channels.
+  function withPairs(table) {
+    if (typeof table.edges[0] !== "number") return table;
+    const pairs = table.edges.slice(1).map((edge, at) => [table.edges[at], edge]);
+    return Object.assign(table, { edges: pairs, logEdges: pairs });
+  }
+
+  // The channels of a table that a pixel row shows, each as [channel, weight] (`draw/rows.py`).
+  function channelsAt(table, panel, { pixelRow, rows }) {
+    const isLog = panel.y_scale === "log";
+    const [low, high] = isLog ? panel.energy.map(Math.log10) : panel.energy;
+    const position = (edge) => {
+      const at = (((isLog ? Math.log10(edge) : edge) - low) / (high - low)) * rows;
+      const whole = Math.round(at);
+      return Math.abs(at - whole) < 1e-6 ? whole : at;
+    };
+    const clipped = (at) => Math.min(rows, Math.max(0, at));
+    const parts = [];
+    let covering = null;
+    let hidden = false;
+    for (const [channel, edges] of (isLog ? table.logEdges : table.edges).entries()) {
+      if (!edges) continue;
+      const [from, to] = edges.map(position);
+      const [begin, end] = [clipped(from), clipped(to)];
+      const weight = Math.min(end, pixelRow + 1) - Math.max(begin, pixelRow);
+      if (weight <= 0) continue;
+      const thin = to - from < 1;
+      parts.push({ channel, weight, thin });
+      if (begin <= pixelRow + 0.5 && pixelRow + 0.5 < end) covering = channel;
+      else if (thin && Math.ceil(begin - 0.5) >= Math.ceil(end - 0.5)) {
+        hidden ||= Math.min(rows - 1, Math.floor((begin + end) / 2)) === pixelRow;
+      }
+    }
+    if (covering === null && !hidden) return [];
+    if (!parts.some(({ thin }) => thin)) return [[covering, 1]];
+    return parts.map(({ channel, weight }) => [channel, weight]);
+  }
+
+  function valueOf(spectrogram, row, [part, at], table, [channel, weight]) {
     const repeated = table.repeated.find(([repeatedChannel]) => repeatedChannel === channel);
     const columns = repeated ? repeated[1] : [table.lead[channel]];
     const finite = columns
       .map((column) => decoded(spectrogram, part.codes[(row * spectrogram.channels + column) * part.records + at]))
       .filter(Number.isFinite);
     const value = finite.length ? finite.reduce((sum, number) => sum + number, 0) / finite.length : NaN;
-    return { value, record: part.order[at], channel: columns[0], time: part.centre[at], edges: table.edges.slice(channel, channel + 2) };
+    return { value, weight, record: part.order[at], channel: columns[0], time: part.centre[at], edges: table.edges[channel] };
   }
 
   // Reads pixel (x, y) of a figure; null outside its panels.
@@ -134,12 +170,18 @@ spectroMpi.values = (() => {
     const row = spectrogram ? spectrogram.category.indexOf(panel.category) : -1;
     if (row < 0 || Number.isNaN(axes.time)) return read;
     read.spectrogram = spectrogram;
+    const channels = spectrogram.tables.map((table) => channelsAt(withPairs(table), panel, axes));
     for (const record of await recordsAt(item, spectrogram, panel.instrument, axes)) {
-      const cell = valueOf(spectrogram, row, record, axes.energy);
-      if (cell) read.cells.push(cell);
+      const number = record[0].table[record[1]];
+      for (const channel of channels[number] || []) {
+        read.cells.push(valueOf(spectrogram, row, record, spectrogram.tables[number], channel));
+      }
     }
     const finite = read.cells.filter(({ value }) => Number.isFinite(value));
-    read.value = finite.reduce((sum, { value }) => sum + value, 0) / finite.length; // NaN if none
+    const total = finite.reduce((sum, { weight }) => sum + weight, 0);
+    read.value = finite.length === 1
+      ? finite[0].value
+      : finite.reduce((sum, { value, weight }) => sum + value * weight, 0) / total; // NaN if none
     read.averaged = finite.length;
     return read;
   }

@@ -164,9 +164,10 @@ spectroMpi.viewer = (() => {
       text.push(make("strong", { id: "value", title: spectrogram.quantity }, `${value} ${Number.isNaN(reading.value) ? "" : spectrogram.units}`.trim()));
       const records = cells.map(({ record }) => record);
       const [first, last] = [Math.min(...records), Math.max(...records)];
+      const which = first === last ? `record ${first}` : `records ${first} to ${last}`;
       const edges = cells[0].edges.map(number).join(" to ");
       text.push(make("small", {}, cells.length > 1
-        ? `mean of ${reading.averaged} values of records ${first} to ${last}`
+        ? `mean of ${reading.averaged} values of ${which}`
         : `record ${first}, channel ${cells[0].channel}: ${edges} ${panel.y_units || "eV"}`));
     }
     return text;
