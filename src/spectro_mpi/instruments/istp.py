@@ -263,7 +263,7 @@ class IstpFile:
         values, _ = self._floats(edge.name, first, last)
         if edge.part is not None:
             axis, index = edge.part
-            values = values.take(index, axis=axis + 1)
+            values = np.moveaxis(values, axis + 1, 0)[index]
         energy = self._axes.energy
         along = axes_along(self._reader, energy, self._axes, self._preferred(energy))
         return self._spread(values, along if values.ndim > 1 else []) * edge.factor
