@@ -17,6 +17,8 @@ from tests.outputs import same_output
 
 ROLES = {"coordinator": 0, "worker": 1, "writer": 2}
 """Role → its rank in a run of three."""
+_RUN = "FAULTS_RUN"
+"""Environment variable of all processes of a run: its directory."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Bench:
         self, name: str, *more: str, ranks: int = 3, env: Mapping[str, str] | None = None
     ) -> Finished:
         """A run to its end."""
-        return spectro_mpi(*self.arguments(name, *more), ranks=ranks, env=dict(env or {}))
+        marked = {**(env or {}), _RUN: str(self.run_dir(name))}
+        return spectro_mpi(*self.arguments(name, *more), ranks=ranks, env=marked)
 
     def start(
         self, name: str, *more: str, ranks: int = 3, env: Mapping[str, str] | None = None
@@ -46,7 +49,7 @@ class Bench:
         command = [str(BIN / "mpirun"), "-n", str(ranks), str(BIN / "spectro-mpi")]
         process = subprocess.Popen(
             [*command, *self.arguments(name, *more)],
-            env={**os.environ, **(env or {}), "FAULTS_RUN": f"run_id={name}"},
+            env={**os.environ, **(env or {}), _RUN: str(self.run_dir(name))},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -119,17 +122,18 @@ def processes_of(run_dir: Path, seconds: float = 10) -> list[int]:
     """Processes of runs in this directory that are still there after so long."""
     end = time.monotonic() + seconds
     while True:
-        pids = [p.pid for p in psutil.process_iter() if f"run_id={run_dir.name}" in _words(p)]
+        pids = [process.pid for process in psutil.process_iter() if _run_of(process) == run_dir]
         if not pids or time.monotonic() > end:
             return pids
         time.sleep(0.05)
 
 
-def _words(process: psutil.Process) -> str:
-    """A process's command line and, as compute processes have another, its parent's settings."""
+def _run_of(process: psutil.Process) -> Path | None:
+    """The run directory of a process, by the environment that all of a run inherit."""
     try:
-        if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
-            return ""
-        return " ".join(process.cmdline()) + str(process.environ().get("FAULTS_RUN", ""))
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        run_dir = process.environ().get(_RUN)
     except psutil.Error:
-        return ""
+        return None
+    return None if run_dir is None else Path(run_dir)

@@ -130,7 +130,8 @@ class Cluster:
     def revive_node(self, node: str) -> None:
         """Start the daemon of a killed node and wait until the node is idle."""
         self.start_node(node)
-        self("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        # Refused if the daemon has registered, and so brought its node back, before.
+        self("scontrol", "update", f"NodeName={node}", "State=RESUME", check=False)
         self._await(lambda: self("sinfo", "-h", "-n", node, "-o", "%T").split() == ["idle"], node)
 
     def take_back_drained_nodes(self) -> None:

@@ -79,7 +79,7 @@ def test_a_run_whose_node_is_lost_resumes_on_another_and_completes_by_itself(
     node = slurm("squeue", "-h", "-j", job, "-o", "%N").strip()
     slurm.kill_node(node)
     try:
-        wait_until(lambda: restarts_of(slurm, job) == 1)
+        wait_until(lambda: restarts_of(slurm, job) == 1, seconds=120)
         assert read_owner(run_dir) is not None  # nobody has given the lock back
         assert_complete(slurm, job, run_dir, alone)
         assert f"JobId={job}" in slurm("scontrol", "show", "job", job)

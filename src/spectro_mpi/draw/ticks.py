@@ -24,6 +24,7 @@ _TIME_STEPS = (
     *(_HOUR * number for number in (1, 2, 3, 6, 12)),
 )
 _MOST_TIMES = 12
+_LONGEST_END = 0.35  # Part of an axis that may be without ticks at either end.
 _DIGIT_EMS = 0.64  # Width of a digit in DejaVu Sans, in font sizes.
 
 
@@ -55,12 +56,17 @@ def value_ticks(scale: Scale, room: float) -> Ticks:
     """
     most = min(7, max(1, int(1 / room)))
     candidates = _log_candidates(scale, most) if scale.kind == "log" else _even(scale, most)
+    enough = min(3, most)
     best: list[float] = []
     for ticks in candidates:
-        if len(ticks) > len(best) and _have_room(scale.fraction(ticks), room):
+        places = scale.fraction(ticks)
+        if not _have_room(places, room):
+            continue
+        if len(ticks) >= enough and (most < 3 or _reach_both_ends(places)):
             best = ticks
-        if len(best) >= min(3, most):
             break
+        if len(ticks) > len(best):
+            best = ticks
     minor = _inside(scale, _decades(scale, tuple(range(2, 10)))) if scale.kind == "log" else []
     return Ticks(tuple(best), _labels(scale, best), tuple(sorted(set(minor) - set(best))))
 
@@ -128,6 +134,14 @@ def _inside(scale: Scale, ticks: Iterable[float]) -> list[float]:
 
 def _have_room(places: NDArray[np.float64], room: float) -> bool:
     return len(places) < 2 or float(np.diff(places).min()) >= room
+
+
+def _reach_both_ends(places: NDArray[np.float64]) -> bool:
+    """Whether no long part of the axis is left without ticks at its ends.
+
+    Powers of ten leave at most a third. 0.7, 0.8, 0.9 and 1 on an axis to 1.9 leave 60 %.
+    """
+    return bool(places[0] <= _LONGEST_END and places[-1] >= 1 - _LONGEST_END)
 
 
 def _labels(scale: Scale, ticks: list[float]) -> tuple[str, ...]:
