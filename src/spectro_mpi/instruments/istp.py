@@ -95,7 +95,7 @@ class IstpFile:
         self._picked = self._picked_bins()
         self._tables = EnergyTables(self.channels, is_log_axis(reader, axes.energy))
         self._reported = reported_edges(reader, axes)
-        self._static: dict[str, NDArray[np.float64]] = {}
+        self._static: dict[str | EdgeVariable, NDArray[np.float64]] = {}
         for name in (axes.energy, table.pitch_angle, table.weight):
             self._check_along(name)
         self._times = RecordTimes(reader, axes.time, axes.time_unit, axes.records, self._measured)
@@ -257,16 +257,24 @@ class IstpFile:
         return energy - low, ends[0] + ends[1] - low - energy
 
     def _edge(self, edge: EdgeVariable | None, first: int, last: int) -> NDArray[np.float64]:
-        """The values of an edge, (record or 1, bin or 1, channel or 1); 0 if there is none."""
+        """The values of an edge, (record or 1, bin or 1, channel or 1); 0 if there is none.
+
+        They are read once if they do not vary by record.
+        """
         if edge is None:
             return np.zeros((1, 1, 1))
-        values, _ = self._floats(edge.name, first, last)
+        if edge in self._static:
+            return self._static[edge]
+        values, varies = self._floats(edge.name, first, last)
         if edge.part is not None:
             axis, index = edge.part
             values = np.moveaxis(values, axis + 1, 0)[index]
         energy = self._axes.energy
         along = axes_along(self._reader, energy, self._axes, self._preferred(energy))
-        return self._spread(values, along if values.ndim > 1 else []) * edge.factor
+        values = self._spread(values, along if values.ndim > 1 else []) * edge.factor
+        if not varies:
+            self._static[edge] = values
+        return values
 
     def _measured(
         self, values: NDArray[Any], attributes: dict[str, Any], settings: bool = False
