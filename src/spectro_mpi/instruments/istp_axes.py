@@ -85,6 +85,15 @@ def axes_along(
     return _along(reader, name, axes.shape, axes.depends, prefer)
 
 
+def is_usable(reader: CdfReader, name: str, records: int) -> bool:
+    """Whether a variable exists, is numeric and has one record or `records`."""
+    return (
+        name in reader.names
+        and reader.kind(name) in NUMBERS
+        and reader.records(name) in (1, records)
+    )
+
+
 def check_records(reader: CdfReader, name: str, records: int) -> bool:
     """Whether a variable varies by record, and so has `records` records.
 

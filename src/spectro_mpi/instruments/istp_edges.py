@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spectro_mpi.instruments.cdf import CdfReader
-from spectro_mpi.instruments.istp_axes import NUMBERS, VariableAxes
+from spectro_mpi.instruments.istp_axes import VariableAxes, is_usable
 from spectro_mpi.instruments.units import axis_unit
 
 _BOUNDS = ("BOUNDS", "BOUNDS_VAR", "BIN", "BINS", "BIN_BOUNDS", "BIN_EDGES", "BIN_VAR", "EDGES")
@@ -50,7 +50,8 @@ def reported_edges(reader: CdfReader, axes: VariableAxes) -> ReportedEdges | Non
             return ReportedEdges(*pair, are_distances=None)
     lower, upper = (
         EdgeVariable(name, factor=_factor(reader, axes, name))
-        if _fits(reader, axes, name) and reader.shape(name) in ((), reader.shape(axes.energy))
+        if is_usable(reader, name, axes.records)
+        and reader.shape(name) in ((), reader.shape(axes.energy))
         else None
         for name in names
     )
@@ -70,19 +71,14 @@ def _pair(
 ) -> tuple[EdgeVariable, EdgeVariable] | None:
     """Lower and upper edge in one variable of shape (2, n) or (n, 2); None if it is not one."""
     shape = reader.shape(axes.energy)
-    if not _fits(reader, axes, name) or reader.shape(name) not in ((2, *shape), (*shape, 2)):
+    if not is_usable(reader, name, axes.records) or reader.shape(name) not in (
+        (2, *shape),
+        (*shape, 2),
+    ):
         return None
     axis = 0 if reader.shape(name) == (2, *shape) else len(shape)
     factor = _factor(reader, axes, name)
     return EdgeVariable(name, (axis, 0), factor), EdgeVariable(name, (axis, 1), factor)
-
-
-def _fits(reader: CdfReader, axes: VariableAxes, name: str) -> bool:
-    return (
-        name in reader.names
-        and reader.kind(name) in NUMBERS
-        and reader.records(name) in (1, axes.records)
-    )
 
 
 def _factor(reader: CdfReader, axes: VariableAxes, name: str) -> float:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments.cdf import CdfReader
-from spectro_mpi.instruments.istp_axes import NUMBERS
+from spectro_mpi.instruments.istp_axes import NUMBERS, is_usable
 from spectro_mpi.instruments.times import (
     KNOWN_UNITS,
     TimeUnit,
@@ -151,12 +151,7 @@ class RecordTimes:
     def _delta_of(self, attribute: str) -> tuple[str, float] | None:
         """The variable that the attribute names, and s in its unit; without UNITS, the time's."""
         reader, name = self._reader, str(self._attributes.get(attribute, ""))
-        if (
-            name not in reader.names
-            or reader.kind(name) not in NUMBERS
-            or reader.shape(name)
-            or reader.records(name) not in (1, self._records)
-        ):
+        if not is_usable(reader, name, self._records) or reader.shape(name):
             return None
         units = str(reader.attributes(name).get("UNITS", "")).strip()
         if not units:
