@@ -13,15 +13,12 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.model.levels import Levels, count_levels, edge_range
+from spectro_mpi.model.levels import MANTISSA_BITS_DROPPED, Levels, count_levels, edge_range
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.settings.schema import AxisLimits, ScalePair
 
 WHOLE = "all"
 """The category from which an instrument's limits are computed."""
-
-_MANTISSA_BITS_DROPPED = 13
-"""Of a float32's 23. With ten bits left, a bin is 0.1 % wide and its middle 0.05 % off at most."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ class Tally:
         number = self.first_bin + place
         if self.exact:
             return float(number)
-        ends = np.array([number, number + 1], np.uint32) << _MANTISSA_BITS_DROPPED
+        ends = np.array([number, number + 1], np.uint32) << MANTISSA_BITS_DROPPED
         low, high = ends.view(np.float32).astype(np.float64)
         return float(np.clip((low + high) / 2, self.smallest, self.largest))
 
@@ -231,7 +228,7 @@ def _tally_of(spectrogram: Spectrogram, row: int) -> Tally:
 def _bin_of(values: NDArray[np.float32]) -> NDArray[np.int64]:
     """Bins of positive float32 values, by their bit patterns, which sort as the values do."""
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    return (bits >> _MANTISSA_BITS_DROPPED).astype(np.int64)
+    return (bits >> MANTISSA_BITS_DROPPED).astype(np.int64)
 
 
 def _outward(value: float, end: str) -> float:

@@ -15,8 +15,8 @@ from spectro_mpi.model.spectrogram import Spectrogram
 
 _FEW_TABLES = 32
 """With more energy tables than this in a file, the edges of their channels are binned."""
-_BITS_DROPPED = 13
-"""Of a float32's mantissa in binned edges, which are then at most 0.1 % too far outward."""
+MANTISSA_BITS_DROPPED = 13
+"""Of a float32's 23. With ten bits left, a bin is 0.1 % wide and its middle 0.05 % off at most."""
 
 
 def _no_edges() -> NDArray[np.float32]:
@@ -147,9 +147,9 @@ def _bin_below(values: Floats) -> NDArray[np.float32]:
     """The lower ends of the bins in which values lie; NaN stays NaN."""
     exact = np.ascontiguousarray(values, np.float32)
     bits = exact.view(np.uint32)
-    cut = (bits >> _BITS_DROPPED) << _BITS_DROPPED
+    cut = (bits >> MANTISSA_BITS_DROPPED) << MANTISSA_BITS_DROPPED
     # Cutting goes toward 0, so a negative value goes one bin further.
-    cut = np.where((exact < 0) & (cut != bits), cut + np.uint32(1 << _BITS_DROPPED), cut)
+    cut = np.where((exact < 0) & (cut != bits), cut + np.uint32(1 << MANTISSA_BITS_DROPPED), cut)
     below = cut.astype(np.uint32).view(np.float32)
     ends: NDArray[np.float32] = np.where(np.isfinite(exact), below, exact)
     return ends
