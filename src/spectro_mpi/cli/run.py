@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
     )
     add_walltime(run)
     add_no_progress(run)
-    run.set_defaults(call=_run)
+    run.set_defaults(call=_run, assets_only=False)
 
     assets = commands.add_parser(
         "assets",
@@ -65,7 +65,7 @@ def _run(arguments: argparse.Namespace) -> int:
             retry=arguments.retry,
             redo=arguments.redo,
             active=frozenset([arguments.only]) if arguments.only else None,
-            assets_only=getattr(arguments, "assets_only", False),
+            assets_only=arguments.assets_only,
             progress=arguments.progress,
             walltime=arguments.walltime,
         )
