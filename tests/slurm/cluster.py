@@ -122,9 +122,12 @@ class Cluster:
     def kill_node(self, node: str) -> None:
         """Kill the daemon of a node and all it has started, as a loss of power would."""
         self._daemons.pop(node).kill()
-        for process in self.processes_on(node):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        # All at once: a step daemon that saw its script die would report the job as failed.
+        processes = sorted(self.processes_on(node), key=lambda p: "slurmstepd" not in p.name())
+        for end in (psutil.Process.suspend, psutil.Process.kill):
+            for process in processes:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    end(process)
         self("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=killed")
 
     def revive_node(self, node: str) -> None:
