@@ -47,6 +47,14 @@ class Distribution:
     """(record, bin, channel) degrees, of each bin and channel."""
     weight: NDArray[np.float32] | None
     """(record, bin, channel) solid angle, sr; None: all bins have equal weight."""
+    width: NDArray[np.float32] | None = None
+    """(record, bin, channel) extent of each bin in pitch angle, degrees, half of it to either side
+    of `pitch_angle`. With it a bin counts in a category by the fraction that lies inside; None: as
+    a whole, if its centre does."""
+    variance: NDArray[np.floating[Any]] | None = None
+    """(record, bin, channel) square of the uncertainty of `values`; None: not known."""
+    quality: NDArray[np.uint8] | None = None
+    """(record,) flags of the record, 0: good; None: the file has none."""
 
 
 FILL_FLOAT = -1e31

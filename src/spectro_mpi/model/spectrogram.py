@@ -36,6 +36,10 @@ class Legend:
     """What the row shows if there are no pitch angles: "mean of 80 bins"."""
     is_whole: bool = False
     """Whether the values are whole numbers: their percentiles are then exact."""
+    y_scale: str = ""
+    """"linear" or "log" if the channels' axis is never drawn otherwise; empty: as set."""
+    z_scale: str = ""
+    """"linear" or "log" if the colour scale is never drawn otherwise; empty: as set."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,14 @@ class Spectrogram:
     Edges that are left out, or that do not enclose `energy` (a copy was given other energies), are
     computed from the centres: by geometric means, or midpoints if a table has values at or below 0.
     """
+
+    intervals: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 2), np.float32))
+    """(category, interval, 2) pitch angles of the categories, degrees, padded with NaN; of size 0:
+    not known, or the rows are not of pitch angle."""
+    quality: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    """(record,) flags of the record, 0: good; of size 0: the file has none."""
+    errors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 0), np.float32))
+    """(category, record, channel) uncertainty of `values`; of size 0: not computed."""
 
     def __post_init__(self) -> None:
         if not belongs(self.edges, self.energy):

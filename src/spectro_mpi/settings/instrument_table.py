@@ -58,6 +58,10 @@ class InstrumentTable:
     """Variable with the pitch angles of the bins: rows are categories; empty: one row, "all"."""
     weight: str = ""
     """Variable with the solid angles of the bins, to weight a mean."""
+    y_scale: Literal["", "linear", "log"] = ""
+    """Scale of the energy axis; empty: that of `plot.scales`."""
+    z_scale: Literal["", "linear", "log"] = ""
+    """Scale of the colours; empty: that of `plot.scales`."""
     fill: float | None = None
     """Fill value; None: FILLVAL. NaN and −1e31 always count as missing."""
     valid_min: float | None = None

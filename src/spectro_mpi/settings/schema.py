@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Interval, Le, MinLen
+from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.settings.instrument_table import InstrumentTable
@@ -86,6 +86,18 @@ class DataSettings:
     """Kind of input files; "istp": any mission, described by `[[instrument]]` tables."""
     quantity: str = "counts"
     """A quantity of the preset. FAST ESA: "counts", summed over bins, or "eflux", averaged."""
+    retrace: bool = False
+    """Whether to include energy steps that are no measurement, such as the retrace of the sweep."""
+    quality: Literal["mark", "drop", "ignore"] = "mark"
+    """What to do with records that the file flags (overflow, dead time): mark them above the
+    panels, leave them out, or nothing."""
+    errors: bool = False
+    """Whether to store the uncertainty of the values, as QUANTITY_error."""
+    angle_borders: Literal["", "fraction", "centre"] = ""
+    """Bins at the border of a category: by the "fraction" inside it, or whole if their "centre" is.
+    Empty: "centre" for sums, "fraction" for anything else."""
+    angle_weight: Literal["pitch-angle", "domega"] = "pitch-angle"
+    """Weight of a bin in a mean: the solid angle of its ring of pitch angles, or the file's."""
     chunk_records: Annotated[int, Ge(1)] = 4096
     """Records read at a time; bounds the memory of a process."""
 
@@ -98,6 +110,8 @@ class ExtremaSettings:
 
     max_percentile: Annotated[float, Gt(0), Le(100)] = 95.0
     """The colour scale ends at this percentile of all positive values."""
+    min_percentile: Annotated[float, Ge(0), Lt(100)] = 0.1
+    """A log colour scale begins at this percentile of all positive values."""
     energy_coverage: Annotated[float, Gt(0), Le(1)] = 0.99
     """The energy axis ends where this share of all positive cells is at or below its end."""
 
@@ -131,6 +145,8 @@ class PlotSettings:
     """Label of the colour bar."""
     events: str = ""
     """Path of a table of marked events, relative to the settings file; empty: none."""
+    event_label: str = "event"
+    """What an event is called if its row of the table has no label."""
     zoom_minutes: Annotated[float, Gt(0)] = 6.25
     """Width of the zoom column around an event, minutes."""
     gap_factor: Annotated[float, Gt(1)] = 2.5
