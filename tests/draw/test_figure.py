@@ -25,6 +25,7 @@ from spectro_mpi.draw.scale import usable_scale
 from spectro_mpi.draw.text import Lettering
 from spectro_mpi.draw.ticks import time_ticks, value_ticks
 from spectro_mpi.model.extrema import Limits
+from tests.draw.same_bytes import figures_in_many_orders
 from tests.draw.test_pixels import CADENCE, LIMITS, T0, content, read, spectrogram, style
 
 NAN = float("nan")
@@ -81,6 +82,10 @@ def test_the_same_content_gives_the_same_bytes_whatever_was_drawn_before() -> No
     used.draw(replace(content(spectrogram(ARC)), title="a third"), style(150))
     assert used.draw(four_rows(), style()) == Painter().draw(four_rows(), style())
     assert used.draw(four_rows(), style()) == used.draw(four_rows(), style())
+
+
+def test_500_figures_in_many_orders_are_the_same_bytes() -> None:
+    assert len(figures_in_many_orders(500)) == 1
 
 
 def test_a_user_matplotlibrc_changes_nothing() -> None:

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from isal import isal_zlib
 from numpy.typing import NDArray
 
 from spectro_mpi.draw.columns import Records, records_of
 from spectro_mpi.draw.raster import EnergyTable, tables_of
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.settings.schema import PlotSettings
+from spectro_mpi.system.deflate import deflated
 
 PART_RECORDS = 4096
 """Records per part; the page loads one part at a time."""
@@ -33,7 +33,6 @@ _DIGITS_FROM, _DIGITS_TO = 1000, 9999
 _DECADE = _DIGITS_TO - _DIGITS_FROM + 1
 _DECADES = 7
 """Decades of four-digit values that 16 bits can encode."""
-_LEVEL = 2
 
 
 @dataclass(frozen=True)
@@ -128,8 +127,7 @@ def _part(records: Records, table_of: NDArray[np.uint8], codes: NDArray[Any], pa
         )
     )
     head = {"records": len(start), "times": [first, float(end.max())]}
-    deflated = isal_zlib.compress(block, _LEVEL)
-    return Part(head, base64.b64encode(deflated).decode("ascii"))
+    return Part(head, base64.b64encode(deflated([block])).decode("ascii"))
 
 
 def _planes(array: NDArray[Any]) -> bytes:
