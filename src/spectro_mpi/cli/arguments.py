@@ -40,8 +40,20 @@ def load(arguments: argparse.Namespace) -> Config:
 
 
 def add_run_dir(parser: argparse.ArgumentParser) -> None:
-    """Add the run directory."""
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="directory of the run")
+    """Add the run; `run_dir_of` finds its directory."""
+    parser.add_argument(
+        "run",
+        metavar="RUN_DIR",
+        help="directory of the run, its settings file, or its run id in the `output` of "
+        "./spectro-mpi.toml (else in ./runs)",
+    )
+
+
+def run_dir_of(arguments: argparse.Namespace) -> Path:
+    """The run directory that the arguments name. Raises `UserError` if there is none."""
+    from spectro_mpi.operations.runs import run_directory
+
+    return run_directory(arguments.run)
 
 
 def add_walltime(parser: argparse.ArgumentParser) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spectro_mpi.cli.arguments import Commands, add_run_dir, add_settings, load
+from spectro_mpi.cli.arguments import Commands, add_run_dir, add_settings, load, run_dir_of
 from spectro_mpi.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,7 +60,12 @@ def add(commands: Commands) -> None:
         "run directory of CONFIG; `run` then draws the figures, with axes common to all items.",
     )
     add_settings(join)
-    join.add_argument("parts", type=Path, nargs="+", metavar="RUN_DIR", help="what to join")
+    join.add_argument(
+        "parts",
+        nargs="+",
+        metavar="RUN_DIR",
+        help="what to join: run directories, their settings files, or run ids",
+    )
     join.set_defaults(call=_join)
 
 
@@ -132,17 +136,18 @@ def _ranks_to_start(word: str, config: Config, scheduler: Scheduler, cores: int 
 def _cancel(arguments: argparse.Namespace) -> int:
     from spectro_mpi.operations.cancel import cancel
 
-    for line in cancel(arguments.run_dir, arguments.now):
+    for line in cancel(run_dir_of(arguments), arguments.now):
         print(line, flush=True)
     return 0
 
 
 def _join(arguments: argparse.Namespace) -> int:
     from spectro_mpi.operations.join import join
+    from spectro_mpi.operations.runs import run_directory
     from spectro_mpi.system.words import count
 
     config = load(arguments)
-    items = join(config, arguments.parts)
+    items = join(config, [run_directory(part) for part in arguments.parts])
     print(
         f"{config.run_dir}: joined {count(items, 'item')} of "
         f"{count(len(arguments.parts), 'run')}; draw their figures with"

@@ -1,4 +1,4 @@
-"""`status`, `report`, `verify`: show and check a run."""
+"""`status`, `runs`, `report`, `verify`: show and check runs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import argparse
 import time
 from pathlib import Path
 
-from spectro_mpi.cli.arguments import Commands, add_run_dir, between
+from spectro_mpi.cli.arguments import Commands, add_run_dir, between, run_dir_of
 from spectro_mpi.errors import UserError
 
 _WATCH_SECONDS = 5
 
 
 def add(commands: Commands) -> None:
-    """Add the parsers of `status`, `report` and `verify`."""
+    """Add the parsers of `status`, `runs`, `report` and `verify`."""
+    _add_status(commands)
+    _add_runs(commands)
+    _add_report(commands)
+    _add_verify(commands)
+
+
+def _add_status(commands: Commands) -> None:
     status = commands.add_parser(
         "status",
         help="show the state of a run",
@@ -27,6 +34,25 @@ def add(commands: Commands) -> None:
     )
     status.set_defaults(call=_status)
 
+
+def _add_runs(commands: Commands) -> None:
+    runs = commands.add_parser(
+        "runs",
+        help="list the runs in a directory",
+        description="List the runs in a directory, that with the latest change first: state, "
+        "items, failures, size.",
+    )
+    runs.add_argument(
+        "directory",
+        type=Path,
+        nargs="?",
+        metavar="DIR",
+        help="directory of run directories (default: `output` of ./spectro-mpi.toml, else ./runs)",
+    )
+    runs.set_defaults(call=_runs)
+
+
+def _add_report(commands: Commands) -> None:
     report = commands.add_parser(
         "report",
         help="make a page to browse a run's figures, errors and times",
@@ -54,6 +80,8 @@ def add(commands: Commands) -> None:
     report.add_argument("--quiet", action="store_true", help="print only the report's path")
     report.set_defaults(call=_report)
 
+
+def _add_verify(commands: Commands) -> None:
     verify = commands.add_parser(
         "verify",
         help="read all output of a run and list problems",
@@ -70,8 +98,9 @@ def add(commands: Commands) -> None:
 def _status(arguments: argparse.Namespace) -> int:
     from spectro_mpi.operations.status import as_json, as_text, read_status
 
+    run_dir = run_dir_of(arguments)
     while True:
-        status = read_status(arguments.run_dir)
+        status = read_status(run_dir)
         if arguments.json:
             print(as_json(status), flush=True)
         else:
@@ -81,13 +110,26 @@ def _status(arguments: argparse.Namespace) -> int:
         time.sleep(_WATCH_SECONDS)
 
 
+def _runs(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.operations.runs import default_output, runs_in
+
+    folder = arguments.directory or default_output()
+    found = False
+    for found_run in runs_in(folder):
+        print(found_run, flush=True)
+        found = True
+    if not found:
+        print(f"{folder}: there are no runs")
+    return 0
+
+
 def _report(arguments: argparse.Namespace) -> int:
     if arguments.between:
         return _report_part(arguments)
     from spectro_mpi.report.pages import make_report
 
     report_progress = None if arguments.quiet else print
-    page = make_report(arguments.run_dir, arguments.output, arguments.previews, report_progress)
+    page = make_report(run_dir_of(arguments), arguments.output, arguments.previews, report_progress)
     print(f"report: {page}")
     return 0
 
@@ -97,14 +139,13 @@ def _report_part(arguments: argparse.Namespace) -> int:
     from spectro_mpi.rundir.layout import RUN_FIGURES
     from spectro_mpi.rundir.reader import open_run
 
-    open_run(arguments.run_dir)
-    drawn = [draw(arguments.run_dir, arguments.between) for draw in (timeline, load_and_memory)]
+    run_dir = run_dir_of(arguments)
+    open_run(run_dir)
+    drawn = [draw(run_dir, arguments.between) for draw in (timeline, load_and_memory)]
     figures = [figure for figure in drawn if figure is not None]
     if not figures:
-        raise UserError(
-            f"{arguments.run_dir}: nothing was sampled; set run.sample_interval_seconds above 0"
-        )
-    folder = arguments.output or arguments.run_dir / RUN_FIGURES
+        raise UserError(f"{run_dir}: nothing was sampled; set run.sample_interval_seconds above 0")
+    folder = arguments.output or run_dir / RUN_FIGURES
     try:
         folder.mkdir(parents=True, exist_ok=True)
         written = write_run_figures(figures, folder)
@@ -118,4 +159,4 @@ def _report_part(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     from spectro_mpi.operations.verify import verify
 
-    return verify(arguments.run_dir, arguments.repair)
+    return verify(run_dir_of(arguments), arguments.repair)

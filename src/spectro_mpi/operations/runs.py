@@ -1,0 +1,127 @@
+"""Find runs: by directory, settings file or run id; and all runs in a directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spectro_mpi.errors import UserError
+from spectro_mpi.operations.status import Status, read_status
+from spectro_mpi.rundir.layout import CONFIG, JOB_RECORD, PRODUCED
+from spectro_mpi.settings.loading import DEFAULT_FILE, load_config
+from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.words import count, utc
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One run in a directory of runs."""
+
+    run_dir: Path
+    status: Status | None
+    """None: it cannot be read."""
+    problem: str
+    """Why it cannot be read; else empty."""
+    size: int
+    """Bytes of all files of the run."""
+    changed: float
+    """Time of the last change of a file, s since 1970."""
+
+    def __str__(self) -> str:
+        size = f"{self.size / 1e6:,.1f} MB"
+        if self.status is None:
+            return f"{self.run_dir.name}: {self.problem}; {size}; changed {utc(self.changed)}"
+        failed = len(self.status.errors)
+        items = ", ".join(f"{p.phase} {p.done}/{p.total}" for p in self.status.phases)
+        words = (
+            self.status.state,
+            items and f"{items} items",
+            f"{count(failed, 'item')} with failures" if failed else "",
+            size,
+            f"changed {utc(self.changed)}",
+        )
+        return f"{self.run_dir.name}: {'; '.join(filter(None, words))}"
+
+
+def run_directory(word: str | Path) -> Path:
+    """The run directory that a word of the command line means.
+
+    A run directory; a settings file, whose run is meant; or a run id, in the `output` of the
+    settings file `spectro-mpi.toml` in the current directory, else in `runs`. Raises `UserError` if
+    it is none of these.
+    """
+    path = Path(word)
+    if path.is_file():
+        frozen = path.name == CONFIG and any(
+            (path.parent / name).exists() for name in PRODUCED[:-1]
+        )
+        # A run may have been moved since its settings were frozen.
+        return path.parent if frozen else load_config(path).run_dir
+    if path.is_dir() and (_is_run(path) or path.name != str(word)):
+        return path
+    folder = default_output()
+    if path.name == str(word) and _is_run(folder / path):
+        return folder / path
+    if path.is_dir():
+        return path
+    raise UserError(
+        f"{word}: is neither a run directory nor a settings file, and {folder} has no run of that "
+        f"name (`spectro-mpi runs {folder}` lists them)"
+    )
+
+
+def default_output() -> Path:
+    """`output` of `spectro-mpi.toml` in the current directory, else the default of the setting."""
+    if Path(DEFAULT_FILE).is_file():
+        return Path(load_config(DEFAULT_FILE).output)
+    return Path(Config.output)
+
+
+def runs_in(folder: Path) -> Iterator[RunSummary]:
+    """The runs in a directory, that with the latest change first. Raises `UserError`."""
+    try:
+        run_dirs = [path for path in folder.iterdir() if _is_run(path)]
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be listed: {error.strerror or error}") from None
+    measured = [(run_dir, *_size_and_change(run_dir)) for run_dir in run_dirs]
+    for run_dir, size, changed in sorted(measured, key=lambda run: (-run[2], run[0])):
+        status, problem = None, ""
+        try:
+            status = read_status(run_dir)
+        except UserError as error:
+            problem = str(error)
+        yield RunSummary(run_dir, status, problem, size, changed)
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a directory is that of a run, or of one that was submitted and has not started."""
+    return (path / CONFIG).is_file() or (path / JOB_RECORD).is_file()
+
+
+def _is_frozen(settings: Path) -> bool:
+    """Whether a settings file is that in a run directory."""
+    others = (settings.parent / name for name in PRODUCED if name != CONFIG)
+    return settings.name == CONFIG and any(other.exists() for other in others)
+
+
+def _size_and_change(run_dir: Path) -> tuple[int, float]:
+    """Bytes of all files below a directory, and the time of the latest change."""
+    size, changed = 0, run_dir.stat().st_mtime
+    folders = [str(run_dir)]
+    while folders:
+        try:
+            entries = list(os.scandir(folders.pop()))
+        except OSError:
+            continue  # removed meanwhile by the run
+        for entry in entries:
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    stat = entry.stat(follow_symlinks=False)
+                    size, changed = size + stat.st_size, max(changed, stat.st_mtime)
+            except OSError:
+                continue
+    return size, changed
