@@ -209,4 +209,4 @@ def order_of(config: Config, active: set[str] | None = None) -> PhaseOrder:
 
 def plan_of(config: Config, sizes: Mapping[str, int], active: set[str] | None = None) -> RunPlan:
     """What there is to do, by what is on disk."""
-    return plan_run(order_of(config, active), Inventory(items_of(sizes), (), 0))
+    return plan_run(order_of(config, active), Inventory(items_of(sizes), ()))

@@ -92,7 +92,7 @@ def batch_plot(
     return run_locally(
         _config(Path(output_dir).absolute(), item_timeout_seconds, flush_batch_size),
         phases=(_FiguresPhase(named, load_rows, style),),
-        inventory=Inventory(tuple(Item(item_id, None, ()) for item_id in named), (), 0),
+        inventory=Inventory(tuple(Item(item_id, None, ()) for item_id in named), ()),
         max_workers=max_workers,
         fresh=ignore_progress,
         retry=retry,

@@ -36,6 +36,12 @@ def add(commands: Commands) -> None:
         metavar="FILE",
         help="costs measured on your machine by benchmarks/constants.py",
     )
+    plan.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="name all files that are left out, and what is used instead",
+    )
     plan.set_defaults(call=_plan)
 
 
@@ -54,7 +60,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     order = order_phases(config)
     constants = load_constants(arguments.constants)
     inventory = take_inventory(config)
-    summary.print_inventory(config, inventory)
+    summary.print_inventory(config, inventory, arguments.verbose)
     summary.print_phases(order)
     forecast = Forecast(inventory.items, config, constants, arguments.cores)
     for number in arguments.ranks:

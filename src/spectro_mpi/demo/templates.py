@@ -26,6 +26,8 @@ output = "runs"
 [select]
 # orbits = ""            # all of them; or "13312-13400,13500"
 # skip = []              # orbits to leave out
+# start = ""             # only files that begin in this time, UTC: "2000-01-01"
+# stop = ""
 # instruments = ["ees", "eeb", "ies", "ieb"]   # electron/ion survey (s) and burst (b)
 
 [data]

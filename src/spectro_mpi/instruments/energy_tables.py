@@ -138,11 +138,6 @@ class EnergyTables:
         return self._modes[key]
 
 
-def narrowest(mode: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.unsignedinteger[Any]]:
-    """The modes in the smallest unsigned integer type: one byte for up to 256 tables."""
-    return mode.astype(np.min_scalar_type(int(mode.max(initial=0))))
-
-
 def _differs_from_before(planes: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(record,) whether the channels of a record differ from those of the record before."""
     bits = planes.view(np.uint64)

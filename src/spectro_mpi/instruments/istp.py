@@ -61,7 +61,7 @@ class Istp:
         for instrument, pattern in self._patterns:
             match = pattern.match(file)
             if match is not None:
-                yield NamedFile(instrument, match.item, match.version, match.start)
+                yield NamedFile(instrument, match.item, match.version, match.start, match.part)
 
     def is_companion(self, file: str) -> bool:
         """Always False: no other files are known."""

@@ -22,6 +22,9 @@ class NamedFile:
     """Version of the file; of several, the highest is used."""
     start: datetime | None
     """Start of the data, UTC; None: the name does not have it."""
+    part: str = ""
+    """Which of several files of the item and the instrument it is; files of the same part are
+    versions of one another. Empty: an item has one file of each instrument."""
 
 
 class Quantity(NamedTuple):

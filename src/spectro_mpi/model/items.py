@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 
 @dataclass(frozen=True)
 class InputPath:
-    """The file of one instrument of an item."""
+    """A file of one instrument of an item."""
 
     instrument: str
     path: str
@@ -16,6 +18,8 @@ class InputPath:
     """Bytes."""
     version: int
     """Version in the file name; 0 if there is none, or one with dots."""
+    older: tuple[InputPath, ...] = ()
+    """Its earlier versions and duplicates, best first: what to read if it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,15 @@ class Item:
     start: datetime | None
     """Start of the data by the earliest file name, UTC; None if names have no date."""
     files: tuple[InputPath, ...]
-    """At most one for each instrument, in the order of `select.instruments`."""
+    """In the order of `select.instruments`; those of an instrument by name."""
+
+    @property
+    def by_instrument(self) -> dict[str, list[InputPath]]:
+        """Instrument → its files."""
+        files: dict[str, list[InputPath]] = {}
+        for file in self.files:
+            files.setdefault(file.instrument, []).append(file)
+        return files
 
     @property
     def size(self) -> int:
@@ -42,3 +54,8 @@ class Item:
 def item_order(item_id: str) -> tuple[int, str]:
     """Sort key of an item id: numbers by value, then names alphabetically."""
     return (int(item_id), "") if item_id.isdecimal() else (1 << 62, item_id)
+
+
+def source_of(files: Sequence[InputPath]) -> tuple[str, int]:
+    """Name of the file or files of an instrument as the store has it, and their size in bytes."""
+    return ", ".join(Path(file.path).name for file in files), sum(file.size for file in files)

@@ -67,9 +67,9 @@ class Spectrogram:
     values: NDArray[np.float32]
     """(category, record, channel) in units of `legend.units`; NaN where no bin is valid."""
     source: str
-    """Name of the input file."""
+    """Name of the input file; of several, all, joined by ", "."""
     source_size: int
-    """Size of the input file, bytes."""
+    """Size of the input file or files, bytes."""
     legend: Legend = Legend()
     edges: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 2), np.float32))
     """(mode, channel, 2) lower and upper edges of the channels, in the unit of `energy`; NaN where
@@ -87,6 +87,9 @@ class Spectrogram:
     errors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 0), np.float32))
     """(category, record, channel) uncertainty of `values`; of size 0: not computed."""
 
+    notes: tuple[str, ...] = ()
+    """What a reader of the figures should know of the files: one was left out, and why."""
+
     def __post_init__(self) -> None:
         if not belongs(self.edges, self.energy):
             object.__setattr__(self, "edges", edges_of_centres(self.energy))
@@ -95,6 +98,11 @@ class Spectrogram:
     def name(self) -> str:
         """Name of its group in the store."""
         return self.instrument
+
+
+def narrowest(mode: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.unsignedinteger[Any]]:
+    """The modes in the smallest unsigned integer type: one byte for up to 256 tables."""
+    return mode.astype(np.min_scalar_type(int(mode.max(initial=0))))
 
 
 def edges_of_centres(energy: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

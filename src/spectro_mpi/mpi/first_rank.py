@@ -11,11 +11,16 @@ from spectro_mpi.mpi.ranks import COORDINATOR
 from spectro_mpi.mpi.request import Request
 from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.phases.shared_arrays import create_assets
-from spectro_mpi.planning.inventory import load_inventory, save_inventory, take_inventory
+from spectro_mpi.planning.inventory import (
+    load_inventory,
+    save_inventory,
+    save_left_out,
+    take_inventory,
+)
 from spectro_mpi.planning.todo import RunPlan, plan_run
 from spectro_mpi.resources import fold
 from spectro_mpi.rundir.claim import claim_directory, open_for_writing
-from spectro_mpi.rundir.layout import INVENTORY, PAGE, rank_log
+from spectro_mpi.rundir.layout import INVENTORY, LEFT_OUT, PAGE, rank_log
 from spectro_mpi.rundir.lock import RunLock
 from spectro_mpi.rundir.repair import repair
 from spectro_mpi.settings.schema import Config
@@ -76,6 +81,7 @@ def prepare_run(request: Request, order: PhaseOrder) -> tuple[RunPlan, RunLock]:
             with closing(RankLog(rank_log(config.run_dir, COORDINATOR), config.run.log_batch)):
                 repaired = repair(config, inventory.items)
                 fold(config.run_dir)  # the samples of an execution that died
+            save_left_out(config.run_dir / LEFT_OUT, inventory)
             if request.assets_only:
                 save_inventory(saved, inventory, config)
         plan = plan_run(

@@ -196,6 +196,7 @@ class PlotPhase(PreparingPhase):
             notes=(
                 *(self._missing(context, spectrograms) if kind.names_missing else ()),
                 *_undrawn([row.spectrogram for row in rows], scales[0]),
+                *dict.fromkeys(note for row in rows for note in row.spectrogram.notes),
             ),
             panels=tuple(self._panel(inputs, row, scales, limits) for row in rows),
             scales=scales,

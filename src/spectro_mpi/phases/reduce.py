@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,14 @@ import numpy as np
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader, loads_fast_reader
-from spectro_mpi.instruments.energy_tables import narrowest
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.artifacts import Artifact
 from spectro_mpi.model.extrema import WHOLE, Tallies, flat_extrema, merge_tallies, tally
 from spectro_mpi.model.items import InputPath, Item
+from spectro_mpi.model.joined import join_spectrograms
 from spectro_mpi.model.marks import Marks
 from spectro_mpi.model.pitch_angles import reduce_distribution
-from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.spectrogram import Spectrogram, narrowest
 from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.phases.interface import MergingPhase, Outputs
 from spectro_mpi.settings.schema import Config
@@ -46,22 +47,27 @@ class ReducePhase(MergingPhase[Tallies]):
         )
 
     def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
-        """Reduce each file of the item to a spectrogram, and tally its values.
+        """Reduce the files of each instrument to a spectrogram, and tally its values.
 
-        A file that fails is recorded as a failure of its instrument only.
+        A file that fails is recorded as a failure of its instrument only; what its other files
+        hold is reduced all the same.
         """
         tallies: Tallies = {}
         outputs = Outputs(partial=tallies)
         # pycdfpp may crash, so it is used only in a process whose death costs one item.
         isolated = self.config.run.isolation == "process"
         fast = isolated and loads_fast_reader() and not context.careful
-        for file in item.files:
-            context.status(file.instrument)
-            with context.boundary(file.instrument):
-                spectrogram = self._reduce(file, fast)
-                with doing("reduce"):
+        for instrument, files in item.by_instrument.items():
+            context.status(instrument)
+            parts: list[Spectrogram] = []
+            for file in files:
+                with context.boundary(instrument):
+                    parts.append(self._reduce_best(file, fast, context))
+            if parts:
+                with context.boundary(instrument), doing("reduce"):
+                    spectrogram = join_spectrograms(parts)
                     tallies |= tally(spectrogram)
-                outputs.groups.append(spectrogram)
+                    outputs.groups.append(spectrogram)
         return outputs
 
     def restore(self, item: Item, inputs: Inputs, context: Context) -> Tallies:
@@ -108,6 +114,23 @@ class ReducePhase(MergingPhase[Tallies]):
         """The settings that the extrema depend on."""
         settings = self.config.extrema
         return [settings.max_percentile, settings.energy_coverage, self.config.plot.scales]
+
+    def _reduce_best(self, file: InputPath, fast: bool, context: Context) -> Spectrogram:
+        """Reduce a file or, if it cannot be read, the best of its earlier versions.
+
+        Raises what is wrong with the file itself if none can be read.
+        """
+        try:
+            return self._reduce(file, fast)
+        except (InvalidCdfError, OSError) as error:
+            for older in file.older:
+                with contextlib.suppress(InvalidCdfError, OSError):
+                    spectrogram = self._reduce(older, fast)
+                    unread = Path(file.path).name
+                    note = f"{spectrogram.source} is drawn, since {unread} cannot be read"
+                    context.log.warning("item %s: %s: %s", context.item.id, note, error)
+                    return replace(spectrogram, notes=(*spectrogram.notes, note))
+            raise
 
     def _reduce(self, file: InputPath, fast: bool) -> Spectrogram:
         """Reduce a file, with pycdfpp if `fast` and it can read the file, else with cdflib."""

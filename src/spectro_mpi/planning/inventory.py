@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, astuple, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,14 @@ class Inventory:
     """Sorted by id."""
     unknown: tuple[str, ...]
     """Paths of CDF files whose names match no pattern."""
-    superseded: int
-    """Number of files left out because a higher version, or a duplicate, is used."""
+    superseded: tuple[tuple[str, str], ...] = ()
+    """(path, path of the file that is used instead) of lower versions and duplicates, sorted."""
+
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """(path, why) of each file that is not used."""
+        older = [(path, f"used: {used}") for path, used in self.superseded]
+        return [*older, *((path, "unknown file name") for path in self.unknown)]
 
     @property
     def empty_files(self) -> list[str]:
@@ -37,6 +44,8 @@ class Inventory:
 
 
 _Candidate = tuple[NamedFile, InputPath]
+_Key = tuple[str, str, str]
+"""Item, instrument and part; files that agree in these are versions of one another."""
 _Rank = tuple[tuple[int, ...], datetime]
 
 
@@ -45,35 +54,32 @@ def take_inventory(config: Config) -> Inventory:
 
     Raises `UserError` if it is not a directory, cannot be searched or has no matching file.
     """
-    root = Path(config.input)
-    if not root.is_dir():
-        what = "is not a directory" if root.exists() else "does not exist"
-        raise UserError(f'input = "{root}" {what}; set `input` to the directory of the CDF files')
-    best: dict[tuple[str, str], _Candidate] = {}
-    unknown, matching = [], 0
+    roots = [root for entry in config.inputs for root in _roots(entry)]
+    versions: dict[_Key, list[_Candidate]] = {}
+    unknown = []
     preset, is_selected = preset_of(config), _selection(config)
-    for path, size in sorted(_cdf_files(root)):
+    for path, size in sorted(_cdf_files(roots)):
         file = os.path.basename(path)  # noqa: PTH119 - 200,000 of them
         names = list(preset.names(file))
         if not names and not preset.is_companion(file):
             unknown.append(path)
         for name in filter(is_selected, names):
-            matching += 1
-            key = (name.item, name.instrument)
-            # Of equal versions the first path is kept, whatever the order of the search.
-            if key not in best or _rank(name) > _rank(best[key][0]):
-                version = name.version[0] if len(name.version) == 1 else 0
-                best[key] = (name, InputPath(name.instrument, path, size, version))
-    items = _items(best.values(), config.select.instruments)
+            key = (name.item, name.instrument, name.part)
+            version = name.version[0] if len(name.version) == 1 else 0
+            candidate = (name, InputPath(name.instrument, path, size, version))
+            versions.setdefault(key, []).append(candidate)
+    best = {key: _best(candidates) for key, candidates in versions.items()}
+    items = _items(best, config.select.instruments)
     which, count = config.select.share_of
     if count > 1:
         items = tuple(sorted(snake(items, count)[which].items, key=lambda item: item.order))
     if not items:
         raise UserError(
-            f'input = "{root}" holds no {preset.files} that [select] lets through '
-            f"(such as {preset.example}); it has {len(unknown)} other CDF files"
+            f'input = "{", ".join(config.inputs)}" holds no {preset.files} that [select] lets '
+            f"through (such as {preset.example}); it has {len(unknown)} other CDF files"
         )
-    return Inventory(items, tuple(unknown), matching - len(best))
+    superseded = ((older.path, file.path) for _, file in best.values() for older in file.older)
+    return Inventory(items, tuple(unknown), tuple(sorted(superseded)))
 
 
 def save_inventory(path: Path, inventory: Inventory, config: Config) -> None:
@@ -105,13 +111,28 @@ def load_inventory(path: Path, config: Config) -> Inventory | None:
             Item(
                 item,
                 datetime.fromisoformat(start) if start else None,
-                tuple(InputPath(*file) for file in files),
+                tuple(_input_path(file) for file in files),
             )
             for item, start, files in table["items"]
         )
-        return Inventory(items, tuple(table["unknown"]), table["superseded"])
+        superseded = tuple((path, used) for path, used in table["superseded"])
+        return Inventory(items, tuple(table["unknown"]), superseded)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def save_left_out(path: Path, inventory: Inventory) -> None:
+    """Save the list of files that are not used, for the report. Raises `OSError`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps({"left_out": inventory.left_out}, indent=0).encode())
+
+
+def load_left_out(path: Path) -> list[tuple[str, str]]:
+    """(path, why) of each file that was not used; empty if that was not saved."""
+    try:
+        return [(file, why) for file, why in json.loads(path.read_bytes())["left_out"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _searched(config: Config) -> Any:
@@ -121,14 +142,31 @@ def _searched(config: Config) -> Any:
     return json.loads(json.dumps(searched))
 
 
+def _input_path(table: list[Any]) -> InputPath:
+    instrument, path, size, version, older = table
+    return InputPath(instrument, path, size, version, tuple(map(_input_path, older)))
+
+
+def _best(candidates: list[_Candidate]) -> _Candidate:
+    """The highest version, with the others as those to read if it cannot be read.
+
+    Of equal versions the first path is best, whatever the order of the search.
+    """
+    if len(candidates) > 1:
+        candidates = sorted(candidates, key=lambda one: one[1].path)
+        candidates.sort(key=lambda one: _rank(one[0]), reverse=True)  # keeps the order of paths
+    (name, file), *others = candidates
+    return name, replace(file, older=tuple(older for _, older in others)) if others else file
+
+
 def _rank(name: NamedFile) -> _Rank:
     return name.version, name.start or datetime.min.replace(tzinfo=timezone.utc)
 
 
-def _items(candidates: Iterable[_Candidate], instruments: tuple[str, ...]) -> tuple[Item, ...]:
+def _items(best: Mapping[_Key, _Candidate], instruments: tuple[str, ...]) -> tuple[Item, ...]:
     files: dict[str, list[InputPath]] = {}
     starts: dict[str, list[datetime]] = {}
-    for name, file in candidates:
+    for _, (name, file) in sorted(best.items()):
         files.setdefault(name.item, []).append(file)
         starts.setdefault(name.item, []).extend([name.start] if name.start else [])
     return tuple(
@@ -145,10 +183,19 @@ def _selection(config: Config) -> Callable[[NamedFile], bool]:
     """Whether [select] selects a file, by ranges of numbers and by names of items."""
     select = config.select
     ranges, names, skip = select.orbit_ranges, select.names, {str(item) for item in select.skip}
+    start, stop = select.times
 
     def is_selected(name: NamedFile) -> bool:
         if name.instrument not in select.instruments or name.item in skip:
             return False
+        if start or stop:
+            if name.start is None:
+                raise UserError(
+                    "select.start, select.stop: the names of the files have no date "
+                    f"(item {name.item}); add {{date}} to `file`, or select items by name"
+                )
+            if (start and name.start < start) or (stop and name.start >= stop):
+                return False
         if (not ranges and not names) or name.item in names:
             return True
         return name.item.isdecimal() and any(low <= int(name.item) <= high for low, high in ranges)
@@ -156,10 +203,23 @@ def _selection(config: Config) -> Callable[[NamedFile], bool]:
     return is_selected
 
 
-def _cdf_files(root: Path) -> Iterator[tuple[str, int]]:
-    """(path, bytes) of every CDF file below `root`; follows links, but each folder only once."""
+def _roots(entry: str) -> list[str]:
+    """The directories that an entry of `input` means. Raises `UserError` if there is none."""
+    if Path(entry).is_dir():
+        return [entry]
+    found = [path for path in sorted(glob.glob(entry)) if Path(path).is_dir()]  # noqa: PTH207
+    if not found:
+        what = "is not a directory" if Path(entry).exists() else "does not exist"
+        if glob.has_magic(entry):
+            what = "matches no directory"
+        raise UserError(f'input = "{entry}" {what}; set `input` to the directory of the CDF files')
+    return found
+
+
+def _cdf_files(roots: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """(path, bytes) of every CDF file below `roots`; follows links, but each folder only once."""
     seen = set()
-    pending = [str(root)]
+    pending = list(roots)
     while pending:
         folder = pending.pop()
         status = os.stat(folder)  # noqa: PTH116

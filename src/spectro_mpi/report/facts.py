@@ -12,6 +12,7 @@ from spectro_mpi.errors import REASONS, Failure
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import item_order
 from spectro_mpi.operations.status import Status
+from spectro_mpi.planning.inventory import load_left_out
 from spectro_mpi.report.advice import advice
 from spectro_mpi.report.contents import ItemEntry
 from spectro_mpi.report.curve import curve_of
@@ -19,6 +20,7 @@ from spectro_mpi.report.index import Listed, listed
 from spectro_mpi.report.logbook import Logbook
 from spectro_mpi.report.phase_times import phase_times
 from spectro_mpi.resources.archive import read_record
+from spectro_mpi.rundir.layout import LEFT_OUT
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.settings.schema import Config, PlotSettings
 
@@ -69,6 +71,7 @@ def page_facts(
     record = read_record(run.path, ("ranks", "plans", "steps"))
     times = phase_times(record) if record is not None else []
     phases = [phase for phase in times if phase.done]
+    left_out = load_left_out(run.path / LEFT_OUT)
     return {
         "run_id": run.config.run_id,
         "run_dir": str(run.path.absolute()),
@@ -86,6 +89,8 @@ def page_facts(
         "settings": run.config.to_toml(),
         "groups": _error_groups(run, book),
         "listed": LISTED,
+        "left_out": left_out[:LISTED],
+        "left_out_count": len(left_out),
         "extrema": _extrema_rows(run),
         "quantity": _quantity(run.config),
         "percentile": run.config.extrema.max_percentile,

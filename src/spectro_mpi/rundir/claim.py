@@ -17,6 +17,8 @@ _FREE_TO_CHANGE = (
     "run.",
     "select.orbits",
     "select.skip",
+    "select.start",
+    "select.stop",
     "select.share",
     "data.chunk_records",
     "report.",

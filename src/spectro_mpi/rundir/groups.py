@@ -78,6 +78,8 @@ def write_group(group: Any, spectrogram: Spectrogram) -> dict[str, tuple[str, ..
         source=spectrogram.source,
         source_size=spectrogram.source_size,
     )
+    if spectrogram.notes:
+        _describe(group, notes="\n".join(spectrogram.notes))
     return written
 
 
@@ -108,6 +110,7 @@ def read_group(group: h5py.Group) -> Spectrogram:
         values=group[quantity][:],
         source=str(group.attrs["source"]),
         source_size=int(group.attrs["source_size"]),
+        notes=tuple(str(group.attrs.get("notes", "")).splitlines()),
         legend=legend,
         edges=group[edges][:] if edges in group else np.empty((0, 0, 2), np.float32),
     )

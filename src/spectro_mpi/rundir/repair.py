@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from spectro_mpi.errors import RunError
-from spectro_mpi.model.items import Item, item_order
+from spectro_mpi.model.items import Item, item_order, source_of
 from spectro_mpi.rundir.journal import Journal, damaged_state
 from spectro_mpi.rundir.layout import DATA, EXTREMA, links_path, shards_of, sweep_files
 from spectro_mpi.rundir.progress import Progress
@@ -192,6 +192,6 @@ def _adopt_orphans(
 
 def _sources(items: Sequence[Item]) -> Sources:
     return {
-        item.id: {file.instrument: (Path(file.path).name, file.size) for file in item.files}
+        item.id: {name: source_of(files) for name, files in item.by_instrument.items()}
         for item in items
     }

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.settings.instrument_table import mistakes_of
 from spectro_mpi.settings.presets import preset_named
-from spectro_mpi.settings.schema import AxisLimits, Config, DataSettings, JobSettings, PlotSettings
+from spectro_mpi.settings.schema import (
+    AxisLimits,
+    Config,
+    DataSettings,
+    JobSettings,
+    PlotSettings,
+    SelectSettings,
+)
 from spectro_mpi.system.scheduler.walltime import seconds_of
 
 _MOST_PIXELS = 250_000_000
@@ -31,6 +39,7 @@ def _check_meaning(config: Config) -> list[str]:
         _ = config.select.orbit_ranges
     except ValueError as error:
         mistakes.append(f'select.orbits = "{config.select.orbits}": {error}')
+    mistakes += _check_times(config.select)
     mistakes += _check_instruments(config)
     share = config.select.share
     if share and not re.fullmatch(r"[1-9]\d*/[1-9]\d*", share):
@@ -66,6 +75,25 @@ def _check_meaning(config: Config) -> list[str]:
     )
     for name, axes in config.axes.items():
         mistakes += _check_axes(name, axes, config)
+    return mistakes
+
+
+def _check_times(select: SelectSettings) -> list[str]:
+    mistakes = []
+    for name in ("start", "stop"):
+        try:
+            _ = replace(SelectSettings(), **{name: getattr(select, name)}).times
+        except ValueError:
+            mistakes.append(
+                f'select.{name} = "{getattr(select, name)}": expected a date or time such as '
+                '"2000-01-01" or "2000-01-01T06:00:00"'
+            )
+    if not mistakes:
+        first, last = select.times
+        if first and last and first >= last:
+            mistakes.append(
+                f'select.start = "{select.start}" is not before select.stop = "{select.stop}"'
+            )
     return mistakes
 
 

@@ -40,6 +40,8 @@ class Match:
     """Numbers of the version; empty if the pattern has no `{version}`."""
     start: datetime | None
     """The date, UTC; None if the pattern has no `{date}`."""
+    part: str
+    """The file name without its version: an item may have several such files."""
 
 
 class FilePattern:
@@ -76,11 +78,12 @@ class FilePattern:
                 return None
             words["date"] = f"{start:%Y%m%d%H%M%S}" if self._has_time(date) else f"{start:%Y%m%d}"
         version = tuple(int(part) for part in re.findall(r"\d+", words.pop("version", "")))
+        first, last = matched.span("version") if "version" in self.places else (0, 0)
+        part = name[:first] + name[last:]
         if "orbit" in words:
-            return Match(str(int(words["orbit"])), version, start)
-        return Match(
-            "_".join(words[place] for place in self.places if place in words), version, start
-        )
+            return Match(str(int(words["orbit"])), version, start, part)
+        item = "_".join(words[place] for place in self.places if place in words)
+        return Match(item, version, start, part)
 
     def _place(self, name: str, date_format: str | None) -> str:
         """The regular expression for one placeholder."""

@@ -71,7 +71,7 @@ def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> C
         plot = replace(plot, events=str((base / plot.events).resolve()))
     return replace(
         config,
-        input=str((base / config.input).resolve()),
+        input=_resolved(config.input, base),
         output=str((base / config.output).resolve()),
         phases=tuple(_with_path(entry, base) for entry in config.phases),
         plot=plot,
@@ -229,6 +229,13 @@ def _flatten_axes(axes: dict[str, Any]) -> dict[str, Any]:
             flat[name] = direct
         flat |= {f"{name}.{k}": v for k, v in table.items() if k not in direct}
     return flat
+
+
+def _resolved(entry: str | tuple[str, ...], base: Path) -> str | tuple[str, ...]:
+    """A path or several, absolute."""
+    if isinstance(entry, str):
+        return str((base / entry).resolve())
+    return tuple(str((base / one).resolve()) for one in entry)
 
 
 def _with_path(entry: str, base: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -49,6 +50,10 @@ class SelectSettings:
     """Orbits, or names of items, to leave out."""
     instruments: Annotated[tuple[str, ...], MinLen(1)] = preset_named("fast-esa").instruments
     """Instruments to process; left out: all of the preset, or of the `[[instrument]]` tables."""
+    start: str = ""
+    """Leave out files that begin before it: a date or time (UTC) such as "2000-01-01T06:00"."""
+    stop: str = ""
+    """Leave out files that begin at it or later."""
     share: str = ""
     """"2/4": the second of four disjoint shares of the items, of about equal size in bytes."""
 
@@ -59,6 +64,12 @@ class SelectSettings:
         """`share` as (index from 0, number of shares); (0, 1): all items."""
         which, _, count = (self.share or "1/1").partition("/")
         return int(which) - 1, int(count)
+
+    @property
+    def times(self) -> tuple[datetime | None, datetime | None]:
+        """`start` and `stop`, UTC; None: not set. Raises `ValueError` if one cannot be read."""
+        first, last = (_time_of(word) if word else None for word in (self.start, self.stop))
+        return first, last
 
     @property
     def orbit_ranges(self) -> tuple[tuple[int, int], ...]:
@@ -259,8 +270,9 @@ class Config:
 
     run_id: str = "fast"
     """Name of the run directory."""
-    input: str = "FAST_data"
-    """Directory to search for CDF files; an absolute path once loaded."""
+    input: str | Annotated[tuple[str, ...], MinLen(1)] = "FAST_data"
+    """Directory to search for CDF files, or several; `*`, `?` and `[…]` are wildcards. Absolute
+    paths once loaded."""
     output: str = "runs"
     """Directory that contains the run directories; an absolute path once loaded."""
     phases: Annotated[tuple[str, ...], MinLen(1)] = ("reduce", "plot")
@@ -291,6 +303,11 @@ class Config:
     def run_dir(self) -> Path:
         """The run directory."""
         return Path(self.output) / self.run_id
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """`input` as a tuple."""
+        return (self.input,) if isinstance(self.input, str) else self.input
 
     @property
     def instruments(self) -> tuple[str, ...]:
@@ -330,6 +347,12 @@ class Config:
         }
         table["pitch_angles"] |= taken_away
         return tomli_w.dumps(table)
+
+
+def _time_of(word: str) -> datetime:
+    # Python 3.10 does not know the Z.
+    time = datetime.fromisoformat(word.strip().replace("Z", "+00:00"))
+    return time.replace(tzinfo=time.tzinfo or timezone.utc).astimezone(timezone.utc)
 
 
 def _orbit_range(part: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 from spectro_mpi.model.items import item_order
@@ -24,21 +25,26 @@ _LISTED = 20
 _FRUITLESS_STOPS = 3
 
 
-def print_inventory(config: Config, inventory: Inventory) -> None:
-    """Print how many items and files the input has, and which files are ignored."""
+def print_inventory(config: Config, inventory: Inventory, verbose: bool = False) -> None:
+    """Print how many items and files the input has, and which files are ignored.
+
+    `verbose`: name all of them, and for each the file that is used instead.
+    """
+    most = sys.maxsize if verbose else _LISTED
     size = sum(item.size for item in inventory.items)
     files = sum(len(item.files) for item in inventory.items)
     print(
-        f"{config.input}: {count(len(inventory.items), 'item')}, "
+        f"{', '.join(config.inputs)}: {count(len(inventory.items), 'item')}, "
         f"{count(files, 'file')}, {size / 1e6:.1f} MB"
     )
     if inventory.superseded:
         print(
-            f"  {count(inventory.superseded, 'file')} ignored: a later version exists, or the same "
-            "file twice"
+            f"  {count(len(inventory.superseded), 'file')} ignored: a later version exists, or the "
+            f"same file twice{'' if verbose else ' (plan -v names them)'}"
         )
-    _print(f"ignored, unknown file name: {path}" for path in inventory.unknown)
-    _print(f"empty file: {path}" for path in inventory.empty_files)
+    named = inventory.left_out if verbose else inventory.left_out[len(inventory.superseded) :]
+    _print((f"ignored: {path}; {why}" for path, why in named), most)
+    _print((f"empty file: {path}" for path in inventory.empty_files), most)
 
 
 def print_stacks(inventory: Inventory, ranks: int) -> None:
@@ -83,9 +89,9 @@ def print_knee(best: Simulated, constants: Constants) -> None:
     print(f"simulated with costs measured on {constants.machine}")
 
 
-def _print(lines: Iterable[str]) -> None:
+def _print(lines: Iterable[str], most: int = _LISTED) -> None:
     """Print the first lines, indented, and how many more there are."""
-    for line in shortened(list(lines), _LISTED):
+    for line in shortened(list(lines), most):
         print(f"  {line}")
 
 
