@@ -93,7 +93,7 @@ def test_intervals_are_closed_below_and_open_above_and_wrap_at_360() -> None:
         "odd": [(29.999, 30)],
         "none": [(40, 41)],
     }
-    counted = reduce_distribution(one, categories, "sum")[:, 0, 0]
+    counted = reduce_distribution(one, categories, "sum").values[:, 0, 0]
     # 0, 29.999, 330, 359.99, 360 (that is 0) and -10 (that is 350) go down.
     assert counted[:3].tolist() == [6, 1, 1]
     assert np.isnan(counted[3])
@@ -110,7 +110,7 @@ def test_fill_values_bins_and_channels_out_of_use_and_invalid_records_do_not_cou
         nbins=np.array([3, 2, 3, 255]),
         nenergy=np.array([3, 2, 3, 3]),
     )
-    counted = reduce_distribution(one, {"all": [(0, 360)]}, "sum")[0]
+    counted = reduce_distribution(one, {"all": [(0, 360)]}, "sum").values[0]
     np.testing.assert_array_equal(
         counted, [[14, 21, 21], [7, 14, np.nan], [np.nan] * 3, [np.nan] * 3]
     )
@@ -121,8 +121,8 @@ def test_eflux_is_weighted_by_solid_angle_where_there_is_one() -> None:
     weight = np.array([[[3.0], [1.0], [9.0]]], np.float32)
     everything = {"all": [(0.0, 360.0)]}
     angles = [0, 90, 180]
-    weighted = reduce_distribution(distribution(values, angles, weight), everything, "mean")
-    plain = reduce_distribution(distribution(values, angles), everything, "mean")
+    weighted = reduce_distribution(distribution(values, angles, weight), everything, "mean").values
+    plain = reduce_distribution(distribution(values, angles), everything, "mean").values
     assert weighted.item() == (1 * 3 + 4 * 1) / 4
     assert plain.item() == 2.5
 

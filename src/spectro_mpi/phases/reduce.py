@@ -154,7 +154,7 @@ def _reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectr
         time[rows], time_start[rows], time_end[rows] = chunk.time, chunk.time_start, chunk.time_end
         mode[rows] = chunk.mode
         with doing("reduce"):
-            values[:, rows] = reduce_distribution(chunk, categories, source.combine)
+            values[:, rows] = reduce_distribution(chunk, categories, source.combine).values
         del chunk  # before the next one is read, to halve the memory
     whole = values[list(categories).index(WHOLE)]
     if not (np.isfinite(whole).any(axis=1) & np.isfinite(time)).any():
