@@ -96,7 +96,7 @@ class IstpFile:
         self.categories = categories if table.pitch_angle else EVERYTHING
         self.combine: Combine = self._combination()
         self._picked = self._picked_bins()
-        self._tables = EnergyTables(self.channels, is_log_axis(reader, axes.energy))
+        self._tables = EnergyTables(self.channels, is_log_axis(reader, axes.energy), self.combine)
         self._reported = reported_edges(reader, axes)
         self._static: dict[str | EdgeVariable, NDArray[np.float64]] = {}
         for name in (axes.energy, table.pitch_angle, table.weight):
