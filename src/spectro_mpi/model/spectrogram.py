@@ -43,6 +43,29 @@ class Legend:
 
 
 @dataclass(frozen=True)
+class Provenance:
+    """What a spectrogram was made from and how, besides the name and size of its input.
+
+    It is the same for every execution with the same input, settings and installed packages. Empty:
+    not recorded, as in stores of earlier versions.
+    """
+
+    sha256: str = ""
+    """SHA-256 of the input file, 64 hexadecimal digits."""
+    settings: str = ""
+    """Digest of the settings of the reduction (`settings.digests.reduction_digest`)."""
+    weight: str = ""
+    """Weight of an angle bin in a mean: "pitch-angle" (solid angle of its ring of pitch angles),
+    the variable of the file, such as "domega", "file" (any other that a preset gives), or "none".
+    """
+    borders: str = ""
+    """How bins at the border of a category count: by the "fraction" inside it, or whole if their
+    "centre" is; "none" without pitch angles."""
+    software: str = ""
+    """Installed packages that affect the values: "spectro-mpi 0.1.0, numpy 2.3.1, …"."""
+
+
+@dataclass(frozen=True)
 class Spectrogram:
     """Reduced data: (time, pitch angle, energy) → (category, time, energy).
 
@@ -86,6 +109,7 @@ class Spectrogram:
     """(record,) flags of the record, 0: good; of size 0: the file has none."""
     errors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 0), np.float32))
     """(category, record, channel) uncertainty of `values`; of size 0: not computed."""
+    provenance: Provenance = Provenance()
 
     def __post_init__(self) -> None:
         if not belongs(self.edges, self.energy):

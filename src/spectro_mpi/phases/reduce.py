@@ -22,6 +22,7 @@ from spectro_mpi.model.pitch_angles import reduce_distribution
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.phases.interface import MergingPhase, Outputs
+from spectro_mpi.phases.provenance import bins_of, provenance_of
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.activity import doing
 
@@ -155,6 +156,7 @@ def _reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectr
         mode[rows] = chunk.mode
         with doing("reduce"):
             values[:, rows] = reduce_distribution(chunk, categories, source.combine)
+        bins = bins_of(chunk, source, config.has_pitch_angles(file.instrument))
         del chunk  # before the next one is read, to halve the memory
     whole = values[list(categories).index(WHOLE)]
     if not (np.isfinite(whole).any(axis=1) & np.isfinite(time)).any():
@@ -176,6 +178,7 @@ def _reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectr
         source_size=file.size,
         legend=source.legend,
         edges=getattr(source, "edges", np.empty((0, 0, 2), np.float32)),  # not in older presets
+        provenance=provenance_of(file, config, bins),
     )
 
 
