@@ -95,6 +95,7 @@ class Chunks:
     """An open file of 5 records, whose chunks have flags and uncertainties."""
 
     records, most_records, channels = 5, 5, 2
+    weight = "file"
     quantity = "flux"
     combine: Combine = "mean"
     legend = Legend()
@@ -115,9 +116,10 @@ class Chunks:
         )
 
 
-def test_flags_uncertainties_and_intervals_are_those_of_all_chunks() -> None:
+def test_flags_uncertainties_and_intervals_are_those_of_all_chunks(tmp_path: Path) -> None:
     categories: Categories = {"all": [(0, 360)], "along": [(0, 30), (330, 360)], "none": [(1, 2)]}
-    file = InputPath("p", "p.cdf", 1, 1)
+    (tmp_path / "p.cdf").write_bytes(b"p")
+    file = InputPath("p", str(tmp_path / "p.cdf"), 1, 1)
     config = Config(data=DataSettings(chunk_records=2))
     reduced = reduce_source(file, Chunks(categories), config)
     assert reduced.quality.tolist() == [0, 1, 2, 3, 4]

@@ -6,10 +6,11 @@ import os
 import shutil
 from pathlib import Path
 
+import h5py
 import pytest
 
 from spectro_mpi.demo import DemoSummary
-from tests.conftest import NO_REPORT, spectro_mpi
+from tests.conftest import NO_REPORT, spectro_mpi, spectro_mpi_here
 from tests.outputs import pictures, same_output
 
 
@@ -94,3 +95,72 @@ def test_figures_that_are_gone_are_drawn_again(finished: Path) -> None:
     shutil.rmtree(run_dir / "plots")
     assert "2 items will be done again" in spectro_mpi("run", finished, ranks=3).out
     assert pictures(run_dir) == before
+
+
+def corrected(settings: Path) -> tuple[str, Path]:
+    """Replace a file by one with other records, of the same name and size; returns its item."""
+    data = settings.parent / "FAST_data"
+    files = {item: next(data.glob(f"*_ees_*{item}*.cdf")) for item in ("13312", "13313")}
+    shorter, longer = sorted(files, key=lambda item: files[item].stat().st_size)
+    size = files[longer].stat().st_size
+    files[longer].write_bytes(files[shorter].read_bytes().ljust(size, b"\0"))
+    return longer, files[longer]
+
+
+@pytest.mark.slow
+def test_a_corrected_file_of_the_same_size_is_found_by_verify_and_taken_up(finished: Path) -> None:
+    run_dir = finished.parent / "runs" / "fast"
+    files = len(list((finished.parent / "FAST_data").iterdir()))
+    size = sum(path.stat().st_size for path in (finished.parent / "FAST_data").iterdir())
+    good = spectro_mpi_here("verify", run_dir, "--inputs")
+    assert (good.code, good.out.count("\n")) == (0, 2)
+    assert f"reading {files} input files, {size / 1e6:.0f} MB" in good.out
+    item, path = corrected(finished)
+    assert "done again" not in spectro_mpi("run", finished).out
+    assert spectro_mpi_here("verify", run_dir).code == 0
+    checked = spectro_mpi_here("verify", run_dir, "--inputs")
+    assert checked.code == 1
+    expected = f"{path}: has other content than when item {item} was made from it (SHA-256)"
+    assert checked.out.splitlines()[1] == expected
+    repaired = spectro_mpi_here("verify", run_dir, "--inputs", "--repair")
+    assert "1 problem repaired; run again to redo 1 item" in repaired.out
+    assert spectro_mpi("run", finished).code == 0
+    as_if_new(finished)
+    assert spectro_mpi_here("verify", run_dir, "--inputs").code == 0
+
+
+def test_verify_keeps_what_was_made_of_a_file_that_is_gone_or_cut_off(finished: Path) -> None:
+    run_dir, data = finished.parent / "runs" / "fast", finished.parent / "FAST_data"
+    gone, cut = next(data.glob("*_ees_*13313*.cdf")), next(data.glob("*_ees_*13312*.cdf"))
+    size = cut.stat().st_size
+    gone.unlink()
+    os.truncate(cut, 1000)
+    before = (run_dir / "progress.json").read_bytes()
+    for options in ((), ("--repair",)):
+        checked = spectro_mpi_here("verify", run_dir, "--inputs", *options)
+        assert checked.code == 1
+        assert f"{gone.name}: is missing; item 13313 was made from it" in checked.out
+        assert f"{cut.name}: has 1000 bytes, but had {size} when item 13312" in checked.out
+        assert f"2 problems; the results in {run_dir} are kept" in checked.out
+    assert (run_dir / "progress.json").read_bytes() == before
+
+
+def test_verify_compares_sizes_where_an_earlier_version_kept_no_digest(finished: Path) -> None:
+    run_dir = finished.parent / "runs" / "fast"
+    for shard in (run_dir / "data").iterdir():
+        with h5py.File(shard, "r+") as file:
+            for name in ("source_sha256", "provenance"):
+                del file["13312/ees"].attrs[name]
+    checked = spectro_mpi_here("verify", run_dir, "--inputs")
+    assert checked.code == 0
+    words = "1 input file compared by name and size only: an earlier version kept no digest"
+    assert words in checked.out
+
+
+def test_verify_says_where_the_input_should_be(finished: Path) -> None:
+    shutil.rmtree(finished.parent / "FAST_data")
+    checked = spectro_mpi_here("verify", finished.parent / "runs" / "fast", "--inputs")
+    assert checked.code == 2
+    assert checked.err.count("\n") == 1
+    assert "FAST_data" in checked.err
+    assert "does not exist" in checked.err

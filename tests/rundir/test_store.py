@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,13 +14,14 @@ import pytest
 import xarray
 
 from spectro_mpi.instruments.fast_esa import legend
-from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.spectrogram import Provenance, Spectrogram
 from spectro_mpi.rundir.layout import next_shard_number, shard_path
 from spectro_mpi.rundir.packed import pack
 from spectro_mpi.rundir.store import (
     instruments_of,
     read_item,
     read_spectrogram,
+    sources_of,
     write_links,
     write_shard,
 )
@@ -45,6 +47,7 @@ def spectrogram() -> Spectrogram:
         "fa_esa_l2_ees.cdf",
         12345,
         legend("ees", "counts"),
+        provenance=Provenance("ab" * 32, "0123456789abcdef", "none", "centre", "numpy 2.0"),
     )
 
 
@@ -102,6 +105,7 @@ def test_xarray_opens_a_group_in_one_line(tmp_path: Path, spectrogram: Spectrogr
         assert data.energy.attrs["units"] == "eV"
         assert str(data.time.values[0]) == "2000-01-01T00:17:37.250000000"
         assert data.attrs["source_size"] == 12345
+        assert data.attrs["source_sha256"] == "ab" * 32
         assert data.counts.sel(category="upgoing").values[1, 2] == spectrogram.values[1, 1, 2]
 
 
@@ -117,6 +121,26 @@ def test_a_group_of_an_earlier_version_has_the_edges_between_its_centres(
         del file["1/ees/energy_edges"]
     old = read_spectrogram(shard, "1", "ees").edges
     np.testing.assert_allclose(old[0, 1], np.sqrt(np.array([20 * 30, 30 * 40.0])), rtol=1e-6)
+
+
+def test_the_provenance_is_two_attributes_that_earlier_versions_did_not_write(
+    tmp_path: Path, spectrogram: Spectrogram
+) -> None:
+    shard = shard_path(tmp_path, 0)
+    write_shard(shard, {"1": pack([spectrogram])})
+    assert sources_of(shard) == {"1": {"ees": ("fa_esa_l2_ees.cdf", 12345, "ab" * 32)}}
+    with h5py.File(shard, "r+") as file:
+        attributes = file["1/ees"].attrs
+        assert attributes["source_sha256"] == "ab" * 32
+        assert json.loads(attributes["provenance"]) == {
+            "settings": "0123456789abcdef",
+            "weight": "none",
+            "borders": "centre",
+            "software": "numpy 2.0",
+        }
+        del attributes["source_sha256"], attributes["provenance"]
+    assert read_spectrogram(shard, "1", "ees").provenance == Provenance()
+    assert sources_of(shard) == {"1": {"ees": ("fa_esa_l2_ees.cdf", 12345, "")}}
 
 
 def test_links_lead_to_every_item(tmp_path: Path, spectrogram: Spectrogram) -> None:

@@ -90,6 +90,12 @@ def _add_verify(commands: Commands) -> None:
     )
     add_run_dir(verify)
     verify.add_argument(
+        "--inputs",
+        action="store_true",
+        help="also read every input file (about 1 GB/s from a fast disk) and compare its SHA-256 "
+        "with that of the file its data were made from; a run compares names and sizes only",
+    )
+    verify.add_argument(
         "--repair", action="store_true", help="mark affected items to be redone by the next run"
     )
     verify.set_defaults(call=_verify)
@@ -159,4 +165,4 @@ def _report_part(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     from spectro_mpi.operations.verify import verify
 
-    return verify(run_dir_of(arguments), arguments.repair)
+    return verify(run_dir_of(arguments), arguments.repair, arguments.inputs)

@@ -7,9 +7,6 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from typing import Any
 
 import matplotlib as mpl
@@ -22,7 +19,7 @@ from spectro_mpi.draw.content import Event, FigureContent, Panel, Style
 from spectro_mpi.draw.frame import ZOOM, Frame, FrameSpec, Row, draw_frame
 from spectro_mpi.draw.frame_files import FrameFiles
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
-from spectro_mpi.draw.names import KEYWORD
+from spectro_mpi.draw.names import DRAWING, KEYWORD
 from spectro_mpi.draw.palette import BLANK, MARKER, palette_of
 from spectro_mpi.draw.png import encode_png
 from spectro_mpi.draw.raster import paint
@@ -281,7 +278,8 @@ def _description(
         "kind": content.kind,
         "limits": content.limits,
         "sources": list(content.sources),
-        "version": _version(),
+        **_provenance(content),
+        "version": DRAWING,
         "panels": panels,
     }
     if events:
@@ -291,9 +289,9 @@ def _description(
     return description
 
 
-@lru_cache(maxsize=1)
-def _version() -> str:
-    try:
-        return installed_version("spectro-mpi")
-    except PackageNotFoundError:
-        return "unknown"
+def _provenance(content: FigureContent) -> dict[str, Any]:
+    """Return the digests of the sources, and of the settings that they were reduced with."""
+    shown = {panel.spectrogram.source: panel.spectrogram.provenance for panel in content.panels}
+    settings = sorted({made.settings for made in shown.values() if made.settings})
+    digests = [shown[name].sha256 if name in shown else "" for name in content.sources]
+    return {"sha256": digests, "settings": " ".join(settings)}

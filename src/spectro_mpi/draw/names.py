@@ -10,6 +10,9 @@ from spectro_mpi.settings.schema import Config, ScalePair
 
 KEYWORD = "spectro-mpi"
 """Of the text chunk in every PNG that says what the figure shows."""
+DRAWING = 2
+"""Version of the drawing, in every PNG: raised when the pixels or texts of a figure change for the
+same data and settings, and only then, so that no other change of the program changes a figure."""
 
 
 def figure_name(

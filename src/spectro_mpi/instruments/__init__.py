@@ -28,6 +28,9 @@ class InputFile(Protocol):
     """How the bins of a category are combined: "sum" or "mean"."""
     legend: Legend
     """Titles, labels and units for figures and the store."""
+    weight: str
+    """Name of what `Distribution.weight` holds, for the store: the variable of the file, such as
+    "domega", or "pitch-angle" for solid angles of rings. Asked for only if a chunk has weights."""
 
     def chunk(self, first: int, last: int) -> Distribution:
         """Read records `first` (inclusive) to `last` (exclusive). Raises `InvalidCdfError`."""

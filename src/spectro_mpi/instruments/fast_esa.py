@@ -117,6 +117,8 @@ class FastEsaFile:
     Raises `InvalidCdfError` if a variable is missing, shapes do not match, or there are no records.
     """
 
+    weight = "domega"
+
     def __init__(
         self, reader: CdfReader, instrument: str, quantity: str, categories: Categories
     ) -> None:

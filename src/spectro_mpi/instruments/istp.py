@@ -95,6 +95,7 @@ class IstpFile:
         self.quantity = table.dataset
         self.categories = categories if table.pitch_angle else EVERYTHING
         self.combine: Combine = self._combination()
+        self.weight = table.weight or "pitch-angle"
         self._picked = self._picked_bins()
         self._tables = EnergyTables(self.channels, is_log_axis(reader, axes.energy), self.combine)
         self._reported = reported_edges(reader, axes)

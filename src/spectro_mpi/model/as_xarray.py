@@ -9,18 +9,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.model.artifacts import Dataset
+from spectro_mpi.model.artifacts import EPOCH, Dataset
 from spectro_mpi.model.spectrogram import Spectrogram
 
 if TYPE_CHECKING:
     import xarray
 
+CONVENTIONS = "CF-1.11"
+_ASCII = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+_Variable = tuple[Any, Any, dict[str, str]]
+"""Dimensions, values and attributes."""
 
-def as_xarray(spectrogram: Spectrogram, others: Iterable[Dataset] = ()) -> xarray.Dataset:
+
+def as_xarray(
+    spectrogram: Spectrogram, others: Iterable[Dataset] = (), item: str = ""
+) -> xarray.Dataset:
     """Convert a spectrogram to an `xarray.Dataset` of dimensions category, time and channel.
 
-    `energy` (or `frequency`, or `y`), (time, channel), holds the energy table in use at each time,
-    and `energy_edges`, (time, channel, bound), the lower and upper edges of its channels.
+    It follows the CF conventions, and its `to_netcdf` writes it with h5netcdf:
+
+    - `energy` (or `frequency`, or `y`), (time, channel), holds the energy table in use at each
+      time, and `energy_edges`, (time, channel, bound), which its attribute `bounds` names, the
+      lower and upper edges of its channels;
+    - `category_intervals`, (category, interval, bound), holds the pitch angles of the categories
+      in degrees, if they are known; `quality`, (time), and `QUANTITY_error` are the flags of the
+      records and the uncertainties, if the run stored them;
+    - units are those of the store, in the form of UDUNITS, which cf-xarray and pint read ("1" if
+      there are none);
+    - missing values are NaN, or NaT, also in a file (`_FillValue`);
+    - attributes tell the mission, the instrument, the item and how the values were made.
+
     `others` are datasets of user-defined phases; those whose dimensions are among these are added.
     Raises `UserError` if xarray is not installed.
     """
@@ -31,61 +49,120 @@ def as_xarray(spectrogram: Spectrogram, others: Iterable[Dataset] = ()) -> xarra
             "xarray is not installed: run pip install 'spectro-mpi[xarray]', "
             "or use Run.spectrogram, which gives numpy arrays"
         ) from None
-    legend = spectrogram.legend
-    data = xarray.Dataset(
-        {
-            spectrogram.quantity: (
-                ("category", "time", "channel"),
-                spectrogram.values,
-                {"long_name": legend.long_name, "units": legend.units},
-            ),
-            "mode": ("time", spectrogram.mode, {"long_name": "Row of the energy table in use"}),
-        },
-        {
-            "category": (
-                "category",
-                list(spectrogram.category),
-                {"long_name": "Pitch-angle category"},
-            ),
-            "time": (
-                "time",
-                _datetimes(spectrogram.time),
-                {"long_name": "Centre of the record, UTC"},
-            ),
-            "time_start": ("time", _datetimes(spectrogram.time_start)),
-            "time_end": ("time", _datetimes(spectrogram.time_end)),
-            **_channels(spectrogram),
-        },
-        {
-            "source": spectrogram.source,
-            "source_size": spectrogram.source_size,
-            "instrument": spectrogram.instrument,
-        },
-    )
+    coordinates = {**_times(spectrogram), **_categories(spectrogram), **_channels(spectrogram)}
+    data = xarray.Dataset(_values(spectrogram), coordinates, _attributes(spectrogram, item))
     for other in others:
         sizes = dict(zip(other.dims, other.values.shape, strict=True))
         if all(data.sizes.get(dim) == size for dim, size in sizes.items()):
             attributes = {"long_name": other.long_name, "units": other.units}
             given = {name: text for name, text in attributes.items() if text}
             data[other.name] = (other.dims, other.values, given)
+    for variable in data.variables.values():
+        if variable.dtype.kind == "f":
+            variable.encoding["_FillValue"] = variable.dtype.type(np.nan)
+        elif variable.dtype.kind == "M":
+            variable.encoding |= {"units": EPOCH, "dtype": "f8", "_FillValue": np.nan}
     return data
 
 
-def _channels(spectrogram: Spectrogram) -> dict[str, Any]:
+def _attributes(spectrogram: Spectrogram, item: str) -> dict[str, str | int]:
+    """The global attributes; text that is not known is left out."""
+    legend, made = spectrogram.legend, spectrogram.provenance
+    package = made.software.partition(",")[0]
+    attributes = {
+        "Conventions": CONVENTIONS,
+        "title": ", ".join(filter(None, (legend.title or spectrogram.instrument, item))),
+        "mission": legend.mission,
+        "instrument": spectrogram.instrument,
+        "item": item,
+        "source": spectrogram.source,
+        "source_sha256": made.sha256,
+        "history": f"reduced from {spectrogram.source}{package and f' by {package}'}",
+        "angle_weight": made.weight,
+        "angle_borders": made.borders,
+        "settings": made.settings,
+        "software": made.software,
+    }
+    known = {name: text for name, text in attributes.items() if text}
+    return {**known, "source_size": spectrogram.source_size}
+
+
+def _values(spectrogram: Spectrogram) -> dict[str, _Variable]:
+    """The data variables: values, the mode, and flags of the records and uncertainties if any."""
+    legend, quantity = spectrogram.legend, spectrogram.quantity
+    dims, units = ("category", "time", "channel"), _plain(legend.units)
+    beside: dict[str, _Variable] = {}
+    if spectrogram.errors.size:
+        text = {"long_name": f"Uncertainty: {legend.long_name}", "units": units}
+        beside[f"{quantity}_error"] = (dims, spectrogram.errors, text)
+    if spectrogram.quality.size:
+        text = {"long_name": "Flags of the record, 0: good", "units": "1"}
+        beside["quality"] = ("time", spectrogram.quality, text)
+    attributes = {"long_name": legend.long_name, "units": units}
+    if beside:
+        attributes["ancillary_variables"] = " ".join(beside)
+    mode = {"long_name": "Row of the energy table in use", "units": "1"}
+    return {
+        quantity: (dims, spectrogram.values, attributes),
+        "mode": ("time", spectrogram.mode, mode),
+        **beside,
+    }
+
+
+def _times(spectrogram: Spectrogram) -> dict[str, _Variable]:
+    """The coordinates of the records: their centres, starts and ends."""
+    centre = {"long_name": "Centre of the record, UTC", "standard_name": "time", "axis": "T"}
+    return {
+        "time": ("time", _datetimes(spectrogram.time), centre),
+        "time_start": (
+            "time",
+            _datetimes(spectrogram.time_start),
+            {"long_name": "Start of the record, UTC"},
+        ),
+        "time_end": (
+            "time",
+            _datetimes(spectrogram.time_end),
+            {"long_name": "End of the record, UTC"},
+        ),
+    }
+
+
+def _categories(spectrogram: Spectrogram) -> dict[str, _Variable]:
+    """The coordinates of the rows: names of the categories, and their pitch angles."""
+    names = list(spectrogram.category)
+    coordinates: dict[str, _Variable] = {
+        "category": ("category", names, {"long_name": "Pitch-angle category"})
+    }
+    if spectrogram.intervals.size:
+        coordinates["category_intervals"] = (
+            ("category", "interval", "bound"),
+            spectrogram.intervals,
+            {"long_name": "Lower and upper pitch angle of the category", "units": "degree"},
+        )
+    return coordinates
+
+
+def _channels(spectrogram: Spectrogram) -> dict[str, _Variable]:
     """The coordinates of the channels: their centres and edges at each time."""
-    axis, units = spectrogram.legend.axis, spectrogram.legend.axis_units
+    axis, units = spectrogram.legend.axis, _plain(spectrogram.legend.axis_units)
+    edges = f"{axis}_edges"
     return {
         axis: (
             ("time", "channel"),
             energy_of_records(spectrogram),
-            {"long_name": "Centre of the channel", "units": units},
+            {"long_name": "Centre of the channel", "units": units, "bounds": edges},
         ),
-        f"{axis}_edges": (
+        edges: (
             ("time", "channel", "bound"),
             edges_of_records(spectrogram),
             {"long_name": "Lower and upper edge of the channel", "units": units},
         ),
     }
+
+
+def _plain(units: str) -> str:
+    """Units with powers as in UDUNITS: "cm-2" for "cm⁻²"; "1" for none."""
+    return units.translate(_ASCII) or "1"
 
 
 def energy_of_records(spectrogram: Spectrogram) -> NDArray[np.float32]:

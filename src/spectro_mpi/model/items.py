@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from spectro_mpi.model.spectrogram import SEPARATOR
+
 
 @dataclass(frozen=True)
 class InputPath:
@@ -58,4 +60,4 @@ def item_order(item_id: str) -> tuple[int, str]:
 
 def source_of(files: Sequence[InputPath]) -> tuple[str, int]:
     """Name of the file or files of an instrument as the store has it, and their size in bytes."""
-    return ", ".join(Path(file.path).name for file in files), sum(file.size for file in files)
+    return SEPARATOR.join(Path(file.path).name for file in files), sum(file.size for file in files)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.errors import InvalidCdfError
-from spectro_mpi.model.spectrogram import Spectrogram, narrowest
+from spectro_mpi.model.spectrogram import SEPARATOR, Spectrogram, narrowest
 from spectro_mpi.system.words import count
 
 
@@ -56,7 +56,10 @@ def join_spectrograms(parts: Sequence[Spectrogram]) -> Spectrogram:
         mode=narrowest(np.concatenate(used)),
         energy=np.concatenate([parts[n].energy[rows] for n, rows in tables]),
         edges=np.concatenate([parts[n].edges[rows] for n, rows in tables]),
-        source=", ".join(part.source for part in parts),
+        source=SEPARATOR.join(part.source for part in parts),
+        provenance=replace(
+            first.provenance, sha256=SEPARATOR.join(part.provenance.sha256 for part in parts)
+        ),
         source_size=sum(part.source_size for part in parts),
         notes=(*(note for part in parts for note in part.notes), *notes),
     )

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from spectro_mpi.model.channels import belongs, channel_edges
 
+SEPARATOR = ", "
+"""Between the names, and the digests, of several input files."""
+
 
 @dataclass(frozen=True)
 class Legend:
@@ -40,6 +43,29 @@ class Legend:
     """"linear" or "log" if the channels' axis is never drawn otherwise; empty: as set."""
     z_scale: str = ""
     """"linear" or "log" if the colour scale is never drawn otherwise; empty: as set."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a spectrogram was made from and how, besides the name and size of its input.
+
+    It is the same for every execution with the same input, settings and installed packages. Empty:
+    not recorded, as in stores of earlier versions.
+    """
+
+    sha256: str = ""
+    """SHA-256 of the input file, 64 hexadecimal digits; of several, all, joined by ", "."""
+    settings: str = ""
+    """Digest of the settings of the reduction (`settings.digests.reduction_digest`)."""
+    weight: str = ""
+    """Weight of an angle bin in a mean: "pitch-angle" (solid angle of its ring of pitch angles),
+    the variable of the file, such as "domega", "file" (any other that a preset gives), or "none".
+    """
+    borders: str = ""
+    """How bins at the border of a category count: by the "fraction" inside it, or whole if their
+    "centre" is; "none" without pitch angles."""
+    software: str = ""
+    """Installed packages that affect the values: "spectro-mpi 0.1.0, numpy 2.3.1, …"."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +112,7 @@ class Spectrogram:
     """(record,) flags of the record, 0: good; of size 0: the file has none."""
     errors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 0), np.float32))
     """(category, record, channel) uncertainty of `values`; of size 0: not computed."""
-
+    provenance: Provenance = Provenance()
     notes: tuple[str, ...] = ()
     """What a reader of the figures should know of the files: one was left out, and why."""
 

@@ -1,4 +1,7 @@
-"""Check a run directory against its progress; this reads every shard and every figure."""
+"""Check a run directory against its progress; this reads every shard and every figure.
+
+On request, its input files are compared with those that its data were made from.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from spectro_mpi.draw.names import KEYWORD, figure_names
 from spectro_mpi.errors import DamagedStateError, RunError, writing
 from spectro_mpi.model.items import item_order
 from spectro_mpi.model.marks import Marks
+from spectro_mpi.operations.inputs import changes, inputs_of
 from spectro_mpi.planning.events import marks_of
 from spectro_mpi.planning.todo import digest
 from spectro_mpi.rundir.journal import Journal, damaged_state, load_progress
@@ -41,8 +45,8 @@ from spectro_mpi.system.words import count
 
 _READERS = min(8, os.cpu_count() or 1)
 
-Repair = Literal["state", "extrema", "shard", "reduce", "item", "remove", "links", "orphan"]
-"""How `verify --repair` repairs a problem."""
+Repair = Literal["state", "extrema", "shard", "reduce", "item", "remove", "links", "orphan", ""]
+"""How `verify --repair` repairs a problem; empty: it does not."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,10 @@ class Problem:
         return f"{self.path}: {self.what}"
 
 
-def verify(run_dir: Path, repair: bool) -> int:
+def verify(run_dir: Path, repair: bool, inputs: bool = False) -> int:
     """Print a line for each problem; with `repair`, mark affected items to be redone.
+
+    With `inputs`, read the input files as well, and compare them with those that were reduced.
 
     Returns 0 if there is no problem, else 1. Raises `UserError` if `run_dir` is not a run
     directory, `RunError` if a run is in progress there or the repair cannot be written.
@@ -74,13 +80,16 @@ def verify(run_dir: Path, repair: bool) -> int:
             f"{run_dir}: a run is writing here ({read_owner(run_dir)}); verify when it has ended"
         )
     problems = list(find_problems(run_dir, config))
+    if inputs:
+        problems += _problems_of_inputs(run_dir, config)
     for problem in problems:
         print(problem)
     if not problems:
         print(f"{run_dir}: {_counted(run_dir, config)}; no problems found")
         return 0
     again = sorted({item for problem in problems for item in problem.items}, key=item_order)
-    if repair:
+    lasting = [problem for problem in problems if not problem.repair]
+    if repair and len(lasting) < len(problems):
         lock = RunLock(run_dir)
         with writing(run_dir):
             lock.acquire()
@@ -89,7 +98,9 @@ def verify(run_dir: Path, repair: bool) -> int:
             finally:
                 lock.release()
         redone = f" to redo {count(len(again), 'item')}" if again else ""
-        print(f"{count(len(problems), 'problem')} repaired; run again{redone}")
+        print(f"{count(len(problems) - len(lasting), 'problem')} repaired; run again{redone}")
+    elif len(lasting) == len(problems):
+        print(f"{count(len(problems), 'problem')}; the results in {run_dir} are kept")
     else:
         print(
             f"{count(len(problems), 'problem')}; run verify --repair to mark affected items to be "
@@ -174,6 +185,26 @@ def _problems_of_store(run_dir: Path, progress: Progress) -> Iterator[Problem]:
             "reduce",
             (item,),
         )
+
+
+def _problems_of_inputs(run_dir: Path, config: Config) -> Iterator[Problem]:
+    """Compare the input files; prints first how much is to be read."""
+    try:
+        progress = load_progress(run_dir, config.run_id)
+    except DamagedStateError:
+        return  # nothing says which items are in the store; the damage is a problem by itself
+    inputs = inputs_of(run_dir, config, progress)
+    read = [each.size or 0 for each in inputs if each.is_digested]
+    print(f"reading {count(len(read), 'input file')}, {sum(read) / 1e6:.0f} MB", flush=True)
+    unknown = sum(not each.reduced.sha256 for each in inputs)
+    if unknown:
+        files = count(unknown, "input file")
+        print(f"{files} compared by name and size only: an earlier version kept no digest")
+    for each, change in changes(inputs):
+        if each.is_usable:
+            yield Problem(each.path, change, "reduce", (each.item,))
+        else:  # what was made from it is kept
+            yield Problem(each.path, change, "")
 
 
 def _problems_of_extrema(run_dir: Path, config: Config, progress: Progress) -> Iterator[Problem]:

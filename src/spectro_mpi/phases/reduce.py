@@ -24,6 +24,7 @@ from spectro_mpi.model.pitch_angles import reduce_distribution
 from spectro_mpi.model.spectrogram import Spectrogram, narrowest
 from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.phases.interface import MergingPhase, Outputs
+from spectro_mpi.phases.provenance import bins_of, provenance_of
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.activity import doing
 
@@ -191,6 +192,7 @@ def reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectro
         if chunk.quality is not None:
             quality = quality if quality.size else np.zeros(records, np.uint8)
             quality[rows] = chunk.quality
+        bins = bins_of(chunk, source, config.has_pitch_angles(file.instrument))
         del chunk, reduced  # before the next one is read, to halve the memory
     whole = values[list(categories).index(WHOLE)]
     if not (np.isfinite(whole).any(axis=1) & np.isfinite(time)).any():
@@ -215,6 +217,7 @@ def reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectro
         intervals=padded(categories),
         quality=quality,
         errors=errors,
+        provenance=provenance_of(file, config, bins),
     )
 
 

@@ -117,7 +117,7 @@ def _sources(run: Run) -> dict[str, dict[str, str]]:
         for item, files in sources_in_shard.items():
             if run.progress.shards.get(item) == shard:
                 names = sorted(files, key=lambda name: order.get(name, len(order)))
-                sources[item] = {name: files[name][0] for name in names}
+                sources[item] = {name: files[name].name for name in names}
     return sources
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.instruments import fast_esa
 from spectro_mpi.model.artifacts import EPOCH, Dataset, Group
-from spectro_mpi.model.spectrogram import Legend, Spectrogram
+from spectro_mpi.model.spectrogram import Legend, Provenance, Spectrogram
 
 EDGES = "_edges"
 """Suffix of the dataset of channel edges: "energy_edges"."""
@@ -75,6 +75,8 @@ def write_group(group: Any, spectrogram: Spectrogram) -> dict[str, tuple[str, ..
         legend=_as_json(legend),
         source=spectrogram.source,
         source_size=spectrogram.source_size,
+        source_sha256=spectrogram.provenance.sha256,
+        provenance=_without_digest(replace(spectrogram.provenance, sha256="")),
     )
     if spectrogram.notes:
         _describe(group, notes="\n".join(spectrogram.notes))
@@ -148,7 +150,14 @@ def read_group(group: h5py.Group) -> Spectrogram:
         notes=tuple(str(group.attrs.get("notes", "")).splitlines()),
         legend=legend,
         **{field: group[name][:] for field, name in later.items() if name in group},
+        provenance=_provenance_of(group),
     )
+
+
+def _provenance_of(group: h5py.Group) -> Provenance:
+    """What the attributes say; earlier versions wrote neither."""
+    made = json.loads(group.attrs.get("provenance", "{}"))
+    return Provenance(str(group.attrs.get("source_sha256", "")), **made)
 
 
 def _create(group: Any, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:
@@ -171,6 +180,14 @@ def _scalar(value: str | int) -> tuple[Any, Any]:
 @cache
 def _as_json(legend: Legend) -> str:
     return json.dumps(asdict(legend), ensure_ascii=False)
+
+
+@cache
+def _without_digest(provenance: Provenance) -> str:
+    """All but the digest of the file, as JSON: it is the same for many files."""
+    content = asdict(provenance)
+    del content["sha256"]
+    return json.dumps(content)
 
 
 @cache

@@ -17,6 +17,8 @@ CONFIG = "config.toml"
 PROGRESS = "progress.json"
 JOURNAL = "progress.journal"
 EXTREMA = "extrema.json"
+LEFT_OUT = "left-out.json"
+"""Files of the input that the last execution does not use, and why."""
 DATA = "data"
 LINKS = "spectrograms.h5"
 PLOTS = "plots"
@@ -26,8 +28,6 @@ LOGS = "logs"
 ASSETS = "assets"
 """Data that is prepared before the first item."""
 INVENTORY = f"{ASSETS}/inventory.json"
-LEFT_OUT = f"{ASSETS}/left-out.json"
-"""Files of the input that the last execution does not use, and why."""
 FRAMES = f"{ASSETS}/frames"
 MADE_WITH = "made-with.json"
 """In the assets folder of a phase: the settings that the assets were made with."""
@@ -66,6 +66,7 @@ PRODUCED = (
     REPORT,
     RESOURCES,
     RESOURCE_LINES,
+    LEFT_OUT,
     CONFIG,
 )
 """What a run writes into its directory and `--fresh` removes; the settings are removed last."""

@@ -97,7 +97,7 @@ class Run:
         """
         from spectro_mpi.model.as_xarray import as_xarray
 
-        return as_xarray(self.spectrogram(item, instrument), self.datasets(item, instrument))
+        return as_xarray(self.spectrogram(item, instrument), self.datasets(item, instrument), item)
 
     def datasets(self, item: str, group: str) -> list[Dataset]:
         """The datasets that your phases wrote into a group of an item."""

@@ -13,10 +13,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spectro_mpi.model.artifacts import Group
-from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.spectrogram import SEPARATOR, Spectrogram
 from spectro_mpi.rundir.layout import DATA, links_path
 from spectro_mpi.system.atomic import commit, part_path
 
@@ -165,8 +165,27 @@ def phase_of(shard: Path) -> str:
         raise OSError(_first_line(error)) from error
 
 
-def sources_of(shard: Path) -> dict[str, dict[str, tuple[str, int]]]:
-    """Item → instrument → (name, size in bytes) of the file that its data came from.
+class Source(NamedTuple):
+    """The input file, or files, that a spectrogram was made from."""
+
+    name: str
+    size: int | None
+    """Bytes; None: only the sum with other files is known."""
+    sha256: str
+    """Empty if an earlier version made the spectrogram."""
+
+    @property
+    def files(self) -> list[Source]:
+        """Each file by itself."""
+        digests = self.sha256.split(SEPARATOR)
+        if len(digests) == 1:
+            return [self]
+        names = self.name.split(SEPARATOR)
+        return [Source(name, None, digest) for name, digest in zip(names, digests, strict=False)]
+
+
+def sources_of(shard: Path) -> dict[str, dict[str, Source]]:
+    """Item → instrument → the file that its data came from.
 
     Raises `OSError` if the shard is damaged.
     """
@@ -176,7 +195,11 @@ def sources_of(shard: Path) -> dict[str, dict[str, tuple[str, int]]]:
         with h5py.File(shard, "r") as file:
             return {
                 item_id: {
-                    instrument: (str(group.attrs["source"]), int(group.attrs["source_size"]))
+                    instrument: Source(
+                        str(group.attrs["source"]),
+                        int(group.attrs["source_size"]),
+                        str(group.attrs.get("source_sha256", "")),
+                    )
                     for instrument, group in item.items()
                 }
                 for item_id, item in file.items()

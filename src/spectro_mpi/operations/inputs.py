@@ -1,0 +1,131 @@
+"""Compare the input files of a run with those that its data were made from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from spectro_mpi.errors import InvalidCdfError
+from spectro_mpi.instruments.cdf import check_whole
+from spectro_mpi.model.items import InputPath, item_order
+from spectro_mpi.planning.inventory import take_inventory
+from spectro_mpi.rundir.layout import DATA
+from spectro_mpi.rundir.progress import Progress
+from spectro_mpi.rundir.store import Source, sources_of
+from spectro_mpi.settings.schema import Config, SelectSettings
+from spectro_mpi.system.digests import sha256_of
+from spectro_mpi.system.untrusted import UntrustedCalls
+
+_READERS = min(8, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class ReducedInput:
+    """An input file of an item in the store."""
+
+    item: str
+    path: Path
+    """Where the file is now, or where it should be."""
+    size: int | None
+    """Its size now, bytes; None: it is not there."""
+    reduced: Source
+    """The file that the data were made from."""
+
+    @property
+    def is_digested(self) -> bool:
+        """Whether its content is to be read: only a digest can tell it from the file reduced."""
+        return bool(self.reduced.sha256) and self.reduced.size in (self.size, None)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the item can be reduced again: the file is there, and not cut off."""
+        return is_usable(self.path)
+
+
+def is_usable(path: Path) -> bool:
+    """Whether a CDF file is there, and not cut off."""
+    try:
+        check_whole(path)
+    except (OSError, InvalidCdfError):
+        return False
+    return True
+
+
+def inputs_of(run_dir: Path, config: Config, progress: Progress) -> list[ReducedInput]:
+    """The input files of all items in the store, sorted by item; no input file is opened.
+
+    Raises `UserError` if the input directory is missing or cannot be searched.
+    """
+    # An item that was deselected after it was reduced is still in the store.
+    everything = SelectSettings(instruments=config.select.instruments)
+    items = take_inventory(replace(config, select=everything)).items
+    now = {item.id: item.by_instrument for item in items}
+    inputs = []
+    for item, sources in sorted(_stored(run_dir, progress).items(), key=lambda pair: pair[0]):
+        for instrument, source in sources.items():
+            files = now.get(item, {}).get(instrument, [])
+            for one in source.files:
+                file = _now(one, files)
+                path = Path(file.path) if file else Path(config.inputs[0]) / one.name
+                size = file.size if file else None
+                inputs.append(ReducedInput(item, path, size, one))
+    return sorted(inputs, key=lambda each: item_order(each.item))
+
+
+def _now(source: Source, files: Sequence[InputPath]) -> InputPath | None:
+    """The file that a run would read today in place of `source`; None: there is none.
+
+    A higher version that cannot be read does not count.
+    """
+    for file in files:
+        versions = (file, *file.older)
+        names = [Path(version.path).name for version in versions]
+        if source.name in names:
+            known = versions[names.index(source.name)]
+            return file if file == known or is_usable(Path(file.path)) else known
+    return files[0] if len(files) == 1 else None
+
+
+def changes(inputs: list[ReducedInput]) -> Iterator[tuple[ReducedInput, str]]:
+    """Each input that differs from the file that was reduced, and how, to follow its path.
+
+    Files with a digest are read, several at a time.
+    """
+    with ThreadPoolExecutor(_READERS) as pool:
+        for each, change in zip(inputs, pool.map(_change, inputs), strict=True):
+            if change:
+                yield each, change
+
+
+def _change(now: ReducedInput) -> str:
+    before = now.reduced
+    if now.size is None:
+        return f"is missing; item {now.item} was made from it"
+    if now.path.name != before.name:
+        return f"replaces {before.name}, from which item {now.item} was made"
+    if before.size is not None and now.size != before.size:
+        return f"has {now.size} bytes, but had {before.size} when item {now.item} was made from it"
+    try:
+        if now.is_digested and sha256_of(now.path) != before.sha256:
+            return f"has other content than when item {now.item} was made from it (SHA-256)"
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    return ""
+
+
+def _stored(run_dir: Path, progress: Progress) -> dict[str, Mapping[str, Source]]:
+    """Item → instrument → source, of all items in the store."""
+    stored: dict[str, Mapping[str, Source]] = {}
+    with UntrustedCalls() as untrusted:
+        for shard in sorted(set(progress.shards.values())):
+            try:
+                sources = untrusted(sources_of, run_dir / DATA / shard)
+            except OSError:
+                continue  # it is reported as a problem of the store
+            stored |= {
+                item: sources[item] for item in sources if progress.shards.get(item) == shard
+            }
+    return stored

@@ -1,0 +1,35 @@
+"""The digest of the settings that reduced data depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from spectro_mpi.settings.schema import Config
+
+NOT_OF_DATA = frozenset({"chunk_records"})
+"""Settings of `[data]` that do not change what is reduced."""
+NOT_OF_INSTRUMENT = frozenset({"title", "label", "y_scale", "z_scale", "panel"})
+"""Settings of `[[instrument]]` that only change figures."""
+
+
+def reduction_digest(config: Config) -> str:
+    """Digest of the settings of the reduction: 16 hexadecimal digits.
+
+    It is the start of the SHA-256 of the settings as JSON with sorted keys and without spaces:
+    `data` without `chunk_records`, `instrument` without what only changes figures, and
+    `pitch_angles` as a list of pairs, because the order of the categories is that of the store.
+    """
+    settings = {
+        "data": _without(asdict(config.data), NOT_OF_DATA),
+        "instrument": [_without(asdict(table), NOT_OF_INSTRUMENT) for table in config.instrument],
+        "pitch_angles": list(config.pitch_angles.items()),
+    }
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without(settings: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in names}
