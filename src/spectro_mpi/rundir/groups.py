@@ -94,7 +94,7 @@ def read_group(group: h5py.Group) -> Spectrogram:
         legend = Legend(**json.loads(group.attrs["legend"]))
     else:  # written by a version that supported only FAST
         quantity = "counts" if "counts" in group else "eflux"
-        legend = fast_esa.legend(instrument, quantity)
+        legend = fast_esa.legend(instrument, "codes" if quantity == "counts" else quantity)
     edges = legend.axis + EDGES  # not in groups of earlier versions
     return Spectrogram(
         instrument=instrument,
