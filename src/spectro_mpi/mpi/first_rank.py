@@ -14,11 +14,7 @@ from spectro_mpi.phases.shared_arrays import create_assets
 from spectro_mpi.planning.inventory import load_inventory, save_inventory, take_inventory
 from spectro_mpi.planning.todo import RunPlan, plan_run
 from spectro_mpi.resources import fold
-from spectro_mpi.rundir.claim import (
-    claim_directory,
-    open_for_writing,
-    refuse_other_versions,
-)
+from spectro_mpi.rundir.claim import claim_directory, open_for_writing, refuse_other_versions
 from spectro_mpi.rundir.layout import INVENTORY, PAGE, rank_log
 from spectro_mpi.rundir.lock import RunLock
 from spectro_mpi.rundir.repair import repair

@@ -53,15 +53,30 @@ def refuse_other_versions(run_dir: Path, untrusted: UntrustedCalls, fresh: bool 
     Raises `NewerVersionError` if a newer version wrote a file, and `UserError` if version 0.1 made
     the directory and its output is not to be removed first (`fresh`).
     """
-    frozen, progress = run_dir / CONFIG, Progress("")
-    version = None
+    frozen, version, progress = run_dir / CONFIG, 0, Progress("")
+    with contextlib.suppress(OSError):  # reported by the steps that follow, which need the files
+        if frozen.exists():
+            version = _frozen_version(frozen, fresh)
+        with contextlib.suppress(RunError):  # it is damaged, and will be repaired or removed
+            progress = load_progress(run_dir, "")
+        _refuse_newer_files(run_dir, progress, untrusted)
+    if (version or progress.version) == 1 and not fresh:
+        what = _what_differs(load_frozen(frozen) if version else None, progress)
+        raise UserError(f"{run_dir} was made by 0.1, {what}; use --fresh or another run_id")
+
+
+def _frozen_version(frozen: Path, fresh: bool) -> int:
+    """The version of the settings of a run directory; 0 if `fresh` replaces damaged ones."""
     try:
-        version = frozen_version(frozen) if frozen.exists() else None
+        return frozen_version(frozen)
     except SettingsError:
-        if not fresh:
-            raise
-    with contextlib.suppress(RunError):  # it is damaged, and will be repaired or removed
-        progress = load_progress(run_dir, "")
+        if fresh:
+            return 0
+        raise
+
+
+def _refuse_newer_files(run_dir: Path, progress: Progress, untrusted: UntrustedCalls) -> None:
+    """Raise `NewerVersionError` if a newer version wrote a file besides settings and progress."""
     for name in (JOB_RECORD, LIVE, LOCK):
         with contextlib.suppress(OSError, ValueError, TypeError):
             read_table(run_dir / name)
@@ -70,9 +85,6 @@ def refuse_other_versions(run_dir: Path, untrusted: UntrustedCalls, fresh: bool 
     if any(path.exists() for path in files):
         with contextlib.suppress(ChildProcessError):  # a damaged file, which will be repaired
             untrusted(check_versions, files)
-    if (version or progress.version) == 1 and not fresh:
-        what = _what_differs(load_frozen(frozen) if version else None, progress)
-        raise UserError(f"{run_dir} was made by 0.1, {what}; use --fresh or another run_id")
 
 
 def _what_differs(config: Config | None, progress: Progress) -> str:

@@ -93,8 +93,8 @@ def read_group(group: h5py.Group) -> Spectrogram:
         quantity = str(group.attrs["quantity"])
         legend = Legend(**json.loads(group.attrs["legend"]))
     else:  # written by a version that supported only FAST
-        quantity = "counts" if "counts" in group else "eflux"
-        legend = fast_esa.legend(instrument, "codes" if quantity == "counts" else quantity)
+        quantity, meaning = ("counts", "codes") if "counts" in group else ("eflux", "eflux")
+        legend = fast_esa.legend(instrument, meaning)
     edges = legend.axis + EDGES  # not in groups of earlier versions
     return Spectrogram(
         instrument=instrument,
