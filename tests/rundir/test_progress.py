@@ -33,7 +33,7 @@ def fill(run_dir: Path) -> Journal:
 def test_the_contract_of_progress_json(tmp_path: Path) -> None:
     fill(tmp_path).close()
     table = json.loads((tmp_path / PROGRESS).read_text())
-    assert table["schema_version"] == 1
+    assert table["schema_version"] == 2
     assert table["run_id"] == "fast"
     assert table["items_total"] == 4
     assert table["completed"] == {"reduce": ["9", "10", "12"], "plot": ["9", "10"]}
@@ -75,6 +75,12 @@ def test_going_on_after_a_torn_line_loses_nothing_that_follows(tmp_path: Path) -
     state = load_progress(tmp_path, "fast")
     assert state.settled["plot"] == {"10"}
     assert state.settled["reduce"] == {"9", "10", "11", "12"}
+
+
+def test_every_line_of_the_journal_names_its_version(tmp_path: Path) -> None:
+    fill(tmp_path)
+    lines = (tmp_path / JOURNAL).read_text().splitlines()
+    assert [json.loads(line)["schema_version"] for line in lines] == [2] * 4
 
 
 def test_dying_between_fold_and_removal_of_the_journal_changes_nothing(tmp_path: Path) -> None:

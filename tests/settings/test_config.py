@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from spectro_mpi.settings.loading import differing_keys, load_config
 from spectro_mpi.settings.schema import Config, PlotSettings, SettingsError
+from spectro_mpi.settings.versions import NewerVersionError
 
 
 def mistakes(tmp_path: Path, text: str, *overrides: str) -> str:
@@ -65,6 +66,8 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
         ('[slurm]\npartition = "a b"', 'slurm.partition = "a b": expected one word'),
         ('[slurm]\nextra = ["mem=2G"]', 'slurm.extra: "mem=2G" is not an sbatch option'),
         ("run_id = ", "is not valid TOML"),
+        ('settings_version = "two"', 'settings_version = "two": should be 1 to 2'),
+        ("settings_version = 0", "settings_version = 0: should be 1 to 2"),
     ],
 )
 def test_a_mistake_names_its_key_and_what_is_allowed(tmp_path: Path, text: str, told: str) -> None:
@@ -116,6 +119,43 @@ def test_frozen_settings_load_to_the_same_settings(tmp_path: Path) -> None:
     frozen = tmp_path / "elsewhere.toml"
     frozen.write_text(config.to_toml())
     assert load_config(frozen) == config
+
+
+def test_a_file_with_a_version_is_complete_and_one_without_takes_todays_categories(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text("[pitch_angles]\nall = [[0, 360]]\ncone = [[0, 10]]\n")
+    assert list(load_config(path).pitch_angles) == [*Config().pitch_angles, "cone"]
+    for version in (1, 2):
+        path.write_text(
+            f"settings_version = {version}\n[pitch_angles]\nall = [[0, 360]]\ncone = [[0, 10]]\n"
+        )
+        assert list(load_config(path).pitch_angles) == ["all", "cone"]
+
+
+def test_a_version_gives_its_defaults_also_to_settings_of_a_user(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text("settings_version = 2\n[plot]\ndpi = 100\n")
+    assert load_config(path).data == Config().data
+    assert load_config(path).plot == replace(PlotSettings(), dpi=100)
+    path.write_text("settings_version = 1\n[data]\nerrors = true\n[plot]\ndpi = 100\n")
+    config = load_config(path, ("data.retrace=false",))
+    assert (config.data.quantity, config.data.errors, config.data.retrace) == ("codes", True, False)
+    assert (config.plot.dpi, config.plot.event_label) == (100, "cusp")
+
+
+def test_settings_of_a_newer_version_are_refused_before_their_keys_are_checked(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text("settings_version = 3\nsomething = 1\n")
+    with pytest.raises(NewerVersionError) as caught:
+        load_config(path)
+    assert str(caught.value) == (
+        f"{path}: has settings_version 3, and this program reads up to 2; "
+        "use the newer spectro-mpi that wrote it"
+    )
 
 
 def test_differing_keys_are_dotted_names(tmp_path: Path) -> None:

@@ -71,10 +71,13 @@ def add(commands: Commands) -> None:
 
 def _submit(arguments: argparse.Namespace) -> int:
     from spectro_mpi.operations import submit
-    from spectro_mpi.rundir.claim import claim_directory
+    from spectro_mpi.rundir.claim import claim_directory, refuse_other_versions
     from spectro_mpi.rundir.layout import JOBS, LOCAL_LOG
+    from spectro_mpi.system.untrusted import UntrustedCalls
 
     config = load(arguments)
+    with UntrustedCalls() as untrusted:
+        refuse_other_versions(config.run_dir, untrusted)
     scheduler = _scheduler(arguments)
     on_this_machine = arguments.local or not scheduler.name
     cores = os.cpu_count() if on_this_machine else None

@@ -47,6 +47,11 @@ QUANTITIES = {
         "eV cm-2 s-1 sr-1 eV-1",
         "Energy flux (eV / cm² s sr eV)",
     ),
+    "codes": (
+        "Raw Counts (telemetry codes), sum over the category's angle bins",
+        "counts",
+        "Counts",
+    ),
 }
 """Quantity → (long name, units, label of the colour bar)."""
 FILL_U1 = 255
@@ -97,7 +102,7 @@ class FastEsa:
 
 
 def legend(instrument: str, quantity: str) -> Legend:
-    """Titles, labels and units of an instrument. `quantity`: "counts" or "eflux"."""
+    """Titles, labels and units of an instrument. `quantity`: one of `QUANTITIES`."""
     long_name, units, z_label = QUANTITIES[quantity]
     name = LONG_NAMES.get(instrument, instrument)
     return Legend(
@@ -107,12 +112,12 @@ def legend(instrument: str, quantity: str) -> Legend:
         long_name=long_name,
         units=units,
         z_label=z_label,
-        is_whole=quantity == "counts",
+        is_whole=quantity != "eflux",
     )
 
 
 class FastEsaFile:
-    """An open file, checked. `quantity`: "counts" (variable `data`) or "eflux".
+    """An open file, checked. `quantity`: "counts" or "codes" (variable `data`), or "eflux".
 
     Raises `InvalidCdfError` if a variable is missing, shapes do not match, or there are no records.
     """
@@ -124,10 +129,10 @@ class FastEsaFile:
     ) -> None:
         self.quantity = quantity
         self.categories = categories
-        self.combine: Combine = "sum" if quantity == "counts" else "mean"
+        self.combine: Combine = "mean" if quantity == "eflux" else "sum"
         self.legend = legend(instrument, quantity)
         self._reader = reader
-        self._variable = "data" if quantity == "counts" else "eflux"
+        self._variable = "eflux" if quantity == "eflux" else "data"
         self._weighted = quantity == "eflux" and "domega" in reader.names
         self.records = self.most_records = self._check()
         self.energy, self.edges = self._energy_tables()

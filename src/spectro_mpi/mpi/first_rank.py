@@ -19,12 +19,13 @@ from spectro_mpi.planning.inventory import (
 )
 from spectro_mpi.planning.todo import RunPlan, plan_run
 from spectro_mpi.resources import fold
-from spectro_mpi.rundir.claim import claim_directory, open_for_writing
+from spectro_mpi.rundir.claim import claim_directory, open_for_writing, refuse_other_versions
 from spectro_mpi.rundir.layout import INVENTORY, LEFT_OUT, PAGE, rank_log
 from spectro_mpi.rundir.lock import RunLock
 from spectro_mpi.rundir.repair import repair
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.logs import RankLog
+from spectro_mpi.system.untrusted import UntrustedCalls
 from spectro_mpi.terminal.summary import print_inventory
 
 _REPORT_SECONDS = 600.0
@@ -66,6 +67,14 @@ def prepare_run(request: Request, order: PhaseOrder) -> tuple[RunPlan, RunLock]:
     Returns the plan and the acquired lock of the directory. Raises `UserError` if the input or the
     directory is not usable, `RunError` if the output cannot be written or assets fail.
     """
+    with UntrustedCalls() as untrusted:
+        refuse_other_versions(order.config.run_dir, untrusted, request.fresh)
+        return _prepare_run(request, order, untrusted)
+
+
+def _prepare_run(
+    request: Request, order: PhaseOrder, untrusted: UntrustedCalls
+) -> tuple[RunPlan, RunLock]:
     config = order.config
     saved = config.run_dir / INVENTORY
     recreate = request.fresh or request.assets_only
@@ -79,7 +88,7 @@ def prepare_run(request: Request, order: PhaseOrder) -> tuple[RunPlan, RunLock]:
         with writing(config.run_dir):
             open_for_writing(config, request.fresh)
             with closing(RankLog(rank_log(config.run_dir, COORDINATOR), config.run.log_batch)):
-                repaired = repair(config, inventory.items)
+                repaired = repair(config, inventory.items, untrusted)
                 fold(config.run_dir)  # the samples of an execution that died
             save_left_out(config.run_dir / LEFT_OUT, inventory)
             if request.assets_only:

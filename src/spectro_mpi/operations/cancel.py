@@ -13,6 +13,8 @@ from spectro_mpi.errors import UserError
 from spectro_mpi.operations.submit import Submitted, jobs_of, scheduler_of, submitted_for
 from spectro_mpi.rundir.layout import CONFIG, STOP
 from spectro_mpi.rundir.lock import beginning_of, is_running, read_owner
+from spectro_mpi.settings.loading import frozen_version
+from spectro_mpi.settings.schema import SettingsError
 from spectro_mpi.system.launchers import LAUNCHERS
 from spectro_mpi.system.scheduler import Job
 from spectro_mpi.system.scheduler.base import Scheduler
@@ -31,11 +33,14 @@ def cancel(run_dir: Path, now: bool) -> Iterator[str]:
     """Ask a run to finish its current items and stop; with `now`, kill its jobs and processes.
 
     Yields a sentence for each action; with `now`, before the action. Raises `UserError` if
-    `run_dir` is not a run directory, or if the run cannot be killed from this machine.
+    `run_dir` is not a run directory, or one of a newer version, or if the run cannot be killed from
+    this machine.
     """
     submitted, owner = submitted_for(run_dir), read_owner(run_dir)
     if not (run_dir / CONFIG).is_file() and submitted == Submitted():
         raise UserError(f"{run_dir}: is not a run directory")
+    with contextlib.suppress(SettingsError):
+        frozen_version(run_dir / CONFIG)  # a newer one is left alone
     jobs, unknown = jobs_of(submitted, owner)
     if unknown:
         yield unknown

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.rundir.claim import claim_directory, open_for_writing
+from spectro_mpi.rundir.claim import claim_directory, open_for_writing, refuse_other_versions
 from spectro_mpi.rundir.journal import Journal
 from spectro_mpi.rundir.layout import DATA, next_shard_number, shard_path
 from spectro_mpi.rundir.lock import RunLock, is_running
@@ -18,6 +18,7 @@ from spectro_mpi.rundir.store import write_links
 from spectro_mpi.settings.loading import differing_keys
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import commit, part_path
+from spectro_mpi.system.untrusted import UntrustedCalls
 
 _MAY_DIFFER = (
     *("run_id", "output", "select.", "run.", "slurm.", "plot.", "axes.", "extrema."),
@@ -31,9 +32,11 @@ def join(config: Config, parts: Sequence[Path]) -> int:
 
     Figures are not added, because their common axes depend on the items of all parts. Shards are
     hard-linked if possible, otherwise copied; `parts` do not change. Returns the number of items
-    added. Raises `UserError` if a part is still running, has other settings, or holds an item that
-    another part or the run directory has.
+    added. Raises `UserError` if another version made the run directory, or if a part is still
+    running, has other settings, or holds an item that another part or the run directory has.
     """
+    with UntrustedCalls() as untrusted:
+        refuse_other_versions(config.run_dir, untrusted)
     runs = [open_run(part) for part in parts]
     claim_directory(config)
     lock = RunLock(config.run_dir)

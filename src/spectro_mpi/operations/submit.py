@@ -6,19 +6,18 @@ Job scripts are made from the templates in `jobs/`, which also work by hand, and
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.rundir.layout import JOB_RECORD, JOB_SETTINGS, JOBS, LOCAL_LOG, LOGS
 from spectro_mpi.rundir.lock import Owner, beginning_of
 from spectro_mpi.settings.schema import Config
+from spectro_mpi.settings.versions import as_json, read_table
 from spectro_mpi.system.atomic import write_atomic
 from spectro_mpi.system.scheduler import Job, Scheduler, Script, current, named
 
@@ -109,9 +108,12 @@ def start_here(config: Config, ranks: int) -> Submitted:
 
 
 def submitted_for(run_dir: Path) -> Submitted:
-    """What was started for a run; an empty `Submitted` if nothing is recorded."""
+    """What was started for a run; an empty `Submitted` if nothing is recorded.
+
+    Raises `NewerVersionError` if a newer version recorded it.
+    """
     try:
-        record: dict[str, Any] = json.loads((run_dir / JOB_RECORD).read_bytes())
+        record = read_table(run_dir / JOB_RECORD)
         if "pregenerate" in record:  # written by version 0.1
             record["assets"] = record.pop("pregenerate")
             record["scheduler"] = "slurm" if record["run"] else ""
@@ -175,4 +177,4 @@ def _template(name: str, scheduler: Scheduler) -> str:
 
 
 def _record(run_dir: Path, submitted: Submitted) -> None:
-    write_atomic(run_dir / JOB_RECORD, json.dumps(asdict(submitted)).encode())
+    write_atomic(run_dir / JOB_RECORD, as_json(asdict(submitted)))

@@ -22,6 +22,7 @@ from spectro_mpi.model.marks import Marks
 from spectro_mpi.operations.inputs import changes, inputs_of
 from spectro_mpi.planning.events import marks_of
 from spectro_mpi.planning.todo import digest
+from spectro_mpi.rundir.claim import refuse_other_versions
 from spectro_mpi.rundir.journal import Journal, damaged_state, load_progress
 from spectro_mpi.rundir.layout import DATA, EXTREMA, PLOTS, PROGRESS, files_root, item_folders
 from spectro_mpi.rundir.lock import RunLock, is_running, read_owner
@@ -72,9 +73,13 @@ def verify(run_dir: Path, repair: bool, inputs: bool = False) -> int:
     With `inputs`, read the input files as well, and compare them with those that were reduced.
 
     Returns 0 if there is no problem, else 1. Raises `UserError` if `run_dir` is not a run
-    directory, `RunError` if a run is in progress there or the repair cannot be written.
+    directory, or one to be repaired that another version made; `RunError` if a run is in progress
+    there or the repair cannot be written.
     """
     config = settings_of(run_dir)
+    if repair:
+        with UntrustedCalls() as untrusted:
+            refuse_other_versions(run_dir, untrusted)
     if is_running(run_dir):
         raise RunError(
             f"{run_dir}: a run is writing here ({read_owner(run_dir)}); verify when it has ended"

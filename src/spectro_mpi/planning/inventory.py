@@ -17,6 +17,7 @@ from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import InputPath, Item, item_order
 from spectro_mpi.planning.stacks import snake
 from spectro_mpi.settings.schema import Config
+from spectro_mpi.settings.versions import as_json, read_table
 from spectro_mpi.system.atomic import write_atomic
 
 
@@ -98,13 +99,16 @@ def save_inventory(path: Path, inventory: Inventory, config: Config) -> None:
         ],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, json.dumps(table).encode())
+    write_atomic(path, as_json(table))
 
 
 def load_inventory(path: Path, config: Config) -> Inventory | None:
-    """Load a saved inventory; None if there is none for the same input and selection."""
+    """Load a saved inventory; None if there is none for the same input and selection.
+
+    Raises `NewerVersionError` if a newer version saved it.
+    """
     try:
-        table = json.loads(path.read_bytes())
+        table = read_table(path)
         if table["searched"] != _searched(config):
             return None
         items = tuple(
@@ -124,13 +128,13 @@ def load_inventory(path: Path, config: Config) -> Inventory | None:
 def save_left_out(path: Path, inventory: Inventory) -> None:
     """Save the list of files that are not used, for the report. Raises `OSError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, json.dumps({"left_out": inventory.left_out}, indent=0).encode())
+    write_atomic(path, as_json({"left_out": inventory.left_out}))
 
 
 def load_left_out(path: Path) -> list[tuple[str, str]]:
     """(path, why) of each file that was not used; empty if that was not saved."""
     try:
-        return [(file, why) for file, why in json.loads(path.read_bytes())["left_out"]]
+        return [(file, why) for file, why in read_table(path)["left_out"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 

@@ -47,18 +47,18 @@ def make_report(
     `UserError` if `run_dir` is not a run directory or `output` has a page that is not a report,
     and `RunError` if the report cannot be written.
     """
-    run = open_run(run_dir)
+    run, status = open_run(run_dir), read_status(run_dir)
+    entries = item_entries(run)
     place = run_dir / REPORT if output is None else output
     with writing(place):
         folder = PageFolder(place, Path(PAGE).name)
-        entries = item_entries(run)
         if previews and output is None:
             entries = _completed(run, entries, tell or (lambda _: None))
         book = read_logbook(run_dir)
         code = {name: folder.put(name, _resource(name)) for name in _CODE}
         scripts = write_index(folder, run, entries, book)
         logs = dict(_log_pages(folder, run_dir, book, code["report.css"]))
-        facts = page_facts(run, read_status(run_dir), entries, book)
+        facts = page_facts(run, status, entries, book)
         facts |= {
             "code": code,
             "scripts": scripts,

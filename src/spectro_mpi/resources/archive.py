@@ -34,7 +34,8 @@ from spectro_mpi.resources.tables import (
     thin,
 )
 from spectro_mpi.rundir.layout import RESOURCES, all_rank_lines
-from spectro_mpi.rundir.store import UNREADABLE
+from spectro_mpi.rundir.store import UNREADABLE, opened
+from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION
 from spectro_mpi.system.atomic import part_path, set_aside, write_atomic
 
 log = logging.getLogger(__name__)
@@ -190,6 +191,7 @@ def write_archive(path: Path, record: Record) -> None:
     # In memory first, because HDF5 cannot recover from a full disk.
     image = io.BytesIO()
     with h5py.File(image, "w", libver="latest") as file:
+        file.attrs[SCHEMA] = SCHEMA_VERSION
         file.attrs["description"] = "How a run used the machine; docs/formats.md"
         for name in TABLES:
             table = getattr(record, name)
@@ -216,9 +218,7 @@ def _read_archive(path: Path, tables: Iterable[str]) -> Record:
     """Read the file; an empty record if it does not exist. Raises one of `UNREADABLE`."""
     if not path.exists():
         return Record()
-    import h5py
-
-    with h5py.File(path) as file:
+    with opened(path) as file:
         content: dict[str, Any] = {name: _read_table(file[name], TABLES[name]) for name in tables}
     return Record(**content)
 

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 
 from spectro_mpi.errors import RunError, UserError
 from spectro_mpi.rundir.journal import load_progress
-from spectro_mpi.rundir.layout import CONFIG, JOBS, LIVE, PRODUCED, STOP, shards_of
+from spectro_mpi.rundir.layout import (
+    CONFIG,
+    JOB_RECORD,
+    JOBS,
+    LIVE,
+    LOCK,
+    PRODUCED,
+    RESOURCES,
+    STOP,
+    links_path,
+    shards_of,
+)
 from spectro_mpi.rundir.progress import PHASES, Progress
-from spectro_mpi.settings.loading import differing_keys, load_config
-from spectro_mpi.settings.schema import Config
+from spectro_mpi.rundir.store import check_versions
+from spectro_mpi.settings.loading import differing_keys, frozen_version, load_frozen
+from spectro_mpi.settings.schema import Config, SettingsError
+from spectro_mpi.settings.versions import difference_of_version_1, read_table
 from spectro_mpi.system.atomic import DAMAGED, SUFFIX, sync_directory, write_atomic
+from spectro_mpi.system.untrusted import UntrustedCalls
 
 _FREE_TO_CHANGE = (
     "run.",
@@ -30,6 +45,57 @@ _FREE_TO_CHANGE = (
 """Settings that do not affect existing output."""
 
 
+_LAST_SHARDS = 100
+"""Shards whose version is checked: those of a newer version have the highest numbers."""
+
+
+def refuse_other_versions(run_dir: Path, untrusted: UntrustedCalls, fresh: bool = False) -> None:
+    """Refuse to continue what another version of the program made; this changes nothing.
+
+    Raises `NewerVersionError` if a newer version wrote a file, and `UserError` if version 0.1 made
+    the directory and its output is not to be removed first (`fresh`).
+    """
+    frozen, version, progress = run_dir / CONFIG, 0, Progress("")
+    with contextlib.suppress(OSError):  # reported by the steps that follow, which need the files
+        if frozen.exists():
+            version = _frozen_version(frozen, fresh)
+        with contextlib.suppress(RunError):  # it is damaged, and will be repaired or removed
+            progress = load_progress(run_dir, "")
+        _refuse_newer_files(run_dir, progress, untrusted)
+    if (version or progress.version) == 1 and not fresh:
+        what = _what_differs(load_frozen(frozen) if version else None, progress)
+        raise UserError(f"{run_dir} was made by 0.1, {what}; use --fresh or another run_id")
+
+
+def _frozen_version(frozen: Path, fresh: bool) -> int:
+    """The version of the settings of a run directory; 0 if `fresh` replaces damaged ones."""
+    try:
+        return frozen_version(frozen)
+    except SettingsError:
+        if fresh:
+            return 0
+        raise
+
+
+def _refuse_newer_files(run_dir: Path, progress: Progress, untrusted: UntrustedCalls) -> None:
+    """Raise `NewerVersionError` if a newer version wrote a file besides settings and progress."""
+    for name in (JOB_RECORD, LIVE, LOCK):
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            read_table(run_dir / name)
+    links = [links_path(run_dir, phase) for phase in progress.stores]
+    files = [*shards_of(run_dir)[-_LAST_SHARDS:], *links, run_dir / RESOURCES]
+    if any(path.exists() for path in files):
+        with contextlib.suppress(ChildProcessError):  # a damaged file, which will be repaired
+            untrusted(check_versions, files)
+
+
+def _what_differs(config: Config | None, progress: Progress) -> str:
+    """Why this version cannot continue a run of version 0.1; None: its settings are lost."""
+    if config is None or "reduce" not in progress.phases:
+        return "which this version does not continue"
+    return difference_of_version_1(config.data.preset, config.data.quantity)
+
+
 def open_for_writing(config: Config, fresh: bool) -> None:
     """Write the settings into the run directory, or check that they fit its output.
 
@@ -41,7 +107,7 @@ def open_for_writing(config: Config, fresh: bool) -> None:
     if fresh:
         _clear(run_dir)
     if frozen.exists():
-        _refuse_changes(config, load_config(frozen))
+        _refuse_changes(config, load_frozen(frozen))
     content = config.to_toml().encode()
     if not frozen.exists() or frozen.read_bytes() != content:
         write_atomic(frozen, content)

@@ -126,8 +126,8 @@ def read_group(group: h5py.Group) -> Spectrogram:
         quantity = str(group.attrs["quantity"])
         legend = Legend(**json.loads(group.attrs["legend"]))
     else:  # written by a version that supported only FAST
-        quantity = "counts" if "counts" in group else "eflux"
-        legend = fast_esa.legend(instrument, quantity)
+        quantity, meaning = ("counts", "codes") if "counts" in group else ("eflux", "eflux")
+        legend = fast_esa.legend(instrument, meaning)
     # Groups of earlier versions do not have these.
     later = {
         "edges": legend.axis + EDGES,

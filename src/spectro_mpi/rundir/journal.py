@@ -19,6 +19,7 @@ from spectro_mpi.errors import DamagedStateError
 from spectro_mpi.rundir.layout import JOURNAL, PROGRESS
 from spectro_mpi.rundir.progress import _DAMAGE, Batch, Fact, Progress, _failure, _read_folded
 from spectro_mpi.settings.schema import ScalePair
+from spectro_mpi.settings.versions import as_json, version_of
 from spectro_mpi.system.atomic import sync_directory, write_atomic
 
 
@@ -26,7 +27,8 @@ def load_progress(run_dir: Path, run_id: str) -> Progress:
     """Read progress.json and the journal; an empty `Progress` if neither exists.
 
     An unreadable line of the journal and all lines after it are ignored: their items are redone.
-    Raises `RunError` if progress.json is damaged.
+    Raises `RunError` if progress.json is damaged, `NewerVersionError` if a newer version wrote the
+    state.
     """
     progress = Progress(run_id)
     try:
@@ -54,7 +56,7 @@ class Damage:
 def damaged_state(run_dir: Path) -> Iterator[Damage]:
     """Find damaged files of the state; an incomplete last line of the journal is not damage.
 
-    Raises `OSError` if a file cannot be read.
+    Raises `OSError` if a file cannot be read, `NewerVersionError` if a newer version wrote it.
     """
     try:
         _read_folded(run_dir / PROGRESS, Progress(""))
@@ -153,7 +155,7 @@ class Journal:
         if self._file is None:
             self._file = (self._run_dir / JOURNAL).open("ab")
             sync_directory(self._run_dir)
-        self._file.write(json.dumps(entry).encode() + b"\n")
+        self._file.write(as_json(entry) + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
         self._entries += 1
@@ -181,7 +183,10 @@ def _apply_entry(progress: Progress, entry: dict[str, Any]) -> None:
 
 
 def _journal_entries(path: Path) -> Iterable[dict[str, Any]]:
-    """The entries of a journal, up to the first incomplete or damaged line."""
+    """The entries of a journal, up to the first incomplete or damaged line.
+
+    Raises `NewerVersionError` if a newer version wrote one of them.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -189,6 +194,7 @@ def _journal_entries(path: Path) -> Iterable[dict[str, Any]]:
     for line in content.split(b"\n")[:-1]:
         try:
             entry = json.loads(line)
+            version_of(entry, path)
             _apply_entry(Progress(""), entry)
         except _DAMAGE:
             return

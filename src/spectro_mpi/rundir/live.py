@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from spectro_mpi.rundir.layout import LIVE
+from spectro_mpi.settings.versions import as_json, read_table
 from spectro_mpi.system.activity import Doing
 from spectro_mpi.system.atomic import part_path
 
@@ -81,13 +81,16 @@ class LiveFile:
         self._live.seconds = self._written - self._began
         # For information only: no fsync, and a full disk is reported by other writers.
         with contextlib.suppress(OSError):
-            part_path(self._path).write_text(json.dumps(asdict(self._live)))
+            part_path(self._path).write_bytes(as_json(asdict(self._live)))
             part_path(self._path).replace(self._path)
 
 
 def read_live(run_dir: Path) -> Live | None:
-    """What a run is doing; None if live.json does not exist or is damaged."""
+    """What a run is doing; None if live.json does not exist or is damaged.
+
+    Raises `NewerVersionError` if a newer version wrote it.
+    """
     try:
-        return Live(**json.loads((run_dir / LIVE).read_bytes()))
+        return Live(**read_table(run_dir / LIVE))
     except (OSError, ValueError, TypeError):
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import math
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from spectro_mpi.errors import RunError
 from spectro_mpi.rundir.layout import LOCK, TAKEOVER
+from spectro_mpi.settings.versions import NewerVersionError, as_json, read_table
 from spectro_mpi.system.scheduler import current
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class RunLock:
     def check(self) -> None:
         """Raise `RunError` if the lock no longer exists or has another owner."""
         try:
-            owner = _parse(self._path.read_bytes())
+            owner = _owner(self._path)
         except FileNotFoundError:
             owner = None
         except OSError:
@@ -130,8 +130,8 @@ class RunLock:
 
     def release(self) -> None:
         """Release the lock, if this process still holds it."""
-        with contextlib.suppress(OSError):
-            if _owner_in(self._path) == self._owner:
+        with contextlib.suppress(OSError, NewerVersionError):
+            if _owner(self._path) == self._owner:
                 self._path.unlink()
 
     def _is_dead(self, owner: Owner, age: float, is_first: bool) -> bool:
@@ -149,7 +149,7 @@ class RunLock:
     def _create(self) -> bool:
         # Written under another name, then linked: nobody can read an incomplete owner.
         draft = self._path.with_name(f"{LOCK}.{socket.gethostname()}.{os.getpid()}")
-        draft.write_text(json.dumps(asdict(self._owner)))
+        draft.write_bytes(as_json(asdict(self._owner)))
         self._now = draft.stat().st_mtime
         try:
             os.link(draft, self._path)
@@ -179,7 +179,10 @@ class RunLock:
 
 
 def read_owner(run_dir: Path) -> Owner | None:
-    """The owner of a run directory's lock; None if it is not locked."""
+    """The owner of a run directory's lock; None if it is not locked.
+
+    Raises `NewerVersionError` if a newer version holds it.
+    """
     return _owner_in(run_dir / LOCK)
 
 
@@ -208,14 +211,15 @@ def beginning_of(pid: int) -> str:
 
 def _owner_in(path: Path) -> Owner | None:
     try:
-        return _parse(path.read_bytes())
+        return _owner(path)
     except OSError:
         return None
 
 
-def _parse(content: bytes) -> Owner | None:
+def _owner(path: Path) -> Owner | None:
+    """The owner that a lock names; None if it names none. Raises `OSError`."""
     try:
-        return Owner(**json.loads(content))
+        return Owner(**read_table(path))
     except (ValueError, TypeError):
         return None
 

@@ -12,10 +12,10 @@ from typing import Any
 from spectro_mpi.errors import Failure
 from spectro_mpi.model.items import item_order
 from spectro_mpi.settings.schema import ScalePair
+from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION, version_of
 
 PHASES = ("reduce", "plot")
 """The default phases."""
-SCHEMA_VERSION = 1
 
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
 """Exceptions raised on reading damaged state."""
@@ -69,6 +69,8 @@ class Progress:
     made_from: dict[str, str] = field(default_factory=dict)
     """Artifact of the run ("extrema") → digest of what it was made from; phase ("plot") → digest
     of the artifacts that its settled items were made with."""
+    version: int = SCHEMA_VERSION
+    """Schema version of the progress.json that was read."""
 
     @property
     def shards(self) -> dict[str, str]:
@@ -146,7 +148,7 @@ class Progress:
                 "settled": [phase for phase in self.phases if item in self.settled[phase]],
             }
         return {
-            "schema_version": SCHEMA_VERSION,
+            SCHEMA: SCHEMA_VERSION,
             "run_id": self.run_id,
             "items_total": self.items_total,
             "completed": {phase: self.completed(phase) for phase in self.phases},
@@ -184,13 +186,15 @@ class Progress:
 
 
 def _read_folded(path: Path, progress: Progress) -> None:
-    """Read progress.json, if it exists. Raises one of `_DAMAGE` if it is damaged."""
+    """Read progress.json, if it exists. Raises one of `_DAMAGE` if it is damaged.
+
+    Raises `NewerVersionError` if a newer version wrote it.
+    """
     try:
         table = json.loads(path.read_bytes())
     except FileNotFoundError:
         return
-    if table["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(f"schema_version is {table['schema_version']}, not {SCHEMA_VERSION}")
+    progress.version = version_of(table, path)
     progress.items_total = table["items_total"]
     progress.phases = tuple(table["completed"])
     progress.totals = dict(table.get("totals", {}))

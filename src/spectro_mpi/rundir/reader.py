@@ -14,7 +14,7 @@ from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import CONFIG, DATA, EXTREMA, figures_of
 from spectro_mpi.rundir.store import instruments_of, read_datasets, read_spectrogram
-from spectro_mpi.settings.loading import load_config
+from spectro_mpi.settings.loading import load_frozen
 from spectro_mpi.settings.schema import Config
 
 if TYPE_CHECKING:
@@ -153,7 +153,11 @@ class Run:
 
 
 def open_run(path: Path | str) -> Run:
-    """Open a run directory for reading. Raises `UserError` if `path` is not a run directory."""
+    """Open a run directory for reading, also one that version 0.1 made.
+
+    Raises `UserError` if `path` is not a run directory, or if a newer version of the program made
+    it.
+    """
     return Run(Path(path))
 
 
@@ -161,4 +165,4 @@ def settings_of(run_dir: Path) -> Config:
     """Read the settings of a run. Raises `UserError` if `run_dir` is not a run directory."""
     if not (run_dir / CONFIG).is_file():
         raise UserError(f"{run_dir}: is not a run directory (it has no {CONFIG})")
-    return load_config(run_dir / CONFIG)
+    return load_frozen(run_dir / CONFIG)

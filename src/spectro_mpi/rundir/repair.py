@@ -28,19 +28,19 @@ Sources = Mapping[str, Mapping[str, tuple[str, int]]]
 """Item → instrument → (name, size in bytes) of its file."""
 
 
-def repair(config: Config, items: Sequence[Item]) -> list[str]:
+def repair(config: Config, items: Sequence[Item], untrusted: UntrustedCalls) -> list[str]:
     """Repair the run directory; returns a sentence for each repair. The caller holds the lock.
 
     Raises `OSError` if the directory cannot be written.
     """
     sentences = []
-    for sentence in _repair(config, items):
+    for sentence in _repair(config, items, untrusted):
         log.warning(sentence)
         sentences.append(sentence)
     return sentences
 
 
-def _repair(config: Config, items: Sequence[Item]) -> Iterator[str]:
+def _repair(config: Config, items: Sequence[Item], untrusted: UntrustedCalls) -> Iterator[str]:
     run_dir = config.run_dir
     yield from set_damaged_state_aside(run_dir)
     journal = Journal(run_dir, config.run_id, config.plot.scales)
@@ -50,12 +50,11 @@ def _repair(config: Config, items: Sequence[Item]) -> Iterator[str]:
         for phase in journal.state.phases:
             if item.id not in journal.state.settled[phase]:
                 sweep_files(run_dir, phase, item)
-    with UntrustedCalls() as untrusted:
-        yield from _lose_damaged_shards(run_dir, journal, untrusted)
-        yield from _adopt_orphans(run_dir, journal, _sources(items), untrusted)
-        journal.close()
-        yield from set_damaged_extrema_aside(run_dir)
-        repair_links(run_dir, journal.state, untrusted)
+    yield from _lose_damaged_shards(run_dir, journal, untrusted)
+    yield from _adopt_orphans(run_dir, journal, _sources(items), untrusted)
+    journal.close()
+    yield from set_damaged_extrema_aside(run_dir)
+    repair_links(run_dir, journal.state, untrusted)
 
 
 def set_damaged_state_aside(run_dir: Path) -> Iterator[str]:

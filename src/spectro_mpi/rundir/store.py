@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from spectro_mpi.model.artifacts import Group
 from spectro_mpi.model.spectrogram import SEPARATOR, Spectrogram
 from spectro_mpi.rundir.layout import DATA, links_path
+from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION, version_of
 from spectro_mpi.system.atomic import commit, part_path
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def _new_file(path: Path) -> Iterator[tuple[Any, _PartFile]]:
         with closing(_PartFile(part_path(path))) as part:
             with h5py.File(part, "w") as file:
                 try:
+                    file.attrs[SCHEMA] = SCHEMA_VERSION
                     yield file, part
                 except UNREADABLE:
                     # HDF5 cannot read back what was not written: the write error matters.
@@ -121,6 +123,29 @@ def _new_file(path: Path) -> Iterator[tuple[Any, _PartFile]]:
             part_path(path).unlink(missing_ok=True)
         error.filename = error.filename or str(path)
         raise
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """An HDF5 file of the run directory, open for reading (`h5py.File`).
+
+    Raises one of `UNREADABLE`, or `NewerVersionError` if a newer version wrote the file.
+    """
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        version_of(file.attrs, path)
+        yield file
+
+
+def check_versions(paths: Iterable[Path]) -> None:
+    """Raise `NewerVersionError` if a newer version wrote one of the files.
+
+    Files that do not exist, or cannot be read, do not matter.
+    """
+    for path in paths:
+        with contextlib.suppress(*UNREADABLE), opened(path):
+            pass
 
 
 def write_shard(path: Path, items: Mapping[str, Packed], phase: str = "reduce") -> None:
@@ -140,10 +165,8 @@ def write_shard(path: Path, items: Mapping[str, Packed], phase: str = "reduce") 
 
 def problem_of_shard(shard: Path, items: Sequence[str] = ()) -> str:
     """What is wrong with a shard, or empty if it opens and all data of `items` can be read."""
-    import h5py
-
     try:
-        with h5py.File(shard, "r") as file:
+        with opened(shard) as file:
             for item_id in items:
                 if item_id not in file:
                     return f"does not hold item {item_id}"
@@ -156,10 +179,8 @@ def problem_of_shard(shard: Path, items: Sequence[str] = ()) -> str:
 
 def phase_of(shard: Path) -> str:
     """The phase whose output a shard holds. Raises `OSError` if the shard is damaged."""
-    import h5py
-
     try:
-        with h5py.File(shard, "r") as file:
+        with opened(shard) as file:
             return str(file.attrs.get("phase", "reduce"))
     except UNREADABLE as error:
         raise OSError(_first_line(error)) from error
@@ -189,10 +210,8 @@ def sources_of(shard: Path) -> dict[str, dict[str, Source]]:
 
     Raises `OSError` if the shard is damaged.
     """
-    import h5py
-
     try:
-        with h5py.File(shard, "r") as file:
+        with opened(shard) as file:
             return {
                 item_id: {
                     instrument: Source(
@@ -226,14 +245,12 @@ def links_are(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce") -
 
     `shards`: item → name of its shard.
     """
-    import h5py
-
     path = links_path(run_dir, phase)
     folder = f"{DATA}/" if phase == "reduce" else ""
     if not path.exists():
         return not shards
     try:
-        with h5py.File(path, "r") as file:
+        with opened(path) as file:
             links = {item: file.get(item, getlink=True).filename for item in file}
     except (*UNREADABLE, AttributeError):
         return False
@@ -242,9 +259,7 @@ def links_are(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce") -
 
 def read_item(shard: Path, item_id: str) -> Iterator[Spectrogram | Group]:
     """Read all groups of an item, one after the other. Raises one of `UNREADABLE`."""
-    import h5py
-
-    with h5py.File(shard, "r") as file:
+    with opened(shard) as file:
         if item_id in file:
             for group in file[item_id].values():
                 yield _read(group)
@@ -260,11 +275,9 @@ def read_spectrogram(shard: Path, item_id: str, instrument: str) -> Spectrogram:
 
     Raises `OSError` if the shard cannot be opened, `KeyError` if it does not hold the spectrogram.
     """
-    import h5py
-
     from spectro_mpi.rundir.groups import read_group
 
-    with h5py.File(shard, "r") as file:
+    with opened(shard) as file:
         return read_group(file[f"{item_id}/{instrument}"])
 
 
@@ -273,19 +286,15 @@ def read_datasets(shard: Path, item_id: str, name: str) -> Group:
 
     Raises `OSError` if the shard cannot be opened, `KeyError` if it does not hold the group.
     """
-    import h5py
-
     from spectro_mpi.rundir import groups
 
-    with h5py.File(shard, "r") as file:
+    with opened(shard) as file:
         return groups.read_datasets(file[f"{item_id}/{name}"])
 
 
 def instruments_of(shard: Path, item_id: str) -> list[str]:
     """The instruments that an item has data of. Raises `OSError` if the shard cannot be opened."""
-    import h5py
-
-    with h5py.File(shard, "r") as file:
+    with opened(shard) as file:
         return list(file[item_id]) if item_id in file else []
 
 

@@ -23,6 +23,12 @@ from spectro_mpi.settings.schema import (
     DataSettings,
     SettingsError,
 )
+from spectro_mpi.settings.versions import (
+    SETTINGS,
+    SETTINGS_VERSION,
+    in_terms_of_today,
+    version_of,
+)
 
 DEFAULT_FILE = "spectro-mpi.toml"
 
@@ -32,7 +38,10 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
 
     `path` is a TOML file (None: `spectro-mpi.toml` in the current directory). Each of `overrides`
     is `key.path=value`, where the value is TOML, or a bare word, which is taken as a string.
-    Raises `SettingsError` with a line for every mistake.
+    A file with the key `settings_version`, such as `config.toml` of a run directory, has the
+    meaning and defaults of that version, and is complete: no categories are added to its own.
+    Raises `SettingsError` with a line for every mistake, `NewerVersionError` if the version is
+    newer than this program's.
     """
     path = Path(DEFAULT_FILE) if path is None else Path(path)
     table = _read_toml(path)
@@ -41,17 +50,26 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
     return config_from(table, base=path.absolute().parent, where=str(path))
 
 
+def load_frozen(path: Path) -> Config:
+    """Read the settings of a run directory, which without `settings_version` are of version 1.
+
+    Raises as `load_config`.
+    """
+    table = {SETTINGS: 1, **_read_toml(path)}
+    return config_from(table, base=path.absolute().parent, where=str(path))
+
+
+def frozen_version(path: Path) -> int:
+    """The version of the settings of a run directory. Raises as `load_config`."""
+    return _version_of(_read_toml(path), str(path))
+
+
 def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> Config:
     """Check a table of settings, in which relative paths are relative to `base`.
 
-    `where` names the table in messages. Raises `SettingsError` with a line for every mistake.
+    `where` names the table in messages. Raises as `load_config`.
     """
-    table = dict(table)
-    given = table.get("pitch_angles", {})
-    if isinstance(given, dict):
-        # An empty list removes a category.
-        merged = {**_PITCH_ANGLES, **given}
-        table["pitch_angles"] = {k: v for k, v in merged.items() if v != []}
+    table = _completed(table, where)
     _select_all_instruments(table)
     for name, key in (("select", "orbits"), ("slurm", "time")):
         part = table.get(name)
@@ -76,6 +94,30 @@ def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> C
         phases=tuple(_with_path(entry, base) for entry in config.phases),
         plot=plot,
     )
+
+
+def _completed(table: dict[str, Any], where: str) -> dict[str, Any]:
+    """A table with the defaults of the version it names, or else today's categories."""
+    if SETTINGS in table:
+        table = in_terms_of_today(table, _version_of(table, where))
+    elif isinstance(table.get("pitch_angles", {}), dict):
+        table = table | {"pitch_angles": {**_PITCH_ANGLES, **table.get("pitch_angles", {})}}
+    else:
+        table = dict(table)
+    if isinstance(table.get("pitch_angles"), dict):
+        # An empty list removes a category.
+        table["pitch_angles"] = {k: v for k, v in table["pitch_angles"].items() if v != []}
+    return table
+
+
+def _version_of(table: dict[str, Any], where: str) -> int:
+    try:
+        return version_of(table, where, SETTINGS)
+    except (TypeError, ValueError):
+        value = json.dumps(table[SETTINGS], default=str)
+        raise SettingsError(
+            f"{where}: {SETTINGS} = {value}: should be 1 to {SETTINGS_VERSION}"
+        ) from None
 
 
 def differing_keys(old: Config, new: Config) -> list[str]:

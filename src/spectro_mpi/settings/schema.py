@@ -18,6 +18,7 @@ from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen
 from spectro_mpi.errors import UserError
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.presets import PresetEntry, preset_named
+from spectro_mpi.settings.versions import SETTINGS, SETTINGS_VERSION
 
 SCALE_PAIR_COLORMAPS = MappingProxyType(
     {
@@ -338,15 +339,10 @@ class Config:
         )
 
     def to_toml(self) -> str:
-        """All settings as TOML; loading it gives an equal `Config`."""
+        """All settings as TOML, with their version; loading it gives an equal `Config`."""
         import tomli_w
 
-        table = _without_none(asdict(self))
-        taken_away: dict[str, list[float]] = {
-            name: [] for name in _PITCH_ANGLES if name not in self.pitch_angles
-        }
-        table["pitch_angles"] |= taken_away
-        return tomli_w.dumps(table)
+        return tomli_w.dumps({SETTINGS: SETTINGS_VERSION} | _without_none(asdict(self)))
 
 
 def _time_of(word: str) -> datetime:

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import ParamSpec, TypeVar
 
-from spectro_mpi.errors import RunError
+from spectro_mpi.errors import RunError, UserError
 from spectro_mpi.system.processes import die_with_parent
 from spectro_mpi.system.signals import ignore_stop_signals
 
@@ -40,8 +40,8 @@ class UntrustedCalls:
     def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `function` in the child and return its result.
 
-        Raises the `OSError` that the function raises; `ChildProcessError`, also an `OSError`, if
-        the child did not survive the call; `RunError` if the child cannot be started.
+        Raises the `OSError` or `UserError` that the function raises; `ChildProcessError`, also an
+        `OSError`, if the child did not survive the call; `RunError` if it cannot be started.
         """
         pipe, _ = self._child = self._child or _start()
         try:
@@ -93,6 +93,6 @@ def _serve(pipe: Connection) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (allowed, hard))
         try:
             answer = True, function(*args, **kwargs)
-        except OSError as error:
+        except (OSError, UserError) as error:
             answer = False, error
         pipe.send(answer)
