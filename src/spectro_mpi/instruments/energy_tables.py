@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.model.channels import channel_edges
+from spectro_mpi.model.distribution import Combine
 
 _SAME = 1e-5
 """Energies that differ by less than this, relative to each other, are the same."""
@@ -25,19 +26,27 @@ class _Plane:
     """Row of the table of its energies."""
     known: NDArray[np.bool_]
     """(bin or 1, channel) whether there is an energy."""
-    source: NDArray[np.intp] | None
+    source: NDArray[np.intp] | None = None
     """(bin, channel) the bin's channel that covers the table's energy; −1: there is none.
 
-    None: all bins have the energies of the table, at the same channels.
+    None, as `shares`: all bins have the energies of the table, at the same channels.
+    """
+    shares: NDArray[np.float64] | None = None
+    """(bin, channel of the bin, channel of the table) the part of the one that lies in the other.
     """
 
 
 class EnergyTables:
     """Collects the energy tables of a file of `channels` channels, chunk by chunk."""
 
-    def __init__(self, channels: int, is_log: bool | None = True) -> None:
-        """`is_log`: whether the axis is logarithmic; None: each table by itself."""
-        self._channels, self._is_log = channels, is_log
+    def __init__(
+        self, channels: int, is_log: bool | None = True, combine: Combine = "mean"
+    ) -> None:
+        """`is_log`: whether the axis is logarithmic; None: each table by itself.
+
+        `combine`: how the bins will be combined, which says how values are moved.
+        """
+        self._channels, self._is_log, self._combine = channels, is_log, combine
         self._planes: dict[bytes, _Plane] = {}
         self._modes: dict[bytes, int] = {}
         self._rows: list[NDArray[np.float64]] = []
@@ -65,8 +74,10 @@ class EnergyTables:
     ) -> tuple[NDArray[np.floating[Any]], NDArray[np.uint32]]:
         """Assign records to tables, and move values to the energies of their table.
 
-        If bins have different energies, the table has those of the bin with the most channels, and
-        each bin contributes the value of its channel that covers an energy of the table.
+        If bins have different energies, the table has those of the bin with the most channels. For
+        a mean, each bin contributes the value of its channel that covers an energy of the table;
+        for a sum, each of its channels is split among those of the table by their overlap, so that
+        no count is counted twice. What lies outside of the table is left out.
 
         Parameters
         ----------
@@ -104,6 +115,8 @@ class EnergyTables:
                 channels = np.maximum(plane.source, 0)[None]
                 covering = np.take_along_axis(moved[rows], channels, axis=2)
                 moved[rows] = np.where(plane.source >= 0, covering, np.nan)
+            elif plane.shares is not None:
+                moved[rows] = _split(moved[rows], plane.shares)
             elif not plane.known.all():
                 moved[rows] = np.where(plane.known, moved[rows], np.nan)
         return moved, mode
@@ -124,11 +137,16 @@ class EnergyTables:
         with np.errstate(invalid="ignore"):
             near = np.abs(energy - shared[:, 0]) <= _SAME * np.abs(shared[:, 0])
         if (~known | near).all():
-            return _Plane(self._mode(shared), known, None)
+            return _Plane(self._mode(shared), known)
         fullest = channels[int(known.sum(axis=1).argmax())]
         edges = channel_edges(energy, channels[..., 1], channels[..., 2], self._is_log)
+        mode = self._mode(fullest)
+        if self._combine == "sum":
+            centre, below, above = fullest.T
+            of_table = channel_edges(centre, below, above, self._is_log)
+            return _Plane(mode, known, shares=np.array([_shares(each, of_table) for each in edges]))
         source = np.array([_covering(of_bin, fullest[:, 0]) for of_bin in edges])
-        return _Plane(self._mode(fullest), known, source)
+        return _Plane(mode, known, source)
 
     def _mode(self, row: NDArray[np.float64]) -> int:
         key = row.tobytes()
@@ -168,3 +186,27 @@ def _covering(edges: NDArray[np.float32], of_table: NDArray[np.float64]) -> NDAr
         inside = (lower[place] <= of_table) & (of_table <= upper[place])
     source[inside] = order[place[inside]]
     return source
+
+
+def _shares(edges: NDArray[np.float32], of_table: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(channel, channel of the table) the part of each channel that lies in each of the table.
+
+    Both are (channel, 2), lower and upper edges; NaN: no such channel.
+    """
+    low, high = edges.astype(np.float64).T[..., None]
+    table_low, table_high = of_table.astype(np.float64).T[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        overlap = np.minimum(high, table_high) - np.maximum(low, table_low)
+        share = np.maximum(overlap, 0) / (high - low)
+    return np.where(np.isfinite(share), share, 0)
+
+
+def _split(
+    values: NDArray[np.floating[Any]], shares: NDArray[np.float64]
+) -> NDArray[np.floating[Any]]:
+    """Split values (record, bin, channel) by `shares`; NaN where no channel with a value lies."""
+    present = np.isfinite(values)
+    of_bins = np.where(present, values, 0).swapaxes(0, 1)
+    total = (of_bins @ shares).swapaxes(0, 1)
+    reached = (present.swapaxes(0, 1).astype(np.float64) @ shares).swapaxes(0, 1)
+    return np.where(reached > 0, total, np.nan).astype(values.dtype)
