@@ -3,18 +3,23 @@
 Usage: python benchmarks/reduce.py [--runs 9] [--json]
 
 Both reduce the arrays of one file (the electron survey file of median size of the demo), already in
-memory, to four pitch-angle categories; the loop works on whole (bin, channel) arrays.
+memory, to four pitch-angle categories; the loop works on whole (bin, channel) arrays. The rows
+below compare ways of membership, weights and uncertainties with the first of them.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
+from functools import partial
 
+import numpy as np
 from common import Row, benchmark, in_turn, sample_data, sample_file
 from straight import load, reduce_by_record
 
 from spectro_mpi.instruments.cdf import CdflibReader
 from spectro_mpi.instruments.fast_esa import FastEsaFile
+from spectro_mpi.model.distribution import Categories, Combine, Distribution
 from spectro_mpi.model.pitch_angles import reduce_distribution
 from spectro_mpi.settings.schema import Config
 
@@ -37,7 +42,32 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
             )
             what = f"{quantity}, {file.records} records"
             rows.append(Row(what, "ms", 1e3 * taken["ours"], 1e3 * taken["loop"], "loop"))
+            rows += _ways(chunk, categories, file.combine, arguments.runs)
     return rows
+
+
+def _ways(chunk: Distribution, categories: Categories, combine: Combine, runs: int) -> list[Row]:
+    """Ways to reduce the same chunk, each beside whole bins of equal weight without errors."""
+    width = (360 / chunk.nbins).astype(np.float32)[:, None, None]
+    plain = replace(chunk, weight=None)
+    chunks = {"whole bins": plain, "fractions": replace(plain, width=width)}
+    if combine == "mean":
+        chunks["whole bins, file's weight"] = chunk
+        chunks["whole bins, rings"] = replace(plain, ring_width=width)
+        chunks["fractions, rings"] = replace(plain, width=width, ring_width=width)
+    last = list(chunks)[-1]
+    variance = np.abs(chunk.values, dtype=np.float32)
+    chunks[f"{last}, errors"] = replace(chunks[last], variance=variance)
+    ways = {
+        name: partial(reduce_distribution, given, categories, combine)
+        for name, given in chunks.items()
+    }
+    taken = in_turn(ways, runs)
+    base = 1e3 * taken["whole bins"]
+    return [
+        Row(f"  {combine}: {name}", "ms", 1e3 * seconds, base, "whole bins")
+        for name, seconds in taken.items()
+    ]
 
 
 if __name__ == "__main__":

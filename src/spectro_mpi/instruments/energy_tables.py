@@ -26,14 +26,14 @@ class _Plane:
     """Row of the table of its energies."""
     known: NDArray[np.bool_]
     """(bin or 1, channel) whether there is an energy."""
-    source: NDArray[np.intp] | None = None
+    source: NDArray[np.intp] | None
     """(bin, channel) the bin's channel that covers the table's energy; −1: there is none.
 
-    None, as `shares`: all bins have the energies of the table, at the same channels.
+    None: all bins have the energies of the table, at the same channels, or values are split.
     """
-    shares: NDArray[np.float64] | None = None
-    """(bin, channel of the bin, channel of the table) the part of the one that lies in the other.
-    """
+    parts: NDArray[np.float64] | None = None
+    """(bin, channel of the table, channel of the bin) the part of a bin's channel that lies in a
+    channel of the table; None: values are not split."""
 
 
 class EnergyTables:
@@ -44,7 +44,7 @@ class EnergyTables:
     ) -> None:
         """`is_log`: whether the axis is logarithmic; None: each table by itself.
 
-        `combine`: how the bins will be combined, which says how values are moved.
+        `combine`: what becomes of the bins. For a sum, values are amounts, such as counts.
         """
         self._channels, self._is_log, self._combine = channels, is_log, combine
         self._planes: dict[bytes, _Plane] = {}
@@ -75,9 +75,10 @@ class EnergyTables:
         """Assign records to tables, and move values to the energies of their table.
 
         If bins have different energies, the table has those of the bin with the most channels. For
-        a mean, each bin contributes the value of its channel that covers an energy of the table;
-        for a sum, each of its channels is split among those of the table by their overlap, so that
-        no count is counted twice. What lies outside of the table is left out.
+        a mean, each bin contributes the value of its channel that covers an energy of the table.
+        For a sum, the value of each channel is split among the channels of the table that it
+        overlaps, in proportion to the overlap in energy: no count appears twice, and none is lost
+        but what lies outside of the table's channels. Missing values add nothing.
 
         Parameters
         ----------
@@ -111,12 +112,12 @@ class EnergyTables:
             plane = self._plane(planes[start])
             rows = slice(None) if len(planes) == 1 else slice(start, stop)
             mode[rows] = plane.mode
-            if plane.source is not None:
+            if plane.parts is not None:
+                moved[rows] = _split(moved[rows], plane.parts)
+            elif plane.source is not None:
                 channels = np.maximum(plane.source, 0)[None]
                 covering = np.take_along_axis(moved[rows], channels, axis=2)
                 moved[rows] = np.where(plane.source >= 0, covering, np.nan)
-            elif plane.shares is not None:
-                moved[rows] = _split(moved[rows], plane.shares)
             elif not plane.known.all():
                 moved[rows] = np.where(plane.known, moved[rows], np.nan)
         return moved, mode
@@ -137,16 +138,15 @@ class EnergyTables:
         with np.errstate(invalid="ignore"):
             near = np.abs(energy - shared[:, 0]) <= _SAME * np.abs(shared[:, 0])
         if (~known | near).all():
-            return _Plane(self._mode(shared), known)
+            return _Plane(self._mode(shared), known, None)
         fullest = channels[int(known.sum(axis=1).argmax())]
         edges = channel_edges(energy, channels[..., 1], channels[..., 2], self._is_log)
-        mode = self._mode(fullest)
         if self._combine == "sum":
-            centre, below, above = fullest.T
-            of_table = channel_edges(centre, below, above, self._is_log)
-            return _Plane(mode, known, shares=np.array([_shares(each, of_table) for each in edges]))
+            of_table = channel_edges(fullest[:, 0], fullest[:, 1], fullest[:, 2], self._is_log)
+            parts = _parts(edges.astype(np.float64), of_table.astype(np.float64))
+            return _Plane(self._mode(fullest), known, None, parts)
         source = np.array([_covering(of_bin, fullest[:, 0]) for of_bin in edges])
-        return _Plane(mode, known, source)
+        return _Plane(self._mode(fullest), known, source)
 
     def _mode(self, row: NDArray[np.float64]) -> int:
         key = row.tobytes()
@@ -188,25 +188,35 @@ def _covering(edges: NDArray[np.float32], of_table: NDArray[np.float64]) -> NDAr
     return source
 
 
-def _shares(edges: NDArray[np.float32], of_table: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(channel, channel of the table) the part of each channel that lies in each of the table.
+def _parts(edges: NDArray[np.float64], of_table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(bin, channel of the table, channel of the bin) overlap / width of the bin's channel.
 
-    Both are (channel, 2), lower and upper edges; NaN: no such channel.
+    `edges` is (bin, channel, 2) and `of_table` (channel, 2); NaN: no channel, which has no overlap.
     """
-    low, high = edges.astype(np.float64).T[..., None]
-    table_low, table_high = of_table.astype(np.float64).T[:, None]
+    _, first = np.unique(of_table, axis=0, return_index=True)
+    again = np.ones(len(of_table), bool)
+    again[first] = False  # repeated channels of a table are one
+    low = np.maximum(edges[:, None, :, 0], of_table[None, :, None, 0])
+    high = np.minimum(edges[:, None, :, 1], of_table[None, :, None, 1])
+    width = (edges[..., 1] - edges[..., 0])[:, None, :]
     with np.errstate(invalid="ignore", divide="ignore"):
-        overlap = np.minimum(high, table_high) - np.maximum(low, table_low)
-        share = np.maximum(overlap, 0) / (high - low)
-    return np.where(np.isfinite(share), share, 0)
+        parts = np.where((high > low) & ~again[None, :, None], (high - low) / width, 0)
+        # Edges that are equal but for rounding do not overlap; what they share is not lost.
+        rest = np.where(parts > _SAME, parts, 0)
+        scale = parts.sum(axis=1, keepdims=True) / rest.sum(axis=1, keepdims=True)
+    return np.where(rest > 0, rest * scale, 0)
 
 
 def _split(
-    values: NDArray[np.floating[Any]], shares: NDArray[np.float64]
+    values: NDArray[np.floating[Any]], parts: NDArray[np.float64]
 ) -> NDArray[np.floating[Any]]:
-    """Split values (record, bin, channel) by `shares`; NaN where no channel with a value lies."""
-    present = np.isfinite(values)
-    of_bins = np.where(present, values, 0).swapaxes(0, 1)
-    total = (of_bins @ shares).swapaxes(0, 1)
-    reached = (present.swapaxes(0, 1).astype(np.float64) @ shares).swapaxes(0, 1)
-    return np.where(reached > 0, total, np.nan).astype(values.dtype)
+    """Values (record, bin, channel) split by `parts` among the channels of the table.
+
+    NaN where no channel of the bin has a value for the channel of the table.
+    """
+    by_bin = values.transpose(1, 2, 0)
+    known = ~np.isnan(by_bin)
+    total = parts @ np.where(known, by_bin, 0)
+    any_known = (parts > 0).astype(np.float64) @ known > 0
+    split: NDArray[np.floating[Any]] = np.where(any_known, total, np.nan).transpose(2, 0, 1)
+    return split.astype(values.dtype, copy=False)

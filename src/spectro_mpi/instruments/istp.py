@@ -25,16 +25,13 @@ from spectro_mpi.instruments.istp_times import RecordTimes
 from spectro_mpi.instruments.istp_variables import Variables
 from spectro_mpi.instruments.preset import NamedFile, Quantity
 from spectro_mpi.instruments.units import is_unit, readable, titled
-from spectro_mpi.model.distribution import Categories, Combine, Distribution
+from spectro_mpi.model.distribution import EVERYTHING, Categories, Combine, Distribution
 from spectro_mpi.model.spectrogram import Legend
 from spectro_mpi.settings.file_pattern import FilePattern
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.schema import Config
 
 AngleBorders = Literal["", "fraction", "centre"]
-
-EVERYTHING: Categories = {"all": ((0.0, 360.0),)}
-"""The only category where there are no pitch angles."""
 
 _MOST_CELLS = 1 << 24
 """Most values to read at a time: 128 MB in double precision."""

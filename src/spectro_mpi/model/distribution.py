@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Categories = Mapping[str, Sequence[tuple[float, float]]]
 """Name → intervals [lo, hi) of pitch angle, degrees within 0 to 360."""
 
+EVERYTHING: Categories = {"all": ((0.0, 360.0),)}
+"""The categories of an instrument without pitch angles: all of its bins."""
+
 Combine = Literal["sum", "mean"]
 """How the bins of a category are combined."""
 
@@ -21,8 +24,11 @@ class Distribution:
     """Consecutive records of one particle instrument: (record, bin, channel).
 
     Missing times are NaN. A value counts if its record is `valid`, its bin is below `nbins` and
-    its channel below `nenergy` of that record, and neither it nor its pitch angle nor its weight
-    is NaN, `value_fill`, or a float fill value (−1e31).
+    its channel below `nenergy` of that record, it is `measured`, and neither it nor its pitch angle
+    nor its weight is NaN, `value_fill`, or a float fill value (−1e31).
+
+    The optional arrays of cells (`measured`, `weight`, `width`, `ring_width`) may have length 1
+    along any axis: it stands for all records, bins or channels. That saves memory and time.
     """
 
     time: NDArray[np.float64]
@@ -39,20 +45,30 @@ class Distribution:
     """(record,) number of angle bins in use."""
     nenergy: NDArray[np.integer[Any]]
     """(record,) number of energy channels in use."""
-    values: NDArray[np.uint8] | NDArray[np.floating[Any]]
-    """(record, bin, channel) telemetry codes, or a quantity such as eV/(cm² s sr eV)."""
-    value_fill: float
-    """The FILLVAL of `values`."""
+    values: NDArray[np.integer[Any]] | NDArray[np.floating[Any]]
+    """(record, bin, channel) telemetry codes or counts, as integers of any size (sums of them are
+    exact up to 2²⁴); or a quantity such as eV/(cm² s sr eV), as floats."""
+    value_fill: float | None
+    """The FILLVAL of `values`; None: no value is fill, as where 255 is a count."""
     pitch_angle: NDArray[np.float32]
     """(record, bin, channel) degrees, of each bin and channel."""
     weight: NDArray[np.float32] | None
-    """(record, bin, channel) solid angle, sr; None: all bins have equal weight."""
+    """(record, bin, channel) solid angle, sr, the weight of a bin in a mean; None: `ring_width`, or
+    all bins have equal weight. Sums are not weighted."""
     width: NDArray[np.float32] | None = None
     """(record, bin, channel) extent of each bin in pitch angle, degrees, half of it to either side
-    of `pitch_angle`. With it a bin counts in a category by the fraction that lies inside; None: as
-    a whole, if its centre does."""
+    of `pitch_angle`, at most 360. With it a bin counts in a category by the fraction that lies
+    inside; None, and where it is not above 0: as a whole, if its centre does."""
+    ring_width: NDArray[np.float32] | None = None
+    """(record, bin, channel) degrees: weight of a bin in a mean is the solid angle of the ring
+    `pitch_angle` ± `ring_width`/2 (`model.rings`); a bin whose ring is not above 0 does not count.
+    None: `weight`."""
+    measured: NDArray[np.bool_] | None = None
+    """(record, bin, channel) whether the cell is a measurement; False for one that is none, such as
+    the retrace of the sweep. None: all are."""
     variance: NDArray[np.floating[Any]] | None = None
-    """(record, bin, channel) square of the uncertainty of `values`; None: not known."""
+    """(record, bin, channel) square of the uncertainty of `values`, of which it has the full shape;
+    None: not known. Where a value that counts has none (NaN), that of its channel is not known."""
     quality: NDArray[np.uint8] | None = None
     """(record,) flags of the record, 0: good; None: the file has none."""
 

@@ -5,55 +5,178 @@ Pure array science: no files, no MPI.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.model.distribution import Categories, Combine, Distribution, is_measured
+from spectro_mpi.model.distribution import (
+    FILL_FLOAT,
+    Categories,
+    Combine,
+    Distribution,
+    is_measured,
+)
+from spectro_mpi.model.intervals import Cut, Intervals, bins_at
+from spectro_mpi.model.rings import ring_solid_angle
+
+Rows = slice | NDArray[np.intp]
+Number = TypeVar("Number", bound=np.generic)
 
 _SLAB_RECORDS = 128
 """Records reduced at a time, so that intermediate arrays stay in the cache."""
+_EXACT = 2**24
+"""float32 holds whole numbers up to this exactly."""
+
+
+class Reduced(NamedTuple):
+    """A distribution reduced to categories."""
+
+    values: NDArray[np.float32]
+    """(category, record, channel); NaN where no bin counts."""
+    errors: NDArray[np.float32] | None
+    """(category, record, channel) uncertainty of `values`, NaN where it is not known; None: the
+    distribution has no variance."""
 
 
 def reduce_distribution(
     distribution: Distribution, categories: Categories, combine: Combine
-) -> NDArray[np.float32]:
-    """Sum or average the bins of each category, weighted by solid angle if the data have it.
+) -> Reduced:
+    """Sum or average the bins of each category.
 
-    A bin belongs to a category if its pitch angle, mod 360, lies in one of the category's
-    intervals. Returns float32 (category, record, channel); a cell without a valid bin is NaN.
+    With the share w of a bin in the category (1 or 0 by its centre, or the fraction inside if the
+    distribution has `width`), its solid angle Ω (`weight`, `ring_width`, or 1), its value C and the
+    variance of that, σ²: a sum is Σ w C ± √Σ w² σ², a mean Σ w Ω C / Σ w Ω ± √Σ (w Ω)² σ² / Σ w Ω.
+    Sums of whole numbers over whole bins are exact up to 2²⁴.
     """
     records, _, channels = distribution.values.shape
-    reduced = np.full((len(categories), records, channels), np.nan, np.float32)
-    edges, members = _segments(categories)
-    # Sums of 8-bit counts are whole numbers that float32 holds exactly; others need more.
-    exact = combine == "sum" and distribution.values.dtype == np.uint8
-    precision = np.float32 if exact else np.float64
+    shape = (len(categories), records, channels)
+    values = np.full(shape, np.nan, np.float32)
+    errors = None if distribution.variance is None else np.full(shape, np.nan, np.float32)
+    intervals = [Intervals(given) for given in categories.values()]
     for rows, bins, used in _blocks(distribution):
-        values = distribution.values[rows, :bins, :used]
-        angle = distribution.pitch_angle[rows, :bins, :used]
-        present = is_measured(angle) & (values != distribution.value_fill)
+        slab = _Slab(distribution, rows, bins, used, combine)
+        total, norm, variance = slab.sums(intervals)
+        blank = ~(norm > 0)
+        if slab.blank is not None:
+            blank = blank | slab.blank
+        divisor = 1 if combine == "sum" else np.where(blank, np.nan, norm)
+        cells = np.where(blank, np.nan, total / divisor)
+        values[:, rows, :used] = cells.swapaxes(0, 1)
+        if errors is not None and variance is not None:
+            cells = np.where(blank, np.nan, np.sqrt(variance) / divisor)
+            errors[:, rows, :used] = cells.swapaxes(0, 1)
+    return Reduced(values, errors)
+
+
+class _Slab:
+    """Some records with equal numbers of bins and channels."""
+
+    blank: NDArray[np.bool_] | None = None
+    """(record or 1, 1, channel or 1) cells that are no measurement in any bin; None: none are."""
+
+    def __init__(
+        self, distribution: Distribution, rows: Rows, bins: int, used: int, combine: Combine
+    ) -> None:
+        def part(array: NDArray[Number]) -> NDArray[Number]:
+            return _part(array, rows, bins, used)
+
+        angle, width = part(distribution.pitch_angle), distribution.width
+        self._values = part(distribution.values)
+        self._present = self._counting(distribution.value_fill)
+        self._variance = None if distribution.variance is None else part(distribution.variance)
+        self._weight: NDArray[np.floating[Any]] | None = None
+        lowest = angle.min()
+        if not (lowest > FILL_FLOAT / 10 and np.isfinite(angle.max())):
+            self._require(is_measured(angle))
+            angle = np.where(is_measured(angle), angle, np.float32(0))
+        if distribution.measured is not None:
+            measured = part(distribution.measured)
+            if measured.shape[1] == 1:
+                self.blank = ~measured
+            else:
+                self._require(measured)
+        if combine == "mean":
+            self._weigh(distribution, part, angle)
+        self._bins = bins_at(angle, None if width is None else part(width))
+        is_whole = combine == "sum" and width is None and self._is_exact()
+        self._precision = np.float32 if is_whole else np.float64
+
+    def sums(
+        self, intervals: list[Intervals]
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+        """Sums over the bins of each category, (record, category, channel).
+
+        These are Σ w Ω C, Σ w Ω and Σ (w Ω)² σ², or None without a variance.
+        """
+        shares = [category.shares(self._bins) for category in intervals]
+        whole = np.stack([inside for inside, _ in shares], axis=1).astype(self._precision)
+        cuts = [cut for _, cut in shares]
+        values = self._present_only(self._values)
+        weight: NDArray[Any]
+        if self._weight is not None:
+            weight = self._weight
+            values = np.multiply(values, weight, dtype=self._precision)
+        else:
+            weight = np.ones(values.shape, bool) if self._present is None else self._present
+        total, norm = _sum(values, whole, cuts), _sum(weight, whole, cuts)
+        if self._variance is None:
+            return total, norm, None
+        variance = self._present_only(self._variance)
+        unknown = ~np.isfinite(variance)
+        variance = np.where(unknown, 0, variance).astype(np.float64)
+        if self._weight is not None:
+            variance *= np.square(self._weight, dtype=np.float64)
+        squares = _sum(variance, whole.astype(np.float64), cuts, power=2)
+        squares[np.broadcast_to(unknown.any(axis=1)[:, None], squares.shape)] = np.nan
+        return total, norm, squares
+
+    def _counting(self, fill: float | None) -> NDArray[np.bool_] | None:
+        """(record, bin, channel) whether a value counts; None: all do."""
+        values = self._values
+        present = np.ones(values.shape, bool) if fill is None else values != fill
         if values.dtype.kind == "f":
             present &= is_measured(values)
-        weight = present.astype(precision)
+        return None if present.all() else present
+
+    def _require(self, counting: NDArray[np.bool_]) -> None:
+        """Let only those cells count that also are `counting`."""
+        present = counting if self._present is None else self._present & counting
+        self._present = None if present.all() else np.broadcast_to(present, self._values.shape)
+
+    def _weigh(self, distribution: Distribution, part: Any, angle: NDArray[np.float32]) -> None:
+        """Set the weights, 0 where a cell does not count."""
         if distribution.weight is not None:
-            solid_angle = distribution.weight[rows, :bins, :used]
-            present &= is_measured(solid_angle)
-            weight = np.where(present, solid_angle, precision(0))
-        weighted = np.where(present, values, 0) * weight
-        segment = _segment_of(angle, edges)
-        total, norm = _category_sums((weighted, weight), segment, members)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            cells = total if combine == "sum" else total / norm
-        reduced[:, rows, :used] = np.where(norm > 0, cells, np.nan).swapaxes(0, 1)
-    return reduced
+            weight = part(distribution.weight)
+            usable = is_measured(weight)
+        elif distribution.ring_width is not None:
+            weight = ring_solid_angle(angle, part(distribution.ring_width))
+            usable = weight > 0
+        else:
+            return
+        if not usable.all():
+            self._require(usable)
+        weight = np.broadcast_to(weight, self._values.shape)
+        self._weight = self._present_only(weight)
+
+    def _present_only(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The values, with 0 where a cell does not count."""
+        return values if self._present is None else np.where(self._present, values, 0)
+
+    def _is_exact(self) -> bool:
+        """Whether float32 holds all sums of the values: they are whole, and not large."""
+        values = self._values
+        if values.dtype.kind not in "ui":
+            return False
+        if values.dtype.itemsize <= 2:
+            most = 2**16
+        else:
+            most = max(-int(values.min(initial=0)), int(values.max(initial=0)))
+        return bool(most * values.shape[1] <= _EXACT)
 
 
-def _blocks(
-    distribution: Distribution,
-) -> Iterator[tuple[slice | NDArray[np.intp], int, int]]:
+def _blocks(distribution: Distribution) -> Iterator[tuple[Rows, int, int]]:
     """Slabs of valid records with equal numbers of bins and channels: (records, bins, channels).
 
     A number beyond the shape of the arrays is a fill value or damage: such a record has no valid
@@ -76,57 +199,27 @@ def _blocks(
             )
 
 
-def _segments(categories: Categories) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Cut 0 to 360 at the ends of all intervals: (edges, members).
+def _part(array: NDArray[Number], rows: Rows, bins: int, used: int) -> NDArray[Number]:
+    """Some records, and their bins and channels in use; an axis of length 1 is kept."""
+    chosen = rows if len(array) > 1 else slice(None)
+    return array[chosen, :bins, :used]
 
-    Segment i lies between edges i − 1 and i. Segment 0, which also takes cells without an angle,
-    belongs to no category. `edges` is in degrees, `members` is (category, segment).
+
+def _sum(
+    array: NDArray[Any], whole: NDArray[Any], cuts: list[Cut | None], power: int = 1
+) -> NDArray[Any]:
+    """Sum an array (record, bin, channel) over the bins of each category.
+
+    `whole` is (record, category, bin), 1 for bins that lie inside; they are summed by a batched
+    matrix product. The bins that a border cuts are added cell by cell, by their share to a `power`.
+    Returns (record, category, channel).
     """
-    ends = {end for intervals in categories.values() for interval in intervals for end in interval}
-    edges = np.array(sorted(ends))
-    members = np.zeros((len(categories), len(edges) + 1), bool)
-    for row, intervals in enumerate(categories.values()):
-        for low, high in intervals:
-            members[row, np.searchsorted(edges, low) + 1 : np.searchsorted(edges, high) + 1] = True
-    # A float32 angle is at or above an edge if it is at or above the first float32 that is.
-    rounded = edges.astype(np.float32)
-    below = rounded < edges
-    rounded[below] = np.nextafter(rounded[below], np.float32(np.inf))
-    return rounded, members
-
-
-def _segment_of(angle: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The segment in which each pitch angle, mod 360, lies; same shape as `angle`."""
-    if np.any(angle < 0) or np.any(angle >= 360):
-        with np.errstate(invalid="ignore"):
-            angle = np.mod(angle, np.float32(360))
-        angle[angle >= 360] = 0  # a tiny negative angle rounds up to 360
-    segment = np.zeros(angle.shape, np.uint8)
-    for edge in edges:
-        segment += angle >= edge
-    return segment
-
-
-def _category_sums(
-    arrays: Sequence[NDArray[Any]], segment: NDArray[np.uint8], members: NDArray[np.bool_]
-) -> list[NDArray[Any]]:
-    """Sum arrays (record, bin, channel) over the bins of each category.
-
-    `segment` is (record, bin, channel). Returns (record, category, channel) for each array. Bins
-    whose channels all lie in one segment are summed by a batched matrix product; bins that an edge
-    cuts through are added cell by cell.
-    """
-    of_bin = segment[:, :, 0]
-    split = (segment != of_bin[:, :, None]).any(axis=2)
-    belongs = members.astype(arrays[0].dtype)
-    # Segment 0 belongs to no category.
-    chosen = belongs[:, np.where(split, 0, of_bin)].swapaxes(0, 1)
-    sums = [chosen @ array for array in arrays]
-    records, bins = np.nonzero(split)
-    if len(records):
-        share = belongs[:, segment[records, bins]]
-        first = np.flatnonzero(np.diff(records, prepend=-1))
-        for total, array in zip(sums, arrays, strict=True):
-            added = np.add.reduceat(share * array[records, bins], first, axis=1)
-            total[records[first]] += added.swapaxes(0, 1)
-    return sums
+    total: NDArray[Any] = whole @ array.astype(whole.dtype, copy=False)
+    for number, cut in enumerate(cuts):
+        if cut is None:
+            continue
+        parts = cut.share**power * array[cut.records, cut.bins]
+        first = np.flatnonzero(np.diff(cut.records, prepend=-1))
+        added = np.add.reduceat(parts, first, axis=0)
+        total[cut.records[first], number] += added.astype(whole.dtype, copy=False)
+    return total
