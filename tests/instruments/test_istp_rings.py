@@ -111,6 +111,27 @@ def test_categories_whose_borders_are_edges_of_rings_have_their_rings(tmp_path: 
 
 def test_a_border_within_a_ring_takes_its_fraction_of_a_mean(tmp_path: Path) -> None:
     path = write(tmp_path / "x.cdf", hope())
+    intervals: dict[str, tuple[tuple[float, float], ...]] = {
+        "all": ((0, 360),),
+        "low": ((0, 30), (330, 360)),
+        "across": ((60, 100),),
+    }
+    fedu, weights = hope()["FEDU"].data, ring_weights(HOPE_EDGES)
+    low, high = HOPE_EDGES[:-1], HOPE_EDGES[1:]
+    table = replace(HOPE, pitch_angle="PITCH_ANGLE")
+    for borders in ("", "fraction", "centre"):
+        config = replace(config_of(table, angle_borders=borders), pitch_angles=intervals)
+        rows = _reduced(path, config)
+        for row, (begin, end) in ((1, (0, 30)), (2, (60, 100))):
+            share = np.clip(np.minimum(high, end) - np.maximum(low, begin), 0, None) / (high - low)
+            if borders == "centre":
+                share = ((begin <= HOPE_ANGLES) & (end > HOPE_ANGLES)).astype(float)
+            expected = weighted_mean(fedu, weights * share)
+            np.testing.assert_allclose(rows[row], expected, rtol=1e-6, err_msg=borders)
+
+
+def test_rings_have_an_extent_where_borders_cut_them(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.cdf", hope())
     table = replace(HOPE, pitch_angle="PITCH_ANGLE")
     ends = np.stack([HOPE_EDGES[:-1], HOPE_EDGES[1:]])
 
