@@ -15,6 +15,7 @@ from tests.instruments.test_istp import TABLE, reduced, weighted_mean
 from tests.istp_files import (
     BINS,
     CHANNELS,
+    ENERGY,
     RECORDS,
     TIME,
     Variable,
@@ -105,6 +106,23 @@ def test_labels_of_a_pointer_are_an_axis_and_take_their_unit_from_the_table(
 def test_labels_that_name_no_energies_are_refused(tmp_path: Path, labels: list[str]) -> None:
     with pytest.raises(InvalidCdfError, match=r"no axis in units of energy .*DEPEND_1 = Bands"):
         reduced(write(tmp_path / "x.cdf", of_bands(labels)))
+
+
+def test_energies_beside_an_axis_of_step_numbers_are_found(tmp_path: Path) -> None:
+    given = variables()
+    steps = np.arange(CHANNELS, dtype=np.int32)
+    given["Step"] = Variable("Step", steps, {"UNITS": " "}, varies=False)
+    given["Flux"].attributes["DEPEND_2"] = "Step"
+    deltas = {"DELTA_PLUS_VAR": "Half", "DELTA_MINUS_VAR": "Half"}
+    given["Energy"].attributes.update(DEPEND_1="Step", **deltas)
+    half = (ENERGY / 4).astype(np.float32)
+    given["Half"] = Variable("Half", half, {"UNITS": "keV", "DEPEND_1": "Step"}, varies=False)
+    one = reduced(write(tmp_path / "x.cdf", given))
+    np.testing.assert_allclose(one.energy[0], 1e3 * ENERGY)
+    np.testing.assert_allclose(one.edges[0, :, 1], 1250 * ENERGY, rtol=1e-6)
+    given["Other"] = replace(given["Energy"], name="Other")
+    with pytest.raises(InvalidCdfError, match="name the variable by `energy`"):
+        reduced(write(tmp_path / "y.cdf", given))
 
 
 def themis(records: int = RECORDS) -> dict[str, Variable]:

@@ -223,7 +223,11 @@ def _energy_of(
         for candidate in candidates
         if hinted and candidate[0] == _stored(reader, hinted[1])
     ]
-    candidates = candidates or _labelled(reader, table, shape, depends)
+    candidates = (
+        candidates
+        or _beside(reader, table, shape, depends)
+        or _labelled(reader, table, shape, depends)
+    )
     if len(preferred or candidates) == 1:
         return (preferred or candidates)[0]
     if candidates:
@@ -237,6 +241,30 @@ def _energy_of(
         f"({_listed(reader, depends)}); name the variable by `energy` in {_place(table)}, and its "
         "unit by `energy_units`"
     )
+
+
+def _beside(
+    reader: CdfReader, table: InstrumentTable, shape: tuple[int, ...], depends: tuple[str, ...]
+) -> list[tuple[str, int, AxisUnit, Bands | None]]:
+    """The only variable of energies or frequencies along an axis that DEPEND_i gives numbers of
+    steps; empty if there are several."""
+    along: list[tuple[str, int, AxisUnit, Bands | None]] = [
+        (name, axis, unit, None)
+        for axis, step in enumerate(depends)
+        if step and table.energy_axis in (0, axis + 1)
+        for name in sorted(reader.names - {table.value, step})
+        if reader.kind(name) in NUMBERS
+        and reader.shape(name) == (shape[axis],)
+        and _depend(reader, name, 0) == step
+        and (unit := _unit_of(reader, table, name)).kind != "y"
+    ]
+    widths = {
+        str(reader.attributes(name).get(key, ""))
+        for name, *_ in along
+        for key in ("DELTA_MINUS_VAR", "DELTA_PLUS_VAR")
+    }
+    centres = [each for each in along if each[0] not in widths]
+    return centres if len(centres) == 1 else []
 
 
 def _labelled(
