@@ -65,13 +65,19 @@ def benchmark(
     doc: str | None,
     measure: Callable[[argparse.Namespace], Sequence[Row]],
     runs: int,
+    revision: bool = False,
     **options: int,
 ) -> None:
-    """Parse the arguments, measure and print; `options` are more integer options with defaults."""
+    """Parse the arguments, measure and print; `options` are more integer options with defaults.
+
+    `revision`: whether the first argument is a revision of git.
+    """
     description = (doc or "").strip()
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    if revision:
+        parser.add_argument("revision", help="the revision to compare with")
     parser.add_argument(
         "--runs", type=int, default=runs, help=f"runs of each side (default {runs})"
     )

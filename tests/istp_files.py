@@ -21,7 +21,7 @@ ENERGY = np.array([32.0, 16.0, 8.0, 4.0, 2.0], np.float32)
 PITCH = np.array([15.0, 45.0, 75.0, 105.0, 135.0, 165.0], np.float32)
 """(bin,) degrees."""
 
-_TYPES = {"f4": 44, "f8": 45, "i8": 8, "i4": 4, "u1": 11, "i2": 2}
+_TYPES = {"f4": 44, "f8": 45, "i8": 8, "i4": 4, "u1": 11, "i2": 2, "U": 51}
 _TIME_TYPES = {"CDF_EPOCH": 31, "CDF_EPOCH16": 32, "CDF_TIME_TT2000": 33}
 _YEAR_0 = 62_167_219_200.0
 
@@ -125,11 +125,12 @@ def write(
     cdf.write_globalattrs({"Source_name": {0: source}, "Descriptor": {0: "PART>Particles"}})
     for one in given.values():
         shape = one.data.shape[1:] if one.varies else one.data.shape
-        kind = _TIME_TYPES.get(one.cdf_type) or _TYPES[one.data.dtype.str[1:]]
+        text = one.data.dtype.kind == "U"
+        kind = _TIME_TYPES.get(one.cdf_type) or _TYPES["U" if text else one.data.dtype.str[1:]]
         declared = {
             "Variable": one.name,
             "Data_Type": kind,
-            "Num_Elements": 1,
+            "Num_Elements": one.data.dtype.itemsize // 4 if text else 1,
             "Rec_Vary": one.varies,
             "Dim_Sizes": [] if r_variables else list(shape),
             "Compress": 6 if compressed else 0,
@@ -172,9 +173,13 @@ def write_column_major(path: Path, given: Mapping[str, Variable]) -> Path:
 
 
 def _typed(attributes: Attributes) -> Attributes:
-    """Numbers with their CDF type, which cdflib does not take from numpy."""
+    """Numbers with their CDF type, which cdflib does not take from numpy; arrays as lists."""
     names = {"f": "CDF_FLOAT", "d": "CDF_DOUBLE", "l": "CDF_INT8", "B": "CDF_UINT1"}
     return {
-        name: value if isinstance(value, str) else [value.item(), names[np.dtype(type(value)).char]]
+        name: value
+        if isinstance(value, str)
+        else value.tolist()
+        if isinstance(value, np.ndarray)
+        else [value.item(), names[np.dtype(type(value)).char]]
         for name, value in attributes.items()
     }

@@ -85,10 +85,24 @@ def reduced(
 
 
 def expected(angles: slice | list[int] = slice(None)) -> np.ndarray[Any, Any]:
-    """Mean over bins of what was measured: (record, channel)."""
-    values = flux()[:, angles].astype(np.float64)
-    values[values < 0] = np.nan
-    mean: np.ndarray[Any, Any] = np.nanmean(values, axis=1).astype(np.float32)
+    """Mean over bins of what was measured, by solid angle: (record, channel)."""
+    return weighted_mean(flux()[:, angles], ring_weights(np.arange(0, 181, 30.0))[angles])
+
+
+def ring_weights(edges: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Solid angles of the rings between these pitch angles (degrees), / 2π."""
+    return np.asarray(-np.diff(np.cos(np.radians(edges))))
+
+
+def weighted_mean(
+    values: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    """Mean over bins of (record, bin, channel); negative values and NaN are missing."""
+    given = values.astype(np.float64) >= 0
+    weight = given * weights[:, None]
+    total = (np.where(given, values, 0).astype(np.float64) * weight).sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        mean: np.ndarray[Any, Any] = (total / weight.sum(axis=1)).astype(np.float32)
     return mean
 
 
@@ -108,7 +122,7 @@ def test_a_mean_over_the_bins_with_the_axes_the_attributes_name(tmp_path: Path) 
     assert one.legend.z_label == "Proton flux (cm⁻² s⁻¹ sr⁻¹ keV⁻¹)"
     assert one.legend.y_label == "Energy (eV)"
     assert one.legend.title == "TST PART Proton flux"
-    assert one.legend.rows == "mean over 6 bins"
+    assert one.legend.rows == "mean over 6 bins, by solid angle"
 
 
 def test_files_that_differ_in_layout_give_the_same_arrays(tmp_path: Path) -> None:
@@ -164,7 +178,8 @@ def test_counts_are_summed_and_anything_else_is_averaged(tmp_path: Path) -> None
     one = reduced(write(tmp_path / "x.cdf", given))
     np.testing.assert_array_equal(one.values[0], counts.sum(axis=1))
     assert one.legend.rows == "sum over 6 bins"
-    assert reduced(write(tmp_path / "y.cdf", variables())).legend.rows == "mean over 6 bins"
+    mean = reduced(write(tmp_path / "y.cdf", variables()))
+    assert mean.legend.rows == "mean over 6 bins, by solid angle"
 
 
 def test_a_mean_is_weighted_by_solid_angle(tmp_path: Path) -> None:
@@ -214,7 +229,8 @@ def test_bins_with_energies_of_their_own_give_their_values_at_common_energies(
     values[values < 0] = np.nan
     values[:, 1] = np.concatenate([np.full((RECORDS, 1), np.nan), values[:, 1, :-1]], axis=1)
     np.testing.assert_allclose(one.energy, [1e3 * ENERGY])
-    np.testing.assert_allclose(one.values[0], np.nanmean(values, axis=1), rtol=1e-6)
+    weights = ring_weights(np.arange(0, 181, 30.0))
+    np.testing.assert_allclose(one.values[0], weighted_mean(values, weights), rtol=1e-6)
 
 
 def test_two_angle_axes_count_as_bins(tmp_path: Path) -> None:
@@ -229,9 +245,13 @@ def test_two_angle_axes_count_as_bins(tmp_path: Path) -> None:
         "Pitch": replace(given["Pitch"], data=PITCH.reshape(2, 3)),
     }
     path = write(tmp_path / "x.cdf", four)
-    flat = write(tmp_path / "y.cdf", given)
-    np.testing.assert_array_equal(reduced(path).values, reduced(flat).values)
-    np.testing.assert_array_equal(reduced(path, BY_ANGLE).values, reduced(flat, BY_ANGLE).values)
+    # Angles along two axes are not those of rings: all bins have equal weight.
+    equal = np.ones(BINS)
+    np.testing.assert_allclose(reduced(path).values[0], weighted_mean(flux(), equal), rtol=1e-6)
+    by_angle = reduced(path, BY_ANGLE)
+    for row, angles in enumerate(([0, 1, 2, 3, 4, 5], [0], [2, 3])):
+        mean = weighted_mean(flux()[:, angles], equal[angles])
+        np.testing.assert_allclose(by_angle.values[row], mean, rtol=1e-6)
     picked = reduced(path, replace(TABLE, angles=(1, 2)))
     np.testing.assert_array_equal(picked.values[0], expected([5]))
 
@@ -312,7 +332,7 @@ def test_settings_stand_in_for_missing_attributes(tmp_path: Path) -> None:
     given = variables()
     bare = {name: replace(one, attributes={}) for name, one in given.items()}
     table = replace(
-        TABLE,
+        BY_ANGLE,
         time="Epoch",
         energy="Energy",
         energy_units="keV",
@@ -321,7 +341,7 @@ def test_settings_stand_in_for_missing_attributes(tmp_path: Path) -> None:
         fill=-1e31,
     )
     one = reduced(write(tmp_path / "x.cdf", bare), table)
-    other = reduced(write(tmp_path / "y.cdf", given))
+    other = reduced(write(tmp_path / "y.cdf", given), BY_ANGLE)
     np.testing.assert_array_equal(one.values, other.values)
     np.testing.assert_array_equal(one.energy, other.energy)
     np.testing.assert_array_equal(one.time, other.time)

@@ -64,9 +64,10 @@ def test_the_files_of_a_day_are_one_item_and_nothing_is_lost_unnamed(day: Path) 
     assert stored.source == "tst_20170101_00_v1.0.0.cdf, tst_20170101_02_v1.0.0.cdf"
     # Records 0 to 3 of the second file are at times of the first one.
     np.testing.assert_array_equal(stored.time, np.append(TIME, TIME[4:] + 48))
-    values = flux().astype(np.float64)
-    values[values < 0] = np.nan
-    mean = np.nanmean(values, axis=1)
+    cut = np.cos(np.deg2rad(np.arange(0, 181, 30)))
+    solid_angle = (cut[:-1] - cut[1:])[:, None]
+    values, known = flux().astype(np.float64), flux() >= 0
+    mean = (values * known * solid_angle).sum(axis=1) / (known * solid_angle).sum(axis=1)
     np.testing.assert_allclose(stored.values[0], np.append(mean, mean[4:], axis=0), rtol=1e-6)
     np.testing.assert_allclose(stored.energy, [1e3 * ENERGY])
     assert stored.notes == (

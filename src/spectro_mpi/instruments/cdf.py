@@ -22,9 +22,11 @@ from spectro_mpi.errors import InvalidCdfError
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Attribute = str | int | float
+Attribute = str | int | float | tuple[float, ...]
+"""A tuple: VALIDMIN or VALIDMAX with one limit per channel or cell."""
 
 _MAGIC_V3_UNCOMPRESSED = bytes.fromhex("CDF300010000FFFF")
+_LIMITS = ("VALIDMIN", "VALIDMAX")
 _GDR_OFFSET_AT = 20
 """Byte of the file at which the offset of the global descriptor record (GDR) is."""
 _EOF_WITHIN_GDR = 36
@@ -53,7 +55,8 @@ class CdfReader(Protocol):
     def attributes(self, name: str) -> dict[str, Attribute]:
         """The attributes of a variable. Of several entries, the first.
 
-        Epochs are numbers: ms (CDF_EPOCH16: s) since the year 0, or ns since J2000.
+        Epochs are numbers: ms (CDF_EPOCH16: s) since the year 0, or ns since J2000. Limits of a
+        valid range that have several values are tuples.
         """
         ...
 
@@ -62,7 +65,10 @@ class CdfReader(Protocol):
         ...
 
     def static(self, name: str) -> NDArray[Any]:
-        """Value of a variable that does not vary by record: an array of its `shape`."""
+        """Value of a variable that does not vary by record: an array of its `shape`.
+
+        Text is str (cdflib) or bytes (pycdfpp).
+        """
         ...
 
     def range(self, name: str, first: int, last: int) -> NDArray[Any]:
@@ -202,6 +208,8 @@ class PycdfppReader:
     def shape(self, name: str) -> tuple[int, ...]:
         variable = self._cdf[name]
         sizes = tuple(int(size) for size in variable.shape[1:])
+        if "CHAR" in self.kind(name):
+            sizes = sizes[:-1]  # the length of the texts
         # All r-variables have the file's dimensions; those that do not vary have size 1.
         return sizes if variable.is_zvariable else tuple(size for size in sizes if size > 1)
 
@@ -277,11 +285,14 @@ def _texts(attributes: Iterable[tuple[str, Any]]) -> dict[str, str]:
 
 
 def _simple(attributes: Iterable[tuple[str, Any]]) -> dict[str, Attribute]:
-    """(name, value) of either library → attributes that are text or numbers."""
+    """(name, value) of either library → attributes that are text, numbers or limits."""
     simple: dict[str, Attribute] = {}
     for name, value in attributes:
         if isinstance(value, bytes):
             value = value.decode("utf-8", "replace")
+        if name in _LIMITS and (limits := _limits(value)):
+            simple[name] = limits
+            continue
         if isinstance(value, list | tuple):
             value = value[0] if value else ""
         if not isinstance(value, str):
@@ -294,6 +305,12 @@ def _simple(attributes: Iterable[tuple[str, Any]]) -> dict[str, Attribute]:
         if isinstance(value, str | int | float):
             simple[name] = value
     return simple
+
+
+def _limits(value: Any) -> tuple[float, ...]:
+    """Several numbers in the value of an attribute; empty if it has not several."""
+    entries = np.asarray(value).ravel()
+    return tuple(entries.tolist()) if len(entries) > 1 and entries.dtype.kind in "iuf" else ()
 
 
 def _number(value: Any) -> Any:

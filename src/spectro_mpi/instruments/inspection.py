@@ -14,6 +14,7 @@ from spectro_mpi.errors import InvalidCdfError, UserError
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader
 from spectro_mpi.instruments.istp import IstpFile
 from spectro_mpi.instruments.istp_axes import NUMBERS, VariableAxes, axes_of
+from spectro_mpi.instruments.istp_rings import is_pitch_angle
 from spectro_mpi.instruments.presets import presets_knowing
 from spectro_mpi.instruments.units import axis_unit, readable
 from spectro_mpi.model.distribution import EVERYTHING
@@ -30,7 +31,6 @@ _DATES = (
     (r"\d{8}", "%Y%m%d", "{date}"),
     (r"\d{7}", "%Y%j", "{date:%Y%j}"),
 )
-_PITCH_ANGLE = re.compile(r"pitch|(^|_)pa(_|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -234,23 +234,16 @@ def _pitch_angle_of(reader: CdfReader, value: str, axes: VariableAxes) -> str:
         and reader.kind(name) in NUMBERS
         and reader.shape(name) == axes.shape
         and reader.records(name) in (1, axes.records)
-        and _is_pitch_angle(reader, name)
+        and is_pitch_angle(reader, name)
     ]
     along = [
         axes.depends[axis]
         for axis in axes.angle_axes
         if axes.depends[axis]
         and reader.kind(axes.depends[axis]) in NUMBERS
-        and _is_pitch_angle(reader, axes.depends[axis])
+        and is_pitch_angle(reader, axes.depends[axis])
     ]
     return next(iter([*of_cells, *along]), "")
-
-
-def _is_pitch_angle(reader: CdfReader, name: str) -> bool:
-    attributes = reader.attributes(name)
-    labels = [name, *(str(attributes.get(key, "")) for key in ("LABLAXIS", "FIELDNAM", "CATDESC"))]
-    is_angle = re.match(r"deg|rad|°", str(attributes.get("UNITS", "")).strip().lower())
-    return bool(is_angle) and any(_PITCH_ANGLE.search(label) for label in labels)
 
 
 def _scale(reader: CdfReader, name: str) -> str:
@@ -302,7 +295,12 @@ def _settings(inspection: Inspection) -> Iterable[str]:
         yield "upgoing = []"
         yield ""
     yield "[plot]"
-    yield f"scales = [{_quoted(drawn[0].scales)}]        # energy and colour, by SCALETYP"
+    # A variable with SCALETYP "linear" is never drawn otherwise; the pair is for the others.
+    scales = [
+        "linear" if set(each) == {"linear"} else "log"
+        for each in zip(*(variable.scales for variable in drawn), strict=True)
+    ]
+    yield f"scales = [{_quoted(scales)}]        # energy and colour, by SCALETYP"
     yield f"kinds = {_quoted(kinds)}"
     for number, variable in enumerate(inspection.drawable):
         comment = "" if number < _PROPOSED else "# "

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,22 +18,20 @@ from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.energy_tables import EnergyTables
-from spectro_mpi.instruments.istp_axes import NUMBERS, axes_along, axes_of, check_records
-from spectro_mpi.instruments.istp_edges import EdgeVariable, is_log_axis, reported_edges
+from spectro_mpi.instruments.istp_axes import axes_of, is_usable
+from spectro_mpi.instruments.istp_edges import ReportedEdges, is_log_axis, reported_edges
+from spectro_mpi.instruments.istp_rings import PitchAxis, angle_factor, is_pitch_angle
 from spectro_mpi.instruments.istp_times import RecordTimes
+from spectro_mpi.instruments.istp_variables import Variables
 from spectro_mpi.instruments.preset import NamedFile, Quantity
 from spectro_mpi.instruments.units import is_unit, readable, titled
-from spectro_mpi.model.distribution import (
-    EVERYTHING,
-    Categories,
-    Combine,
-    Distribution,
-    is_measured,
-)
+from spectro_mpi.model.distribution import EVERYTHING, Categories, Combine, Distribution
 from spectro_mpi.model.spectrogram import Legend
 from spectro_mpi.settings.file_pattern import FilePattern
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.schema import Config
+
+AngleBorders = Literal["", "fraction", "centre"]
 
 _MOST_CELLS = 1 << 24
 """Most values to read at a time: 128 MB in double precision."""
@@ -77,7 +75,8 @@ class Istp:
     def open(self, instrument: str, reader: CdfReader) -> InputFile:
         """Check an open file. Raises `InvalidCdfError` if it does not match the table."""
         table = next(table for table in self._config.instrument if table.name == instrument)
-        return IstpFile(reader, table, self._config.pitch_angles)
+        categories, borders = self._config.pitch_angles, self._config.data.angle_borders
+        return IstpFile(reader, table, categories, borders)
 
 
 class IstpFile:
@@ -86,7 +85,13 @@ class IstpFile:
     Raises `InvalidCdfError` if a variable is missing, or shapes do not match.
     """
 
-    def __init__(self, reader: CdfReader, table: InstrumentTable, categories: Categories) -> None:
+    def __init__(
+        self,
+        reader: CdfReader,
+        table: InstrumentTable,
+        categories: Categories,
+        borders: AngleBorders = "",
+    ) -> None:
         self._reader, self._table = reader, table
         self._axes = axes = axes_of(reader, table)
         self._attributes = reader.attributes(table.value)
@@ -97,12 +102,17 @@ class IstpFile:
         self.combine: Combine = self._combination()
         self.weight = table.weight or "pitch-angle"
         self._picked = self._picked_bins()
+        self._variables = Variables(reader, table, axes, self._picked)
         self._tables = EnergyTables(self.channels, is_log_axis(reader, axes.energy), self.combine)
-        self._reported = reported_edges(reader, axes)
-        self._static: dict[str | EdgeVariable, NDArray[np.float64]] = {}
-        for name in (axes.energy, table.pitch_angle, table.weight):
-            self._check_along(name)
-        self._times = RecordTimes(reader, axes.time, axes.time_unit, axes.records, self._measured)
+        self._reported: ReportedEdges | None = None
+        if axes.bands is None:
+            self._variables.check(axes.energy)
+            self._reported = reported_edges(reader, axes.energy, axes.records, axes.unit)
+        for name in (table.pitch_angle, table.weight):
+            self._variables.check(name)
+        self._pitch_axis = self._axis_with_rings()
+        self._by_fraction = borders == "fraction" or (borders == "" and self.combine == "mean")
+        self._times = RecordTimes(reader, axes.time, axes.time_unit, axes.records)
         self.legend = self._legend()
 
     @property
@@ -117,19 +127,10 @@ class IstpFile:
 
     def chunk(self, first: int, last: int) -> Distribution:
         """Read records `first` (inclusive) to `last` (exclusive). Raises `InvalidCdfError`."""
-        axes, table = self._axes, self._table
-        values = self._in_order(self._reader.range(table.value, first, last))
-        values = self._measured(values, self._attributes, settings=True)
-        energy = self._along(axes.energy, first, last) * axes.unit.factor
-        values, mode = self._tables.take(values, energy, self._reach(energy, first, last))
-        angle = np.zeros(1, np.float32)
-        if table.pitch_angle:
-            degrees = self._along(table.pitch_angle, first, last)
-            angle = (degrees * self._degrees(table.pitch_angle)).astype(np.float32)
-        weight: NDArray[np.float32] | None = None
-        if table.weight and self.combine == "mean":
-            solid_angle = self._along(table.weight, first, last).astype(np.float32)
-            weight = np.broadcast_to(solid_angle, values.shape)
+        values = self._variables.values(first, last)
+        energy, reach = self._energies(first, last)
+        values, mode = self._tables.take(values, energy, reach)
+        angle, width, weight = self._angles(first, last)
         time, start, end = self._times.range(first, last)
         count, bins, channels = values.shape
         return Distribution(
@@ -143,8 +144,68 @@ class IstpFile:
             values=values,
             value_fill=np.nan,
             pitch_angle=np.broadcast_to(angle, values.shape),
-            weight=weight,
+            weight=None if weight is None else np.broadcast_to(weight, values.shape),
+            width=None if width is None else np.broadcast_to(width, values.shape),
         )
+
+    def _energies(
+        self, first: int, last: int
+    ) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], NDArray[np.float64]] | None]:
+        """Centres of the channels, and the distances to their edges if these are reported."""
+        axes = self._axes
+        if axes.bands is not None:
+            centres = axes.bands.centres[None, None]
+            low, high = axes.bands.edges.T[:, None, None]
+            return centres, (centres - low, high - centres)
+        centres = self._variables.along(axes.energy, first, last) * axes.unit.factor
+        return centres, self._variables.reach(self._reported, axes.energy, centres, first, last)
+
+    def _angles(
+        self, first: int, last: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.float32] | None]:
+        """Pitch angles (0 if there are none), widths and weights of the bins, if they have any."""
+        table, variables = self._table, self._variables
+        rings = self._pitch_axis.rings(first, last) if self._pitch_axis else None
+        angle, width, weight = np.zeros(1, np.float32), None, None
+        if table.pitch_angle:
+            degrees = variables.along(table.pitch_angle, first, last)
+            factor = angle_factor(self._reader, table.pitch_angle)
+            angle = (degrees * factor).astype(np.float32)
+            if rings is not None and self._by_fraction:
+                angle, width = rings.middle, rings.width
+        if self.combine == "mean":
+            if table.weight:
+                weight = variables.along(table.weight, first, last).astype(np.float32)
+            elif rings is not None:
+                weight = rings.solid_angle
+        return angle, width, weight
+
+    def _axis_with_rings(self) -> PitchAxis | None:
+        """The pitch-angle axis: the table's `pitch_angle`, or else one that a DEPEND_i names.
+
+        None if there is none, if its angles are not those of rings, or if one bin is selected.
+        """
+        reader, axes, table = self._reader, self._axes, self._table
+        if self._picked is not None:
+            return None
+        names = [table.pitch_angle] if table.pitch_angle else self._pitch_angles_by_attribute()
+        for name in names:
+            axis = PitchAxis(reader, axes, self._variables, name)
+            if axis.has_rings:
+                return axis
+        return None
+
+    def _pitch_angles_by_attribute(self) -> list[str]:
+        """The variables with pitch angles that DEPEND_i of the angle axes name."""
+        reader, axes = self._reader, self._axes
+        named = {axis: axes.depends[axis] for axis in axes.angle_axes}
+        return [
+            name
+            for axis, name in named.items()
+            if is_usable(reader, name, axes.records)
+            and reader.shape(name) == (axes.shape[axis],)
+            and is_pitch_angle(reader, name)
+        ]
 
     def _combination(self) -> Combine:
         """How to combine bins: as in the table; by default the sum of counts, else the mean."""
@@ -172,162 +233,24 @@ class IstpFile:
             )
         return picked
 
-    def _check_along(self, name: str) -> None:
-        """Raise `InvalidCdfError` unless a variable exists, is numeric and has a shape that fits.
-
-        An empty name is accepted.
-        """
-        if not name:
-            return
-        if name not in self._reader.names:
-            raise InvalidCdfError(
-                f"{self._reader.path}: has no variable {name}; correct its name in [[instrument]] "
-                f'"{self._table.name}"'
-            )
-        if self._reader.kind(name) not in NUMBERS:
-            raise InvalidCdfError(
-                f"{self._reader.path}: {name} is not numeric ({self._reader.kind(name)})"
-            )
-        check_records(self._reader, name, self.records)
-        axes_along(self._reader, name, self._axes, self._preferred(name))
-
-    def _preferred(self, name: str) -> tuple[int, ...]:
-        """Axes to prefer for a variable that may be along several axes of equal size."""
-        is_energy = name == self._axes.energy
-        return (self._axes.energy_axis,) if is_energy else self._axes.angle_axes
-
-    def _in_order(self, values: NDArray[Any]) -> NDArray[Any]:
-        """(record, axis, …) as in the file → (record, bin, channel), with one bin if selected."""
-        values = np.moveaxis(values, self._axes.energy_axis + 1, -1)
-        if self._picked is not None:
-            for index in self._picked:
-                values = values[:, index]
-            return values[:, None, :]
-        return values.reshape(len(values), -1, values.shape[-1])
-
-    def _along(self, name: str, first: int, last: int) -> NDArray[np.float64]:
-        """Read a variable along some of the axes: (record or 1, bin or 1, channel or 1), NaN: none.
-
-        It is read once if it does not vary by record.
-        """
-        if name in self._static:
-            return self._static[name]
-        values, varies = self._floats(name, first, last)
-        values = self._spread(
-            values, axes_along(self._reader, name, self._axes, self._preferred(name))
-        )
-        if not varies:
-            self._static[name] = values
-        return values
-
-    def _floats(self, name: str, first: int, last: int) -> tuple[NDArray[np.float64], bool]:
-        """The measured values of a variable, (record or 1, …), and whether it varies by record."""
-        varies = check_records(self._reader, name, self.records)
-        if varies:
-            values = self._reader.range(name, first, last)
-        else:
-            values = self._reader.static(name)[None]
-        return self._measured(values, self._reader.attributes(name)).astype(np.float64), varies
-
-    def _spread(self, values: NDArray[np.float64], order: list[int]) -> NDArray[np.float64]:
-        """(record, axis, …) along the axes `order` → (record, bin or 1, channel or 1)."""
-        axes = self._axes
-        values = np.moveaxis(values, range(1, values.ndim), np.argsort(np.argsort(order)) + 1)
-        shape = [axes.shape[axis] if axis in order else 1 for axis in range(len(axes.shape))]
-        values = values.reshape(len(values), *shape)
-        if any(axis in order for axis in axes.angle_axes):
-            full_shape = list(axes.shape)
-            full_shape[axes.energy_axis] = shape[axes.energy_axis]
-            values = self._in_order(np.broadcast_to(values, (len(values), *full_shape)))
-        else:
-            values = values.reshape(len(values), 1, -1)
-        return values
-
-    def _reach(
-        self, energy: NDArray[np.float64], first: int, last: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        """Distances from the centres `energy` to the lower and upper edges; None: not reported."""
-        reported = self._reported
-        if reported is None:
-            return None
-        ends = [self._edge(edge, first, last) for edge in (reported.lower, reported.upper)]
-        are_distances = reported.are_distances
-        if are_distances is None:
-            with np.errstate(invalid="ignore"):
-                are_distances = bool(((ends[0] > energy) | (ends[1] < energy)).any())
-        if are_distances:
-            return ends[0], ends[1]
-        low = np.where(ends[1] < ends[0], ends[1], ends[0])
-        return energy - low, ends[0] + ends[1] - low - energy
-
-    def _edge(self, edge: EdgeVariable | None, first: int, last: int) -> NDArray[np.float64]:
-        """The values of an edge, (record or 1, bin or 1, channel or 1); 0 if there is none.
-
-        They are read once if they do not vary by record.
-        """
-        if edge is None:
-            return np.zeros((1, 1, 1))
-        if edge in self._static:
-            return self._static[edge]
-        values, varies = self._floats(edge.name, first, last)
-        if edge.part is not None:
-            axis, index = edge.part
-            values = np.moveaxis(values, axis + 1, 0)[index]
-        energy = self._axes.energy
-        along = axes_along(self._reader, energy, self._axes, self._preferred(energy))
-        values = self._spread(values, along if values.ndim > 1 else []) * edge.factor
-        if not varies:
-            self._static[edge] = values
-        return values
-
-    def _measured(
-        self, values: NDArray[Any], attributes: dict[str, Any], settings: bool = False
-    ) -> NDArray[np.floating[Any]]:
-        """Values as floats, with NaN for fill values and values outside the valid range.
-
-        `settings`: whether the table may override FILLVAL, VALIDMIN and VALIDMAX.
-        """
-        limits = [attributes.get(name) for name in ("FILLVAL", "VALIDMIN", "VALIDMAX")]
-        if settings:
-            table = self._table
-            overrides = (table.fill, table.valid_min, table.valid_max)
-            limits = [
-                limit if override is None else override
-                for override, limit in zip(overrides, limits, strict=True)
-            ]
-        fill, low, high = (limit if isinstance(limit, int | float) else None for limit in limits)
-        missing = np.zeros(values.shape, bool)
-        if fill is not None:
-            # Rounded to the type of the values, since −1e31 is not a float32.
-            missing |= values == _in_type(fill, values.dtype)
-        if low is not None and high is not None and low >= high:
-            low = high = None  # the attributes were never set
-        if low is not None:
-            missing |= values < _in_type(low, values.dtype)
-        if high is not None:
-            missing |= values > _in_type(high, values.dtype)
-        # float32 represents integers of up to 24 bits exactly.
-        small = values.dtype.itemsize <= (4 if values.dtype.kind == "f" else 2)
-        floats = values.astype(np.float32 if small else np.float64)
-        return np.where(missing | ~is_measured(floats), floats.dtype.type(np.nan), floats)
-
-    def _degrees(self, name: str) -> float:
-        """Factor that converts the angles of a variable to degrees."""
-        units = str(self._reader.attributes(name).get("UNITS", "")).strip().lower()
-        return 180 / np.pi if units.startswith("rad") else 1.0
-
     def _legend(self) -> Legend:
         """Titles, labels and units, from the table or else from the attributes."""
         table, axes, attributes = self._table, self._axes, self._attributes
+        reader = self._reader
         units = readable(table.units or str(attributes.get("UNITS", "")))
         texts = (str(attributes.get(key, "")) for key in ("LABLAXIS", "FIELDNAM", "CATDESC"))
         label = readable(table.label or next((text for text in texts if text.strip()), table.value))
-        of_file = self._reader.global_attributes()
+        of_file = reader.global_attributes()
         mission = of_file.get("Source_name", "").partition(">")[0].strip()
         descriptor = of_file.get("Descriptor", "").partition(">")[0].strip()
         title = table.title or " ".join(part for part in (mission, descriptor, label) if part)
-        name = readable(str(self._reader.attributes(axes.energy).get("LABLAXIS", "")))
+        name = readable(str(reader.attributes(axes.energy).get("LABLAXIS", "")))
         y_name = _AXIS_NAMES.get(axes.unit.kind, name or axes.energy)
+        is_weighted = self.combine == "mean" and (table.weight or self._pitch_axis)
+        by_attribute = [
+            "linear" if is_log_axis(reader, each) is False else ""
+            for each in (axes.energy, table.value)
+        ]
         return Legend(
             mission=mission or title,
             title=title,
@@ -338,10 +261,12 @@ class IstpFile:
             axis=axes.unit.kind,
             axis_units=axes.unit.units,
             y_label=titled(y_name, axes.unit.units),
-            rows=self._rows(),
+            rows=self._rows(", by solid angle" if is_weighted else ""),
+            y_scale=table.y_scale or by_attribute[0],
+            z_scale=table.z_scale or by_attribute[1],
         )
 
-    def _rows(self) -> str:
+    def _rows(self, weighted: str) -> str:
         """What the row shows if there are no pitch angles: a bin, or how bins are combined."""
         sizes = [self._axes.shape[axis] for axis in self._axes.angle_axes]
         if self._picked is not None:
@@ -350,13 +275,4 @@ class IstpFile:
             return f"bin {which} (counted from 0)"
         if not sizes:
             return ""
-        return f"{self.combine} over {' × '.join(map(str, sizes))} bins"
-
-
-def _in_type(limit: float, dtype: np.dtype[Any]) -> Any:
-    """The limit, rounded to the type of the values if they are floats."""
-    try:
-        with np.errstate(over="ignore"):
-            return dtype.type(limit) if dtype.kind == "f" else limit
-    except (OverflowError, ValueError):
-        return limit
+        return f"{self.combine} over {' × '.join(map(str, sizes))} bins{weighted}"

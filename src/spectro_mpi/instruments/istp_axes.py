@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import permutations
 
+import numpy as np
+
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments.cdf import CdfReader
-from spectro_mpi.instruments.times import EPOCH_TYPES, TimeUnit, texts_on_time, time_unit_of
+from spectro_mpi.instruments.istp_bands import Bands, bands_of
+from spectro_mpi.instruments.times import (
+    EPOCH_TYPES,
+    TimeUnit,
+    seconds_in,
+    texts_on_time,
+    time_unit_of,
+    unix_seconds,
+)
 from spectro_mpi.instruments.units import AxisUnit, axis_unit
 from spectro_mpi.settings.instrument_table import InstrumentTable
 
@@ -43,6 +54,8 @@ class VariableAxes:
     """Number of the energy or frequency axis, from 0."""
     unit: AxisUnit
     """Unit of the energy or frequency axis."""
+    bands: Bands | None = None
+    """The channels, if `energy` is a variable with labels; None: it has numbers."""
 
     @property
     def angle_axes(self) -> tuple[int, ...]:
@@ -70,8 +83,8 @@ def axes_of(reader: CdfReader, table: InstrumentTable) -> VariableAxes:
         raise InvalidCdfError(f"{reader.path}: {value} has no records{_virtual(reader, value)}")
     depends = tuple(_depend(reader, value, axis) for axis in range(len(shape)))
     time, time_unit = _time_of(reader, table, records)
-    energy, axis, unit = _energy_of(reader, table, shape, depends)
-    return VariableAxes(records, shape, depends, time, time_unit, energy, axis, unit)
+    energy, axis, unit, bands = _energy_of(reader, table, shape, depends)
+    return VariableAxes(records, shape, depends, time, time_unit, energy, axis, unit, bands)
 
 
 def axes_along(
@@ -117,6 +130,10 @@ def _time_of(reader: CdfReader, table: InstrumentTable, records: int) -> tuple[s
             f"{_place(table)} to the variable with the time of its records"
         )
     _need(reader, time, "time", table)
+    if not table.time and reader.records(time) == 0:
+        component = _component_time(reader, table, time, records)
+        if component is not None:
+            return component
     kind, attributes = reader.kind(time), reader.attributes(time)
     units = table.time_units or str(attributes.get("UNITS", ""))
     try:
@@ -140,10 +157,47 @@ def _time_of(reader: CdfReader, table: InstrumentTable, records: int) -> tuple[s
     return time, unit
 
 
+def _component_time(
+    reader: CdfReader, table: InstrumentTable, time: str, records: int
+) -> tuple[str, TimeUnit] | None:
+    """The variable with the times of `time`, a virtual epoch without records, and how it counts.
+
+    THEMIS files name it in DEPEND_TIME of the value and in one of COMPONENT_i of the epoch; another
+    component may be the epoch from which it counts. None: none of these has a time per record.
+    """
+    attributes = reader.attributes(time)
+    components = [
+        str(attributes[key]) for key in sorted(attributes) if key.startswith("COMPONENT_")
+    ]
+    named = [str(reader.attributes(table.value).get("DEPEND_TIME", "")), *components]
+    scalars = [
+        name
+        for name in dict.fromkeys(named)
+        if name in reader.names and not reader.shape(name) and reader.records(name)
+    ]
+    epochs = [name for name in scalars if reader.kind(name) in EPOCH_TYPES]
+    numbers = [name for name in scalars if reader.kind(name) in NUMBERS]
+    # Of a single record, an epoch may be the one from which the numbers count.
+    for name in [*numbers, *epochs] if records == 1 else [*epochs, *numbers]:
+        if reader.records(name) != records:
+            continue
+        kind, own = reader.kind(name), reader.attributes(name)
+        units = table.time_units or str(own.get("UNITS", ""))
+        with suppress(ValueError):
+            return name, time_unit_of(kind, units, texts_on_time(name, own))
+        factor = seconds_in(units)
+        bases = [epoch for epoch in epochs if reader.records(epoch) == 1]
+        if factor is not None and bases:
+            base = np.atleast_1d(reader.static(bases[0]))
+            origin = float(unix_seconds(base, TimeUnit(reader.kind(bases[0])))[0])
+            return name, TimeUnit(kind, factor, origin)
+    return None
+
+
 def _energy_of(
     reader: CdfReader, table: InstrumentTable, shape: tuple[int, ...], depends: tuple[str, ...]
-) -> tuple[str, int, AxisUnit]:
-    """(variable along the energy axis, number of that axis, its unit)."""
+) -> tuple[str, int, AxisUnit, Bands | None]:
+    """(variable along the energy axis, number of that axis, its unit, channels of labels)."""
     if table.energy_axis > len(shape):
         raise InvalidCdfError(
             f"{reader.path}: energy_axis = {table.energy_axis} in {_place(table)} is not an axis "
@@ -152,10 +206,12 @@ def _energy_of(
     if table.energy:
         _need(reader, table.energy, "energy", table)
         axis = _axis_of(reader, table, shape, depends)
-        return table.energy, axis, _unit_of(reader, table, table.energy)
+        if "CHAR" in reader.kind(table.energy):
+            return _labelled_axis(reader, table, shape, axis)
+        return table.energy, axis, _unit_of(reader, table, table.energy), None
     hinted = re.search(r"\by=(\w+)", str(reader.attributes(table.value).get("DISPLAY_TYPE", "")))
-    candidates = [
-        (name, axis, unit)
+    candidates: list[tuple[str, int, AxisUnit, Bands | None]] = [
+        (name, axis, unit, None)
         for axis, name in enumerate(_stored(reader, depend) for depend in depends)
         if name in reader.names
         and reader.kind(name) in NUMBERS
@@ -167,10 +223,15 @@ def _energy_of(
         for candidate in candidates
         if hinted and candidate[0] == _stored(reader, hinted[1])
     ]
+    candidates = (
+        candidates
+        or _beside(reader, table, shape, depends)
+        or _labelled(reader, table, shape, depends)
+    )
     if len(preferred or candidates) == 1:
         return (preferred or candidates)[0]
     if candidates:
-        which = ", ".join(f"DEPEND_{axis + 1} = {name}" for name, axis, _ in candidates)
+        which = ", ".join(f"DEPEND_{axis + 1} = {name}" for name, axis, *_ in candidates)
         raise InvalidCdfError(
             f"{reader.path}: {table.value} has more than one axis of energy or frequency "
             f"({which}); choose one by `energy` in {_place(table)}"
@@ -182,6 +243,61 @@ def _energy_of(
     )
 
 
+def _beside(
+    reader: CdfReader, table: InstrumentTable, shape: tuple[int, ...], depends: tuple[str, ...]
+) -> list[tuple[str, int, AxisUnit, Bands | None]]:
+    """The only variable of energies or frequencies along an axis that DEPEND_i gives numbers of
+    steps; empty if there are several."""
+    along: list[tuple[str, int, AxisUnit, Bands | None]] = [
+        (name, axis, unit, None)
+        for axis, step in enumerate(depends)
+        if step and table.energy_axis in (0, axis + 1)
+        for name in sorted(reader.names - {table.value, step})
+        if reader.kind(name) in NUMBERS
+        and reader.shape(name) == (shape[axis],)
+        and _depend(reader, name, 0) == step
+        and (unit := _unit_of(reader, table, name)).kind != "y"
+    ]
+    widths = {
+        str(reader.attributes(name).get(key, ""))
+        for name, *_ in along
+        for key in ("DELTA_MINUS_VAR", "DELTA_PLUS_VAR")
+    }
+    centres = [each for each in along if each[0] not in widths]
+    return centres if len(centres) == 1 else []
+
+
+def _labelled(
+    reader: CdfReader, table: InstrumentTable, shape: tuple[int, ...], depends: tuple[str, ...]
+) -> list[tuple[str, int, AxisUnit, Bands | None]]:
+    """The axes whose labels, in DEPEND_i or LABL_PTR_i, name energies or frequencies."""
+    found: list[tuple[str, int, AxisUnit, Bands | None]] = []
+    attributes = reader.attributes(table.value)
+    for axis, size in enumerate(shape):
+        if table.energy_axis not in (0, axis + 1):
+            continue
+        for name in (depends[axis], str(attributes.get(f"LABL_PTR_{axis + 1}", ""))):
+            bands = bands_of(reader, name, table.energy_units)
+            if bands is not None and len(bands.edges) == size:
+                found.append((name, axis, bands.unit, bands))
+                break
+    return found
+
+
+def _labelled_axis(
+    reader: CdfReader, table: InstrumentTable, shape: tuple[int, ...], axis: int
+) -> tuple[str, int, AxisUnit, Bands]:
+    """The axis `axis` by the labels in `table.energy`. Raises `InvalidCdfError`."""
+    bands = bands_of(reader, table.energy, table.energy_units)
+    if bands is None or len(bands.edges) != shape[axis]:
+        raise InvalidCdfError(
+            f"{reader.path}: {table.energy} holds text that does not name {shape[axis]} ranges of "
+            f'energy or frequency, such as "13.6 - 15.1 MeV"; set `energy` in {_place(table)} to '
+            "another variable, or `energy_units` if only the unit is missing"
+        )
+    return table.energy, axis, bands.unit, bands
+
+
 def _axis_of(
     reader: CdfReader, table: InstrumentTable, shape: tuple[int, ...], depends: tuple[str, ...]
 ) -> int:
@@ -190,6 +306,10 @@ def _axis_of(
         return table.energy_axis - 1
     if table.energy in depends:
         return depends.index(table.energy)
+    attributes = reader.attributes(table.value)
+    for axis in range(len(shape)):
+        if attributes.get(f"LABL_PTR_{axis + 1}") == table.energy:
+            return axis
     along = _along(reader, table.energy, shape, depends, ())
     if len(along) == 1:
         return along[0]

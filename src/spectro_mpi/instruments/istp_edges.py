@@ -1,4 +1,4 @@
-"""Find the edges of channels that an ISTP CDF reports for its axis of energy or frequency.
+"""Find the edges that an ISTP CDF reports for an axis of energy, frequency or pitch angle.
 
 DELTA_MINUS_VAR and DELTA_PLUS_VAR of the axis variable name its distances to the edges (on data
 they name uncertainties); an attribute such as BOUNDS names the edges themselves.
@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spectro_mpi.instruments.cdf import CdfReader
-from spectro_mpi.instruments.istp_axes import VariableAxes, is_usable
-from spectro_mpi.instruments.units import axis_unit
+from spectro_mpi.instruments.istp_axes import is_usable
+from spectro_mpi.instruments.units import AxisUnit, axis_unit, degrees_in
 
 _BOUNDS = ("BOUNDS", "BOUNDS_VAR", "BIN", "BINS", "BIN_BOUNDS", "BIN_EDGES", "BIN_VAR", "EDGES")
 
@@ -36,22 +36,26 @@ class ReportedEdges:
     """Whether they are distances from the centres; None: if they do not enclose the centres."""
 
 
-def reported_edges(reader: CdfReader, axes: VariableAxes) -> ReportedEdges | None:
-    """The edges that the axis variable names; None if the file reports none that fit the axis."""
-    attributes = {key.upper(): str(text) for key, text in reader.attributes(axes.energy).items()}
+def reported_edges(
+    reader: CdfReader, axis: str, records: int, unit: AxisUnit
+) -> ReportedEdges | None:
+    """The edges that the variable `axis` names; None if the file reports none that fit it.
+
+    `records` is the number of records of the value, `unit` what `axis` is converted to.
+    """
+    attributes = {key.upper(): str(text) for key, text in reader.attributes(axis).items()}
     for key in _BOUNDS:
-        pair = _pair(reader, axes, attributes.get(key, ""))
+        pair = _pair(reader, axis, records, unit, attributes.get(key, ""))
         if pair is not None:
             return ReportedEdges(*pair, are_distances=False)
     names = [attributes.get(key, "") for key in ("DELTA_MINUS_VAR", "DELTA_PLUS_VAR")]
     for name in names:
-        pair = _pair(reader, axes, name)
+        pair = _pair(reader, axis, records, unit, name)
         if pair is not None:
             return ReportedEdges(*pair, are_distances=None)
     lower, upper = (
-        EdgeVariable(name, factor=_factor(reader, axes, name))
-        if is_usable(reader, name, axes.records)
-        and reader.shape(name) in ((), reader.shape(axes.energy))
+        EdgeVariable(name, factor=_factor(reader, axis, unit, name))
+        if is_usable(reader, name, records) and reader.shape(name) in ((), reader.shape(axis))
         else None
         for name in names
     )
@@ -67,23 +71,26 @@ def is_log_axis(reader: CdfReader, name: str) -> bool | None:
 
 
 def _pair(
-    reader: CdfReader, axes: VariableAxes, name: str
+    reader: CdfReader, axis: str, records: int, unit: AxisUnit, name: str
 ) -> tuple[EdgeVariable, EdgeVariable] | None:
     """Lower and upper edge in one variable of shape (2, n) or (n, 2); None if it is not one."""
-    shape = reader.shape(axes.energy)
-    if not is_usable(reader, name, axes.records) or reader.shape(name) not in (
+    shape = reader.shape(axis)
+    if not is_usable(reader, name, records) or reader.shape(name) not in (
         (2, *shape),
         (*shape, 2),
     ):
         return None
-    axis = 0 if reader.shape(name) == (2, *shape) else len(shape)
-    factor = _factor(reader, axes, name)
-    return EdgeVariable(name, (axis, 0), factor), EdgeVariable(name, (axis, 1), factor)
+    place = 0 if reader.shape(name) == (2, *shape) else len(shape)
+    factor = _factor(reader, axis, unit, name)
+    return EdgeVariable(name, (place, 0), factor), EdgeVariable(name, (place, 1), factor)
 
 
-def _factor(reader: CdfReader, axes: VariableAxes, name: str) -> float:
+def _factor(reader: CdfReader, axis: str, unit: AxisUnit, name: str) -> float:
     """Factor to the unit of the axis: by the variable's own UNITS if these are of its kind."""
-    units = [str(reader.attributes(each).get("UNITS", "")) for each in (axes.energy, name)]
+    units = [str(reader.attributes(each).get("UNITS", "")) for each in (axis, name)]
+    angles = [degrees_in(each) for each in units]
+    if angles[0] and angles[1]:
+        return unit.factor * angles[1] / angles[0]
     own = axis_unit(units[1])
-    is_other = units[0].strip() != units[1].strip() and own.kind == axes.unit.kind != "y"
-    return own.factor if is_other else axes.unit.factor
+    is_other = units[0].strip() != units[1].strip() and own.kind == unit.kind != "y"
+    return own.factor if is_other else unit.factor

@@ -8,9 +8,7 @@ middle, 1 at the end (https://spdf.gsfc.nasa.gov/istp_guide/vattributes.html).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.istp_axes import NUMBERS, is_usable
+from spectro_mpi.instruments.istp_variables import measured
 from spectro_mpi.instruments.times import (
     KNOWN_UNITS,
     TimeUnit,
@@ -41,20 +40,11 @@ Floats = NDArray[np.float64]
 class RecordTimes:
     """The times of the records of one variable.
 
-    `measured` (values, attributes) gives values with NaN for those that are missing. Raises
-    `InvalidCdfError` if the unit of a delta is not known.
+    Raises `InvalidCdfError` if the unit of a delta is not known.
     """
 
-    def __init__(
-        self,
-        reader: CdfReader,
-        time: str,
-        unit: TimeUnit,
-        records: int,
-        measured: Callable[[NDArray[Any], dict[str, Any]], NDArray[np.floating[Any]]],
-    ) -> None:
+    def __init__(self, reader: CdfReader, time: str, unit: TimeUnit, records: int) -> None:
         self._reader, self._time, self._unit, self._records = reader, time, unit, records
-        self._measured = measured
         self._attributes = reader.attributes(time)
         self._minus = self._delta_of("DELTA_MINUS_VAR")
         self._plus = self._delta_of("DELTA_PLUS_VAR")
@@ -103,6 +93,8 @@ class RecordTimes:
     def _limit(self, name: str) -> float:
         """The time in an attribute, s since 1970 UTC; NaN: none."""
         limit = self._attributes.get(name)
+        if isinstance(limit, tuple):
+            limit = limit[0]
         if isinstance(limit, str):
             seconds = iso_seconds(limit)
             return np.nan if seconds is None else seconds
@@ -143,7 +135,7 @@ class RecordTimes:
     def _place_in_record(self) -> float | None:
         """BIN_LOCATION; None: there is none, or it makes no sense."""
         try:
-            place = float(self._attributes.get("BIN_LOCATION", np.nan))
+            place = float(str(self._attributes.get("BIN_LOCATION", np.nan)))
         except ValueError:
             return None
         return place if 0 <= place <= 1 else None
@@ -170,4 +162,4 @@ class RecordTimes:
         reader = self._reader
         varies = reader.records(name) == self._records
         raw = reader.range(name, 0, self._records) if varies else reader.static(name)[None]
-        return self._measured(raw, reader.attributes(name)).astype(np.float64) * seconds
+        return measured(raw, reader.attributes(name)).astype(np.float64) * seconds

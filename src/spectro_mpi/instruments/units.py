@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -48,6 +49,14 @@ def axis_unit(units: str) -> AxisUnit:
     if match := _FREQUENCY.fullmatch(plain):
         return AxisUnit("frequency", _FREQUENCY_FACTORS.get(match[1], 1.0), "Hz")
     return AxisUnit("y", 1.0, plain)
+
+
+def degrees_in(units: str) -> float | None:
+    """Degrees in a unit of angle; None: not a known unit of angle."""
+    plain = units.strip("[]() ").lower()
+    if re.match(r"deg|°", plain):
+        return 1.0
+    return math.degrees(1) if re.match(r"rad(?![a-z]*/)", plain) else None
 
 
 def readable(text: str) -> str:

@@ -57,11 +57,13 @@ class InstrumentTable:
     pitch_angle: str = ""
     """Variable with the pitch angles of the bins: rows are categories; empty: one row, "all"."""
     weight: str = ""
-    """Variable with the solid angles of the bins, to weight a mean."""
+    """Variable with the solid angles of the bins, to weight a mean; empty: those of the rings of a
+    pitch-angle axis from 0 to 180°, else equal weights."""
     y_scale: Literal["", "linear", "log"] = ""
-    """Scale of the energy axis; empty: that of `plot.scales`."""
+    """Scale of the energy axis; empty: linear if its SCALETYP is, else that of `plot.scales`."""
     z_scale: Literal["", "linear", "log"] = ""
-    """Scale of the colours; empty: that of `plot.scales`."""
+    """Scale of the colours; empty: linear if the value's SCALETYP is, else that of
+    `plot.scales`."""
     fill: float | None = None
     """Fill value; None: FILLVAL. NaN and −1e31 always count as missing."""
     valid_min: float | None = None

@@ -1,0 +1,77 @@
+"""Read energies from the labels of an axis that has no numbers: "13.6 - 15.1 MeV"."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectro_mpi.instruments.cdf import CdfReader
+from spectro_mpi.instruments.units import AxisUnit, axis_unit
+
+_NUMBER = r"(?<![\w.])\d+(?:\.\d*)?(?:[eE][-+]?\d+)?"
+_RANGE = re.compile(
+    rf"(?P<low>{_NUMBER})\s*(?P<first>[A-Za-z][\w/]*)?\s*(?:-|–|—|~|to\b)\s*"
+    rf"(?P<high>{_NUMBER})\s*(?P<unit>[A-Za-z][\w/]*)?"
+)
+_CENTRE = re.compile(rf"(?<![<>≤≥] )(?<![<>≤≥])(?P<low>{_NUMBER})\s*(?P<unit>[A-Za-z][\w/]*)")
+
+
+@dataclass(frozen=True, eq=False)
+class Bands:
+    """The channels of an axis, as its labels name them."""
+
+    edges: NDArray[np.float64]
+    """(channel, 2) lower and upper end, in eV or Hz (`unit.units`); equal: only a centre."""
+    unit: AxisUnit
+    """Its factor is already applied."""
+
+    @property
+    def centres(self) -> NDArray[np.float64]:
+        """(channel,) geometric means of the ends; of a channel from 0, the middle."""
+        low, high = self.edges.T
+        return np.asarray(np.where(low > 0, np.sqrt(low * high), (low + high) / 2))
+
+
+def bands_of(reader: CdfReader, name: str, units: str = "") -> Bands | None:
+    """The channels in the labels of a text variable; None if not all labels name energies.
+
+    A label names a range ("13.6 - 15.1 MeV", "900 keV to 1.2 MeV") or, if none does, a centre ("55
+    keV"), in a unit of energy or frequency. `units` are those of labels without any; they may also
+    be in the UNITS of the variable.
+    """
+    if (
+        name not in reader.names
+        or "CHAR" not in reader.kind(name)
+        or len(reader.shape(name)) != 1
+        or reader.records(name) != 1
+    ):
+        return None
+    units = units or str(reader.attributes(name).get("UNITS", ""))
+    labels = [
+        label.decode("utf-8", "replace") if isinstance(label, bytes) else str(label)
+        for label in reader.static(name)
+    ]
+    pattern = _RANGE if any(map(_RANGE.search, labels)) else _CENTRE
+    matches = filter(None, map(pattern.search, labels))
+    read = [ends for match in matches if (ends := _ends(match, units)) is not None]
+    if len(read) != len(labels) or len({unit.units for _, unit in read}) != 1:
+        return None
+    unit = read[0][1]
+    return Bands(np.array([ends for ends, _ in read]), AxisUnit(unit.kind, 1.0, unit.units))
+
+
+def _ends(match: re.Match[str], units: str) -> tuple[tuple[float, float], AxisUnit] | None:
+    """Lower and upper end in eV or Hz, and the unit; None: not energies or frequencies."""
+    part = match.groupdict()
+    upper = axis_unit(part["unit"] or "")
+    if upper.kind == "y":
+        upper = axis_unit(units)
+    lower = axis_unit(part.get("first") or "")
+    if lower.kind != upper.kind:
+        lower = upper
+    low = float(part["low"])
+    ends = low * lower.factor, float(part.get("high") or low) * upper.factor
+    return (ends, upper) if upper.kind != "y" and ends[0] <= ends[1] else None
