@@ -16,7 +16,8 @@ import pytest
 from spectro_mpi.demo import DemoSummary, write_demo
 from spectro_mpi.demo.orbits import plan_orbit
 from spectro_mpi.demo.tables import mode_tables
-from spectro_mpi.demo.telemetry import count_of_code, decode, encode
+from spectro_mpi.demo.telemetry import encode
+from spectro_mpi.instruments.fast_esa_counts import count_of_code, decode_counts
 
 MASTER = Path(__file__).parents[3] / "shared/data/fa_esa_l2_eeb_00000000_v01.cdf"
 needs_master = pytest.mark.skipif(
@@ -227,15 +228,15 @@ def test_codes_stand_for_the_documented_counts(burst: bool) -> None:
             255: 32768 + 31 * 1024,
         }
     codes = np.array(list(documented), dtype=np.uint8)
-    assert decode(codes, burst).tolist() == list(documented.values())
+    assert decode_counts(codes, burst).tolist() == list(documented.values())
 
 
 @pytest.mark.parametrize("burst", [False, True])
 def test_a_code_is_the_nearest_below_its_count(burst: bool) -> None:
     every_code = np.arange(256, dtype=np.uint8)
-    assert encode(decode(every_code, burst), burst).tolist() == list(range(256))
+    assert encode(decode_counts(every_code, burst), burst).tolist() == list(range(256))
     counts = np.arange(70_000)
-    decoded = decode(encode(counts, burst), burst)
+    decoded = decode_counts(encode(counts, burst), burst)
     assert np.all(decoded <= counts)
     following = np.append(count_of_code(burst), 10**9)[encode(counts, burst).astype(int) + 1]
     assert np.all(counts < following)
@@ -249,7 +250,7 @@ def test_eflux_agrees_with_the_decoded_counts(
     names = ("data", "eflux", "mode_ind", "nbins", "nenergy", "time_integ", "geom_factor")
     data, eflux, mode, nbins, nenergy, dt, geom = read(path, *names)
     gf, eff, dead = read(path, "gf", "eff", "dead")
-    counts = decode(data, burst=instrument.endswith("b"))
+    counts = decode_counts(data, burst=instrument.endswith("b"))
     for record in range(0, len(data), 7):
         used = np.s_[: nbins[record], : nenergy[record]]
         rate = counts[record][used] / dt[record]

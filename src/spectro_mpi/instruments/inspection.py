@@ -297,8 +297,6 @@ def _settings(inspection: Inspection) -> Iterable[str]:
         yield "parallel = [[0, 30], [330, 360]]"
         yield "perpendicular = [[60, 120], [240, 300]]"
         yield "antiparallel = [[150, 210]]"
-        yield "downgoing = []                # removes this category of FAST"
-        yield "upgoing = []"
         yield ""
     yield "[plot]"
     yield f"scales = [{_quoted(drawn[0].scales)}]        # energy and colour, by SCALETYP"

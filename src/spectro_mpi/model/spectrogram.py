@@ -36,6 +36,8 @@ class Legend:
     """What the row shows if there are no pitch angles: "mean of 80 bins"."""
     is_whole: bool = False
     """Whether the values are whole numbers: their percentiles are then exact."""
+    by_mode: bool = False
+    """Whether values of records in different modes cannot be compared, as counts."""
     y_scale: str = ""
     """"linear" or "log" if the channels' axis is never drawn otherwise; empty: as set."""
     z_scale: str = ""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from spectro_mpi.draw.content import Event, FigureContent, Panel, Style
 from spectro_mpi.draw.kinds import FigureKind, Row, kinds_of
 from spectro_mpi.draw.names import figure_name, figure_names
@@ -196,6 +198,7 @@ class PlotPhase(PreparingPhase):
             notes=(
                 *(self._missing(context, spectrograms) if kind.names_missing else ()),
                 *_undrawn([row.spectrogram for row in rows], scales[0]),
+                *_of_several_modes([row.spectrogram for row in rows]),
             ),
             panels=tuple(self._panel(inputs, row, scales, limits) for row in rows),
             scales=scales,
@@ -266,6 +269,21 @@ def _undrawn(spectrograms: Iterable[Spectrogram], scale: str) -> Iterator[str]:
             words = "channel at or below 0 is" if count == 1 else "channels at or below 0 are"
             where = f"{name}: " if len(by_name) > 1 else ""
             yield f"{where}{count} {words} not drawn"
+
+
+def _of_several_modes(spectrograms: Iterable[Spectrogram]) -> Iterator[str]:
+    """A note on spectrograms whose values change with the mode, if there are several modes."""
+    by_name = {spectrogram.name: spectrogram for spectrogram in spectrograms}
+    changing = []
+    for name, spectrogram in by_name.items():
+        drawn = np.isfinite(spectrogram.values[0]).any(axis=1)
+        modes = np.unique(spectrogram.mode[drawn])
+        if spectrogram.legend.by_mode and len(modes) > 1:
+            where = f"{name}: " if len(by_name) > 1 else ""
+            changing.append(f"{where}modes {', '.join(map(str, modes))}")
+    if changing:
+        values = next(iter(by_name.values())).legend.z_label.lower()
+        yield f"{values} are comparable only within a mode ({'; '.join(changing)})"
 
 
 def _set_or(label: str, default: str, of_data: str) -> str:
