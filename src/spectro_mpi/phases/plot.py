@@ -276,9 +276,10 @@ def _of_several_modes(spectrograms: Iterable[Spectrogram]) -> Iterator[str]:
     by_name = {spectrogram.name: spectrogram for spectrogram in spectrograms}
     changing = []
     for name, spectrogram in by_name.items():
-        drawn = np.isfinite(spectrogram.values[0]).any(axis=1)
-        modes = np.unique(spectrogram.mode[drawn])
-        if spectrogram.legend.by_mode and len(modes) > 1:
+        if not spectrogram.legend.by_mode:
+            continue
+        modes = np.unique(spectrogram.mode[np.isfinite(spectrogram.values).any(axis=(0, 2))])
+        if len(modes) > 1:
             where = f"{name}: " if len(by_name) > 1 else ""
             changing.append(f"{where}modes {', '.join(map(str, modes))}")
     if changing:
