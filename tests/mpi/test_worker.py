@@ -109,7 +109,7 @@ def bench(tmp_path: Path, clock: Clock) -> Bench:
 def large(nbytes: int) -> Outcome:
     """An outcome whose result weighs `nbytes` (of which none are there)."""
     values = np.broadcast_to(np.uint8(0), (nbytes,))
-    return Outcome(packed=Packed(np.zeros(0, np.uint8), {}, {"ees": ("counts", values)}))
+    return Outcome(packed=Packed(np.zeros(0, np.uint8), {}, {"ees": {"counts": values}}))
 
 
 def test_tasks_are_computed_one_after_the_other_in_the_order_assigned(bench: Bench) -> None:

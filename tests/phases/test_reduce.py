@@ -13,10 +13,17 @@ from numpy.typing import NDArray
 from spectro_mpi.demo import DemoSummary
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments.cdf import CdflibReader
-from spectro_mpi.model.distribution import FILL_FLOAT, Distribution
+from spectro_mpi.model.distribution import (
+    EVERYTHING,
+    FILL_FLOAT,
+    Categories,
+    Combine,
+    Distribution,
+)
 from spectro_mpi.model.items import InputPath
 from spectro_mpi.model.pitch_angles import reduce_distribution
-from spectro_mpi.phases.reduce import reduce_file
+from spectro_mpi.model.spectrogram import Legend
+from spectro_mpi.phases.reduce import reduce_file, reduce_source
 from spectro_mpi.settings.schema import Config, DataSettings
 from tests.conftest import real_file
 from tests.straight import reduced
@@ -82,6 +89,47 @@ def test_the_size_of_chunks_makes_no_difference(demo: DemoSummary, quantity: str
     for name in ("time", "time_start", "time_end", "mode", "energy", "values"):
         first, second = (getattr(one, name) for one in results)
         np.testing.assert_array_equal(first, second)
+
+
+class Chunks:
+    """An open file of 5 records, whose chunks have flags and uncertainties."""
+
+    records, most_records, channels = 5, 5, 2
+    quantity = "flux"
+    combine: Combine = "mean"
+    legend = Legend()
+    energy = np.array([[1, 2]], np.float32)
+    edges = np.array([[[0.5, 1.5], [1.5, 2.5]]], np.float32)
+
+    def __init__(self, categories: Categories) -> None:
+        self.categories = categories
+
+    def chunk(self, first: int, last: int) -> Distribution:
+        number = np.arange(first, last)
+        values = np.repeat(number[:, None, None] + [[1.0], [2.0], [3.0]], 2, axis=2)
+        return replace(
+            distribution(values.astype(np.float32), [0, 90, 180]),
+            time=number.astype(float),
+            variance=np.full(values.shape, 4.0),
+            quality=number.astype(np.uint8),
+        )
+
+
+def test_flags_uncertainties_and_intervals_are_those_of_all_chunks() -> None:
+    categories: Categories = {"all": [(0, 360)], "along": [(0, 30), (330, 360)], "none": [(1, 2)]}
+    file = InputPath("p", "p.cdf", 1, 1)
+    config = Config(data=DataSettings(chunk_records=2))
+    reduced = reduce_source(file, Chunks(categories), config)
+    assert reduced.quality.tolist() == [0, 1, 2, 3, 4]
+    assert reduced.values[:, :, 0].tolist()[:2] == [[2, 3, 4, 5, 6], [1, 2, 3, 4, 5]]
+    np.testing.assert_allclose(reduced.errors[0], np.sqrt(3 * 4) / 3, rtol=1e-6)
+    np.testing.assert_allclose(reduced.errors[1], 2)
+    assert np.isnan(reduced.errors[2]).all()
+    expected = [[[0, 360], [np.nan] * 2], [[0, 30], [330, 360]], [[1, 2], [np.nan] * 2]]
+    np.testing.assert_array_equal(reduced.intervals, np.array(expected, np.float32))
+    assert reduced.intervals.dtype == reduced.errors.dtype == np.float32
+    without_angles = reduce_source(file, Chunks(EVERYTHING), config)
+    assert without_angles.intervals.size == 0
 
 
 def test_intervals_are_closed_below_and_open_above_and_wrap_at_360() -> None:

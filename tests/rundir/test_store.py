@@ -62,6 +62,36 @@ def test_a_spectrogram_comes_back_as_it_was(tmp_path: Path, spectrogram: Spectro
     assert next_shard_number(tmp_path) == 4
 
 
+def test_intervals_flags_and_uncertainties_come_back_where_there_are_any(
+    tmp_path: Path, spectrogram: Spectrogram
+) -> None:
+    intervals = np.array([[[0, 360], [np.nan, np.nan]], [[0, 30], [330, 360]]], np.float32)
+    whole = replace(
+        spectrogram,
+        intervals=intervals,
+        quality=np.arange(6, dtype=np.uint8),
+        errors=np.sqrt(spectrogram.values),
+    )
+    shard = shard_path(tmp_path, 0)
+    packed = pack([whole])
+    assert packed.nbytes >= whole.values.nbytes + whole.errors.nbytes
+    write_shard(shard, {"1": packed, "2": pack([spectrogram])})
+    back, earlier = (read_spectrogram(shard, item, "ees") for item in "12")
+    for name in ("intervals", "quality", "errors"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(whole, name))
+        assert getattr(back, name).dtype == getattr(whole, name).dtype
+        assert getattr(earlier, name).size == 0
+    with xarray.open_dataset(shard, group="1/ees") as data:
+        assert data.category_intervals.dims == ("category", "interval", "bound")
+        assert data.category_intervals.attrs["units"] == "degrees"
+        assert data.data_quality.dims == ("record",)
+        assert data.counts_error.dims == data.counts.dims
+        assert data.counts.attrs["ancillary_variables"] == "counts_error"
+    with h5py.File(shard) as file:
+        datasets = {"category_intervals", "data_quality", "counts_error"}
+        assert set(file["1/ees"]) - set(file["2/ees"]) == datasets | {"interval"}
+
+
 def test_xarray_opens_a_group_in_one_line(tmp_path: Path, spectrogram: Spectrogram) -> None:
     write_shard(shard_path(tmp_path, 0), {"13312": pack([spectrogram])})
     with xarray.open_dataset(tmp_path / "data/shard-00000.h5", group="13312/ees") as data:

@@ -23,7 +23,7 @@ class InputFile(Protocol):
     quantity: str
     """Name of the dataset in the store."""
     categories: Categories
-    """The pitch-angle categories that the bins are reduced to."""
+    """The pitch-angle categories that the bins are reduced to; `EVERYTHING`: it has no angles."""
     combine: Combine
     """How the bins of a category are combined: "sum" or "mean"."""
     legend: Legend
@@ -45,7 +45,7 @@ class InputFile(Protocol):
     def edges(self) -> NDArray[np.float32]:
         """(mode, channel, 2) lower and upper edges (`model.channels.channel_edges`); NaN: none.
 
-        It is complete once all chunks have been read. If all are NaN, or the attribute is missing,
-        edges are computed from the centres.
+        It is complete once all chunks have been read. Where `channel_edges` is given no distances,
+        it computes edges from the centres.
         """
         ...

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.model.channels import channel_edges
+from spectro_mpi.model.distribution import Combine
 
 _SAME = 1e-5
 """Energies that differ by less than this, relative to each other, are the same."""
@@ -28,16 +29,24 @@ class _Plane:
     source: NDArray[np.intp] | None
     """(bin, channel) the bin's channel that covers the table's energy; −1: there is none.
 
-    None: all bins have the energies of the table, at the same channels.
+    None: all bins have the energies of the table, at the same channels, or values are split.
     """
+    parts: NDArray[np.float64] | None = None
+    """(bin, channel of the table, channel of the bin) the part of a bin's channel that lies in a
+    channel of the table; None: values are not split."""
 
 
 class EnergyTables:
     """Collects the energy tables of a file of `channels` channels, chunk by chunk."""
 
-    def __init__(self, channels: int, is_log: bool | None = True) -> None:
-        """`is_log`: whether the axis is logarithmic; None: each table by itself."""
-        self._channels, self._is_log = channels, is_log
+    def __init__(
+        self, channels: int, is_log: bool | None = True, combine: Combine = "mean"
+    ) -> None:
+        """`is_log`: whether the axis is logarithmic; None: each table by itself.
+
+        `combine`: what becomes of the bins. For a sum, values are amounts, such as counts.
+        """
+        self._channels, self._is_log, self._combine = channels, is_log, combine
         self._planes: dict[bytes, _Plane] = {}
         self._modes: dict[bytes, int] = {}
         self._rows: list[NDArray[np.float64]] = []
@@ -65,8 +74,11 @@ class EnergyTables:
     ) -> tuple[NDArray[np.floating[Any]], NDArray[np.uint32]]:
         """Assign records to tables, and move values to the energies of their table.
 
-        If bins have different energies, the table has those of the bin with the most channels, and
-        each bin contributes the value of its channel that covers an energy of the table.
+        If bins have different energies, the table has those of the bin with the most channels. For
+        a mean, each bin contributes the value of its channel that covers an energy of the table.
+        For a sum, the value of each channel is split among the channels of the table that it
+        overlaps, in proportion to the overlap in energy: no count appears twice, and none is lost
+        but what lies outside of the table's channels. Missing values add nothing.
 
         Parameters
         ----------
@@ -100,7 +112,9 @@ class EnergyTables:
             plane = self._plane(planes[start])
             rows = slice(None) if len(planes) == 1 else slice(start, stop)
             mode[rows] = plane.mode
-            if plane.source is not None:
+            if plane.parts is not None:
+                moved[rows] = _split(moved[rows], plane.parts)
+            elif plane.source is not None:
                 channels = np.maximum(plane.source, 0)[None]
                 covering = np.take_along_axis(moved[rows], channels, axis=2)
                 moved[rows] = np.where(plane.source >= 0, covering, np.nan)
@@ -127,6 +141,10 @@ class EnergyTables:
             return _Plane(self._mode(shared), known, None)
         fullest = channels[int(known.sum(axis=1).argmax())]
         edges = channel_edges(energy, channels[..., 1], channels[..., 2], self._is_log)
+        if self._combine == "sum":
+            of_table = channel_edges(fullest[:, 0], fullest[:, 1], fullest[:, 2], self._is_log)
+            parts = _parts(edges.astype(np.float64), of_table.astype(np.float64))
+            return _Plane(self._mode(fullest), known, None, parts)
         source = np.array([_covering(of_bin, fullest[:, 0]) for of_bin in edges])
         return _Plane(self._mode(fullest), known, source)
 
@@ -168,3 +186,37 @@ def _covering(edges: NDArray[np.float32], of_table: NDArray[np.float64]) -> NDAr
         inside = (lower[place] <= of_table) & (of_table <= upper[place])
     source[inside] = order[place[inside]]
     return source
+
+
+def _parts(edges: NDArray[np.float64], of_table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(bin, channel of the table, channel of the bin) overlap / width of the bin's channel.
+
+    `edges` is (bin, channel, 2) and `of_table` (channel, 2); NaN: no channel, which has no overlap.
+    """
+    _, first = np.unique(of_table, axis=0, return_index=True)
+    again = np.ones(len(of_table), bool)
+    again[first] = False  # repeated channels of a table are one
+    low = np.maximum(edges[:, None, :, 0], of_table[None, :, None, 0])
+    high = np.minimum(edges[:, None, :, 1], of_table[None, :, None, 1])
+    width = (edges[..., 1] - edges[..., 0])[:, None, :]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        parts = np.where((high > low) & ~again[None, :, None], (high - low) / width, 0)
+        # Edges that are equal but for rounding do not overlap; what they share is not lost.
+        rest = np.where(parts > _SAME, parts, 0)
+        scale = parts.sum(axis=1, keepdims=True) / rest.sum(axis=1, keepdims=True)
+    return np.where(rest > 0, rest * scale, 0)
+
+
+def _split(
+    values: NDArray[np.floating[Any]], parts: NDArray[np.float64]
+) -> NDArray[np.floating[Any]]:
+    """Values (record, bin, channel) split by `parts` among the channels of the table.
+
+    NaN where no channel of the bin has a value for the channel of the table.
+    """
+    by_bin = values.transpose(1, 2, 0)
+    known = ~np.isnan(by_bin)
+    total = parts @ np.where(known, by_bin, 0)
+    any_known = (parts > 0).astype(np.float64) @ known > 0
+    split: NDArray[np.floating[Any]] = np.where(any_known, total, np.nan).transpose(2, 0, 1)
+    return split.astype(values.dtype, copy=False)

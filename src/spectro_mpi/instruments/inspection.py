@@ -12,10 +12,11 @@ from typing import Any
 
 from spectro_mpi.errors import InvalidCdfError, UserError
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader
-from spectro_mpi.instruments.istp import EVERYTHING, IstpFile
+from spectro_mpi.instruments.istp import IstpFile
 from spectro_mpi.instruments.istp_axes import NUMBERS, VariableAxes, axes_of
 from spectro_mpi.instruments.presets import presets_knowing
 from spectro_mpi.instruments.units import axis_unit, readable
+from spectro_mpi.model.distribution import EVERYTHING
 from spectro_mpi.settings.file_pattern import FilePattern
 from spectro_mpi.settings.instrument_table import InstrumentTable
 

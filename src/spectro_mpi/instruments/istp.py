@@ -23,14 +23,17 @@ from spectro_mpi.instruments.istp_edges import EdgeVariable, is_log_axis, report
 from spectro_mpi.instruments.istp_times import RecordTimes
 from spectro_mpi.instruments.preset import NamedFile, Quantity
 from spectro_mpi.instruments.units import is_unit, readable, titled
-from spectro_mpi.model.distribution import Categories, Combine, Distribution, is_measured
+from spectro_mpi.model.distribution import (
+    EVERYTHING,
+    Categories,
+    Combine,
+    Distribution,
+    is_measured,
+)
 from spectro_mpi.model.spectrogram import Legend
 from spectro_mpi.settings.file_pattern import FilePattern
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.schema import Config
-
-EVERYTHING: Categories = {"all": ((0.0, 360.0),)}
-"""The only category where there are no pitch angles."""
 
 _MOST_CELLS = 1 << 24
 """Most values to read at a time: 128 MB in double precision."""
@@ -93,7 +96,7 @@ class IstpFile:
         self.categories = categories if table.pitch_angle else EVERYTHING
         self.combine: Combine = self._combination()
         self._picked = self._picked_bins()
-        self._tables = EnergyTables(self.channels, is_log_axis(reader, axes.energy))
+        self._tables = EnergyTables(self.channels, is_log_axis(reader, axes.energy), self.combine)
         self._reported = reported_edges(reader, axes)
         self._static: dict[str | EdgeVariable, NDArray[np.float64]] = {}
         for name in (axes.energy, table.pitch_angle, table.weight):

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Categories = Mapping[str, Sequence[tuple[float, float]]]
 """Name → intervals [lo, hi) of pitch angle, degrees within 0 to 360."""
 
+EVERYTHING: Categories = {"all": ((0.0, 360.0),)}
+"""The categories of an instrument without pitch angles: all of its bins."""
+
 Combine = Literal["sum", "mean"]
 """How the bins of a category are combined."""
 

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spectro_mpi.model.distribution import EVERYTHING, Categories
+
 _TURNS = 360.0 * np.arange(-2, 3)
 """Borders are repeated on the turns that an angle from −180 to 540, ± 180, may reach."""
 
@@ -41,6 +43,20 @@ class Cut:
     """(cut bin,)"""
     share: NDArray[np.float64]
     """(cut bin, channel) 0 to 1, the share of the bin that lies in the category."""
+
+
+def padded(categories: Categories) -> NDArray[np.float32]:
+    """The intervals of categories as an array, degrees: (category, interval, 2), padded with NaN.
+
+    Of shape (0, 0, 2) for `EVERYTHING`, whose bins have no pitch angles.
+    """
+    given = [list(intervals) for intervals in categories.values()]
+    if list(categories) == list(EVERYTHING) and given == [[(0, 360)]]:
+        return np.empty((0, 0, 2), np.float32)
+    array = np.full((len(given), max(map(len, given), default=0), 2), np.nan, np.float32)
+    for row, intervals in enumerate(given):
+        array[row, : len(intervals)] = intervals
+    return array
 
 
 class Intervals:

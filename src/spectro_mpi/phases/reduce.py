@@ -16,6 +16,7 @@ from spectro_mpi.instruments.energy_tables import narrowest
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.artifacts import Artifact
 from spectro_mpi.model.extrema import WHOLE, Tallies, flat_extrema, merge_tallies, tally
+from spectro_mpi.model.intervals import padded
 from spectro_mpi.model.items import InputPath, Item
 from spectro_mpi.model.marks import Marks
 from spectro_mpi.model.pitch_angles import reduce_distribution
@@ -118,7 +119,7 @@ class ReducePhase(MergingPhase[Tallies]):
                     source = preset_of(self.config).open(file.instrument, reader)
                 # pycdfpp reads whole variables; cdflib reads long files in chunks.
                 if source.records <= _chunk_records(source, self.config):
-                    return _reduce_source(file, source, self.config)
+                    return reduce_source(file, source, self.config)
         with doing("read"):
             cdflib_reader = CdflibReader(Path(file.path))
         return reduce_file(file, cdflib_reader, self.config)
@@ -138,14 +139,19 @@ def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogr
     """
     with doing("read"):
         source = preset_of(config).open(file.instrument, reader)
-    return _reduce_source(file, source, config)
+    return reduce_source(file, source, config)
 
 
-def _reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectrogram:
+def reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectrogram:
+    """Reduce an open file, `data.chunk_records` records at a time.
+
+    Raises `InvalidCdfError` if it cannot be read or has no valid record.
+    """
     categories, records = source.categories, source.records
     time, time_start, time_end = np.empty(records), np.empty(records), np.empty(records)
     mode = np.empty(records, np.uint32)
     values = np.empty((len(categories), records, source.channels), np.float32)
+    quality, errors = np.empty(0, np.uint8), np.empty((0, 0, 0), np.float32)
     step = _chunk_records(source, config)
     for first in range(0, records, step):
         rows = slice(first, min(first + step, records))
@@ -154,8 +160,15 @@ def _reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectr
         time[rows], time_start[rows], time_end[rows] = chunk.time, chunk.time_start, chunk.time_end
         mode[rows] = chunk.mode
         with doing("reduce"):
-            values[:, rows] = reduce_distribution(chunk, categories, source.combine).values
-        del chunk  # before the next one is read, to halve the memory
+            reduced = reduce_distribution(chunk, categories, source.combine)
+        values[:, rows] = reduced.values
+        if reduced.errors is not None:
+            errors = errors if errors.size else np.full(values.shape, np.nan, np.float32)
+            errors[:, rows] = reduced.errors
+        if chunk.quality is not None:
+            quality = quality if quality.size else np.zeros(records, np.uint8)
+            quality[rows] = chunk.quality
+        del chunk, reduced  # before the next one is read, to halve the memory
     whole = values[list(categories).index(WHOLE)]
     if not (np.isfinite(whole).any(axis=1) & np.isfinite(time)).any():
         raise InvalidCdfError(
@@ -175,7 +188,10 @@ def _reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectr
         source=Path(file.path).name,
         source_size=file.size,
         legend=source.legend,
-        edges=getattr(source, "edges", np.empty((0, 0, 2), np.float32)),  # not in older presets
+        edges=source.edges,
+        intervals=padded(categories),
+        quality=quality,
+        errors=errors,
     )
 
 

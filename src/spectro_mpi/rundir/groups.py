@@ -7,6 +7,7 @@ is several times slower.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cache, lru_cache
 from typing import Any
@@ -22,6 +23,10 @@ from spectro_mpi.model.spectrogram import Legend, Spectrogram
 
 EDGES = "_edges"
 """Suffix of the dataset of channel edges: "energy_edges"."""
+INTERVALS, QUALITY = "category_intervals", "data_quality"
+"""Datasets of the pitch angles of categories, and of flags; absent where they are not known."""
+ERROR = "_error"
+"""Suffix of the dataset of uncertainties: "eflux_error"; absent where they were not computed."""
 _NETCDF_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable. %10d"
 _TEXT = h5py.string_dtype()
 _SCALAR = h5s.create(h5s.SCALAR)
@@ -30,46 +35,39 @@ _UNTIMED.set_obj_track_times(False)  # the same bytes at any time
 
 
 def write_group(group: Any, spectrogram: Spectrogram) -> dict[str, tuple[str, ...]]:
-    """Write a spectrogram into `group` (a low-level `h5py.h5g.GroupID`), except its values.
+    """Write a spectrogram into `group` (a low-level `h5py.h5g.GroupID`), except large arrays.
 
-    The dataset of values is created and left empty. Returns dataset → names of its dimensions;
-    the caller attaches their scales.
+    The datasets that `large_arrays` names are created and left empty. Returns dataset → names of
+    its dimensions; the caller attaches their scales.
     """
     written: dict[str, tuple[str, ...]] = {}
     legend, quantity = spectrogram.legend, spectrogram.quantity
+    large = large_arrays(spectrogram)
     records, channels = spectrogram.values.shape[1:]
     tables = len(spectrogram.energy)
-    for name, size in (("record", records), ("channel", channels), ("table", tables), ("bound", 2)):
+    sizes = {"record": records, "channel": channels, "table": tables, "bound": 2}
+    if spectrogram.intervals.size:
+        sizes["interval"] = spectrogram.intervals.shape[1]
+    for name, size in sizes.items():
         scale = _create(group, name, np.dtype("f4"), (size,))
         h5ds.set_scale(scale, _NETCDF_NO_VARIABLE % size)
     names = np.array(spectrogram.category, _TEXT)
     category = _create(group, "category", names.dtype, names.shape)
     fill(category, names)
     h5ds.set_scale(category, b"category")
-
-    def put(name: str, dims: str, data: Any, long_name: str, units: str) -> Any:
+    _describe(category, long_name="Pitch-angle category")
+    for name, dims, data, long_name, units in _datasets(spectrogram):
         dataset = _create(group, name, data.dtype, data.shape)
-        if name != quantity:
+        if name not in large:
             fill(dataset, data)
         written[name] = tuple(dims.split())
         for axis, dim in enumerate(written[name]):
             h5ds.set_label(dataset, axis, dim.encode())
         _describe(dataset, long_name=long_name, units=units)
-        return dataset
-
-    put("time", "record", spectrogram.time, "Centre of the record, UTC", EPOCH)
-    put("time_start", "record", spectrogram.time_start, "Start of the record, UTC", EPOCH)
-    put("time_end", "record", spectrogram.time_end, "End of the record, UTC", EPOCH)
-    put("mode", "record", spectrogram.mode, "Row of the energy table in use", "1")
-    centres = "Centre of the channel by mode"
-    put(legend.axis, "table channel", spectrogram.energy, centres, legend.axis_units or "1")
-    bounds = "Lower and upper edge of the channel by mode"
-    dims = "table channel bound"
-    put(legend.axis + EDGES, dims, spectrogram.edges, bounds, legend.axis_units or "1")
-    dims = "category record channel"
-    values = put(quantity, dims, spectrogram.values, legend.long_name, legend.units or "1")
-    _describe(values, coordinates="time mode")
-    _describe(category, long_name="Pitch-angle category")
+        if name == quantity:
+            _describe(dataset, coordinates="time mode")
+            if spectrogram.errors.size:
+                _describe(dataset, ancillary_variables=quantity + ERROR)
     _describe(
         group,
         coordinates=f"{legend.axis} {legend.axis}{EDGES} time_start time_end",
@@ -79,6 +77,37 @@ def write_group(group: Any, spectrogram: Spectrogram) -> dict[str, tuple[str, ..
         source_size=spectrogram.source_size,
     )
     return written
+
+
+def _datasets(spectrogram: Spectrogram) -> Iterator[tuple[str, str, NDArray[Any], str, str]]:
+    """Name, dimensions, values, long name and units of each dataset, except `category`."""
+    legend, quantity = spectrogram.legend, spectrogram.quantity
+    yield "time", "record", spectrogram.time, "Centre of the record, UTC", EPOCH
+    yield "time_start", "record", spectrogram.time_start, "Start of the record, UTC", EPOCH
+    yield "time_end", "record", spectrogram.time_end, "End of the record, UTC", EPOCH
+    yield "mode", "record", spectrogram.mode, "Row of the energy table in use", "1"
+    centres, axis_units = "Centre of the channel by mode", legend.axis_units or "1"
+    yield legend.axis, "table channel", spectrogram.energy, centres, axis_units
+    bounds = "Lower and upper edge of the channel by mode"
+    yield legend.axis + EDGES, "table channel bound", spectrogram.edges, bounds, axis_units
+    dims, units = "category record channel", legend.units or "1"
+    yield quantity, dims, spectrogram.values, legend.long_name, units
+    if spectrogram.errors.size:
+        long_name = f"Uncertainty of {quantity} (1 sigma)"
+        yield quantity + ERROR, dims, spectrogram.errors, long_name, units
+    if spectrogram.intervals.size:
+        long_name = "Pitch angles of the category, from (inclusive) and to (exclusive)"
+        yield INTERVALS, "category interval bound", spectrogram.intervals, long_name, "degrees"
+    if spectrogram.quality.size:
+        yield QUALITY, "record", spectrogram.quality, "Flags of the record, 0: good", "1"
+
+
+def large_arrays(spectrogram: Spectrogram) -> dict[str, NDArray[Any]]:
+    """The arrays by category, record and channel, by the names of their datasets."""
+    arrays = {spectrogram.quantity: spectrogram.values}
+    if spectrogram.errors.size:
+        arrays[spectrogram.quantity + ERROR] = spectrogram.errors
+    return arrays
 
 
 def fill(dataset: Any, values: NDArray[Any]) -> None:
@@ -95,7 +124,13 @@ def read_group(group: h5py.Group) -> Spectrogram:
     else:  # written by a version that supported only FAST
         quantity = "counts" if "counts" in group else "eflux"
         legend = fast_esa.legend(instrument, quantity)
-    edges = legend.axis + EDGES  # not in groups of earlier versions
+    # Groups of earlier versions do not have these.
+    later = {
+        "edges": legend.axis + EDGES,
+        "intervals": INTERVALS,
+        "quality": QUALITY,
+        "errors": quantity + ERROR,
+    }
     return Spectrogram(
         instrument=instrument,
         quantity=quantity,
@@ -109,7 +144,7 @@ def read_group(group: h5py.Group) -> Spectrogram:
         source=str(group.attrs["source"]),
         source_size=int(group.attrs["source_size"]),
         legend=legend,
-        edges=group[edges][:] if edges in group else np.empty((0, 0, 2), np.float32),
+        **{field: group[name][:] for field, name in later.items() if name in group},
     )
 
 

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from spectro_mpi.model.artifacts import Group
 from spectro_mpi.model.spectrogram import Spectrogram
-from spectro_mpi.rundir.groups import fill, write_datasets, write_group
+from spectro_mpi.rundir.groups import fill, large_arrays, write_datasets, write_group
 
 _ITEM = "item"
 
 
 @dataclass(frozen=True)
 class Packed:
-    """The groups of an item, without values of spectrograms and references to dimension scales.
+    """The groups of an item, without large arrays and references to dimension scales.
 
     References are added later because HDF5 does not adjust them when it copies to another file.
     (H5O_COPY_EXPAND_REFERENCE_FLAG does not help: they are stored in variable-length lists.)
@@ -35,13 +35,14 @@ class Packed:
     """An HDF5 file with the groups in `/item`: shape (bytes,), dtype u1."""
     dims: Mapping[str, Mapping[str, Sequence[str]]]
     """Group → dataset → its dimensions, which are names of scales in the group."""
-    values: Mapping[str, tuple[str, NDArray[Any]]]
-    """Group → (dataset, its values)."""
+    arrays: Mapping[str, Mapping[str, NDArray[Any]]]
+    """Group → dataset → its values: of spectrograms, and their uncertainties."""
 
     @property
     def nbytes(self) -> int:
-        """Size of the file and the values in bytes."""
-        return self.file.nbytes + sum(values.nbytes for _, values in self.values.values())
+        """Size of the file and the large arrays in bytes."""
+        large = sum(array.nbytes for named in self.arrays.values() for array in named.values())
+        return self.file.nbytes + large
 
     def open(self) -> h5py.File:
         """Open the file for reading."""
@@ -56,16 +57,19 @@ def pack(groups: Sequence[Group | Spectrogram]) -> Packed:
     """
     buffer = io.BytesIO()
     dims: dict[str, Mapping[str, Sequence[str]]] = {}
-    values: dict[str, tuple[str, NDArray[Any]]] = {}
+    arrays: dict[str, Mapping[str, NDArray[Any]]] = {}
     with h5py.File(buffer, "w") as file:
         for content in groups:
             group = file.create_group(f"{_ITEM}/{content.name}")
             if isinstance(content, Spectrogram):
                 dims[content.name] = write_group(group.id, content)
-                values[content.name] = content.quantity, np.ascontiguousarray(content.values)
+                arrays[content.name] = {
+                    name: np.ascontiguousarray(array)
+                    for name, array in large_arrays(content).items()
+                }
             else:
                 dims[content.name] = write_datasets(group, content)
-    return Packed(np.frombuffer(buffer.getbuffer(), np.uint8), dims, values)
+    return Packed(np.frombuffer(buffer.getbuffer(), np.uint8), dims, arrays)
 
 
 def unpack(packed: Packed, file: h5py.File, item_id: str) -> None:
@@ -79,6 +83,5 @@ def unpack(packed: Packed, file: h5py.File, item_id: str) -> None:
             dataset = h5d.open(group, dataset_name.encode())
             for axis, dim in enumerate(dims):
                 h5ds.attach_scale(dataset, opened[dim], axis)
-        if name in packed.values:
-            dataset_name, values = packed.values[name]
-            fill(h5d.open(group, dataset_name.encode()), values)
+        for dataset_name, array in packed.arrays.get(name, {}).items():
+            fill(h5d.open(group, dataset_name.encode()), array)
