@@ -49,6 +49,7 @@ def straight(
     weight: str = "pitch-angle",
     retrace: bool = False,
     drop: bool = False,
+    with_errors: bool = False,
 ) -> Reduced:
     """Values, errors and flags of each `every`-th record; NaN and 0 elsewhere."""
     file = _variables(path)
@@ -79,16 +80,13 @@ def straight(
                 good &= _is_measurement(file, record, channel)
             share = np.ones(bins)
             if quantity in ("eflux", "flux"):
-                ring = np.array([_ring(p, w) for p, w in zip(degrees, width, strict=True)])
-                share = ring
+                share = _ring(degrees, width)
                 if weight == "domega" and "domega" in file:
                     share = file["domega"][cell].astype(float)
                     good &= np.isfinite(share) & (share > -1e30)
-            sigma = _sigma(file, quantity, record, channel)
+            sigma = _sigma(file, quantity, record, channel) if with_errors else np.zeros(bins)
             for row, intervals in enumerate(categories.values()):
-                inside = np.array(
-                    [_inside(p, w, intervals, borders) for p, w in zip(degrees, width, strict=True)]
-                )
+                inside = _inside(degrees, width, intervals, borders)
                 counted = np.where(good, inside * share, 0.0)
                 if not (counted > 0).any():
                     continue
@@ -203,27 +201,26 @@ def _sigma(file: dict[str, Any], quantity: str, record: int, channel: int) -> Fl
 
 
 def _inside(
-    angle: float, width: float, intervals: Sequence[tuple[float, float]], borders: str
-) -> float:
-    """The part of a bin that lies in the intervals; with whole bins 0 or 1."""
-    if not np.isfinite(angle) or angle < -1e30:
-        return 0.0
-    angle %= 360
-    if borders == "centre":
-        return float(any(low <= angle < high for low, high in intervals))
-    share = 0.0
+    angle: Floats, width: Floats, intervals: Sequence[tuple[float, float]], borders: str
+) -> Floats:
+    """(bin,) the part of each bin that lies in the intervals; with whole bins 0 or 1."""
+    angle = np.where(np.isfinite(angle) & (angle > -1e30), angle % 360, np.nan)
+    share = np.zeros(len(angle))
     for low, high in intervals:
+        if borders == "centre":
+            share += (low <= angle) & (angle < high)
+            continue
         for turn in (-360, 0, 360):
             first, last = angle + turn - width / 2, angle + turn + width / 2
-            share += max(0.0, min(last, high) - max(first, low)) / width
-    return share
+            share += np.maximum(0, np.minimum(last, high) - np.maximum(first, low)) / width
+    return np.where(np.isfinite(angle), share, 0.0)
 
 
-def _ring(angle: float, width: float) -> float:
-    """Solid angle of the ring of pitch angles of a bin, sr."""
-    if not np.isfinite(angle) or angle < -1e30:
-        return 0.0
-    low, high = angle - width / 2, angle + width / 2
-    ends = [low, *(end for end in range(-360, 721, 180) if low < end < high), high]
-    cosines = np.cos(np.deg2rad(ends))
-    return float(np.pi * np.abs(np.diff(cosines)).sum())
+def _ring(angle: Floats, width: Floats) -> Floats:
+    """(bin,) solid angle of the ring of pitch angles of each bin, sr."""
+    solid = np.zeros(len(angle))
+    for start in range(-360, 720, 180):
+        ends = (np.clip(angle + sign * width / 2, start, start + 180) for sign in (-1, 1))
+        first, last = (np.cos(np.deg2rad(end)) for end in ends)
+        solid += np.pi * np.abs(first - last)
+    return np.where(np.isfinite(angle) & (angle > -1e30), solid, 0.0)

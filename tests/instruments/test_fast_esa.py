@@ -17,7 +17,6 @@ from spectro_mpi.instruments.fast_esa_file import FastEsaFile
 from spectro_mpi.instruments.fast_esa_quantities import QUANTITIES, quantity_of
 from spectro_mpi.model.distribution import Distribution
 from spectro_mpi.model.items import InputPath
-from spectro_mpi.model.pitch_angles import reduce_distribution
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.phases.reduce import reduce_file
 from spectro_mpi.settings.schema import Config, DataSettings
@@ -351,6 +350,7 @@ def test_flagged_records_are_left_out_or_not_flagged_as_set(tmp_path: Path) -> N
     assert chunk(path, quality="drop").quality is None
     assert chunk(path, quality="ignore").quality is None
     np.testing.assert_array_equal(reduced(path, quality="ignore").values, reduced(path).values)
+    assert reduced(path).quality.tolist() == expected.quality.tolist()
 
 
 def test_an_overflow_is_a_count_and_no_fill_value(tmp_path: Path) -> None:
@@ -393,10 +393,8 @@ def test_uncertainties_are_those_of_the_straight_line(
 ) -> None:
     path = write(tmp_path / NAME, with_fluxes([0, 2, 1]))
     data: dict[str, Any] = {"quantity": quantity, "errors": True, "angle_borders": borders}
-    file = FastEsaFile(CdflibReader(path), "ees", DataSettings(**data), CATEGORIES)
-    ours = reduce_distribution(file.chunk(0, 3), CATEGORIES, file.combine)
-    expected = straight(path, quantity, CATEGORIES, borders=borders)
-    assert ours.errors is not None
+    ours = reduced(path, **data)
+    expected = straight(path, quantity, CATEGORIES, borders=borders, with_errors=True)
     np.testing.assert_allclose(ours.values, expected.values, rtol=1e-6)
     np.testing.assert_allclose(ours.errors, expected.errors, rtol=1e-6)
     assert np.isfinite(ours.errors[0, 0, 1:48]).all()
@@ -408,10 +406,7 @@ def test_the_uncertainty_of_no_count_is_not_known_without_the_response(tmp_path:
     given["data"][0, :32, :] = 20
     given["data"][0, 3, 20:70] = 0
     path = write(tmp_path / NAME, given)
-    settings = DataSettings(quantity="eflux", errors=True)
-    file = FastEsaFile(CdflibReader(path), "ees", settings, CATEGORIES)
-    ours = reduce_distribution(file.chunk(0, 1), {"all": [(0, 360)]}, file.combine)
-    assert ours.errors is not None
+    ours = reduced(path, quantity="eflux", errors=True)
     known = np.isfinite(ours.errors[0, 0])
     assert known[1:48].all() and not known[48:70].any() and known[70:92].all()
 
