@@ -198,7 +198,7 @@ class PlotPhase(PreparingPhase):
             notes=(
                 *(self._missing(context, spectrograms) if kind.names_missing else ()),
                 *_undrawn([row.spectrogram for row in rows], scales[0]),
-                *_of_several_modes([row.spectrogram for row in rows]),
+                *notes_on_modes([row.spectrogram for row in rows]),
             ),
             panels=tuple(self._panel(inputs, row, scales, limits) for row in rows),
             scales=scales,
@@ -271,7 +271,7 @@ def _undrawn(spectrograms: Iterable[Spectrogram], scale: str) -> Iterator[str]:
             yield f"{where}{count} {words} not drawn"
 
 
-def _of_several_modes(spectrograms: Iterable[Spectrogram]) -> Iterator[str]:
+def notes_on_modes(spectrograms: Iterable[Spectrogram]) -> Iterator[str]:
     """A note on spectrograms whose values change with the mode, if there are several modes."""
     by_name = {spectrogram.name: spectrogram for spectrogram in spectrograms}
     changing = []
@@ -283,7 +283,7 @@ def _of_several_modes(spectrograms: Iterable[Spectrogram]) -> Iterator[str]:
             where = f"{name}: " if len(by_name) > 1 else ""
             changing.append(f"{where}modes {', '.join(map(str, modes))}")
     if changing:
-        values = next(iter(by_name.values())).legend.z_label.lower()
+        values = next(iter(by_name.values())).legend.z_label
         yield f"{values} are comparable only within a mode ({'; '.join(changing)})"
 
 
