@@ -6,7 +6,7 @@ Pure array science: no files, no MPI.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from spectro_mpi.model.intervals import Cut, Intervals, bins_at
 from spectro_mpi.model.rings import ring_solid_angle
 
 Rows = slice | NDArray[np.intp]
-Number = TypeVar("Number", bound=np.generic)
 
 _SLAB_RECORDS = 128
 """Records reduced at a time, so that intermediate arrays stay in the cache."""
@@ -73,34 +72,33 @@ def reduce_distribution(
 class _Slab:
     """Some records with equal numbers of bins and channels."""
 
-    blank: NDArray[np.bool_] | None = None
-    """(record or 1, 1, channel or 1) cells that are no measurement in any bin; None: none are."""
-
     def __init__(
         self, distribution: Distribution, rows: Rows, bins: int, used: int, combine: Combine
     ) -> None:
-        def part(array: NDArray[Number]) -> NDArray[Number]:
-            return _part(array, rows, bins, used)
+        def part(array: Any) -> Any:
+            """The array of these records, bins and channels; an axis of length 1 is kept."""
+            if array is None:
+                return None
+            return array[rows if len(array) > 1 else slice(None), :bins, :used]
 
-        angle, width = part(distribution.pitch_angle), distribution.width
-        self._values = part(distribution.values)
+        self._values: NDArray[Any] = part(distribution.values)
+        self._variance: NDArray[Any] | None = part(distribution.variance)
         self._present = self._counting(distribution.value_fill)
-        self._variance = None if distribution.variance is None else part(distribution.variance)
-        self._weight: NDArray[np.floating[Any]] | None = None
-        lowest = angle.min()
-        if not (lowest > FILL_FLOAT / 10 and np.isfinite(angle.max())):
-            self._require(is_measured(angle))
-            angle = np.where(is_measured(angle), angle, np.float32(0))
-        if distribution.measured is not None:
-            measured = part(distribution.measured)
-            if measured.shape[1] == 1:
-                self.blank = ~measured
-            else:
-                self._require(measured)
+        """(record, bin, channel) whether a cell counts; None: all do."""
+        self._weight: NDArray[Any] | None = None
+        """(record, bin, channel), 0 where a cell does not count; None: 1 where it does."""
+        self.blank: NDArray[np.bool_] | None = None
+        """(record or 1, 1, channel or 1) cells that no bin has measured; None: there are none."""
+        measured = part(distribution.measured)
+        if measured is not None and measured.shape[1] == 1:
+            self.blank = ~measured
+        elif measured is not None:
+            self._require(measured)
+        angle = self._usable(part(distribution.pitch_angle))
         if combine == "mean":
-            self._weigh(distribution, part, angle)
-        self._bins = bins_at(angle, None if width is None else part(width))
-        is_whole = combine == "sum" and width is None and self._is_exact()
+            self._weigh(part(distribution.weight), part(distribution.ring_width), angle)
+        self._bins = bins_at(angle, part(distribution.width))
+        is_whole = combine == "sum" and distribution.width is None and self._is_exact()
         self._precision = np.float32 if is_whole else np.float64
 
     def sums(
@@ -145,20 +143,30 @@ class _Slab:
         present = counting if self._present is None else self._present & counting
         self._present = None if present.all() else np.broadcast_to(present, self._values.shape)
 
-    def _weigh(self, distribution: Distribution, part: Any, angle: NDArray[np.float32]) -> None:
-        """Set the weights, 0 where a cell does not count."""
-        if distribution.weight is not None:
-            weight = part(distribution.weight)
+    def _usable(self, angle: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The pitch angles, where those that are missing are 0 and do not count."""
+        if angle.min() > FILL_FLOAT / 10 and np.isfinite(angle.max()):
+            return angle
+        self._require(is_measured(angle))
+        return np.where(is_measured(angle), angle, np.float32(0))
+
+    def _weigh(
+        self,
+        weight: NDArray[Any] | None,
+        ring_width: NDArray[Any] | None,
+        angle: NDArray[np.float32],
+    ) -> None:
+        """Set the weights; cells without one do not count."""
+        if weight is not None:
             usable = is_measured(weight)
-        elif distribution.ring_width is not None:
-            weight = ring_solid_angle(angle, part(distribution.ring_width))
+        elif ring_width is not None:
+            weight = ring_solid_angle(angle, ring_width)
             usable = weight > 0
         else:
             return
         if not usable.all():
             self._require(usable)
-        weight = np.broadcast_to(weight, self._values.shape)
-        self._weight = self._present_only(weight)
+        self._weight = self._present_only(np.broadcast_to(weight, self._values.shape))
 
     def _present_only(self, values: NDArray[Any]) -> NDArray[Any]:
         """The values, with 0 where a cell does not count."""
@@ -197,12 +205,6 @@ def _blocks(distribution: Distribution) -> Iterator[tuple[Rows, int, int]]:
                 int(code // (channels + 1)),
                 int(code % (channels + 1)),
             )
-
-
-def _part(array: NDArray[Number], rows: Rows, bins: int, used: int) -> NDArray[Number]:
-    """Some records, and their bins and channels in use; an axis of length 1 is kept."""
-    chosen = rows if len(array) > 1 else slice(None)
-    return array[chosen, :bins, :used]
 
 
 def _sum(
