@@ -17,6 +17,7 @@ from spectro_mpi.instruments.fast_esa_file import FastEsaFile
 from spectro_mpi.instruments.fast_esa_quantities import QUANTITIES, quantity_of
 from spectro_mpi.model.distribution import Distribution
 from spectro_mpi.model.items import InputPath
+from spectro_mpi.model.pitch_angles import reduce_distribution
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.phases.reduce import reduce_file
 from spectro_mpi.settings.schema import Config, DataSettings
@@ -87,13 +88,17 @@ def test_counts_of_burst_files_have_their_own_table(tmp_path: Path, quantity: st
     given["data_name"] = np.array("Eesa Burst")
     path = write(tmp_path / NAME, given)
     expected = assert_straight(path, quantity=quantity)
+    for reader in (CdflibReader, PycdfppReader):
+        file = FastEsaFile(reader(path), "ees", DataSettings(quantity=quantity), CATEGORIES)
+        ours = reduce_distribution(file.chunk(0, 2), CATEGORIES, file.combine)
+        np.testing.assert_allclose(ours.values, expected.values, rtol=1e-6)
     survey = straight(write(tmp_path / NAME, content([0, 2])), quantity, CATEGORIES)
     assert (expected.values != survey.values).any()
     # Without a data_name, the file's name says it.
     del given["data_name"]
     path = write(tmp_path / NAME.replace("ees", "eeb"), given)
-    ours = reduced(path, "eeb", quantity=quantity)
-    np.testing.assert_allclose(ours.values, expected.values, rtol=1e-6)
+    named = reduced(path, "eeb", quantity=quantity)
+    np.testing.assert_allclose(named.values, expected.values, rtol=1e-6)
 
 
 def test_one_bin_of_many_counts_is_more_than_many_bins_of_few(tmp_path: Path) -> None:
@@ -227,6 +232,13 @@ def single_table(given: Content) -> None:
     given["bins"][3] = given["bins"][20, 10:30] = 0
 
 
+def several_responses(given: Content) -> None:
+    """The only table of `bins` is of mode 0; `gf` has one of mode 2 too."""
+    given["bins"][3] = given["bins"][20, 10:30] = 0
+    given["gf"] = np.stack([given["gf"], mode_tables(2).gf])
+    given["gf_ind"][1] = 1
+
+
 def double_retrace(given: Content) -> None:
     given["header_bytes"][1:3, 6] = [2, 1 + 2 + 8]
     given["header_bytes"][3, 6] = 1
@@ -265,6 +277,7 @@ def two_of_32_bins(given: Content) -> None:
     [
         several_tables,
         single_table,
+        several_responses,
         double_retrace,
         exactly_360,
         validity,

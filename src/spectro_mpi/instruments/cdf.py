@@ -202,6 +202,8 @@ class PycdfppReader:
     def shape(self, name: str) -> tuple[int, ...]:
         variable = self._cdf[name]
         sizes = tuple(int(size) for size in variable.shape[1:])
+        if "CHAR" in variable.type.name:
+            sizes = sizes[:-1]  # the last is the length of the text
         # All r-variables have the file's dimensions; those that do not vary have size 1.
         return sizes if variable.is_zvariable else tuple(size for size in sizes if size > 1)
 

@@ -73,5 +73,6 @@ class FluxErrors:
             sigma = np.where(
                 code == 0, level, eflux[rows, bins, channels] * known.reshape(code.shape)
             )
-            variance[rows, bins, channels] = sigma**2
+            with np.errstate(over="ignore"):  # of fill values, which do not count
+                variance[rows, bins, channels] = sigma**2
         return variance

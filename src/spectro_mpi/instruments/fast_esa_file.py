@@ -196,7 +196,10 @@ class FastEsaFile:
         by_name = instrument.endswith("b")
         if "data_name" not in self._reader.names or self._reader.shape("data_name"):
             return by_name
-        reported = str(self._reader.static("data_name").reshape(-1)[0]).lower()
+        text = self._reader.static("data_name").reshape(-1)[0]
+        reported = (
+            text.decode("ascii", "replace") if isinstance(text, bytes) else str(text)
+        ).lower()
         says = "burst" in reported or ("survey" not in reported and by_name)
         if says != by_name:
             log.warning(

@@ -53,7 +53,7 @@ class Spectrogram:
 
     instrument: str
     quantity: str
-    """Name of the values; for FAST "counts" (sum over a category's bins) or "eflux" (mean)."""
+    """Name of the values; for FAST `data.quantity`, such as "counts"."""
     category: tuple[str, ...]
     time: NDArray[np.float64]
     """(record,) s since 1970 UTC: the middle of the record where its start and end are known, else
