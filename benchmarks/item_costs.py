@@ -41,7 +41,8 @@ def reducing(config: Config, items: Sequence[Item]) -> tuple[Measured, list[Outc
     megabytes = _megabytes(items)
     costs: Measured = {"reduce_mb": {}}
     outcomes: list[Outcome] = []
-    for quantity in ("eflux", "counts"):
+    # The default comes last: what follows is of its outcomes.
+    for quantity in reversed(config.preset.quantities):
         settings = replace(config, data=replace(config.data, quantity=quantity))
         station = make_ready("reduce", Workspace(settings, config.run_dir))
         for reader in ("cdflib", "pycdfpp"):

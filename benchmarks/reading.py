@@ -16,7 +16,7 @@ import cdflib
 from common import Row, benchmark, in_turn, sample_data, sample_file
 
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader
-from spectro_mpi.instruments.fast_esa import FastEsaFile
+from spectro_mpi.instruments.fast_esa_file import FastEsaFile
 from spectro_mpi.settings.schema import Config, DataSettings
 
 
@@ -45,7 +45,7 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
 
 def needed(reader: CdfReader, quantity: str) -> None:
     """Read a file as the reduce phase does."""
-    file = FastEsaFile(reader, "ees", quantity, Config().pitch_angles)
+    file = FastEsaFile(reader, "ees", DataSettings(quantity=quantity), Config().pitch_angles)
     for first in range(0, file.records, DataSettings.chunk_records):
         file.chunk(first, min(first + DataSettings.chunk_records, file.records))
 

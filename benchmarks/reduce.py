@@ -18,10 +18,10 @@ from common import Row, benchmark, in_turn, sample_data, sample_file
 from straight import load, reduce_by_record
 
 from spectro_mpi.instruments.cdf import CdflibReader
-from spectro_mpi.instruments.fast_esa import FastEsaFile
+from spectro_mpi.instruments.fast_esa_file import FastEsaFile
 from spectro_mpi.model.distribution import Categories, Combine, Distribution
 from spectro_mpi.model.pitch_angles import reduce_distribution
-from spectro_mpi.settings.schema import Config
+from spectro_mpi.settings.schema import Config, DataSettings
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
@@ -31,7 +31,10 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
     with sample_data(arguments.data) as folder:
         path = sample_file(folder)
         for quantity, variable in (("counts", "data"), ("eflux", "eflux")):
-            file = FastEsaFile(CdflibReader(path), "ees", quantity, categories)
+            data = DataSettings(
+                quantity=quantity, angle_borders="centre", angle_weight="domega", quality="ignore"
+            )
+            file = FastEsaFile(CdflibReader(path), "ees", data, categories)
             chunk, loaded = file.chunk(0, file.records), load(path, variable)
             taken = in_turn(
                 {

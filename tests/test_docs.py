@@ -110,7 +110,7 @@ def test_the_settings_for_another_mission_work_as_they_stand(tmp_path: Path) -> 
     assert done.code == 0, done.err
     run = open_run(tmp_path / "runs" / "tst_l2")
     assert run.items == ["20170101"]
-    assert "downgoing" in run.spectrogram("20170101", "protons").category
+    assert "parallel" in run.spectrogram("20170101", "protons").category
 
 
 def test_each_room_of_the_code_is_in_the_table_once_and_on_its_floor() -> None:

@@ -350,7 +350,7 @@ def test_settings_stand_in_for_missing_attributes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("quantity", "value", "angles", "weight"),
-    [("counts", "data", "sum", ""), ("eflux", "eflux", "mean", "domega")],
+    [("codes", "data", "sum", ""), ("eflux", "eflux", "mean", "domega")],
 )
 def test_fast_through_istp_gives_what_fast_esa_gives(
     quantity: str, value: str, angles: Any, weight: str, demo: DemoSummary
@@ -367,7 +367,10 @@ def test_fast_through_istp_gives_what_fast_esa_gives(
     )
     path = next(demo.directory.glob("FAST_data/*/*/*_ees_*_13313_*.cdf"))
     file = InputPath("ees", str(path), path.stat().st_size, 1)
-    fast = reduce_file(file, CdflibReader(path), Config(data=DataSettings(quantity=quantity)))
+    plain = DataSettings(
+        quantity=quantity, retrace=True, angle_borders="centre", angle_weight="domega"
+    )
+    fast = reduce_file(file, CdflibReader(path), Config(data=plain))
     categories = Config().pitch_angles
     config = replace(config_of(table), pitch_angles=categories)
     istp = reduce_file(file, CdflibReader(path), config)

@@ -27,8 +27,8 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
     assert config.input == str(tmp_path / "FAST_data")
     assert config.plot == PlotSettings()
     assert config.plot.scales == (("linear", "log"),)
-    assert config.pitch_angles["downgoing"] == ((0, 30), (330, 360))
-    assert list(config.pitch_angles) == ["all", "downgoing", "upgoing", "perpendicular"]
+    assert config.pitch_angles["parallel"] == ((0, 30), (330, 360))
+    assert list(config.pitch_angles) == ["all", "parallel", "antiparallel", "perpendicular"]
     assert config.run.log_batch == config.run.flush_batch_size == 10
 
 
@@ -101,8 +101,8 @@ def test_overrides_are_toml_and_bare_words_are_strings(tmp_path: Path) -> None:
     assert config.select.orbit_ranges == ((13312, 13314),)
     single = load_config(tmp_path / "s.toml", ("select.orbits=13312",))
     assert single.select.orbit_ranges == ((13312, 13312),)
-    quoted = load_config(tmp_path / "s.toml", ('axes."ees.upgoing".z_max=7.5',))
-    assert quoted.axes["ees.upgoing"].z_max == 7.5
+    quoted = load_config(tmp_path / "s.toml", ('axes."ees.antiparallel".z_max=7.5',))
+    assert quoted.axes["ees.antiparallel"].z_max == 7.5
     for wrong in ("plot.dpi", "=3", "run_id.x=3"):
         with pytest.raises(SettingsError):
             load_config(tmp_path / "s.toml", (wrong,))
@@ -110,12 +110,12 @@ def test_overrides_are_toml_and_bare_words_are_strings(tmp_path: Path) -> None:
 
 def test_frozen_settings_load_to_the_same_settings(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(
-        "[axes.ees]\nz_max = 5.0\n[axes.ees.upgoing]\nz_max = 7\n"
-        "[pitch_angles]\nupgoing = [[160, 200]]\nperpendicular = []\n"
+        "[axes.ees]\nz_max = 5.0\n[axes.ees.antiparallel]\nz_max = 7\n"
+        "[pitch_angles]\nantiparallel = [[160, 200]]\nperpendicular = []\n"
     )
     config = load_config(tmp_path / "s.toml")
-    assert list(config.pitch_angles) == ["all", "downgoing", "upgoing"]
-    assert config.axes["ees.upgoing"].z_max == 7
+    assert list(config.pitch_angles) == ["all", "parallel", "antiparallel"]
+    assert config.axes["ees.antiparallel"].z_max == 7
     frozen = tmp_path / "elsewhere.toml"
     frozen.write_text(config.to_toml())
     assert load_config(frozen) == config

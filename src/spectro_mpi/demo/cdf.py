@@ -46,7 +46,8 @@ def write_cdf(
     """
     instrument = file.instrument
     shapes = tuple(sorted((reshaped or {}).items()))
-    declared = _declarations(instrument, file.version, _table_modes(file), shapes, without)
+    modes = (_table_modes(file), len(file.modes))
+    declared = _declarations(instrument, file.version, modes, shapes, without)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(declared.replace(_PLACEHOLDER, Path(file.name).stem.encode()))
     count = 0
@@ -71,7 +72,7 @@ def write_cdf(
 def _declarations(
     instrument: Instrument,
     version: int,
-    table_modes: int,
+    modes: tuple[int, int],
     reshaped: tuple[tuple[str, tuple[int, ...]], ...],
     without: frozenset[str],
 ) -> bytes:
@@ -87,7 +88,7 @@ def _declarations(
         cdf = cdfwrite.CDF(path, cdf_spec=layout)
         texts_of_file = _global_attributes(instrument, version)
         cdf.write_globalattrs({name: {0: text} for name, text in texts_of_file.items()})
-        shapes = _table_shapes(instrument, table_modes) | dict(reshaped)
+        shapes = _table_shapes(instrument, *modes) | dict(reshaped)
         texts = _texts(instrument)
         for variable in master()["variables"]:
             name = variable["name"]
@@ -118,13 +119,20 @@ def _table_modes(file: FilePlan) -> int:
     return 3 if file.instrument.burst or 2 in file.modes else 2
 
 
-def _table_shapes(instrument: Instrument, table_modes: int) -> dict[str, tuple[int, ...]]:
+def _table_shapes(
+    instrument: Instrument, table_modes: int, modes: int
+) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the tables by name.
 
-    They differ from the master, an electron burst file: survey tables hold 64 angles.
+    They differ from the master, an electron burst file: survey tables hold 64 angles, and a file
+    in several `modes` has a table of `bins` and `gf` for each.
     """
     by_angle = (instrument.table_bins, CHANNELS)
-    return {name: (table_modes, *by_angle) for name in _TABLES_BY_MODE} | {"bins": by_angle}
+    first = (modes,) if modes > 1 else ()
+    return {name: (table_modes, *by_angle) for name in _TABLES_BY_MODE} | {
+        "bins": (*first, *by_angle),
+        "gf": (*first, BINS, CHANNELS),
+    }
 
 
 def _attribute(value: Any, instrument: Instrument) -> Any:
@@ -192,10 +200,13 @@ def _tables(
         for mode in modes:
             table[mode] = getattr(mode_tables(mode), name)[:bins]
         tables[name] = table
-    gf = np.max([mode_tables(mode).gf for mode in modes], axis=0)
-    flagged = np.zeros((bins, CHANNELS), dtype="u1")
-    # The first channel is the flyback of the sweep: it is excluded in every file.
-    flagged[:, 1 : max(mode_tables(mode).nenergy for mode in modes)] = 1
+    gf = np.stack([mode_tables(mode).gf for mode in sorted(modes)])
+    flagged = np.zeros((len(modes), bins, CHANNELS), dtype="u1")
+    for row, mode in enumerate(sorted(modes)):
+        # The first channel is the flyback of the sweep: it is excluded in every mode.
+        flagged[row, : mode_tables(mode).nbins, 1 : mode_tables(mode).nenergy] = 1
+    if len(modes) == 1:
+        gf, flagged = gf[0], flagged[0]
     measured = master()["tables"]
     return tables | {
         "gf": gf.astype("<f4"),

@@ -12,8 +12,9 @@ from spectro_mpi.demo.orbits import FilePlan, OrbitPlan, Segment
 from spectro_mpi.demo.plasma import downgoing_angle, electron_flux, ion_flux, penetrating_rate
 from spectro_mpi.demo.records import BLOCK_RECORDS
 from spectro_mpi.demo.tables import BINS, CHANNELS, FILL, Instrument, Mode, master, mode_tables
-from spectro_mpi.demo.telemetry import decode, encode
+from spectro_mpi.demo.telemetry import encode
 from spectro_mpi.demo.track import ORBIT_SECONDS
+from spectro_mpi.instruments.fast_esa_counts import decode_counts
 
 Columns = dict[str, npt.NDArray[np.generic]]
 Floats = npt.NDArray[np.float64]
@@ -48,7 +49,7 @@ def eflux_of_codes(
     eV/(cm² s sr eV). `integration` is the integration time in s. The formula is that of level 2:
     counts, corrected for dead time, over response and integration time.
     """
-    counts = decode(codes, burst).astype(np.float64)
+    counts = decode_counts(codes, burst).astype(np.float64)
     live = np.maximum(1.0 - master()["tables"]["dead"] * counts / integration, 0.1)
     return np.asarray(counts / live / (mode.response * integration), dtype=np.float32)
 
@@ -98,8 +99,8 @@ def _measure_block(
         "nbins": every(mode.nbins, "u1"),
         "nenergy": every(mode.nenergy, "u1"),
         "geom_factor": every(float(mode.geom_factor), "<f4"),
-        "gf_ind": every(0, "<i2"),
-        "bins_ind": every(0, "<i2"),
+        "gf_ind": every(sorted(file.modes).index(mode.index), "<i2"),
+        "bins_ind": every(sorted(file.modes).index(mode.index), "<i2"),
         "mode_ind": every(mode.index, "u1"),
         "theta_shift": shift,
         "theta_max": shift + theta.max(),
@@ -140,7 +141,7 @@ def _quality(
     codes: npt.NDArray[np.uint8], instrument: Instrument, integration: float
 ) -> npt.NDArray[np.uint8]:
     greatest = codes.max(axis=(1, 2))
-    dead = master()["tables"]["dead"] * decode(greatest, instrument.burst) / integration
+    dead = master()["tables"]["dead"] * decode_counts(greatest, instrument.burst) / integration
     quality = _OVERFLOW * (greatest == 255) + _DEAD_TIME * (dead > 0.9)
     return np.asarray(quality, dtype=np.uint8)
 

@@ -32,14 +32,20 @@ output = "runs"
 
 [data]
 # preset = "fast-esa"    # kind of the input files
-quantity = "counts"      # summed over a category's angles; or "eflux", averaged over them
+quantity = "counts"      # decoded, summed over a category's bins; or averages that can be compared
+                         # between modes: "rate", "eflux", "flux"; or "codes"
+# retrace = false        # true: also energy steps that are no measurement
+# quality = "mark"       # records of overflow or dead time; or "drop", "ignore"
+# errors = false         # true: store uncertainties
+# angle_borders = ""     # bins at borders: "fraction" or "centre"; empty: by quantity
+# angle_weight = "pitch-angle"   # solid angle of a bin's ring; or "domega" of the file
 # chunk_records = 4096   # records in memory at a time
 
-[pitch_angles]           # degrees, [from, to); 0 is downgoing in the northern hemisphere
-all = [[0, 360]]
-downgoing = [[0, 30], [330, 360]]
-upgoing = [[150, 210]]
-perpendicular = [[40, 140], [210, 330]]
+[pitch_angles]           # degrees, [from, to); 0 is along B: downward (earthward) in the northern
+all = [[0, 360]]         # hemisphere, upward in the southern
+parallel = [[0, 30], [330, 360]]
+antiparallel = [[150, 210]]
+perpendicular = [[40, 140], [220, 320]]
 
 [extrema]                # the axis limits that all orbits share
 # max_percentile = 95.0  # the colour scale ends at this percentile of all positive values
@@ -70,7 +76,7 @@ events = "events.csv"                    # marked cusp crossings; relative to th
 # memory_limit_mb = 0                    # 0: its share of the job's memory limit, if any
 # schedule = "balanced"                  # "snake": no worker takes from another's stack
 
-# Limits set by hand, for an instrument or for one of its categories ("ees.upgoing"):
+# Limits set by hand, for an instrument or for one of its categories ("ees.antiparallel"):
 # [axes.ees]
 # y_min = 5.0
 # y_max = 30000.0

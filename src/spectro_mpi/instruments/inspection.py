@@ -291,8 +291,6 @@ def _settings(inspection: Inspection) -> Iterable[str]:
         yield "parallel = [[0, 30], [330, 360]]"
         yield "perpendicular = [[60, 120], [240, 300]]"
         yield "antiparallel = [[150, 210]]"
-        yield "downgoing = []                # removes this category of FAST"
-        yield "upgoing = []"
         yield ""
     yield "[plot]"
     # A variable with SCALETYP "linear" is never drawn otherwise; the pair is for the others.

@@ -39,6 +39,8 @@ class Legend:
     """What the row shows if there are no pitch angles: "mean of 80 bins"."""
     is_whole: bool = False
     """Whether the values are whole numbers: their percentiles are then exact."""
+    by_mode: bool = False
+    """Whether values of records in different modes cannot be compared, as counts."""
     y_scale: str = ""
     """"linear" or "log" if the channels' axis is never drawn otherwise; empty: as set."""
     z_scale: str = ""
@@ -77,7 +79,7 @@ class Spectrogram:
 
     instrument: str
     quantity: str
-    """Name of the values; for FAST "counts" (sum over a category's bins) or "eflux" (mean)."""
+    """Name of the values; for FAST `data.quantity`, such as "counts"."""
     category: tuple[str, ...]
     time: NDArray[np.float64]
     """(record,) s since 1970 UTC: the middle of the record where its start and end are known, else

@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from spectro_mpi.draw.content import Event, FigureContent, Panel, Style
 from spectro_mpi.draw.kinds import FigureKind, Row, kinds_of
 from spectro_mpi.draw.names import figure_name, figure_names
@@ -196,6 +198,7 @@ class PlotPhase(PreparingPhase):
             notes=(
                 *(self._missing(context, spectrograms) if kind.names_missing else ()),
                 *_undrawn([row.spectrogram for row in rows], scales[0]),
+                *notes_on_modes([row.spectrogram for row in rows]),
                 *dict.fromkeys(note for row in rows for note in row.spectrogram.notes),
             ),
             panels=tuple(self._panel(inputs, row, scales, limits) for row in rows),
@@ -267,6 +270,22 @@ def _undrawn(spectrograms: Iterable[Spectrogram], scale: str) -> Iterator[str]:
             words = "channel at or below 0 is" if count == 1 else "channels at or below 0 are"
             where = f"{name}: " if len(by_name) > 1 else ""
             yield f"{where}{count} {words} not drawn"
+
+
+def notes_on_modes(spectrograms: Iterable[Spectrogram]) -> Iterator[str]:
+    """A note on spectrograms whose values change with the mode, if there are several modes."""
+    by_name = {spectrogram.name: spectrogram for spectrogram in spectrograms}
+    changing = []
+    for name, spectrogram in by_name.items():
+        if not spectrogram.legend.by_mode:
+            continue
+        modes = np.unique(spectrogram.mode[np.isfinite(spectrogram.values).any(axis=(0, 2))])
+        if len(modes) > 1:
+            where = f"{name}: " if len(by_name) > 1 else ""
+            changing.append(f"{where}modes {', '.join(map(str, modes))}")
+    if changing:
+        values = next(iter(by_name.values())).legend.z_label
+        yield f"{values} are comparable only within a mode ({'; '.join(changing)})"
 
 
 def _set_or(label: str, default: str, of_data: str) -> str:

@@ -196,9 +196,10 @@ def reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectro
         del chunk, reduced  # before the next one is read, to halve the memory
     whole = values[list(categories).index(WHOLE)]
     if not (np.isfinite(whole).any(axis=1) & np.isfinite(time)).any():
+        flagged = ', or flags (data.quality = "drop")' if config.data.quality == "drop" else ""
         raise InvalidCdfError(
             f"{file.path}: none of its {records} records is valid: they are fill values, or have "
-            "valid = 0"
+            f"valid = 0{flagged}"
         )
     return Spectrogram(
         instrument=file.instrument,

@@ -45,7 +45,7 @@ _BUILT_IN = MappingProxyType(
             "fast-esa",
             "spectro_mpi.instruments.fast_esa:FastEsa",
             instruments=("ees", "eeb", "ies", "ieb"),
-            quantities=("counts", "eflux", "codes"),
+            quantities=("counts", "rate", "eflux", "flux", "codes"),
             items_are_orbits=True,
             figure_word="ESA",
         ),

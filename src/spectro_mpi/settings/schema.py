@@ -97,7 +97,9 @@ class DataSettings:
     preset: str = "fast-esa"
     """Kind of input files; "istp": any mission, described by `[[instrument]]` tables."""
     quantity: str = "counts"
-    """A quantity of the preset. FAST ESA: "counts", summed over bins, or "eflux", averaged."""
+    """A quantity of the preset. FAST ESA: "counts", summed over the bins of a category, or averaged
+    over them "rate" (counts a second of a bin), "eflux", "flux" (differential energy and number
+    flux); or "codes", sums of the telemetry codes as some quick-look scripts draw them."""
     retrace: bool = False
     """Whether to include energy steps that are no measurement, such as the retrace of the sweep."""
     quality: Literal["mark", "drop", "ignore"] = "mark"
@@ -259,10 +261,11 @@ class JobSettings:
 
 _PITCH_ANGLES: dict[str, tuple[tuple[float, float], ...]] = {
     "all": ((0.0, 360.0),),
-    "downgoing": ((0.0, 30.0), (330.0, 360.0)),
-    "upgoing": ((150.0, 210.0),),
-    "perpendicular": ((40.0, 140.0), (210.0, 330.0)),
+    "parallel": ((0.0, 30.0), (330.0, 360.0)),
+    "antiparallel": ((150.0, 210.0),),
+    "perpendicular": ((40.0, 140.0), (220.0, 320.0)),
 }
+"""0° is along B: downward in the northern hemisphere, upward in the southern."""
 
 
 @dataclass(frozen=True)
