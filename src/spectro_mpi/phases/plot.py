@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from spectro_mpi.draw.content import Event, FigureContent, Panel, Style
 from spectro_mpi.draw.kinds import FigureKind, Row, kinds_of
 from spectro_mpi.draw.names import figure_name, figure_names
@@ -188,6 +190,14 @@ class PlotPhase(PreparingPhase):
         config = self.config
         rows = kind.rows(config, instrument, spectrograms)
         sources = dict.fromkeys(row.spectrogram.instrument for row in rows)
+        limits_of_rows = [
+            self._limits(inputs, row.spectrogram, row.category, scales, limits) for row in rows
+        ]
+        panels = [
+            self._panel(row, computed or empty_limits(row.spectrogram, scales))
+            for row, computed in zip(rows, limits_of_rows, strict=True)
+        ]
+        limitless = [row for row, known in zip(rows, limits_of_rows, strict=True) if not known]
         events = place(context.marks, spectrograms, prefer=instrument)
         return FigureContent(
             item=item.id,
@@ -196,41 +206,41 @@ class PlotPhase(PreparingPhase):
             notes=(
                 *(self._missing(context, spectrograms) if kind.names_missing else ()),
                 *_undrawn([row.spectrogram for row in rows], scales[0]),
+                *_without_positive(limitless),
             ),
-            panels=tuple(self._panel(inputs, row, scales, limits) for row in rows),
+            panels=tuple(panels),
             scales=scales,
             limits=limits,
             sources=tuple(spectrograms[name].source for name in sources),
             events=tuple(Event(start, end, "cusp") for start, end in events),
         )
 
-    def _panel(self, inputs: Inputs, row: Row, scales: ScalePair, limits: str) -> Panel:
+    def _panel(self, row: Row, limits: Limits) -> Panel:
         plot, legend = self.config.plot, row.spectrogram.legend
         return Panel(
             label=row.label,
             spectrogram=row.spectrogram,
             category=row.category,
-            limits=self._limits(inputs, row.spectrogram, row.category, scales, limits),
+            limits=limits,
             z_label=_set_or(plot.z_label, PlotSettings.z_label, legend.z_label),
             y_label=_set_or(plot.y_label, PlotSettings.y_label, legend.y_label),
         )
 
     def _limits(
         self, inputs: Inputs, spectrogram: Spectrogram, row: int, scales: ScalePair, limits: str
-    ) -> Limits:
+    ) -> Limits | None:
+        """Limits of a row; None if no value can be drawn."""
         if limits == "raw":
             coverage = self.config.extrema.energy_coverage
-            computed = raw_limits(spectrogram, row, scales, coverage)
-        else:
-            computed = given_limits(
-                inputs["extrema"],
-                self.config.axes,
-                spectrogram.instrument,
-                spectrogram.category[row],
-                scales,
-                self.config.plot.category_limits,
-            )
-        return computed or empty_limits(spectrogram, scales)
+            return raw_limits(spectrogram, row, scales, coverage)
+        return given_limits(
+            inputs["extrema"],
+            self.config.axes,
+            spectrogram.instrument,
+            spectrogram.category[row],
+            scales,
+            self.config.plot.category_limits,
+        )
 
     def _item_name(self, item: Item) -> str:
         return f"orbit {item.id}" if self.config.items_are_orbits else item.id
@@ -266,6 +276,19 @@ def _undrawn(spectrograms: Iterable[Spectrogram], scale: str) -> Iterator[str]:
             words = "channel at or below 0 is" if count == 1 else "channels at or below 0 are"
             where = f"{name}: " if len(by_name) > 1 else ""
             yield f"{where}{count} {words} not drawn"
+
+
+def _without_positive(rows: Iterable[Row]) -> Iterator[str]:
+    """A note on the rows whose finite values cannot be on a log colour scale: none is above 0."""
+    names = []
+    for row in rows:
+        spectrogram, values = row.spectrogram, row.spectrogram.values[row.category]
+        if np.isfinite(values).any() and not (values > 0).any():
+            several = len(spectrogram.category) > 1
+            category = f" {spectrogram.category[row.category]}" if several else ""
+            names.append(spectrogram.instrument + category)
+    if names:
+        yield f"No value above 0: {', '.join(names)}"
 
 
 def _set_or(label: str, default: str, of_data: str) -> str:

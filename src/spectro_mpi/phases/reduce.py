@@ -15,11 +15,12 @@ from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader, 
 from spectro_mpi.instruments.energy_tables import narrowest
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.artifacts import Artifact
-from spectro_mpi.model.extrema import WHOLE, Tallies, flat_extrema, merge_tallies, tally
+from spectro_mpi.model.extrema import WHOLE, flat_extrema
 from spectro_mpi.model.items import InputPath, Item
 from spectro_mpi.model.marks import Marks
 from spectro_mpi.model.pitch_angles import reduce_distribution
 from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.tally import Tallies, merge_tallies, tally
 from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.phases.interface import MergingPhase, Outputs
 from spectro_mpi.settings.schema import Config
@@ -99,15 +100,17 @@ class ReducePhase(MergingPhase[Tallies]):
 
     def conclude(self, whole: Tallies) -> dict[str, float]:
         """The content of extrema.json."""
-        settings = self.config.extrema
-        return flat_extrema(
-            whole, self.config.plot.scales, settings.max_percentile, settings.energy_coverage
-        )
+        return flat_extrema(whole, self.config.plot.scales, self.config.extrema)
 
     def basis(self) -> list[object]:
         """The settings that the extrema depend on."""
         settings = self.config.extrema
-        return [settings.max_percentile, settings.energy_coverage, self.config.plot.scales]
+        return [
+            settings.max_percentile,
+            settings.min_percentile,
+            settings.energy_coverage,
+            self.config.plot.scales,
+        ]
 
     def _reduce(self, file: InputPath, fast: bool) -> Spectrogram:
         """Reduce a file, with pycdfpp if `fast` and it can read the file, else with cdflib."""
