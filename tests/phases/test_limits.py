@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from spectro_mpi.draw.kinds.base import Row
+from spectro_mpi.model.spectrogram import Legend
 from spectro_mpi.model.tally import merge_tallies, tally
 from spectro_mpi.phases.plot import _without_positive
 from spectro_mpi.phases.reduce import ReducePhase
 from spectro_mpi.phases.registry import make_phase
 from spectro_mpi.phases.workspace import Workspace
-from spectro_mpi.settings.schema import Config, ExtremaSettings
+from spectro_mpi.settings.schema import Config, ExtremaSettings, ScalePair
 from tests.conftest import spectro_mpi
 from tests.model.spectrograms import random_counts, with_values
 
@@ -60,7 +61,12 @@ def test_a_row_that_a_log_colour_scale_cannot_show_is_named() -> None:
     values = np.array([[[0, 0, np.nan]], [[-1, 0, 0]], [[1, 0, 0]], [[np.nan] * 3]])
     spectrogram = with_values(values)
     rows = [Row("", spectrogram, category) for category in range(4)]
-    assert list(_without_positive(rows)) == ["No value above 0: ees all, ees upgoing"]
-    assert list(_without_positive(rows[2:])) == []
-    alone = with_values(values[:1])
-    assert list(_without_positive([Row("", alone, 0)])) == ["No value above 0: ees"]
+    log: ScalePair = ("log", "log")
+    linear: ScalePair = ("log", "linear")
+    assert list(_without_positive(rows, log)) == ["No value above 0: ees all, ees upgoing"]
+    assert list(_without_positive(rows, linear)) == []
+    assert list(_without_positive(rows[2:], log)) == []
+    alone = [Row("", with_values(values[:1]), 0)]
+    assert list(_without_positive(alone, log)) == ["No value above 0: ees"]
+    always_linear = [Row("", with_values(values, Legend(z_scale="linear")), 0)]
+    assert list(_without_positive(always_linear, log)) == []

@@ -18,7 +18,7 @@ from spectro_mpi.model.extrema import Limits, empty_limits, given_limits, raw_li
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.levels import count_undrawn
 from spectro_mpi.model.marks import Marks, place
-from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
 from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.phases.interface import Outputs, PreparingPhase
 from spectro_mpi.phases.task import Task
@@ -190,57 +190,50 @@ class PlotPhase(PreparingPhase):
         config = self.config
         rows = kind.rows(config, instrument, spectrograms)
         sources = dict.fromkeys(row.spectrogram.instrument for row in rows)
-        limits_of_rows = [
-            self._limits(inputs, row.spectrogram, row.category, scales, limits) for row in rows
-        ]
-        panels = [
-            self._panel(row, computed or empty_limits(row.spectrogram, scales))
-            for row, computed in zip(rows, limits_of_rows, strict=True)
-        ]
-        limitless = [row for row, known in zip(rows, limits_of_rows, strict=True) if not known]
         events = place(context.marks, spectrograms, prefer=instrument)
         return FigureContent(
             item=item.id,
             kind=kind.name,
             title=kind.title(config, self._item_name(item), instrument, spectrograms),
             notes=(
+                *_without_positive(rows, scales),
                 *(self._missing(context, spectrograms) if kind.names_missing else ()),
                 *_undrawn([row.spectrogram for row in rows], scales[0]),
-                *_without_positive(limitless),
             ),
-            panels=tuple(panels),
+            panels=tuple(self._panel(inputs, row, scales, limits) for row in rows),
             scales=scales,
             limits=limits,
             sources=tuple(spectrograms[name].source for name in sources),
             events=tuple(Event(start, end, "cusp") for start, end in events),
         )
 
-    def _panel(self, row: Row, limits: Limits) -> Panel:
+    def _panel(self, inputs: Inputs, row: Row, scales: ScalePair, limits: str) -> Panel:
         plot, legend = self.config.plot, row.spectrogram.legend
         return Panel(
             label=row.label,
             spectrogram=row.spectrogram,
             category=row.category,
-            limits=limits,
+            limits=self._limits(inputs, row.spectrogram, row.category, scales, limits),
             z_label=_set_or(plot.z_label, PlotSettings.z_label, legend.z_label),
             y_label=_set_or(plot.y_label, PlotSettings.y_label, legend.y_label),
         )
 
     def _limits(
         self, inputs: Inputs, spectrogram: Spectrogram, row: int, scales: ScalePair, limits: str
-    ) -> Limits | None:
-        """Limits of a row; None if no value can be drawn."""
+    ) -> Limits:
         if limits == "raw":
             coverage = self.config.extrema.energy_coverage
-            return raw_limits(spectrogram, row, scales, coverage)
-        return given_limits(
-            inputs["extrema"],
-            self.config.axes,
-            spectrogram.instrument,
-            spectrogram.category[row],
-            scales,
-            self.config.plot.category_limits,
-        )
+            computed = raw_limits(spectrogram, row, scales, coverage)
+        else:
+            computed = given_limits(
+                inputs["extrema"],
+                self.config.axes,
+                spectrogram.instrument,
+                spectrogram.category[row],
+                scales,
+                self.config.plot.category_limits,
+            )
+        return computed or empty_limits(spectrogram, scales)
 
     def _item_name(self, item: Item) -> str:
         return f"orbit {item.id}" if self.config.items_are_orbits else item.id
@@ -267,6 +260,20 @@ class PlotPhase(PreparingPhase):
         )
 
 
+def _without_positive(rows: Iterable[Row], scales: ScalePair) -> Iterator[str]:
+    """A note on the rows that a log colour scale cannot show, because no value is above 0."""
+    names = []
+    for row in rows:
+        spectrogram, values = row.spectrogram, row.spectrogram.values[row.category]
+        is_log = drawn_scales(spectrogram.legend, scales)[1] == "log"
+        if is_log and np.isfinite(values).any() and not (values > 0).any():
+            several = len(spectrogram.category) > 1
+            category = f" {spectrogram.category[row.category]}" if several else ""
+            names.append(spectrogram.instrument + category)
+    if names:
+        yield f"No value above 0: {', '.join(names)}"
+
+
 def _undrawn(spectrograms: Iterable[Spectrogram], scale: str) -> Iterator[str]:
     """A note for each spectrogram with channels that the energy axis cannot show."""
     by_name = {spectrogram.name: spectrogram for spectrogram in spectrograms}
@@ -276,19 +283,6 @@ def _undrawn(spectrograms: Iterable[Spectrogram], scale: str) -> Iterator[str]:
             words = "channel at or below 0 is" if count == 1 else "channels at or below 0 are"
             where = f"{name}: " if len(by_name) > 1 else ""
             yield f"{where}{count} {words} not drawn"
-
-
-def _without_positive(rows: Iterable[Row]) -> Iterator[str]:
-    """A note on the rows whose finite values cannot be on a log colour scale: none is above 0."""
-    names = []
-    for row in rows:
-        spectrogram, values = row.spectrogram, row.spectrogram.values[row.category]
-        if np.isfinite(values).any() and not (values > 0).any():
-            several = len(spectrogram.category) > 1
-            category = f" {spectrogram.category[row.category]}" if several else ""
-            names.append(spectrogram.instrument + category)
-    if names:
-        yield f"No value above 0: {', '.join(names)}"
 
 
 def _set_or(label: str, default: str, of_data: str) -> str:
