@@ -157,7 +157,8 @@ def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
             )
         if _is_log(config, instrument, index):
             mistakes += [
-                f"axes.{name}.{letter}_{end} = {value:g}: expected a value above 0"
+                f"axes.{name}.{letter}_{end} = {value:g}: expected a value above 0, since that "
+                "axis is logarithmic"
                 for end, value in (("min", low), ("max", high))
                 if value is not None and value <= 0
             ]
