@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.model.extrema import Tallies, merge_tallies
 from spectro_mpi.model.items import Item
+from spectro_mpi.model.tally import Tallies, merge_tallies
 from spectro_mpi.mpi.messages import EndPhase, Result, WriterFinish
 from spectro_mpi.mpi.transport import QueueTransport
 from spectro_mpi.mpi.writer import Writer

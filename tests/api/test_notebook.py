@@ -29,6 +29,7 @@ from spectro_mpi.draw.figure import FigureContent, Painter, Panel, Style
 from spectro_mpi.model.extrema import Limits
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.rundir.reader import Run
+from spectro_mpi.settings.schema import ScaleName
 from tests.conftest import NO_REPORT
 from tests.conftest import spectro_mpi as command
 from tests.outputs import same_output
@@ -250,6 +251,7 @@ def test_a_dataset_holds_what_the_store_holds(local: Run) -> None:
         (lambda: spectro_mpi.plot_directory(".", orbit_timeout_seconds=-1), "orbit_timeout"),
         (lambda: spectro_mpi.plot_directory(".", "a run"), "run_id"),
         (lambda: spectro_mpi.compute_global_extrema(".", max_percentile=101), "max_percentile"),
+        (lambda: spectro_mpi.compute_global_extrema(".", min_percentile=95), "min_percentile"),
         (lambda: spectro_mpi.compute_global_extrema(".", instrument_order=["esa"]), "instruments"),
         (lambda: spectro_mpi.collect_items("nowhere"), "does not exist"),
         (lambda: spectro_mpi.create_stacks([], 0), "workers = 0"),
@@ -433,6 +435,19 @@ def test_make_spectrogram_leaves_gaps_blank_by_the_gap_factor() -> None:
         assert (before, after) == ((295.0, 315.0) if is_gap else (305.0, 305.0))
     with pytest.raises(ValueError, match="gap_factor = 1: expected a number above 1"):
         make_spectrogram(time, energy, values, gap_factor=1)
+
+
+@pytest.mark.parametrize("z_scale", ["log", "linear"])
+@pytest.mark.parametrize(("low", "high"), [(1, 50), (-20, 50), (-170, -120)])
+def test_make_spectrogram_takes_its_colour_limits_from_what_it_can_show(
+    low: float, high: float, z_scale: ScaleName
+) -> None:
+    values = np.random.default_rng(1).uniform(low, high, (60, 4)).astype(np.float32)
+    axes = make_spectrogram(np.arange(60.0), [1, 2, 3, 4], values, z_scale=z_scale, colorbar=False)
+    mesh = axes.collections[0]
+    shown = values if z_scale == "linear" and low < 0 else values[values > 0]
+    expected = np.percentile(shown, [1, 99]).tolist() if len(shown) else [1, 10]
+    assert [mesh.norm.vmin, mesh.norm.vmax] == pytest.approx(expected)
 
 
 def test_make_spectrogram_warns_of_records_that_it_leaves_out() -> None:

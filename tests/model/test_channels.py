@@ -12,17 +12,10 @@ from numpy.typing import NDArray
 
 from spectro_mpi.demo.tables import mode_tables
 from spectro_mpi.model.channels import channel_edges, log_edges
-from spectro_mpi.model.extrema import (
-    Tallies,
-    empty_limits,
-    flat_extrema,
-    given_limits,
-    merge_tallies,
-    raw_limits,
-    tally,
-)
+from spectro_mpi.model.extrema import empty_limits, flat_extrema, given_limits, raw_limits
 from spectro_mpi.model.spectrogram import Spectrogram
-from spectro_mpi.settings.schema import ScalePair
+from spectro_mpi.model.tally import Tallies, merge_tallies, tally
+from spectro_mpi.settings.schema import ExtremaSettings, ScalePair
 
 NAN = np.nan
 
@@ -112,8 +105,9 @@ def test_limits_enclose_whole_channels(parts: list[Spectrogram], y_scale: Any) -
     backward: Tallies = {}
     for part in reversed(parts):
         merge_tallies(backward, tally(part))
-    flat = flat_extrema(merged, [scales], 95, 0.9)
-    assert flat == flat_extrema(backward, [scales], 95, 0.9)
+    coverage = ExtremaSettings(energy_coverage=0.9)
+    flat = flat_extrema(merged, [scales], coverage)
+    assert flat == flat_extrema(backward, [scales], coverage)
     for row, category in enumerate(("all", "up")):
         cells = [held for part in parts for held in counted(part, row)]
         common = given_limits(flat, {}, "ees", category, scales, "own")

@@ -43,6 +43,10 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
         ("[data]\nchunk_records = 1.5", "data.chunk_records = 1.5"),
         ('[plot]\nscales = [["linear", "lag"]]', "plot.scales.0.1 = \"lag\": should be 'linear'"),
         ("[extrema]\nmax_percentile = nan", "extrema.max_percentile"),
+        (
+            "[extrema]\nmin_percentile = 95",
+            "extrema.min_percentile = 95: must be below extrema.max_percentile = 95",
+        ),
         ('run_id = "a/b"', 'run_id = "a/b": use only letters, digits'),
         ('[select]\norbits = "13400-13312"', "goes downward"),
         ('[select]\norbits = "some"', "neither an orbit nor a range"),
@@ -72,6 +76,34 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
 )
 def test_a_mistake_names_its_key_and_what_is_allowed(tmp_path: Path, text: str, told: str) -> None:
     assert told in mistakes(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("scales", "table", "axes", "is_refused"),
+    [
+        ('[["log", "linear"]]', "", "z_min = -170\nz_max = -120", False),
+        ('[["linear", "log"]]', "", "y_min = -90\ny_max = -30", False),
+        # The file may say that the axis is linear.
+        ('[["log", "log"]]', "", "y_min = 0", False),
+        ('[["log", "log"]]', 'y_scale = "linear"', "y_min = -90", False),
+        ('[["log", "linear"]]', 'z_scale = "log"', "z_min = -1", True),
+        ('[["linear", "log"]]', 'y_scale = "log"', "y_min = 0", True),
+    ],
+)
+def test_limits_need_to_be_positive_only_on_a_log_axis(
+    tmp_path: Path, scales: str, table: str, axes: str, is_refused: bool
+) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(
+        f'[data]\npreset = "istp"\n[plot]\nscales = {scales}\n[axes.a]\n{axes}\n'
+        '[[instrument]]\nname = "a"\nfile = "a_{date}_v{version}.cdf"\nvalue = "Flux"\n'
+        f"{table}\n"
+    )
+    if is_refused:
+        with pytest.raises(SettingsError, match="expected a value above 0"):
+            load_config(path)
+    else:
+        assert load_config(path).axes["a"]
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:

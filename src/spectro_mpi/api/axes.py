@@ -21,6 +21,7 @@ from spectro_mpi.draw.raster import EnergyTable, tables_of
 from spectro_mpi.draw.scale import Scale, usable_scale
 from spectro_mpi.draw.times import left_out_text
 from spectro_mpi.model.channels import channel_edges
+from spectro_mpi.model.extrema import coloured_values
 from spectro_mpi.settings.schema import SCALE_PAIR_COLORMAPS, PlotSettings, ScaleName
 from spectro_mpi.system.atomic import write_atomic
 
@@ -96,7 +97,8 @@ def make_spectrogram(
         Scale of the energy axis and of the colours.
     y_min, y_max, z_min, z_max : float, optional
         Limits of energy (y) and colours (z). None: the outermost edges (on a linear axis from 0),
-        and the 1st and 99th percentile of the positive values.
+        and the 1st and 99th percentile of the positive values, or on linear colours of all finite
+        values if any is negative or none is positive.
     colormap : str
         A matplotlib colour map; empty: by the pair of scales, as in a run's figures.
     label, y_label, z_label : str
@@ -365,7 +367,7 @@ def _seconds(name: str, time: ArrayLike) -> NDArray[np.float64]:
 def _limits(
     values: NDArray[np.float32], scale: str, low: float | None, high: float | None
 ) -> tuple[float, float]:
-    cells = values[np.isfinite(values) & (values > 0)]
+    cells = coloured_values(values.reshape(-1), scale)
     computed = np.percentile(cells, _PERCENTILES) if len(cells) else (1.0, 10.0)
     usable = usable_scale(
         scale,

@@ -110,6 +110,7 @@ def compute_global_extrema(
     instrument_order: Sequence[str] | None = None,
     extrema_json_path: Path | str | None = None,
     max_percentile: float = 95.0,
+    min_percentile: float = 0.1,
     flush_batch_size: int | None = None,
     max_workers: int | None = None,
     output: Path | str | None = None,
@@ -129,7 +130,9 @@ def compute_global_extrema(
     extrema_json_path : path, optional
         File to write the result to as JSON; an existing file is replaced.
     max_percentile : float
-        The colour scale ends at this percentile of all finite positive values.
+        The colour scale ends at this percentile of all positive values.
+    min_percentile : float
+        A log colour scale begins at this percentile of all positive values; 0: at the smallest.
     flush_batch_size : int, optional
         Items per shard of the reduced data.
     max_workers : int, optional
@@ -168,7 +171,10 @@ def compute_global_extrema(
             run,
             {
                 "select": select,
-                "extrema": {"max_percentile": max_percentile},
+                "extrema": {
+                    "max_percentile": max_percentile,
+                    "min_percentile": min_percentile,
+                },
                 "report": {"at_end": False},
             },
         )

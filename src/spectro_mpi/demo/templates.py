@@ -49,6 +49,7 @@ perpendicular = [[40, 140], [220, 320]]
 
 [extrema]                # the axis limits that all orbits share
 # max_percentile = 95.0  # the colour scale ends at this percentile of all positive values
+# min_percentile = 0.1   # a log colour scale begins at this one; 0: at the smallest value
 # energy_coverage = 0.99 # the energy axis ends where this part of the data lies below
 
 [plot]

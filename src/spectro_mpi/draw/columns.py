@@ -10,10 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.model.cadence import local_widths, longest_records, stray
+from spectro_mpi.model.cadence import gaps, local_widths, longest_records, stray, time_order
 from spectro_mpi.settings.schema import PlotSettings
-
-_LATEST = 9e9  # s since 1970 (1684 to 2255); times beyond are fill values or damaged.
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,7 @@ def records_of(
     keep their edges. Otherwise they meet: halfway between their times, or at the edge that one of
     them has, or in the middle if both have one. Stray records (`cadence.stray`) are left out.
     """
-    order = np.flatnonzero(np.abs(time) < _LATEST)
-    order = order[np.argsort(time[order], kind="stable")]
+    order = time_order(time)
     centre = np.asarray(time[order], np.float64)
     before, after = stray(centre)
     groups = (centre[:before], centre[len(centre) - after :])
@@ -72,7 +69,7 @@ def records_of(
     valid &= end - start <= longest_records(centre, widths)
     start = np.where(valid, start, centre - widths / 2)
     end = np.where(valid, end, centre + widths / 2)
-    _join(centre, start, end, valid, gap_factor * widths)
+    _join(centre, start, end, valid, gaps(centre, widths, gap_factor))
     return Records(order, centre, start, end, tuple(group for group in groups if len(group)))
 
 
@@ -81,12 +78,12 @@ def _join(
     start: NDArray[np.float64],
     end: NDArray[np.float64],
     has_edges: NDArray[np.bool_],
-    longest_step: NDArray[np.float64],
+    has_gap: NDArray[np.bool_],
 ) -> None:
     """Move, in place, the edges of neighbours to where they meet, unless a gap is between them."""
     left, right = end[:-1], start[1:]
     step = centre[1:] - centre[:-1]
-    meet = (step <= np.maximum(longest_step[:-1], longest_step[1:])) | (left > right)
+    meet = ~has_gap | (left > right)
     middle = (left + right) / 2
     if not has_edges.all():
         first, second = has_edges[:-1], has_edges[1:]

@@ -20,10 +20,20 @@ _FEWEST_RECORDS = 20
 """Records from which a single one may be stray."""
 _STRAY_SHARE = 100
 """One record in this many may be stray."""
+_LATEST = 9e9  # s since 1970 (1684 to 2255); times beyond are fill values or damaged.
 _WIDTH_ALONE = 1.0  # s; for records that are all at one time.
 _NEVER_DAMAGED = 3600.0  # s; the width of a record that is always believed,
 _MOST_STEPS = 100.0  # and in local widths,
 _LONGEST_ALONE = 400 * _DAY  # s; and where all records are at one time.
+
+
+def time_order(time: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The records that have a valid time, in order of time: indices into `time`.
+
+    `time` (record,) s since 1970 UTC. Records at the same time keep their order.
+    """
+    order = np.flatnonzero(np.abs(time) < _LATEST)
+    return order[np.argsort(time[order], kind="stable")]
 
 
 def local_widths(centre: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -54,6 +64,18 @@ def local_widths(centre: NDArray[np.float64]) -> NDArray[np.float64]:
         after[count - place] = median(steps[count - place :].tolist()) if counts else 0
     widths = np.maximum(before, after)
     return widths if count + 1 == len(centre) else widths[np.cumsum(fresh) - 1]
+
+
+def gaps(
+    centre: NDArray[np.float64], widths: NDArray[np.float64], factor: float
+) -> NDArray[np.bool_]:
+    """Whether there is a gap between each record and the next: (record − 1,).
+
+    `centre` (record,) s, never decreasing; `widths` (record,) s, the local widths. A gap is a step
+    above `factor` times the larger local width of the two records.
+    """
+    is_gap: NDArray[np.bool_] = np.diff(centre) > factor * np.maximum(widths[:-1], widths[1:])
+    return is_gap
 
 
 def longest_records(

@@ -6,99 +6,115 @@ Pure array science: no files, no MPI.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spectro_mpi.model.bins import (
+    MANTISSA_BITS_DROPPED,
+    PackedWhole,
+    pack_whole,
+    unpack_whole,
+)
 from spectro_mpi.model.channels import Floats, log_edges
+from spectro_mpi.model.samples import Samples
 from spectro_mpi.model.spectrogram import Spectrogram
 
 _FEW_TABLES = 32
 """With more energy tables than this in a file, the edges of their channels are binned."""
-MANTISSA_BITS_DROPPED = 13
-"""Of a float32's 23. With ten bits left, a bin is 0.1 % wide and its middle 0.05 % off at most."""
-
-
-def _no_edges() -> NDArray[np.float32]:
-    return np.zeros((0, 3), np.float32)
 
 
 def _no_cells() -> NDArray[np.int64]:
-    return np.zeros((0, 2), np.int64)
+    return np.zeros((0, 2, 2), np.int64)
+
+
+def _nowhere() -> NDArray[np.float32]:
+    return np.full((2, 2), np.inf, np.float32)
 
 
 @dataclass
 class Levels:
-    """Number of cells by channel. Levels merge in any order, to the same result."""
+    """Number of cells by channel. Levels merge in any order, to the same bytes."""
 
-    edges: NDArray[np.float32] = field(default_factory=_no_edges)
-    """(level, 3) of a channel: lower edge, upper edge, and lower edge as drawn on a log axis (0:
-    the channel cannot be drawn there); each once, in the order of their bytes."""
+    upper: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    """(level,) upper edges of channels with finite cells, ascending."""
     cells: NDArray[np.int64] = field(default_factory=_no_cells)
-    """(level, 2) number of finite cells, and of those that are positive."""
+    """(level, 2, 2) number of finite cells: of channels that cannot and that can be drawn on a log
+    axis; not positive and positive ones."""
+    lowest: NDArray[np.float32] = field(default_factory=_nowhere)
+    """(2, 2) lowest edge, on a linear and on a log axis, of the channels with such cells: not
+    positive and positive ones; inf: there are none."""
     has_negative: bool = False
-    """Whether any value is negative; then all finite cells count, else only positive ones."""
+    """Whether any value is negative; then all finite cells count."""
 
     def merge(self, other: Levels) -> None:
         """Add the counts of `other`."""
         self.has_negative |= other.has_negative
-        keys, added = _keys(self.edges), _keys(other.edges)
-        where = np.searchsorted(keys, added)
-        if not np.array_equal(keys[np.minimum(where, len(keys) - 1)] if len(keys) else [], added):
-            union = np.union1d(keys, added)
-            cells = np.zeros((len(union), 2), np.int64)
-            cells[np.searchsorted(union, keys)] = self.cells
-            self.edges, self.cells = _edges_of(union), cells
-            where = np.searchsorted(union, added)
-        self.cells[where] += other.cells
+        self.lowest = np.minimum(self.lowest, other.lowest)
+        if not np.array_equal(self.upper, other.upper):
+            union = np.union1d(self.upper, other.upper)
+            cells = np.zeros((len(union), 2, 2), np.int64)
+            cells[np.searchsorted(union, self.upper)] = self.cells
+            self.upper, self.cells = union, cells
+        self.cells[np.searchsorted(self.upper, other.upper)] += other.cells
 
     def limits(self, scale: str, coverage: float) -> tuple[float, float] | None:
         """The lowest edge of a channel with a counted cell, and an upper edge; None: no such cell.
 
-        A cell counts if it is finite and positive; if any value is negative, all finite cells
-        count. The upper edge is the smallest at or below which channels with `coverage` of the
-        cells lie. On a linear axis (`scale`) the lower limit is at most 0; on a log axis only
-        channels that can be drawn count.
+        A cell counts if it is finite and positive; if any value is negative, or none is positive,
+        all finite cells count. The upper edge is the smallest at or below which channels with
+        `coverage` of the cells lie. On a linear axis (`scale`) the lower limit is at most 0; on a
+        log axis only channels that can be drawn count.
         """
-        cells = self.cells[:, 0 if self.has_negative else 1]
+        only_positive = not self.has_negative and bool(self.cells[..., 1].any())
         is_log = scale == "log"
-        used = (cells > 0) & ((self.edges[:, 2] > 0) | (not is_log))
-        if not used.any():
+        counted = self.cells[:, int(is_log) :, int(only_positive) :].sum(axis=(1, 2))
+        used = np.flatnonzero(counted)
+        if not len(used):
             return None
-        lower, upper, lower_on_log = self.edges[used].T
-        order = np.argsort(upper, kind="stable")
-        cumulative = np.cumsum(cells[used][order])
-        reached = order[np.searchsorted(cumulative, coverage * cumulative[-1])]
-        low = float(lower_on_log.min()) if is_log else min(0.0, float(lower.min()))
-        return low, float(upper[reached])
+        cumulative = np.cumsum(counted[used])
+        reached = used[np.searchsorted(cumulative, coverage * cumulative[-1])]
+        low = float(self.lowest[int(is_log), int(only_positive) :].min())
+        return low if is_log else min(0.0, low), float(self.upper[reached])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As few bytes: of energies that drift there are thousands of levels."""
+        bits = np.append(np.uint32(0), self.upper.view(np.uint32))
+        steps: NDArray[np.uint32] = bits[1:] - bits[:-1]  # modulo 2³²
+        packed = pack_whole(steps), pack_whole(self.cells.reshape(len(steps), 4).T)
+        return _unpacked, (*packed, self.lowest, self.has_negative)
 
 
-def count_levels(spectrogram: Spectrogram, row: int) -> Levels:
-    """Count the cells of one category by channel."""
-    values = spectrogram.values[row]
+def count_levels(spectrogram: Spectrogram, samples: Samples) -> Levels:
+    """Count the cells of samples of a spectrogram by channel."""
+    values = samples.values
     finite = np.isfinite(values)
     positive = finite & (values > 0)
     tables = len(spectrogram.energy)
-    order = np.argsort(spectrogram.mode, kind="stable")
-    modes = spectrogram.mode[order].astype(np.intp)
+    order = np.argsort(samples.mode, kind="stable")
+    modes = samples.mode[order].astype(np.intp)
     order, modes = order[modes < tables], modes[modes < tables]
     present, first = np.unique(modes, return_index=True)
     if not len(present):
         return Levels()
-    cells = np.stack(
-        [
-            np.add.reduceat(counted[order], first, axis=0, dtype=np.int64)
-            for counted in (finite, positive)
-        ],
-        axis=-1,
+    all_cells, positive_cells = (
+        np.add.reduceat(counted[order], first, axis=0, dtype=np.int64)
+        for counted in (finite, positive)
     )
     edges = _level_edges(spectrogram.energy[present], spectrogram.edges[present], tables)
-    held = (cells[..., 0] > 0) & np.isfinite(edges[..., :2]).all(axis=-1)
-    keys, where = np.unique(_keys(edges[held]), return_inverse=True)
-    total = np.zeros((len(keys), 2), np.int64)
-    np.add.at(total, where.reshape(-1), cells[held])
-    has_negative = bool((finite & (values < 0)).any())
-    return Levels(_edges_of(keys), total, has_negative)
+    held = (all_cells > 0) & np.isfinite(edges[..., :2]).all(axis=-1)
+    lower, upper, lower_on_log = edges[held].T
+    cells = np.stack([all_cells - positive_cells, positive_cells], axis=-1)[held]
+    drawable = lower_on_log > 0
+    levels, where = np.unique(upper, return_inverse=True)
+    total = np.zeros((len(levels), 2, 2), np.int64)
+    np.add.at(total, (where.reshape(-1), drawable.astype(np.intp)), cells)
+    lowest = _nowhere()
+    for axis, low in enumerate((lower, np.where(drawable, lower_on_log, np.inf))):
+        for kind in (0, 1):
+            lowest[axis, kind] = low[cells[:, kind] > 0].min(initial=np.inf)
+    return Levels(levels, total, lowest, bool((finite & (values < 0)).any()))
 
 
 def edge_range(energy: Floats, edges: Floats, scale: str) -> tuple[float, float] | None:
@@ -128,7 +144,9 @@ def count_undrawn(spectrogram: Spectrogram, scale: str) -> int:
 
 
 def _level_edges(energy: Floats, edges: Floats, tables: int) -> NDArray[np.float32]:
-    """(table, channel, 3) edges as `Levels` has them, NaN where there is no channel.
+    """Lower, upper, and lower edge on a log axis of channels: (table, channel, 3).
+
+    NaN where there is no channel; the last is 0 where the channel cannot be drawn on a log axis.
 
     Energies that drift from record to record, as with the spacecraft potential, would give as many
     levels as there are records. The edges are then moved outward to bins of 0.1 %, as values are.
@@ -155,11 +173,9 @@ def _bin_below(values: Floats) -> NDArray[np.float32]:
     return ends
 
 
-def _keys(edges: NDArray[np.float32]) -> NDArray[np.bytes_]:
-    """The bytes of each level, which sort and compare faster than rows."""
-    keys: NDArray[np.bytes_] = np.ascontiguousarray(edges, np.float32).view("S12").reshape(-1)
-    return keys
-
-
-def _edges_of(keys: NDArray[np.bytes_]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(keys).view(np.float32).reshape(-1, 3)
+def _unpacked(
+    steps: PackedWhole, cells: PackedWhole, lowest: NDArray[np.float32], has_negative: bool
+) -> Levels:
+    upper = np.cumsum(unpack_whole(steps), dtype=np.uint32).view(np.float32)
+    counts = unpack_whole(cells).reshape(4, -1).T.reshape(-1, 2, 2).astype(np.int64, order="C")
+    return Levels(upper, counts, lowest, has_negative)

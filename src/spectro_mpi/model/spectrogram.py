@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.model.channels import belongs, channel_edges
+from spectro_mpi.settings.schema import ScalePair
 
 SEPARATOR = ", "
 """Between the names, and the digests, of several input files."""
@@ -131,6 +132,15 @@ class Spectrogram:
 def narrowest(mode: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.unsignedinteger[Any]]:
     """The modes in the smallest unsigned integer type: one byte for up to 256 tables."""
     return mode.astype(np.min_scalar_type(int(mode.max(initial=0))))
+
+
+def drawn_scales(legend: Legend, pair: tuple[str, str]) -> ScalePair:
+    """The scales (y, z) of a spectrogram in the figures of a pair of `plot.scales`.
+
+    They differ from the pair where the legend names a scale: that of `[[instrument]]`, or of an
+    axis that is never drawn logarithmic. Names in extrema.json and of files keep the pair's.
+    """
+    return cast(ScalePair, (legend.y_scale or pair[0], legend.z_scale or pair[1]))
 
 
 def edges_of_centres(energy: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from spectro_mpi.model.extrema import Limits, empty_limits, given_limits, raw_li
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.levels import count_undrawn
 from spectro_mpi.model.marks import Marks, place
-from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
 from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.phases.interface import Outputs, PreparingPhase
 from spectro_mpi.phases.task import Task
@@ -196,6 +196,7 @@ class PlotPhase(PreparingPhase):
             kind=kind.name,
             title=kind.title(config, self._item_name(item), instrument, spectrograms),
             notes=(
+                *_without_positive(rows, scales),
                 *(self._missing(context, spectrograms) if kind.names_missing else ()),
                 *_undrawn([row.spectrogram for row in rows], scales[0]),
                 *notes_on_modes([row.spectrogram for row in rows]),
@@ -259,6 +260,20 @@ class PlotPhase(PreparingPhase):
             zoom_minutes=plot.zoom_minutes,
             gap_factor=plot.gap_factor,
         )
+
+
+def _without_positive(rows: Iterable[Row], scales: ScalePair) -> Iterator[str]:
+    """A note on the rows that a log colour scale cannot show, because no value is above 0."""
+    names = []
+    for row in rows:
+        spectrogram, values = row.spectrogram, row.spectrogram.values[row.category]
+        is_log = drawn_scales(spectrogram.legend, scales)[1] == "log"
+        if is_log and np.isfinite(values).any() and not (values > 0).any():
+            several = len(spectrogram.category) > 1
+            category = f" {spectrogram.category[row.category]}" if several else ""
+            names.append(spectrogram.instrument + category)
+    if names:
+        yield f"No value above 0: {', '.join(names)}"
 
 
 def _undrawn(spectrograms: Iterable[Spectrogram], scale: str) -> Iterator[str]:

@@ -15,13 +15,14 @@ from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader, loads_fast_reader
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.artifacts import Artifact
-from spectro_mpi.model.extrema import WHOLE, Tallies, flat_extrema, merge_tallies, tally
+from spectro_mpi.model.extrema import WHOLE, flat_extrema
 from spectro_mpi.model.intervals import padded
 from spectro_mpi.model.items import InputPath, Item
 from spectro_mpi.model.joined import join_spectrograms
 from spectro_mpi.model.marks import Marks
 from spectro_mpi.model.pitch_angles import reduce_distribution
 from spectro_mpi.model.spectrogram import Spectrogram, narrowest
+from spectro_mpi.model.tally import Tallies, merge_tallies, tally
 from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.phases.interface import MergingPhase, Outputs
 from spectro_mpi.phases.provenance import bins_of, provenance_of
@@ -107,15 +108,17 @@ class ReducePhase(MergingPhase[Tallies]):
 
     def conclude(self, whole: Tallies) -> dict[str, float]:
         """The content of extrema.json."""
-        settings = self.config.extrema
-        return flat_extrema(
-            whole, self.config.plot.scales, settings.max_percentile, settings.energy_coverage
-        )
+        return flat_extrema(whole, self.config.plot.scales, self.config.extrema)
 
     def basis(self) -> list[object]:
         """The settings that the extrema depend on."""
         settings = self.config.extrema
-        return [settings.max_percentile, settings.energy_coverage, self.config.plot.scales]
+        return [
+            settings.max_percentile,
+            settings.min_percentile,
+            settings.energy_coverage,
+            self.config.plot.scales,
+        ]
 
     def _reduce_best(self, file: InputPath, fast: bool, context: Context) -> Spectrogram:
         """Reduce a file or, if it cannot be read, the best of its earlier versions.

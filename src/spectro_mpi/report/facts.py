@@ -93,7 +93,7 @@ def page_facts(
         "left_out_count": len(left_out),
         "extrema": _extrema_rows(run),
         "quantity": _quantity(run.config),
-        "percentile": run.config.extrema.max_percentile,
+        "percentiles": (run.config.extrema.min_percentile, run.config.extrema.max_percentile),
         "coverage": 100 * run.config.extrema.energy_coverage,
         "first": next((entry.start for entry in entries if entry.start), None),
         "last": next((entry.start for entry in reversed(entries) if entry.start), None),

@@ -69,6 +69,11 @@ def _check_meaning(config: Config) -> list[str]:
     ):
         if len(set(listed)) < len(listed):
             mistakes.append(f"{name}: lists the same entry twice")
+    low, high = config.extrema.min_percentile, config.extrema.max_percentile
+    if low >= high:
+        mistakes.append(
+            f"extrema.min_percentile = {low:g}: must be below extrema.max_percentile = {high:g}"
+        )
     mistakes += _check_slurm(config.slurm)
     mistakes += _check_size(
         config.plot, max(len(config.pitch_angles), len(config.select.instruments))
@@ -178,11 +183,25 @@ def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
             mistakes.append(
                 f"axes.{name}: {letter}_min = {low:g} is not below {letter}_max = {high:g}"
             )
-        on_log = any(scales[index] == "log" for scales in config.plot.scales)
-        for end, value in (("min", low), ("max", high)):
-            if value is not None and (value <= 0 if on_log else end == "max" and value <= 0):
-                mistakes.append(f"axes.{name}.{letter}_{end} = {value:g}: expected a value above 0")
+        if _is_log(config, instrument, index):
+            mistakes += [
+                f"axes.{name}.{letter}_{end} = {value:g}: expected a value above 0, since that "
+                "axis is logarithmic"
+                for end, value in (("min", low), ("max", high))
+                if value is not None and value <= 0
+            ]
     return mistakes
+
+
+def _is_log(config: Config, instrument: str, index: int) -> bool:
+    """Whether an instrument's axis (0: energy, 1: colours) is certainly logarithmic somewhere.
+
+    Without a scale in its table, a file of any mission may say that an axis is linear.
+    """
+    if config.preset.by_tables:
+        scales = {table.name: (table.y_scale, table.z_scale)[index] for table in config.instrument}
+        return scales.get(instrument) == "log"
+    return any(pair[index] == "log" for pair in config.plot.scales)
 
 
 _RUN_ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

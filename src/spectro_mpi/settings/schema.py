@@ -123,11 +123,14 @@ class ExtremaSettings:
     """How the common axis limits are computed."""
 
     max_percentile: Annotated[float, Gt(0), Le(100)] = 95.0
-    """The colour scale ends at this percentile of all positive values."""
+    """The colour scale ends at this percentile of all positive values; a linear one at that of all
+    values if any is negative."""
     min_percentile: Annotated[float, Ge(0), Lt(100)] = 0.1
-    """A log colour scale begins at this percentile of all positive values."""
+    """A log colour scale begins at this percentile of all positive values; 0: at the smallest. A
+    linear one begins at 0 or, if any value is negative, at this percentile of all values."""
     energy_coverage: Annotated[float, Gt(0), Le(1)] = 0.99
-    """The energy axis ends where this share of all positive cells is at or below its end."""
+    """The energy axis ends where this share of all positive cells (all, if any is negative) is at
+    or below its end."""
 
     __pydantic_config__ = _STRICT
 
@@ -225,7 +228,7 @@ class ReportSettings:
 
 @dataclass(frozen=True)
 class AxisLimits:
-    """Axis limits that override the extrema, in physical units (eV; counts or eflux)."""
+    """Axis limits that override the extrema exactly, in physical units (eV; counts or eflux)."""
 
     y_min: float | None = None
     y_max: float | None = None
