@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.model.channels import belongs, channel_edges
+from spectro_mpi.settings.schema import ScalePair
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,15 @@ class Spectrogram:
     def name(self) -> str:
         """Name of its group in the store."""
         return self.instrument
+
+
+def drawn_scales(legend: Legend, pair: ScalePair) -> ScalePair:
+    """The scales (y, z) of a spectrogram in the figures of a pair of `plot.scales`.
+
+    They differ from the pair where the legend names a scale: that of `[[instrument]]`, or of an
+    axis that is never drawn logarithmic. Names in extrema.json and of files keep the pair's.
+    """
+    return cast(ScalePair, (legend.y_scale or pair[0], legend.z_scale or pair[1]))
 
 
 def edges_of_centres(energy: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
