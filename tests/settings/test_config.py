@@ -25,7 +25,7 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
     assert config.run_dir == tmp_path / "runs" / "fast"
     assert config.input == str(tmp_path / "FAST_data")
     assert config.plot == PlotSettings()
-    assert config.plot.scales == (("linear", "log"),)
+    assert config.plot.scales == (("log", "log"),)
     assert config.pitch_angles["downgoing"] == ((0, 30), (330, 360))
     assert list(config.pitch_angles) == ["all", "downgoing", "upgoing", "perpendicular"]
     assert config.run.log_batch == config.run.flush_batch_size == 10
@@ -69,6 +69,22 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
 )
 def test_a_mistake_names_its_key_and_what_is_allowed(tmp_path: Path, text: str, told: str) -> None:
     assert told in mistakes(tmp_path, text)
+
+
+@pytest.mark.parametrize("z_scale", ["", "linear", "log"])
+def test_limits_below_zero_are_a_mistake_on_log_axes_only(tmp_path: Path, z_scale: str) -> None:
+    text = (
+        '[data]\npreset = "istp"\n[axes.waves]\nz_min = -170\nz_max = -120\n[[instrument]]\n'
+        f'name = "waves"\nfile = "w_{{date}}.cdf"\nvalue = "P"\nz_scale = "{z_scale}"\n'
+    )
+    if z_scale == "linear":
+        path = tmp_path / "settings.toml"
+        path.write_text(text)
+        assert load_config(path).axes["waves"].z_max == -120
+    else:
+        told = mistakes(tmp_path, text)
+        assert "axes.waves.z_min = -170: expected a value above 0" in told
+        assert "axes.waves.z_max = -120: expected a value above 0" in told
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ class Spectrogram:
         return self.instrument
 
 
-def drawn_scales(legend: Legend, pair: ScalePair) -> ScalePair:
+def drawn_scales(legend: Legend, pair: tuple[str, str]) -> ScalePair:
     """The scales (y, z) of a spectrogram in the figures of a pair of `plot.scales`.
 
     They differ from the pair where the legend names a scale: that of `[[instrument]]`, or of an

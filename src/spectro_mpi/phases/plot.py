@@ -16,13 +16,13 @@ from spectro_mpi.model.extrema import Limits, empty_limits, given_limits, raw_li
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.levels import count_undrawn
 from spectro_mpi.model.marks import Marks, place
-from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
 from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.phases.interface import Outputs, PreparingPhase
 from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.rundir.layout import FRAMES, PREVIEWS, SHEET, item_folder, month_of
-from spectro_mpi.settings.schema import PlotSettings, ScalePair
+from spectro_mpi.settings.schema import ScalePair
 from spectro_mpi.system.activity import doing
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class PlotPhase(PreparingPhase):
             title=kind.title(config, self._item_name(item), instrument, spectrograms),
             notes=(
                 *(self._missing(context, spectrograms) if kind.names_missing else ()),
-                *_undrawn([row.spectrogram for row in rows], scales[0]),
+                *_undrawn([row.spectrogram for row in rows], scales),
             ),
             panels=tuple(self._panel(inputs, row, scales, limits) for row in rows),
             scales=scales,
@@ -211,16 +211,17 @@ class PlotPhase(PreparingPhase):
             spectrogram=row.spectrogram,
             category=row.category,
             limits=self._limits(inputs, row.spectrogram, row.category, scales, limits),
-            z_label=_set_or(plot.z_label, PlotSettings.z_label, legend.z_label),
-            y_label=_set_or(plot.y_label, PlotSettings.y_label, legend.y_label),
+            z_label=plot.z_label or legend.z_label or legend.long_name,
+            y_label=plot.y_label or legend.y_label,
         )
 
     def _limits(
         self, inputs: Inputs, spectrogram: Spectrogram, row: int, scales: ScalePair, limits: str
     ) -> Limits:
+        drawn = drawn_scales(spectrogram.legend, scales)
         if limits == "raw":
             coverage = self.config.extrema.energy_coverage
-            computed = raw_limits(spectrogram, row, scales, coverage)
+            computed = raw_limits(spectrogram, row, drawn, coverage)
         else:
             computed = given_limits(
                 inputs["extrema"],
@@ -230,7 +231,7 @@ class PlotPhase(PreparingPhase):
                 scales,
                 self.config.plot.category_limits,
             )
-        return computed or empty_limits(spectrogram, scales)
+        return computed or empty_limits(spectrogram, drawn)
 
     def _item_name(self, item: Item) -> str:
         return f"orbit {item.id}" if self.config.items_are_orbits else item.id
@@ -251,23 +252,17 @@ class PlotPhase(PreparingPhase):
             dpi=plot.dpi,
             panel_size=plot.panel_size,
             colormap=plot.colormap_of(scales),
-            y_label=plot.y_label,
             zoom_minutes=plot.zoom_minutes,
             gap_factor=plot.gap_factor,
         )
 
 
-def _undrawn(spectrograms: Iterable[Spectrogram], scale: str) -> Iterator[str]:
+def _undrawn(spectrograms: Iterable[Spectrogram], scales: ScalePair) -> Iterator[str]:
     """A note for each spectrogram with channels that the energy axis cannot show."""
     by_name = {spectrogram.name: spectrogram for spectrogram in spectrograms}
     for name, spectrogram in by_name.items():
-        count = count_undrawn(spectrogram, scale)
+        count = count_undrawn(spectrogram, drawn_scales(spectrogram.legend, scales)[0])
         if count:
             words = "channel at or below 0 is" if count == 1 else "channels at or below 0 are"
             where = f"{name}: " if len(by_name) > 1 else ""
             yield f"{where}{count} {words} not drawn"
-
-
-def _set_or(label: str, default: str, of_data: str) -> str:
-    """The label in the settings; if that is the default, the label of the data, if it has one."""
-    return of_data if label == default and of_data else label

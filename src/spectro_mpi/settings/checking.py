@@ -144,16 +144,21 @@ def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
         )
     if category and category not in config.pitch_angles:
         mistakes.append(f"axes.{name}: no pitch-angle category is called {category}")
+    tables = [table for table in config.instrument if table.name == instrument]
     for letter, index in (("y", 0), ("z", 1)):
         low, high = getattr(axes, f"{letter}_min"), getattr(axes, f"{letter}_max")
         if low is not None and high is not None and not low < high:
             mistakes.append(
                 f"axes.{name}: {letter}_min = {low:g} is not below {letter}_max = {high:g}"
             )
-        on_log = any(scales[index] == "log" for scales in config.plot.scales)
+        own = "".join(getattr(table, f"{letter}_scale") for table in tables)
+        on_log = "log" in ([own] if own else [scales[index] for scales in config.plot.scales])
         for end, value in (("min", low), ("max", high)):
-            if value is not None and (value <= 0 if on_log else end == "max" and value <= 0):
-                mistakes.append(f"axes.{name}.{letter}_{end} = {value:g}: expected a value above 0")
+            if value is not None and value <= 0 and on_log:
+                mistakes.append(
+                    f"axes.{name}.{letter}_{end} = {value:g}: expected a value above 0, since that "
+                    "axis is logarithmic"
+                )
     return mistakes
 
 
