@@ -26,7 +26,7 @@ from spectro_mpi.draw.figure import FigureContent, Painter, Panel, Style
 from spectro_mpi.model.extrema import Limits
 from spectro_mpi.model.spectrogram import Spectrogram
 
-STYLE = Style(200, (12.0, 3.0), "inferno", "Energy (eV)", 6.25)
+STYLE = Style(200, (12.0, 3.0), "inferno", 6.25)
 CATEGORIES = ("all", "downgoing", "upgoing", "perpendicular")
 CHANNELS = 48
 ORBIT_SECONDS = 7980.0
@@ -163,7 +163,7 @@ def by_matplotlib(content: FigureContent) -> bytes:
         mesh.set_clim(panel.limits.z_min, panel.limits.z_max)
         axes.set_yscale(content.scales[0])
         axes.set_ylim(panel.limits.y_min, panel.limits.y_max)
-        axes.set_ylabel(STYLE.y_label)
+        axes.set_ylabel(panel.y_label)
         axes.set_title(panel.label, loc="left", fontsize=10)
         figure.colorbar(mesh, ax=axes, label=panel.z_label, pad=0.01, fraction=0.05)
     file = io.BytesIO()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -337,7 +338,7 @@ def test_make_spectrogram_places_values_as_the_fast_drawing_does(
         sources=("f",),
         events=(),
     )
-    style = Style(dpi=200, panel_size=(12.0, 3.0), colormap="gray", y_label="", zoom_minutes=6.0)
+    style = Style(dpi=200, panel_size=(12.0, 3.0), colormap="gray", zoom_minutes=6.0)
     fast = np.asarray(Image.open(io.BytesIO(Painter().draw(content, style))).convert("RGB"))
     text = Image.open(io.BytesIO(Painter().draw(content, style))).info["spectro-mpi"]
     panel = json.loads(text)["panels"][0]
@@ -379,6 +380,35 @@ def _drawn(
     content = io.BytesIO()
     figure.savefig(content, format="png")
     return np.asarray(Image.open(content).convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    ("values", "z_scale", "extend"),
+    [
+        ([5.0, 50.0], "log", "min"),
+        ([0.0, -4.0], "log", "min"),
+        ([0.0, 101.0], "log", "both"),
+        ([5.0, 50.0], "linear", "neither"),
+        ([-4.0, 101.0], "linear", "both"),
+    ],
+)
+def test_make_spectrogram_shows_values_beyond_its_colours(
+    values: list[float], z_scale: Any, extend: str
+) -> None:
+    figure = Figure()
+    axes = figure.add_subplot()
+    data = np.array(values)[:, None] * np.ones(3)
+    make_spectrogram(
+        [0.0, 1.0], [1.0, 10.0, 100.0], data, ax=axes, z_scale=z_scale, z_min=1, z_max=100
+    )
+    mesh: Any
+    (mesh,) = (child for child in axes.get_children() if isinstance(child, QuadMesh))
+    assert mesh.colorbar.extend == extend
+    shown = mesh.to_rgba(mesh.get_array())[::2, ::2]
+    grey = np.abs(shown[..., :3] - 208 / 255).max(axis=-1) < 1e-6
+    below = (data < 1) & (z_scale == "log")
+    assert (grey == below.T).all()
+    assert (shown[..., 3] == 1).all()
 
 
 @pytest.mark.slow

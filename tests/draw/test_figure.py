@@ -26,7 +26,7 @@ from spectro_mpi.draw.text import Lettering
 from spectro_mpi.draw.ticks import time_ticks, value_ticks
 from spectro_mpi.model.extrema import Limits
 from tests.draw.same_bytes import figures_in_many_orders
-from tests.draw.test_pixels import CADENCE, LIMITS, T0, content, read, spectrogram, style
+from tests.draw.test_pixels import CADENCE, ENERGY, LIMITS, T0, content, read, spectrogram, style
 
 NAN = float("nan")
 ARC = 10 ** np.add.outer(np.sin(np.arange(400) / 25), np.cos(np.arange(48) / 9) + 1)
@@ -157,7 +157,7 @@ def test_strange_limits_give_an_axis_that_rises(limits: Limits, scales: tuple[st
         (spectrogram(np.zeros((0, 48))), "no valid data"),
         (spectrogram(ARC[:5], time=np.full(5, np.nan)), "no valid data"),
         (replace(spectrogram(ARC[:5]), energy=np.full((3, 96), np.nan, np.float32)), "no data"),
-        (spectrogram(np.zeros((5, 48))), "no data within these axes"),
+        (replace(spectrogram(ARC[:5]), energy=ENERGY / 1e4), "no data within these axes"),
     ],
 )
 def test_a_panel_with_nothing_to_show_says_so(data: Any, words: str) -> None:

@@ -60,8 +60,8 @@ def test_pixels_are_those_of_a_straight_reference(kind: str, seed: int) -> None:
     columns = columns_of(held, 0, records, records // 2)
     cells = reduce_columns(values, tables_of(energy, pairs, mode, held), held, columns)
     scale = Scale(kind, 2.0, 700.0)
-    bands, band = paint(cells, columns, rows, scale, Scale("linear", -0.25, 200.75), STEP)
-    picture = bands[band][::-1]
+    painted = paint(cells, columns, rows, scale, Scale("linear", -0.25, 200.75), STEP)
+    picture = painted.pixels[::-1]
     for column in range(records // 2):
         for row in range(rows):
             total = weight = 0.0
@@ -91,7 +91,7 @@ def test_a_beam_in_any_channel_is_seen_between_its_edges(mode: int, y_scale: Any
             assert limits is not None
             limits = replace(limits, z_min=0.001, z_max=300)
             shown = draw(beam, scales=(y_scale, "log"), limits=limits)
-            rows = np.flatnonzero((~shown.blank).any(axis=1))
+            rows = np.flatnonzero(~(shown.blank | shown.under).all(axis=1))
             scale = Scale(y_scale, *shown.entry["energy"])
             top, bottom = (1 - scale.fraction(edges[channel, [1, 0]])) * len(shown.energy)
             assert len(rows), f"channel {channel} is not seen"

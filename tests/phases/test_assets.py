@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from spectro_mpi.demo import DemoSummary
+from spectro_mpi.draw.palette import BLACK
 from tests.conftest import spectro_mpi
 from tests.outputs import same_output, snapshot
 
@@ -40,7 +41,7 @@ def test_frames_of_assets_are_what_figures_are_drawn_on(settings: Path) -> None:
     for path in marked:
         # A pixel of the title's line, blank in every frame, becomes black.
         content = bytearray(path.read_bytes())
-        content[128] = 8
+        content[128] = BLACK
         path.write_bytes(content)
     assert spectro_mpi("run", settings, *few).code == 0
     from PIL import Image

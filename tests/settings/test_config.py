@@ -26,7 +26,7 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
     assert config.run_dir == tmp_path / "runs" / "fast"
     assert config.input == str(tmp_path / "FAST_data")
     assert config.plot == PlotSettings()
-    assert config.plot.scales == (("linear", "log"),)
+    assert config.plot.scales == (("log", "log"),)
     assert config.pitch_angles["parallel"] == ((0, 30), (330, 360))
     assert list(config.pitch_angles) == ["all", "parallel", "antiparallel", "perpendicular"]
     assert config.run.log_batch == config.run.flush_batch_size == 10

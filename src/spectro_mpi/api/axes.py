@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spectro_mpi.draw.bars import Ends
 from spectro_mpi.draw.columns import Records, records_of
+from spectro_mpi.draw.palette import UNDER_COLOR
 from spectro_mpi.draw.raster import EnergyTable, tables_of
 from spectro_mpi.draw.scale import Scale, usable_scale
 from spectro_mpi.draw.times import left_out_text
@@ -82,7 +84,8 @@ def make_spectrogram(
     energy : array_like, (channel,) or (record, channel)
         Centres of the channels, in any order, eV (or Hz, or as in `y_label`); NaN: no channel.
     values : array_like, (record, channel)
-        Values to draw. NaN is blank, and so are values that are not positive on log colours.
+        Values to draw. NaN is blank. Values below a log colour scale, those at or below 0 too, are
+        light grey, shown as a triangle at the lower end of the colour bar.
     time_start, time_end : array_like, (record,), optional
         Start and end of the records, in the form of `time`. None: half-way between neighbours.
     energy_edges : array_like, (channel, 2) or (record, channel, 2), optional
@@ -125,13 +128,13 @@ def make_spectrogram(
     limits = _limits(cells.values[cells.records.order], z_scale, z_min, z_max)
     y = _energy_axis(cells, y_scale, y_min, y_max)
     ax.set_yscale(y_scale)
-    mesh = _draw(ax, cells, z_scale, limits, _colormap(colormap, y_scale, z_scale))
+    mesh, extend = _draw(ax, cells, z_scale, limits, _colormap(colormap, y_scale, z_scale))
     ax.set(ylim=(y.low, y.high), ylabel=y_label)
     _set_times(ax, cells.records)
     ax.set_title(label, loc="left", fontsize="medium")
     if colorbar:
         figure: Any = ax.figure
-        figure.colorbar(mesh, ax=ax, label=z_label, pad=0.01)
+        figure.colorbar(mesh, ax=ax, label=z_label, pad=0.01, extend=extend)
     return ax
 
 
@@ -385,17 +388,27 @@ def _colormap(name: str, y_scale: ScaleName, z_scale: ScaleName) -> str:
     return name or SCALE_PAIR_COLORMAPS[y_scale, z_scale]
 
 
-def _draw(ax: Axes, cells: _Cells, z_scale: str, limits: tuple[float, float], colormap: str) -> Any:
-    """Draw a mesh for each energy table; records of other tables are gaps in it."""
+def _draw(
+    ax: Axes, cells: _Cells, z_scale: str, limits: tuple[float, float], colormap: str
+) -> tuple[Any, str]:
+    """Draw a mesh for each energy table; records of other tables are gaps in it.
+
+    Returns what the colour bar is made of, and the word for which of its ends are pointed.
+    """
+    import matplotlib as mpl
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm, Normalize
 
-    norm = LogNorm(*limits, clip=False) if z_scale == "log" else Normalize(*limits)
+    is_log = z_scale == "log"
+    norm = LogNorm(*limits, clip=False) if is_log else Normalize(*limits)
+    colors = mpl.colormaps[colormap]
+    if is_log:
+        colors = colors.with_extremes(under=UNDER_COLOR)
     mesh: Any = None
+    below, above = is_log, False
     records = cells.records
-    is_log = ax.get_yscale() == "log"
     for table in cells.tables:
-        bounds = table.log_edges if is_log else table.edges
+        bounds = table.log_edges if ax.get_yscale() == "log" else table.edges
         drawn = np.isfinite(bounds).all(axis=1)
         if not drawn.any():
             continue
@@ -414,17 +427,20 @@ def _draw(ax: Axes, cells: _Cells, z_scale: str, limits: tuple[float, float], co
         ).reshape(-1)
         columns = np.full((2 * len(shown) - 1, 2 * shown.shape[1] - 1), np.nan)
         columns[::2, ::2] = shown
-        if z_scale == "log":
-            columns[~(columns > 0)] = np.nan
+        below |= bool((shown < limits[0]).any())
+        above |= bool((shown > limits[1]).any())
+        if is_log:
+            columns[columns <= 0] = limits[0] / 10  # LogNorm would mask them
         mesh = ax.pcolormesh(
             edges / _SECONDS_PER_DAY,
             np.maximum.accumulate(bounds[drawn].reshape(-1)),
             columns.T,
             norm=norm,
-            cmap=colormap,
+            cmap=colors,
             rasterized=True,
         )
-    return ScalarMappable(norm, colormap) if mesh is None else mesh
+    ends = Ends(below, above)
+    return ScalarMappable(norm, colors) if mesh is None else mesh, ends.extend
 
 
 def _set_times(ax: Axes, records: Records) -> None:

@@ -21,7 +21,7 @@ from spectro_mpi.phases.interface import Phase
 from spectro_mpi.planning.inventory import Inventory
 from spectro_mpi.rundir.reader import Run, open_run
 from spectro_mpi.settings.loading import config_from, load_config
-from spectro_mpi.settings.schema import Config, ScaleName
+from spectro_mpi.settings.schema import Config, PlotSettings, ScaleName
 from spectro_mpi.system.atomic import write_atomic
 from spectro_mpi.system.limits import cores_allowed
 from spectro_mpi.system.threads import limit_threads
@@ -60,7 +60,7 @@ def plot_directory(
     output : path
         The run directory.
     y_scale, z_scale : {"linear", "log"}, optional
-        Scale of the energy axis and of the colours. None: as in the settings ("linear", "log").
+        Scale of the energy axis and of the colours. None: as in the settings (default: "log").
     flush_batch_size : int, optional
         Items per shard; a killed run loses at most this many less one.
     log_flush_batch_size : int, optional
@@ -104,7 +104,7 @@ def plot_directory(
 
 def compute_global_extrema(
     directory: Path | str,
-    y_scale: ScaleName = "linear",
+    y_scale: ScaleName = "log",
     z_scale: ScaleName = "log",
     *,
     instrument_order: Sequence[str] | None = None,
@@ -280,7 +280,8 @@ def config_of(
     }
     scales = (y_scale, z_scale)
     if any(scales):
-        pair = [scale or default for scale, default in zip(scales, ("linear", "log"), strict=True)]
+        default = PlotSettings.scales[0]
+        pair = [scale or usual for scale, usual in zip(scales, default, strict=True)]
         table["plot"] = {"scales": [pair]}
     if isinstance(settings, Mapping):
         return config_from(_merged(settings, table), Path.cwd(), "settings")

@@ -53,15 +53,15 @@ perpendicular = [[40, 140], [220, 320]]
 # energy_coverage = 0.99 # the energy axis ends where this part of the data lies below
 
 [plot]
-scales = [["linear", "log"]]             # pairs of energy and colour scale
+scales = [["log", "log"]]                # pairs of energy and colour scale
 # limits = ["given_extrema", "raw"]      # common limits, and each figure's own
 # kinds = ["pitch-angle", "instrument-grid"]
 # category_limits = "own"                # or "instrument": the same in all rows of it
 # dpi = 200
 # panel_size = [12.0, 3.0]               # inches
 # colormap = ""                          # by scale pair: viridis, cividis, plasma, inferno
-# y_label = "Energy (eV)"
-# z_label = "Counts"
+# y_label = ""                           # empty: name and unit of the channels
+# z_label = ""                           # empty: name and unit of the quantity
 events = "events.csv"                    # marked cusp crossings; relative to this file
 # zoom_minutes = 6.25                    # around an event
 # gap_factor = 2.5                       # a step above this many local widths is a gap

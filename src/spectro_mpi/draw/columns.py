@@ -119,3 +119,16 @@ def columns_of(records: Records, begin: float, finish: float, columns: int) -> C
     group = np.full(columns, -1, np.intp)
     group[shown] = np.cumsum(fresh) - 1
     return Columns(first[fresh], stop[fresh], group)
+
+
+def flagged_columns(
+    quality: NDArray[np.uint8], records: Records, columns: Columns
+) -> NDArray[np.bool_]:
+    """Tell the pixel columns that show a flagged record, (column,).
+
+    `quality` is (record,), in the order of the file; above 0: the record is flagged.
+    """
+    before = np.append(0, np.cumsum(quality[records.order] > 0))
+    of_group = before[columns.stop] > before[columns.first]
+    flagged: NDArray[np.bool_] = np.append(of_group, False)[columns.group]  # −1: blank
+    return flagged

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spectro_mpi.model.extrema import Limits
-from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.spectrogram import Legend, Spectrogram
 from spectro_mpi.settings.schema import PlotSettings
 
 
@@ -19,8 +19,8 @@ class Panel:
     """Index into the spectrogram's categories."""
     limits: Limits
     z_label: str
-    y_label: str = ""
-    """Label of the vertical axis; empty: the `y_label` of the style."""
+    y_label: str = Legend.y_label
+    """Label of the vertical axis."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class FigureContent:
     panels: tuple[Panel, ...]
     """Rows from top to bottom; they share one time axis."""
     scales: tuple[str, str]
-    """Energy (y) and colour (z) scale, each "linear" or "log"."""
+    """Energy (y) and colour (z) scale; of a panel, those that its legend names go before."""
     limits: str
     """"given_extrema" (common to all items) or "raw" (the item's own)."""
     sources: tuple[str, ...]
@@ -54,14 +54,13 @@ class FigureContent:
 
 @dataclass(frozen=True)
 class Style:
-    """Resolution, size, colours and labels that all figures of a run share."""
+    """Resolution, size and colours that all figures of a run share."""
 
     dpi: int
     panel_size: tuple[float, float]
     """Width of a column of panels and height of a row, in inches."""
     colormap: str
     """Name of a matplotlib colour map."""
-    y_label: str
     zoom_minutes: float
     """Shortest time span of the zoom panels of an event, in minutes."""
     gap_factor: float = PlotSettings.gap_factor

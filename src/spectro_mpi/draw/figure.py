@@ -14,16 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.draw import layout as points
+from spectro_mpi.draw.bars import Ends
 from spectro_mpi.draw.canvas import Canvas
+from spectro_mpi.draw.columns import flagged_columns
 from spectro_mpi.draw.content import Event, FigureContent, Panel, Style
 from spectro_mpi.draw.frame import ZOOM, Frame, FrameSpec, Row, draw_frame
 from spectro_mpi.draw.frame_files import FrameFiles
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
 from spectro_mpi.draw.names import DRAWING, KEYWORD
-from spectro_mpi.draw.palette import BLANK, MARKER, palette_of
+from spectro_mpi.draw.palette import BLANK, FLAGGED, MARKER, UNDER, palette_of
 from spectro_mpi.draw.png import encode_png
-from spectro_mpi.draw.raster import paint
-from spectro_mpi.draw.reuse import Reductions, has_values
+from spectro_mpi.draw.raster import Painted, paint
+from spectro_mpi.draw.reuse import Reduced, Reductions, has_values
 from spectro_mpi.draw.scale import usable_scale
 from spectro_mpi.draw.text import Lettering
 from spectro_mpi.draw.thumbnail import thumbnail
@@ -36,7 +38,9 @@ from spectro_mpi.draw.times import (
     header_of,
     left_out_text,
 )
+from spectro_mpi.model.spectrogram import drawn_scales
 from spectro_mpi.system.activity import doing
+from spectro_mpi.system.words import count
 
 __all__ = ["KEYWORD", "Event", "Figure", "FigureContent", "Painter", "Panel", "Style"]
 
@@ -103,17 +107,33 @@ class Painter:
         whole = self._reductions.window(spectrograms, style.gap_factor)
         events = _in_order(content.events)
         windows = [whole] if whole is None else [whole, *_zooms(whole, events, style)]
-        spec, header = self._plan(content, style, whole, len(windows))
-        layout = layout_of(spec.grid)
+        grid, rows, header = self._plan(content, style, whole, len(windows))
+        layout = layout_of(grid)
+        pixels = [
+            [
+                self._paint(panel, row, box, window, style)
+                for panel, row, box in zip(content.panels, rows, boxes, strict=False)
+            ]
+            for window, boxes in zip(windows, layout.boxes, strict=True)
+        ]
+        ends = tuple(
+            tuple(_ends(row, painted) for row, painted in zip(rows, column, strict=True))
+            for column in pixels
+        )
+        spec = FrameSpec(grid, style.colormap, rows, ends)
         canvas = self._canvas(spec, layout, keep=content.limits != "raw")
         draw_header(canvas, layout, self._lettering, header)
         panels = []
         for column, window in enumerate(windows):
-            for panel, row, box in zip(
-                content.panels, spec.rows, layout.boxes[column], strict=False
-            ):
-                note = self._draw_panel(canvas, layout, box, panel, row, window, style)
-                entry = _panel_entry(row, box, window, style, note, zoom=column > 0)
+            for place, panel in enumerate(content.panels):
+                box = layout.boxes[column][place]
+                note = self._put(canvas, layout, box, panel, pixels[column][place])
+                entry = _panel_entry(spec, column, place, box, window, note)
+                if window is not None:
+                    flagged = self._mark_flagged(canvas, layout, box, panel, window, style)
+                    if flagged:
+                        self._count_flagged(canvas, layout, box, entry["label"], flagged)
+                        entry["flagged"] = flagged
                 panels.append(entry | _origin(panel))
             if window is not None:
                 draw_time_axis(canvas, layout, self._lettering, column, window)
@@ -126,18 +146,9 @@ class Painter:
 
     def _plan(
         self, content: FigureContent, style: Style, whole: Window | None, columns: int
-    ) -> tuple[FrameSpec, Header]:
-        """Return the frame that a figure needs, and its header."""
-        rows = tuple(
-            Row(
-                panel.label,
-                usable_scale(content.scales[0], panel.limits.y_min, panel.limits.y_max),
-                usable_scale(content.scales[1], panel.limits.z_min, panel.limits.z_max),
-                panel.z_label,
-                panel.y_label or style.y_label,
-            )
-            for panel in content.panels
-        )
+    ) -> tuple[Grid, tuple[Row, ...], Header]:
+        """Return the grid of a figure, its rows and its header."""
+        rows = tuple(_row(panel, content.scales) for panel in content.panels)
         grid = Grid(
             style.dpi, style.panel_size, max(1, len(rows)), columns, 1, bool(content.events)
         )
@@ -145,8 +156,7 @@ class Painter:
         room = layout.bars[-1][0].right - layout.boxes[0][0].left
         notes = (*content.notes, *self._left_out(content, style))
         header = header_of(self._lettering, content.title, whole, notes, room, layout.unit)
-        grid = replace(grid, header_lines=len(header.lines))
-        return FrameSpec(grid, style.colormap, rows), header
+        return replace(grid, header_lines=len(header.lines)), rows, header
 
     def _left_out(self, content: FigureContent, style: Style) -> Iterator[str]:
         """Return a note for each group of records that are not drawn, by their times."""
@@ -180,40 +190,92 @@ class Painter:
                 self._frames.popitem(last=False)
         return canvas
 
-    def _draw_panel(
+    def _paint(
+        self, panel: Panel, row: Row, box: Box, window: Window | None, style: Style
+    ) -> Painted | None:
+        """Compute the pixels of a panel; None if there are no times."""
+        if window is None:
+            return None
+        reduced = self._reduced(panel, box, window, style)
+        return paint(
+            reduced.cells,
+            reduced.columns,
+            box.height,
+            row.y_scale,
+            row.z_scale,
+            palette_of(style.colormap).index,
+        )
+
+    def _reduced(self, panel: Panel, box: Box, window: Window, style: Style) -> Reduced:
+        return self._reductions.reduced(
+            panel.spectrogram, panel.category, window, box.width, style.gap_factor
+        )
+
+    def _put(
+        self, canvas: Canvas, layout: Layout, box: Box, panel: Panel, painted: Painted | None
+    ) -> str:
+        """Put the pixels of a panel on the canvas; return the note written into it, if any."""
+        note = "no valid data"
+        if painted is not None:
+            canvas.image[box.top : box.bottom, box.left : box.right] = painted.pixels
+            if painted.bands.any():
+                return ""
+            if has_values(panel.spectrogram, panel.category):
+                note = "no data within these axes"
+        stamp = self._lettering.fit(note, points.LABEL * layout.unit, box.width * 0.9)
+        base = (box.top + box.bottom + stamp.height) / 2
+        canvas.write(stamp, (box.left + box.right) / 2, base, align=0.5)
+        return note
+
+    def _mark_flagged(
         self,
         canvas: Canvas,
         layout: Layout,
         box: Box,
         panel: Panel,
-        row: Row,
-        window: Window | None,
+        window: Window,
         style: Style,
-    ) -> str:
-        """Paint the data of a panel; return the note written into it, empty if it shows data."""
-        if window is None:
-            note = "no valid data"
-        else:
-            reduced = self._reductions.reduced(
-                panel.spectrogram, panel.category, window, box.width, style.gap_factor
-            )
-            bands, band_of_row = paint(
-                reduced.cells,
-                reduced.columns,
-                box.height,
-                row.y_scale,
-                row.z_scale,
-                palette_of(style.colormap).index,
-            )
-            canvas.image[box.top : box.bottom, box.left : box.right] = bands[band_of_row]
-            if bands.any():
-                return ""
-            has_any = has_values(panel.spectrogram, panel.category)
-            note = "no data within these axes" if has_any else "no valid data"
-        stamp = self._lettering.fit(note, points.LABEL * layout.unit, box.width * 0.9)
-        base = (box.top + box.bottom + stamp.height) / 2
-        canvas.write(stamp, (box.left + box.right) / 2, base, align=0.5)
-        return note
+    ) -> int:
+        """Draw the strip above a panel that marks flagged records; return their number."""
+        quality = panel.spectrogram.quality
+        if not len(quality):
+            return 0
+        records = self._reductions.records(panel.spectrogram, style.gap_factor)
+        columns = self._reduced(panel, box, window, style).columns
+        marked = np.flatnonzero(flagged_columns(quality, records, columns))
+        bottom = box.top - layout.pixels(points.LINE)
+        top = max(0, bottom - layout.pixels(points.STRIP))
+        canvas.image[top:bottom, box.left + marked] = FLAGGED
+        first, stop = np.searchsorted(records.centre, [window.begin, window.end])
+        return int((quality[records.order[first:stop]] > 0).sum())
+
+    def _count_flagged(
+        self, canvas: Canvas, layout: Layout, box: Box, label: str, flagged: int
+    ) -> None:
+        """Write the number of flagged records at the right of a row's label, if there is room."""
+        unit = layout.unit
+        taken = self._lettering.stamp(label, points.LABEL * unit).width + points.LABEL * unit
+        stamp = self._lettering.stamp(count(flagged, "flagged record"), points.NOTE * unit)
+        if taken + stamp.width <= box.width:
+            canvas.write(stamp, box.right, box.top - points.ROW_LABEL * unit, align=1.0)
+
+
+def _row(panel: Panel, pair: tuple[str, str]) -> Row:
+    """Return label and axes of a panel in a figure of a pair of scales."""
+    scales = drawn_scales(panel.spectrogram.legend, pair)
+    return Row(
+        panel.label,
+        usable_scale(scales[0], panel.limits.y_min, panel.limits.y_max),
+        usable_scale(scales[1], panel.limits.z_min, panel.limits.z_max),
+        panel.z_label,
+        panel.y_label,
+    )
+
+
+def _ends(row: Row, painted: Painted | None) -> Ends:
+    """Return the pointed ends of a panel's colour bar: always the lower one of a log scale."""
+    below, above = (painted.below, painted.above) if painted else (False, False)
+    return Ends(low=below or row.z_scale.kind == "log", high=above)
 
 
 def _in_order(events: tuple[Event, ...]) -> tuple[Event, ...]:
@@ -252,11 +314,12 @@ def _origin(panel: Panel) -> dict[str, str]:
 
 
 def _panel_entry(
-    row: Row, box: Box, window: Window | None, style: Style, note: str, zoom: bool
+    spec: FrameSpec, column: int, place: int, box: Box, window: Window | None, note: str
 ) -> dict[str, Any]:
     """Return what a program needs to read values off one panel."""
+    row = spec.rows[place]
     entry = {
-        "label": row.label + ZOOM * zoom,
+        "label": row.label + ZOOM * (column > 0),
         "box": list(box),
         "time": [window.begin, window.end] if window else [None, None],
         "energy": [row.y_scale.low, row.y_scale.high],
@@ -265,7 +328,8 @@ def _panel_entry(
         "z": [row.z_scale.low, row.z_scale.high],
         "z_scale": row.z_scale.kind,
         "z_label": row.z_label,
-        "colormap": style.colormap,
+        "colormap": spec.colormap,
+        "extend": spec.ends[column][place].extend,
     }
     return {**entry, "note": note} if note else entry
 
@@ -282,9 +346,14 @@ def _description(
         "version": DRAWING,
         "panels": panels,
     }
+    rgb = palette_of(style.colormap).rgb
+    if any(panel["z_scale"] == "log" for panel in panels):
+        description["under"] = rgb[UNDER].tolist()
+    if any("flagged" in panel for panel in panels):
+        description["flag"] = rgb[FLAGGED].tolist()
     if events:
         # Pixels of this colour in a data area are marker lines at these times, not data.
-        description["marker"] = palette_of(style.colormap).rgb[MARKER].tolist()
+        description["marker"] = rgb[MARKER].tolist()
         description["events"] = [asdict(event) for event in events]
     return description
 

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.draw import layout as points
+from spectro_mpi.draw.bars import Ends, draw_bar
 from spectro_mpi.draw.canvas import Canvas
+from spectro_mpi.draw.labels import LINE_SPACING, fit_label
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
 from spectro_mpi.draw.palette import BLACK, palette_of
 from spectro_mpi.draw.scale import Scale
@@ -25,6 +27,10 @@ _VALUE_ROOM = 38.0
 """Width of tick labels beside a data area or colour bar, in points."""
 _GAP = 4.0
 """Distance between tick labels and the label of their axis, in points."""
+_LABEL_MARGIN = 1.0
+"""Distance of the label of an axis from the edge of its column, in points."""
+_BETWEEN_LABELS = 4.0
+"""Least distance between the labels of the axes of two rows, in points."""
 ZOOM = " (zoom)"
 
 
@@ -46,6 +52,8 @@ class FrameSpec:
     grid: Grid
     colormap: str
     rows: tuple[Row, ...]
+    ends: tuple[tuple[Ends, ...], ...]
+    """[column][row] the pointed ends of the colour bars."""
 
 
 @dataclass(frozen=True)
@@ -66,27 +74,20 @@ def draw_frame(spec: FrameSpec, canvas: Canvas, lettering: Lettering) -> Frame:
     size = points.LABEL * layout.unit
     for column, (boxes, bars) in enumerate(zip(layout.boxes, layout.bars, strict=True)):
         left, right = float(boxes[0].left), float(bars[0].right)
-        for row, box, bar in zip(spec.rows, boxes, bars, strict=False):
+        for row, box, bar, ends in zip(spec.rows, boxes, bars, spec.ends[column], strict=False):
             canvas.outline(box, line, BLACK)
-            canvas.outline(bar, line, BLACK)
-            canvas.image[bar.top : bar.bottom, bar.left : bar.right] = _bar(bar.height, steps)
+            scale = draw_bar(canvas, bar, line, steps, ends, row.z_scale.kind == "log")
             label = lettering.fit(row.label + ZOOM * (column > 0), size, bar.right - box.left)
-            canvas.write(label, box.left, box.top - (points.LINE + 3.5) * layout.unit)
+            canvas.write(label, box.left, box.top - points.ROW_LABEL * layout.unit)
             left = min(left, _value_axis(canvas, layout, lettering, row.y_scale, box, True))
-            right = max(right, _value_axis(canvas, layout, lettering, row.z_scale, bar, False))
+            right = max(right, _value_axis(canvas, layout, lettering, row.z_scale, scale, False))
         # Beside the widest tick label of all rows, so that the axis labels line up.
         left, right = (x + gap * layout.unit for x, gap in ((left, -_GAP), (right, _GAP)))
-        for row, box, bar in zip(spec.rows, boxes, bars, strict=False):
-            _beside(canvas, lettering.fit(row.y_label, size, box.height), left, box, 1.0)
-            _beside(canvas, lettering.fit(row.z_label, size, bar.height), right, bar, 0.0)
+        for row, box in zip(spec.rows, boxes, strict=False):
+            rooms = _label_rooms(layout, column, box, left, right)
+            _beside(canvas, lettering, row.y_label, size, rooms[0], True)
+            _beside(canvas, lettering, row.z_label, size, rooms[1], False)
     return Frame(canvas.image, layout.boxes)
-
-
-def _bar(rows: int, steps: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the steps of a colour map as a bar (row, 1), the highest step on top."""
-    step = (rows - 1 - np.arange(rows)) * len(steps) // rows
-    bar: NDArray[np.uint8] = steps[step][:, None]
-    return bar
 
 
 def _value_axis(
@@ -129,7 +130,33 @@ def _value_labels(
     return stamps, size
 
 
-def _beside(canvas: Canvas, stamp: Stamp, x: float, box: Box, align: float) -> None:
-    """Write text, turned upward, beside the middle of a box."""
-    turned = upward(stamp)
-    canvas.write(turned, x, (box.top + box.bottom + turned.height) / 2, align)
+def _label_rooms(
+    layout: Layout, column: int, box: Box, left: float, right: float
+) -> tuple[Box, Box]:
+    """Return the rooms for the labels of a row's axes: left of `left`, and right of `right`.
+
+    They reach above and below the row, as far as the labels of two rows stay apart.
+    """
+    width, margin = layout.width // len(layout.boxes), layout.pixels(_LABEL_MARGIN)
+    more = round((points.ABOVE + points.BELOW - _BETWEEN_LABELS) / 2 * layout.unit)
+    top, bottom = box.top - more, box.bottom + more
+    return (
+        Box(column * width + margin, top, round(left), bottom),
+        Box(round(right), top, (column + 1) * width - margin, bottom),
+    )
+
+
+def _beside(
+    canvas: Canvas, lettering: Lettering, label: str, size: float, room: Box, to_right: bool
+) -> None:
+    """Write a label, turned upward, in the middle of a room's height, at one side of it."""
+    stamps, size = fit_label(lettering, label, size, room.height, room.width)
+    step, last = LINE_SPACING * size, stamps[-1]
+    # Upward, base lines are columns, and that of the first line is the leftmost.
+    base = float(room.left + stamps[0].rise)
+    if to_right:
+        base = room.right - (last.height - last.rise) - (len(stamps) - 1) * step
+    for number, stamp in enumerate(stamps):
+        turned = upward(stamp)
+        middle = (room.top + room.bottom + turned.height) / 2
+        canvas.write(turned, base + number * step - stamp.rise, middle)

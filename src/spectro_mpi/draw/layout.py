@@ -15,6 +15,10 @@ BAR_GAP, BAR_WIDTH = 10.0, 14.0
 HEADER, NOTE_LINE = 26.0, 12.0
 ABOVE, BELOW = 15.0, 6.0
 """Space of each row: above for its label, below for its ticks."""
+STRIP = 2.16
+"""Height of the strip right above a data area that marks flagged records: 6 pixels at 200 dpi."""
+ROW_LABEL = LINE + STRIP + 3.2
+"""Distance of the base line of a row's label from the data area."""
 TIME_LINE, DATE_LINE, EVENT_LINE = 11.5, 13.0, 19.0
 """Heights of the lines below the last row."""
 

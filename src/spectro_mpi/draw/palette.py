@@ -1,7 +1,8 @@
-"""The 256 colours of a figure: blank, greys for text, the colour map, a marker.
+"""The 256 colours of a figure: blank, greys for text, "under", flags, the colour map, a marker.
 
-Index 0 is blank (white). Greys up to black follow, so that blending text into a white image is
-the maximum of two indices; then the colour map; the last index is the marker of events.
+Index 0 is blank (white), as is what is missing. Greys up to black follow, so that blending text
+into a white image is the maximum of two indices; then the colour of values below a log colour scale
+and that of flagged records; then the colour map; the last index is the marker of events.
 """
 
 from __future__ import annotations
@@ -14,13 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLANK = 0
-BLACK = 8
-"""Index of black. Eight steps of grey are enough for antialiased text; the colours that remain
-reproduce every matplotlib map to 2/255 per channel (gist_rainbow: 3/255)."""
-FIRST_COLOR = BLACK + 1
+BLACK = 7
+"""Index of black. Seven steps of grey are enough for antialiased text; the colours that remain
+reproduce every matplotlib map to 2/255 per channel (gist_rainbow and hsv: 3/255)."""
+UNDER = BLACK + 1
+"""Index of values below a log colour scale, zero and negative ones included."""
+FLAGGED = UNDER + 1
+"""Index of the strip above a panel that marks flagged records."""
+FIRST_COLOR = FLAGGED + 1
 MARKER = 255
 _COLORS = MARKER - FIRST_COLOR
 
+UNDER_COLOR = "#d0d0d0"
+_FLAGGED_RGB = (140, 81, 10)
+"""Brown: unlike every marker, and dark on white."""
 _MARKERS = ((255, 0, 255), (255, 0, 0), (0, 200, 0), (0, 80, 255), (255, 140, 0), (0, 190, 210))
 
 
@@ -50,6 +58,7 @@ def palette_of(colormap: str) -> Palette:
     for number in range(int(group.max()) + 1):
         members = exact[group == number]
         rgb[FIRST_COLOR + number] = (members.min(axis=0) + members.max(axis=0)) // 2
+    rgb[UNDER], rgb[FLAGGED] = tuple(bytes.fromhex(UNDER_COLOR[1:])), _FLAGGED_RGB
     rgb[MARKER] = _marker(exact)
     return Palette(rgb, (FIRST_COLOR + group).astype(np.uint8))
 

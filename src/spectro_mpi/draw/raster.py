@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.draw.columns import Columns, Records
-from spectro_mpi.draw.palette import BLANK
+from spectro_mpi.draw.palette import BLANK, UNDER
 from spectro_mpi.draw.rows import PixelRows, rows_of
 from spectro_mpi.draw.scale import Scale
 from spectro_mpi.model.channels import log_edges
@@ -57,6 +57,25 @@ class Cells:
     """(row, channel) sum of the finite values; a row per group in `groups`."""
     count: Counts
     """(row, channel) number of the finite values."""
+
+
+@dataclass(frozen=True)
+class Painted:
+    """The pixels of a panel."""
+
+    bands: NDArray[np.uint8]
+    """(band, column) palette indices of the distinct pixel rows."""
+    band_of_row: NDArray[np.intp]
+    """(row,) the band of each pixel row, from the top."""
+    below: bool
+    """Whether any pixel shows a value below the colour scale."""
+    above: bool
+    """Whether any pixel shows a value above the colour scale."""
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(row, column) palette indices, from the top."""
+        return self.bands[self.band_of_row]
 
 
 def tables_of(
@@ -124,14 +143,14 @@ def paint(
     y_scale: Scale,
     z_scale: Scale,
     index_of_step: NDArray[np.uint8],
-) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+) -> Painted:
     """Compute the palette indices of a panel's pixels; equal pixel rows are returned once.
 
     A pixel row shows the channel at its centre; one that channels share (`rows.py`) shows the mean
     of their values, weighted by how much of the row each covers. `index_of_step` (step,) is the
-    palette index of each step of the colour map. Returns the distinct pixel rows, (band, column),
-    and the band of each pixel row from the top, (row,): `bands[band_of_row]` is the panel. A pixel
-    without a value is BLANK.
+    palette index of each step of the colour map. A pixel without a value is BLANK. One below a log
+    colour scale is UNDER, with a value at or below 0 too; below a linear scale it has the map's
+    first colour. Above either it has the last.
     """
     is_log = y_scale.kind == "log"
     pixels = [rows_of(c.log_edges if is_log else c.edges, y_scale, rows) for c in cells]
@@ -148,17 +167,25 @@ def paint(
     for table_cells, has_values in zip(cells, present, strict=True):
         tables[table_cells.groups[has_values]] += 1
     mixed = tables > 1
+    below = above = False
     for table_cells, table_pixels, has_values in zip(cells, pixels, present, strict=True):
         pure = np.flatnonzero(has_values & ~mixed[table_cells.groups])
         if not len(pure):
             continue
-        index = _indices(_label_means(table_cells, table_pixels, pure), z_scale, index_of_step)
+        means = _label_means(table_cells, table_pixels, pure)
+        label = table_pixels.label[row_of_band]
+        index = _indices(means, z_scale, index_of_step)
         index = np.append(index, np.full((len(pure), 1), BLANK, np.uint8), axis=1)
-        bands[:, table_cells.groups[pure]] = index[:, table_pixels.label[row_of_band]].T
+        bands[:, table_cells.groups[pure]] = index[:, label].T
+        drawn = np.unique(label[label >= 0])
+        below |= bool((means < z_scale.low)[:, drawn].any())
+        above |= bool((means > z_scale.high)[:, drawn].any())
     if mixed.any():
         means = _mixed_means(cells, pixels, row_of_band, np.flatnonzero(mixed))
         bands[:, np.flatnonzero(mixed)] = _indices(means, z_scale, index_of_step).T
-    return bands[:, columns.group], np.cumsum(fresh) - 1
+        below |= bool((means < z_scale.low).any())
+        above |= bool((means > z_scale.high).any())
+    return Painted(bands[:, columns.group], np.cumsum(fresh) - 1, below, above)
 
 
 def _table(
@@ -287,8 +314,13 @@ def _means(total: Floats, count: NDArray[Any]) -> NDArray[np.float64]:
 def _indices(
     means: NDArray[np.float64], z_scale: Scale, index_of_step: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """Return the palette indices of values, by the rule of matplotlib's colour maps, clipped."""
+    """Return the palette indices of values, by the rule of matplotlib's colour maps, clipped.
+
+    Values below a log scale are UNDER instead.
+    """
     steps = len(index_of_step)
     step = np.clip(z_scale.fraction(means) * steps, 0, steps - 1)
-    index = np.append(index_of_step, np.uint8(BLANK))
-    return index[np.where(np.isnan(step), steps, step).astype(np.intp)]
+    index = np.append(index_of_step, np.array([UNDER, BLANK], np.uint8))
+    if z_scale.kind == "log":
+        step[means < z_scale.low] = steps
+    return index[np.where(np.isnan(step), steps + 1, step).astype(np.intp)]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.draw.layout import Box
-from spectro_mpi.draw.palette import BLANK, FIRST_COLOR, MARKER
+from spectro_mpi.draw.palette import BLANK, FIRST_COLOR, MARKER, UNDER
 
 WIDTH, HEIGHT = 240, 128
 """Size of a thumbnail in pixels."""
@@ -39,10 +39,14 @@ def thumbnail(image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint
 
 
 def _shrunk(image: NDArray[np.uint8], box: Box, rows: int) -> NDArray[np.uint8]:
-    """Reduce one data area to (rows, WIDTH); a pixel is blank if most of its samples are."""
+    """Reduce one data area to (rows, WIDTH); a pixel is blank if most of its samples are.
+
+    Of the others, it is below the scale if more samples are than have a colour of the map.
+    """
     x = _places(box.left, box.width, WIDTH)
     total = np.zeros((rows, WIDTH), np.uint16)
     count = np.zeros((rows, WIDTH), np.uint16)
+    under = np.zeros((rows, WIDTH), np.uint16)
     marked = np.zeros((rows, WIDTH), bool)
     for y in _places(box.top, box.height, rows).reshape(rows, _SAMPLES).T:
         lines = image[y]
@@ -51,9 +55,11 @@ def _shrunk(image: NDArray[np.uint8], box: Box, rows: int) -> NDArray[np.uint8]:
             colored = (seen >= FIRST_COLOR) & (seen < MARKER)
             count += colored
             total += seen * colored
+            under += seen == UNDER
             marked |= seen == MARKER
     mean = (total // np.maximum(count, 1)).astype(np.uint8)
-    mean[2 * count < _SAMPLES**2] = BLANK
+    mean[under > count] = UNDER
+    mean[2 * (count + under) < _SAMPLES**2] = BLANK
     mean[marked] = MARKER
     return mean
 

@@ -19,6 +19,10 @@ _UNIT_POWER = re.compile(
     r"(?<![A-Za-z])(k?m|cm|mm|R_?[Ees]|s|sec|ms|sr|ster|eV|[kMG]eV|[kMG]?Hz|n?T|m?V|nuc|amu|K)"
     r"([-−+]?\d+)(?![\d.])"
 )
+_FACTOR = re.compile(r"([A-Za-zµμΩ°]+)([²³⁴⁵⁶⁷⁸⁹]?)")
+_BRACKETED = re.compile(r"\([^()]*\)")
+_LIST = re.compile(r"[^/\s]\s+[^/\s]|[·*.-]")
+_ONES = ("", "1", "#")
 _TEX = {r"\mu": "μ", r"\Omega": "Ω", r"\circ": "°", r"\cdot": "·", r"\times": "×", r"\deg": "°"}
 _ENERGY = re.compile(
     r"([kmg]?)(?:ev|electron[ -]?volts?)(\s?/\s?(?:n|nuc|nucleon|u|amu|q|e|charge)\.?)?",
@@ -68,7 +72,9 @@ def readable(text: str) -> str:
         text = _without_idl(text)
     text = _without_tex(text)
     text = re.sub(
-        r"(?:\^|\*\*)\s?\(?([-−+]?\d+)\)?", lambda match: match[1].translate(_SUPERSCRIPT), text
+        r"(?:\^|\*\*)\s?(?:\(([-−+]?\d+)\)|([-−+]?\d+))",
+        lambda match: (match[1] or match[2]).translate(_SUPERSCRIPT),
+        text,
     )
     text = _UNIT_POWER.sub(lambda match: match[1] + match[2].translate(_SUPERSCRIPT), text)
     return re.sub(r"\s+", " ", text.replace("\0", "")).strip()
@@ -76,7 +82,27 @@ def readable(text: str) -> str:
 
 def titled(title: str, units: str) -> str:
     """`title (units)`, or only one of them if the other is empty or not a unit."""
+    units = without_slashes(units)
     return f"{title} ({units})" if title and is_unit(units) else title or units
+
+
+def without_slashes(units: str) -> str:
+    """Convert a readable unit to powers: `1/(cm² s sr eV)` and `#/cm²-s-sr-eV` are `cm⁻² s⁻¹ sr⁻¹…`
+
+    Kept as they are: a ratio of two units (`km/s`, `eV/nuc`), and what could be read in two ways:
+    units after a slash, without brackets, unless one is sr, since a flux has all units below.
+    """
+    top, slash, bottom = (part.strip() for part in units.partition("/"))
+    listed = bool(_LIST.search(bottom.strip("() "))) and not _BRACKETED.fullmatch(bottom)
+    parts = bottom[1:-1] if _BRACKETED.fullmatch(bottom) else bottom
+    below = [_FACTOR.fullmatch(word) for word in re.split(r"\s*/\s*|[\s·*.-]+", parts)]
+    is_ratio = top not in _ONES and [match and match[2] for match in below] == [""]
+    if not slash or is_ratio or not all(below) or any(letter in "/()" for letter in top):
+        return units
+    powers = [f"{match[1]}⁻{match[2] or '¹'}" for match in below if match]
+    if listed and not any(power.startswith(("sr⁻", "ster⁻")) for power in powers):
+        return units
+    return " ".join([*([] if top in _ONES else [top]), *powers])
 
 
 def is_unit(units: str) -> bool:

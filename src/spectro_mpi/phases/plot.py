@@ -24,7 +24,7 @@ from spectro_mpi.phases.interface import Outputs, PreparingPhase
 from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.rundir.layout import FRAMES, PREVIEWS, SHEET, item_folder, month_of
-from spectro_mpi.settings.schema import PlotSettings, ScalePair
+from spectro_mpi.settings.schema import ScalePair
 from spectro_mpi.system.activity import doing
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ class PlotPhase(PreparingPhase):
             notes=(
                 *_without_positive(rows, scales),
                 *(self._missing(context, spectrograms) if kind.names_missing else ()),
-                *_undrawn([row.spectrogram for row in rows], scales[0]),
+                *_undrawn([row.spectrogram for row in rows], scales),
                 *notes_on_modes([row.spectrogram for row in rows]),
                 *dict.fromkeys(note for row in rows for note in row.spectrogram.notes),
             ),
@@ -216,16 +216,17 @@ class PlotPhase(PreparingPhase):
             spectrogram=row.spectrogram,
             category=row.category,
             limits=self._limits(inputs, row.spectrogram, row.category, scales, limits),
-            z_label=_set_or(plot.z_label, PlotSettings.z_label, legend.z_label),
-            y_label=_set_or(plot.y_label, PlotSettings.y_label, legend.y_label),
+            z_label=plot.z_label or legend.z_label or legend.long_name,
+            y_label=plot.y_label or legend.y_label,
         )
 
     def _limits(
         self, inputs: Inputs, spectrogram: Spectrogram, row: int, scales: ScalePair, limits: str
     ) -> Limits:
+        drawn = drawn_scales(spectrogram.legend, scales)
         if limits == "raw":
             coverage = self.config.extrema.energy_coverage
-            computed = raw_limits(spectrogram, row, scales, coverage)
+            computed = raw_limits(spectrogram, row, drawn, coverage)
         else:
             computed = given_limits(
                 inputs["extrema"],
@@ -235,7 +236,7 @@ class PlotPhase(PreparingPhase):
                 scales,
                 self.config.plot.category_limits,
             )
-        return computed or empty_limits(spectrogram, scales)
+        return computed or empty_limits(spectrogram, drawn)
 
     def _item_name(self, item: Item) -> str:
         return f"orbit {item.id}" if self.config.items_are_orbits else item.id
@@ -256,7 +257,6 @@ class PlotPhase(PreparingPhase):
             dpi=plot.dpi,
             panel_size=plot.panel_size,
             colormap=plot.colormap_of(scales),
-            y_label=plot.y_label,
             zoom_minutes=plot.zoom_minutes,
             gap_factor=plot.gap_factor,
         )
@@ -276,11 +276,11 @@ def _without_positive(rows: Iterable[Row], scales: ScalePair) -> Iterator[str]:
         yield f"No value above 0: {', '.join(names)}"
 
 
-def _undrawn(spectrograms: Iterable[Spectrogram], scale: str) -> Iterator[str]:
+def _undrawn(spectrograms: Iterable[Spectrogram], scales: ScalePair) -> Iterator[str]:
     """A note for each spectrogram with channels that the energy axis cannot show."""
     by_name = {spectrogram.name: spectrogram for spectrogram in spectrograms}
     for name, spectrogram in by_name.items():
-        count = count_undrawn(spectrogram, scale)
+        count = count_undrawn(spectrogram, drawn_scales(spectrogram.legend, scales)[0])
         if count:
             words = "channel at or below 0 is" if count == 1 else "channels at or below 0 are"
             where = f"{name}: " if len(by_name) > 1 else ""
@@ -301,8 +301,3 @@ def notes_on_modes(spectrograms: Iterable[Spectrogram]) -> Iterator[str]:
     if changing:
         values = next(iter(by_name.values())).legend.z_label
         yield f"{values} are comparable only within a mode ({'; '.join(changing)})"
-
-
-def _set_or(label: str, default: str, of_data: str) -> str:
-    """The label in the settings; if that is the default, the label of the data, if it has one."""
-    return of_data if label == default and of_data else label

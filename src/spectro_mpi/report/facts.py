@@ -22,7 +22,7 @@ from spectro_mpi.report.phase_times import phase_times
 from spectro_mpi.resources.archive import read_record
 from spectro_mpi.rundir.layout import LEFT_OUT
 from spectro_mpi.rundir.reader import Run
-from spectro_mpi.settings.schema import Config, PlotSettings
+from spectro_mpi.settings.schema import Config
 
 LISTED = 50
 """Failures per reason in the page itself; more are loaded on demand."""
@@ -105,9 +105,7 @@ def page_facts(
 
 def _quantity(config: Config) -> str:
     """The quantity that the colour scale shows."""
-    if config.plot.z_label != PlotSettings.z_label:
-        return config.plot.z_label
-    return preset_of(config).quantity.label
+    return config.plot.z_label or preset_of(config).quantity.label
 
 
 def _error_groups(run: Run, book: Logbook) -> list[ErrorGroup]:

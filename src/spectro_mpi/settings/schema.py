@@ -139,8 +139,9 @@ class ExtremaSettings:
 class PlotSettings:
     """What is drawn, and how."""
 
-    scales: Annotated[tuple[ScalePair, ...], MinLen(1)] = (("linear", "log"),)
-    """Pairs of energy (y) and colour (z) scale."""
+    scales: Annotated[tuple[ScalePair, ...], MinLen(1)] = (("log", "log"),)
+    """Pairs of energy (y) and colour (z) scale. `y_scale` and `z_scale` of an instrument go before
+    them, and an axis that the file calls linear (SCALETYP) is never drawn logarithmic."""
     limits: Annotated[tuple[LimitsKind, ...], MinLen(1)] = ("given_extrema", "raw")
     """"given_extrema": the common limits of all items; "raw": limits by each row's data."""
     kinds: Annotated[tuple[KindName, ...], MinLen(1)] = ("pitch-angle", "instrument-grid")
@@ -156,10 +157,10 @@ class PlotSettings:
     """Width of the figure and height of one row, inches."""
     colormap: str = ""
     """A matplotlib colour map; empty: by the pair of scales (`SCALE_PAIR_COLORMAPS`)."""
-    y_label: str = "Energy (eV)"
-    """Label of the energy axis."""
-    z_label: str = "Counts"
-    """Label of the colour bar."""
+    y_label: str = ""
+    """Label of the energy axis; empty: the name and unit of the channels."""
+    z_label: str = ""
+    """Label of the colour bar; empty: the name and unit of the quantity."""
     events: str = ""
     """Path of a table of marked events, relative to the settings file; empty: none."""
     event_label: str = "event"

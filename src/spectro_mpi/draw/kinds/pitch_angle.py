@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from spectro_mpi.draw.kinds.base import Row, with_word
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.settings.schema import Config
@@ -41,13 +43,19 @@ class PitchAngle:
     ) -> list[Row]:
         spectrogram = spectrograms[instrument]
         return [
-            Row(_label(config, category, spectrogram), spectrogram, place)
-            for place, category in enumerate(spectrogram.category)
+            Row(_label(config, place, spectrogram), spectrogram, place)
+            for place in range(len(spectrogram.category))
         ]
 
 
-def _label(config: Config, category: str, spectrogram: Spectrogram) -> str:
+def _label(config: Config, place: int, spectrogram: Spectrogram) -> str:
+    """What a row shows: a category with its intervals as they are stored, or how bins combine."""
     if not config.has_pitch_angles(spectrogram.instrument):
         return spectrogram.legend.rows or spectrogram.legend.name
+    category = spectrogram.category[place]
     intervals = config.pitch_angles.get(category, ())
-    return f"{category} ({', '.join(f'{low:g}°–{high:g}°' for low, high in intervals)})"
+    if len(spectrogram.intervals):
+        stored = spectrogram.intervals[place]
+        intervals = tuple(map(tuple, stored[np.isfinite(stored).all(axis=1)].tolist()))
+    words = ", ".join(f"{low:g}°–{high:g}°" for low, high in intervals)
+    return f"{category} ({words})" if words else category
