@@ -384,5 +384,6 @@ def test_the_palette_is_within_two_of_the_colour_map(name: str) -> None:
     palette = palette_of(name)
     drawn = palette.rgb[palette.index].astype(float)
     assert len(palette.index) == table.N
-    assert np.abs(drawn - exact).max() <= 2
+    # All of hsv's 256 colours differ by 6 from the next: sharing one costs 3.
+    assert np.abs(drawn - exact).max() <= (3 if name == "hsv" else 2)
     assert (palette.index >= FIRST_COLOR).all() and palette.rgb[BLACK].tolist() == [0, 0, 0]

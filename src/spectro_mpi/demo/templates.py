@@ -13,6 +13,7 @@ _EVENT_COLUMNS = (
     "Orbit Number",
     *(f"{name} {edge} Index" for name in ("ees", "ies") for edge in ("min", "Max")),
     *(f"{name} {edge} Time" for name in ("ees", "ies") for edge in ("Start", "End")),
+    "Label",
 )
 
 SETTINGS = """\
@@ -53,7 +54,8 @@ scales = [["linear", "log"]]             # pairs of energy and colour scale
 # colormap = ""                          # by scale pair: viridis, cividis, plasma, inferno
 # y_label = "Energy (eV)"
 # z_label = "Counts"
-events = "events.csv"                    # marked cusp crossings; relative to this file
+events = "events.csv"                    # table of events to mark; relative to this file
+# event_label = "event"                  # of events without a label in the table
 # zoom_minutes = 6.25                    # around an event
 # gap_factor = 2.5                       # a step above this many local widths is a gap
 
@@ -89,7 +91,7 @@ def event_rows(orbits: Iterable[OrbitPlan]) -> list[str]:
         indices = [str(index) for mark in marked if mark for index in mark[:2]]
         times = [_utc(time) for mark in marked if mark for time in mark[2:]]
         if all(marked):
-            rows.append(",".join([str(orbit.orbit), *indices, *times]))
+            rows.append(",".join([str(orbit.orbit), *indices, *times, "cusp"]))
     return rows
 
 

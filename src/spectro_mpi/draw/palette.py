@@ -1,7 +1,7 @@
-"""The 256 colours of a figure: blank, greys for text, the colour map, a marker.
+"""The 256 colours of a figure: blank, greys for text, the colour map, markers.
 
 Index 0 is blank (white). Greys up to black follow, so that blending text into a white image is
-the maximum of two indices; then the colour map; the last index is the marker of events.
+the maximum of two indices; then the colour map; the last indices are the markers of events.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
+from spectro_mpi.draw.markers import marker_colors
+
 BLANK = 0
 BLACK = 8
 """Index of black. Eight steps of grey are enough for antialiased text; the colours that remain
-reproduce every matplotlib map to 2/255 per channel (gist_rainbow: 3/255)."""
+reproduce every matplotlib map to 2/255 per channel (gist_rainbow and hsv: 3/255)."""
 FIRST_COLOR = BLACK + 1
-MARKER = 255
-_COLORS = MARKER - FIRST_COLOR
-
-_MARKERS = ((255, 0, 255), (255, 0, 0), (0, 200, 0), (0, 80, 255), (255, 140, 0), (0, 190, 210))
+MARKERS = 3
+"""Colours of events. Those that remain must be 243 at least: fewer spoil the map flag."""
+FIRST_MARKER = 256 - MARKERS
+_COLORS = FIRST_MARKER - FIRST_COLOR
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class Palette:
     """(index, rgb) colour of each palette index."""
     index: NDArray[np.uint8]
     """(step,) palette index of each step of the colour map, at most 256, lowest value first."""
+
+
+def marker_of(number: int) -> int:
+    """The palette index of the events of one label; labels beyond `MARKERS` repeat the colours."""
+    return FIRST_MARKER + number % MARKERS
 
 
 @lru_cache(maxsize=16)
@@ -50,7 +57,7 @@ def palette_of(colormap: str) -> Palette:
     for number in range(int(group.max()) + 1):
         members = exact[group == number]
         rgb[FIRST_COLOR + number] = (members.min(axis=0) + members.max(axis=0)) // 2
-    rgb[MARKER] = _marker(exact)
+    rgb[FIRST_MARKER:] = marker_colors(exact, MARKERS)
     return Palette(rgb, (FIRST_COLOR + group).astype(np.uint8))
 
 
@@ -70,11 +77,3 @@ def _grouped(exact: NDArray[np.int16]) -> NDArray[np.intp]:
         if group[-1] < _COLORS:
             break
     return group
-
-
-def _marker(exact: NDArray[np.int16]) -> tuple[int, int, int]:
-    """Return the candidate farthest from white and from all colours of the map."""
-    others = np.vstack([exact, [[255, 255, 255]]]).astype(np.float64)
-    return max(
-        _MARKERS, key=lambda color: float(((others - np.array(color)) ** 2).sum(axis=1).min())
-    )
