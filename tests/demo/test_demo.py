@@ -446,7 +446,7 @@ def test_settings_say_every_contract_setting_and_parse(demo: DemoSummary) -> Non
         "data": 8,
         "pitch_angles": 4,
         "extrema": 2,
-        "plot": 12,
+        "plot": 13,
         "run": 9,
         "axes": 1,
     }

@@ -11,8 +11,8 @@ from importlib.metadata import version
 
 import numpy as np
 
-from spectro_mpi.draw.content import Event, FigureContent
-from spectro_mpi.draw.figure import Painter
+from spectro_mpi.draw.content import FigureContent
+from spectro_mpi.draw.figure import Event, Painter
 from spectro_mpi.draw.names import DRAWING
 from spectro_mpi.draw.palette import BLACK, palette_of
 from spectro_mpi.draw.text import Lettering, Stamp
@@ -20,7 +20,7 @@ from spectro_mpi.model.extrema import Limits
 from spectro_mpi.model.spectrogram import Provenance, Spectrogram
 from tests.draw.test_pixels import CADENCE, T0, content, read, spectrogram, style
 
-REFERENCE = (2, "2718b684a88c6f02")
+REFERENCE = (2, "52f5ad098f12ecc6")
 """`DRAWING`, and the digest of the reference figures that it draws."""
 
 
@@ -41,7 +41,8 @@ def reference_figures() -> Iterator[FigureContent]:
     values[9:12, 20:30] = np.nan
     time = T0 + CADENCE * (np.arange(60) + 40.0 * (np.arange(60) > 45))
     modes = (2 * (np.arange(60) > 30)).astype(np.uint8)
-    data = spectrogram(values, time, mode=modes)
+    flags = (2 * (np.arange(60) % 20 == 7)).astype(np.uint8)
+    data = replace(spectrogram(values, time, mode=modes), quality=flags)
     limits = Limits(4.0, 33000.0, 2.0, 900.0)
     yield content(data, spectrogram(values), limits=limits)
     yield content(data, scales=("linear", "linear"), limits=Limits(0.0, 20000.0, 0.0, 1000.0))

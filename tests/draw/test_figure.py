@@ -20,7 +20,7 @@ from PIL import Image
 from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.figure import Event, FigureContent, Painter, Panel
 from spectro_mpi.draw.layout import Box
-from spectro_mpi.draw.palette import palette_of
+from spectro_mpi.draw.palette import FIRST_MARKER, palette_of
 from spectro_mpi.draw.scale import usable_scale
 from spectro_mpi.draw.text import Lettering
 from spectro_mpi.draw.ticks import time_ticks, value_ticks
@@ -192,7 +192,7 @@ def test_an_event_is_marked_by_lines_and_zoomed_in_panels_of_its_own() -> None:
     assert [panel.entry["label"] for panel in panels] == ["row 0", "row 0 (zoom)"]
     assert panels[1].entry["time"] == pytest.approx([T0 + 230 - 187.5, T0 + 230 + 187.5])
     for panel in panels:
-        marked = (panel.rgb == described["marker"]).all(axis=2)
+        marked = (panel.rgb == described["events"][0]["color"]).all(axis=2)
         at = panel.time[marked.any(axis=0)]
         width = panel.time[1] - panel.time[0]
         assert all(np.abs(at - end).min() < 2 * width for end in (EVENT.start, EVENT.end))
@@ -201,14 +201,15 @@ def test_an_event_is_marked_by_lines_and_zoomed_in_panels_of_its_own() -> None:
 
 
 def test_an_event_leaves_all_other_pixels_alone() -> None:
-    beside = Event(T0 - 500, T0 - 400)
+    at_edge = Event(T0 - 500, T0, "cusp")
     plain, marked = (
-        replace(content(spectrogram(ARC)), events=(event,)) for event in (beside, EVENT)
+        replace(content(spectrogram(ARC)), events=(event,)) for event in (at_edge, EVENT)
     )
     without, _ = read(Painter().draw(plain, style()))
     with_lines, described = read(Painter().draw(marked, style()))
-    line = (with_lines[0].rgb == described["marker"]).all(axis=2)
+    line = (with_lines[0].rgb == described["events"][0]["color"]).all(axis=2)
     assert 0 < line.any(axis=0).sum() <= 8
+    line[:, :4] = True  # the line of the other event
     np.testing.assert_array_equal(without[0].rgb[~line], with_lines[0].rgb[~line])
 
 
@@ -325,8 +326,8 @@ def test_midnight_is_dated() -> None:
 def test_the_marker_is_unlike_every_colour_of_the_map() -> None:
     for name in ("viridis", "cividis", "plasma", "inferno", "jet", "gray"):
         palette = palette_of(name)
-        others = palette.rgb[:255].astype(int)
-        assert np.abs(others - palette.rgb[255]).sum(axis=1).min() > 60
+        others = palette.rgb[:FIRST_MARKER].astype(int)
+        assert np.abs(others - palette.rgb[FIRST_MARKER]).sum(axis=1).min() > 60
 
 
 def test_files_are_smaller_than_matplotlibs() -> None:

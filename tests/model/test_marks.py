@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spectro_mpi.model.marks import Mark, place
+from spectro_mpi.model.marks import Event, Mark, place
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.planning.events import read_marks
 from spectro_mpi.settings.schema import SettingsError
@@ -30,6 +30,11 @@ def spectrogram(instrument: str, records: int = 100) -> Spectrogram:
         "x.cdf",
         1,
     )
+
+
+def event(start: float, end: float, label: str = "event", number: int = 0) -> Event:
+    """An event by seconds after noon."""
+    return Event(NOON + start, NOON + end, label, number)
 
 
 @pytest.mark.parametrize(
@@ -57,24 +62,57 @@ def test_times_and_several_instruments(tmp_path: Path) -> None:
     )
     marks = read_marks(path)
     assert marks == {"7": (Mark("ees", NOON + 30, NOON + 60),), "8": (Mark("ies", 1, 2),)}
-    assert place(marks["7"], {}) == [(NOON + 30, NOON + 60)]
-    assert place(marks["8"], {"ies": spectrogram("ies")}) == [(NOON + 10, NOON + 20)]
+    assert place(marks["7"], {}) == [event(30, 60)]
+    assert place(marks["8"], {"ies": spectrogram("ies")}) == [event(10, 20)]
     assert place(marks["8"], {"ees": spectrogram("ees")}) == []
 
 
 def test_overlapping_marks_become_one_and_an_instruments_own_come_first() -> None:
     both = {"ees": spectrogram("ees"), "ies": spectrogram("ies")}
     marks = (Mark("ees", 0, 5), Mark("ies", 4, 8), Mark("ies", 20, 1000))
-    assert place(marks, both) == [(NOON, NOON + 80), (NOON + 200, NOON + 990)]
-    assert place(marks, both, prefer="ees") == [(NOON, NOON + 50)]
+    assert place(marks, both) == [event(0, 80), event(200, 990)]
+    assert place(marks, both, prefer="ees") == [event(0, 50)]
     assert place(marks, both, prefer="eeb") == place(marks, both)
 
 
 def test_marks_the_wrong_way_round_are_turned_and_those_beyond_the_records_left_out() -> None:
     data = {"ees": spectrogram("ees")}
-    assert place([Mark("ees", 9, 3)], data) == [(NOON + 30, NOON + 90)]
-    assert place([Mark("ees", NOON + 20, NOON)], data) == [(NOON, NOON + 20)]
+    assert place([Mark("ees", 9, 3)], data) == [event(30, 90)]
+    assert place([Mark("ees", NOON + 20, NOON)], data) == [event(0, 20)]
     assert place([Mark("ees", 100, 200), Mark("ees", -9, -1)], data) == []
+
+
+@pytest.mark.parametrize("column", ["label", "Label", "EVENT LABEL", "event_label", "Event  Label"])
+def test_rows_may_have_labels(tmp_path: Path, column: str) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text(
+        f"orbit,start,end,{column}\n7,1,2,  Inverted   V \n7,5,5,\n8,3,4,cusp\n8,1,2,inverted-v\n"
+    )
+    assert read_marks(path, "crossing") == {
+        "7": (Mark("", 1, 2, "Inverted V", 0), Mark("", 5, 5, "crossing", 1)),
+        "8": (Mark("", 3, 4, "cusp", 2), Mark("", 1, 2, "inverted-v", 0)),
+    }
+
+
+def test_a_label_is_of_all_instruments_in_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("Orbit,ees min,ees max,ies min,ies max,Label\n7,1,2,3,4,cusp\n8,5,6,,,\n")
+    assert read_marks(path) == {
+        "7": (Mark("ees", 1, 2, "cusp", 0), Mark("ies", 3, 4, "cusp", 0)),
+        "8": (Mark("ees", 5, 6, "event", 1),),
+    }
+
+
+def test_overlapping_events_stay_apart_unless_they_have_the_same_label() -> None:
+    marks = (
+        Mark("", NOON, NOON + 50, "cusp", 0),
+        Mark("", NOON + 20, NOON + 90, "inverted V", 1),
+        Mark("", NOON + 40, NOON + 60, "Cusp", 0),
+        Mark("", NOON + 70, NOON + 80, "cusp", 0),
+    )
+    placed = [event(0, 60, "cusp"), event(20, 90, "inverted V", 1), event(70, 80, "cusp")]
+    assert place(marks, {}) == placed
+    assert place(reversed(marks), {}) == placed
 
 
 @pytest.mark.parametrize(
@@ -82,8 +120,10 @@ def test_marks_the_wrong_way_round_are_turned_and_those_beyond_the_records_left_
     [
         ("a,b\n1,2\n", "no column Orbit"),
         ("orbit,b\n1,2\n", "names no start and end"),
-        ("orbit,instrument,start,end\n1,ees,x,3\n", "row 2"),
-        ("orbit,instrument,start,end\nmany,ees,1,3\n", "row 2"),
+        ("orbit,instrument,start,end\n1,ees,x,3\n", "line 2 cannot be read"),
+        ("orbit,instrument,start,end\nmany,ees,1,3\n", "line 2 cannot be read"),
+        ("# by hand\n\norbit,start,end\n1,2,3\n\n# second\n1,2,x\n", "line 7 cannot be read"),
+        (f"orbit,start,end\n1,2,3\n1,2,{'9' * 200_000}\n", "line 3 cannot be read"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path: Path, table: str, told: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -43,22 +44,98 @@ def as_if_new(settings: Path) -> None:
     same_output(settings.parent / "runs" / "fast", settings.parent / "runs" / "new")
 
 
+def named_for(run_dir: Path, word: str) -> set[str]:
+    """The figures named for a word of labels; there are others of the same item or none."""
+    names = {name for name in pictures(run_dir) if f"_{word}_" in name}
+    assert all("13313" in name for name in names)
+    return names
+
+
 @pytest.mark.slow
-def test_marked_events_are_drawn_and_taken_away_again(finished: Path) -> None:
+def test_marked_events_are_drawn_renamed_and_taken_away_again(finished: Path) -> None:
     events = finished.with_name("events.csv")
     run_dir = finished.parent / "runs" / "fast"
     before = pictures(run_dir)
-    events.write_text("orbit,instrument,start,end\n13313,ees,2,5\n")
+    events.write_text("orbit,instrument,start,end,label\n13313,ees,2,5,\n")
     done = spectro_mpi("run", finished, ranks=3)
     assert "1 item will be done again: the input of phase plot has changed" in done.out
-    marked = {name for name in pictures(run_dir) if "_cusp_" in name}
+    marked = named_for(run_dir, "event")
     assert marked
-    assert all("13313" in name for name in marked)
+    assert len(pictures(run_dir)) == len(before)
+    as_if_new(finished)
+    done = spectro_mpi("run", finished, "-s", "plot.event_label=crossing")
+    assert "1 item will be done again" in done.out
+    assert len(named_for(run_dir, "crossing")) == len(marked)
+    assert not named_for(run_dir, "event")
+    events.write_text("orbit,instrument,start,end,label\n13313,ees,2,5,Inverted V\n")
+    assert "1 item will be done again" in spectro_mpi("run", finished).out
+    renamed = {name.replace("_event_", "_inverted-v_") for name in marked}
+    assert named_for(run_dir, "inverted-v") == renamed
+    assert len(pictures(run_dir)) == len(before)
+    assert spectro_mpi("verify", run_dir).code == 0
     as_if_new(finished)
     events.write_text("orbit,instrument,start,end\n")
     assert "done again" in spectro_mpi("run", finished).out
     assert pictures(run_dir) == before
     assert "done again" not in spectro_mpi("run", finished).out
+
+
+@pytest.mark.slow
+def test_only_figures_that_show_an_event_are_named_for_it(finished: Path) -> None:
+    events = finished.with_name("events.csv")
+    run_dir = finished.parent / "runs" / "fast"
+    before = pictures(run_dir)
+    events.write_text(
+        "orbit,instrument,start,end,label\n"
+        "13312,ees,1999-01-01T00:00:00,1999-01-01T00:01:00,cusp\n"  # a year before the data
+        "13312,eeb,2,5,cusp\n"  # not selected
+        "13313,ies,2,5,shock\n"
+        "13313,ies,1,20,cusp\n"
+        "13313,ees,100000,100001,cusp\n"  # beyond the records
+    )
+    assert (
+        spectro_mpi("run", finished, "-s", 'select.instruments=["ees","ies"]', "--fresh").code == 0
+    )
+    alone = {name for name in pictures(run_dir) if "13312_" in name}
+    assert alone == {name for name in before if "13312_" in name and "_eeb_" not in name}
+    ees, ies = (
+        {name for name in pictures(run_dir) if f"13313_{words}_ESA_{instrument}_" in name}
+        for words, instrument in (("pitch-angle", "ees"), ("cusp-shock_pitch-angle", "ies"))
+    )
+    assert len(ees) == len(ies) > 0
+
+
+@pytest.mark.slow
+def test_figures_are_known_by_their_names_on_disk(finished: Path) -> None:
+    events = finished.with_name("events.csv")
+    run_dir = finished.parent / "runs" / "fast"
+    table = "orbit,instrument,start,end,label\n13313,ees,2,5,Inverted V\n"
+    events.write_text(table)
+    assert spectro_mpi("run", finished).code == 0
+    whole = pictures(run_dir)
+    events.unlink()  # neither checks nor the report need it
+    assert spectro_mpi_here("verify", run_dir).code == 0
+    assert spectro_mpi_here("report", run_dir, "--no-previews").code == 0
+    parts = run_dir / "report" / "parts"
+    listed = json.loads(next(parts.glob("tables.*.js")).read_text()[len("spectroMpi.tables(") : -3])
+    assert listed["labels"] == [[], ["Inverted V"]]
+    tails = {figure["tail"] for figures in listed["figures"] for figure in figures}
+    assert tails == {f"_{Path(name).name.partition('_')[2]}" for name in whole}
+
+    folder = next((run_dir / "plots").rglob("13313"))
+    named = next(folder.glob("*_inverted-v_*"))
+    old = named.with_name(named.name.replace("_inverted-v_", "_cusp_"))
+    shutil.copy(named, old)
+    twice = spectro_mpi_here("verify", run_dir)
+    assert twice.code == 1
+    assert f"{named}: is figure {old.name} under another name" in twice.out
+    named.unlink()
+    assert spectro_mpi_here("verify", run_dir).code == 0  # as a run of an earlier version
+    old.unlink()
+    assert "is missing" in spectro_mpi_here("verify", run_dir, "--repair").out
+    events.write_text(table)
+    assert spectro_mpi("run", finished).code == 0
+    assert pictures(run_dir) == whole
 
 
 @pytest.mark.slow

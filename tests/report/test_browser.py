@@ -67,7 +67,10 @@ def run_dir(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def finished(demo: DemoSummary, folder: Path, *more: str) -> Path:
     settings = folder / "spectro-mpi.toml"
-    settings.write_text(f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 90\n')
+    settings.write_text(
+        f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 90\n'
+        f'events = "{demo.directory / "events.csv"}"\n'
+    )
     assert spectro_mpi("run", settings, *more, timeout=400).code in (0, 3)
     return folder / "runs" / "fast"
 
@@ -163,6 +166,18 @@ def test_orbits_are_found_by_number_date_state_and_instrument(
     page.reload()
     expect(page.locator("#query")).to_have_value(words)
     expect(page.locator("#found")).to_contain_text(f"{len(wanted)} of {len(known)} orbits")
+
+
+def test_orbits_are_found_by_the_labels_of_their_events(visit: Visit, run_dir: Path) -> None:
+    marked = sorted({path.parent.name for path in run_dir.glob("plots/*/*/*/*_cusp_*")})
+    assert marked
+    page = visit.open("#gallery")
+    page.locator("#event").select_option("cusp")
+    assert found(page) == marked
+    assert page.locator("#cards .badge.event").all_text_contents() == ["cusp"] * len(marked)
+    page.reload()
+    expect(page.locator("#event")).to_have_value("cusp")
+    assert found(page) == marked
 
 
 def test_every_thumbnail_is_a_picture_and_leads_to_its_figure(visit: Visit) -> None:
@@ -415,7 +430,7 @@ def put_hostile_items(run_dir: Path) -> None:
     figures = run_dir / "plots" / "2000" / "01"
     for path in list((figures / "13313").iterdir()):
         (figures / HOSTILE_NAME).mkdir(exist_ok=True)
-        name = path.name.replace("13313", HOSTILE_NAME).replace("_cusp", "")
+        name = path.name.replace("13313", HOSTILE_NAME)
         shutil.copy(path, figures / HOSTILE_NAME / name)
 
 

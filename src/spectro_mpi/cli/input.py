@@ -85,7 +85,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         raise UserError(str(error)) from None
     print(
         f"{summary.directory}: {summary.orbits} orbits in {summary.files} CDF files, "
-        f"{summary.bytes / 1e6:.0f} MB, {summary.events} cusp events"
+        f"{summary.bytes / 1e6:.0f} MB, {summary.events} marked events"
     )
     for file in summary.damaged:
         print(f"  orbit {file.orbit} is damaged: {file.path.name}: {file.description}")

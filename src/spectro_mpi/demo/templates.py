@@ -13,6 +13,7 @@ _EVENT_COLUMNS = (
     "Orbit Number",
     *(f"{name} {edge} Index" for name in ("ees", "ies") for edge in ("min", "Max")),
     *(f"{name} {edge} Time" for name in ("ees", "ies") for edge in ("Start", "End")),
+    "Label",
 )
 
 SETTINGS = """\
@@ -62,7 +63,8 @@ scales = [["log", "log"]]                # pairs of energy and colour scale
 # colormap = ""                          # by scale pair: viridis, cividis, plasma, inferno
 # y_label = ""                           # empty: name and unit of the channels
 # z_label = ""                           # empty: name and unit of the quantity
-events = "events.csv"                    # marked cusp crossings; relative to this file
+events = "events.csv"                    # table of events to mark; relative to this file
+# event_label = "event"                  # of events without a label in the table
 # zoom_minutes = 6.25                    # around an event
 # gap_factor = 2.5                       # a step above this many local widths is a gap
 
@@ -98,7 +100,7 @@ def event_rows(orbits: Iterable[OrbitPlan]) -> list[str]:
         indices = [str(index) for mark in marked if mark for index in mark[:2]]
         times = [_utc(time) for mark in marked if mark for time in mark[2:]]
         if all(marked):
-            rows.append(",".join([str(orbit.orbit), *indices, *times]))
+            rows.append(",".join([str(orbit.orbit), *indices, *times, "cusp"]))
     return rows
 
 

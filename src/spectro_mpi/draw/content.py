@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spectro_mpi.model.extrema import Limits
+from spectro_mpi.model.marks import Event
 from spectro_mpi.model.spectrogram import Legend, Spectrogram
 from spectro_mpi.settings.schema import PlotSettings
 
@@ -21,15 +22,6 @@ class Panel:
     z_label: str
     y_label: str = Legend.y_label
     """Label of the vertical axis."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """A time span to mark, such as a cusp crossing; s since 1970 UTC."""
-
-    start: float
-    end: float
-    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +42,7 @@ class FigureContent:
     sources: tuple[str, ...]
     """Names of the files that the data come from."""
     events: tuple[Event, ...] = ()
+    """Those that overlap the figure's time span are drawn."""
 
 
 @dataclass(frozen=True)

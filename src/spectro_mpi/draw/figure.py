@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib as mpl
@@ -17,12 +16,13 @@ from spectro_mpi.draw import layout as points
 from spectro_mpi.draw.bars import Ends
 from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.columns import flagged_columns
-from spectro_mpi.draw.content import Event, FigureContent, Panel, Style
+from spectro_mpi.draw.content import FigureContent, Panel, Style
+from spectro_mpi.draw.events import draw_events, events_in, lines_needed
 from spectro_mpi.draw.frame import ZOOM, Frame, FrameSpec, Row, draw_frame
 from spectro_mpi.draw.frame_files import FrameFiles
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
 from spectro_mpi.draw.names import DRAWING, KEYWORD
-from spectro_mpi.draw.palette import BLANK, FLAGGED, MARKER, UNDER, palette_of
+from spectro_mpi.draw.palette import BLANK, FLAGGED, UNDER, marker_of, palette_of
 from spectro_mpi.draw.png import encode_png
 from spectro_mpi.draw.raster import Painted, paint
 from spectro_mpi.draw.reuse import Reduced, Reductions, has_values
@@ -32,12 +32,12 @@ from spectro_mpi.draw.thumbnail import thumbnail
 from spectro_mpi.draw.times import (
     Header,
     Window,
-    draw_events,
     draw_header,
     draw_time_axis,
     header_of,
     left_out_text,
 )
+from spectro_mpi.model.marks import Event
 from spectro_mpi.model.spectrogram import drawn_scales
 from spectro_mpi.system.activity import doing
 from spectro_mpi.system.words import count
@@ -105,9 +105,9 @@ class Painter:
         """
         spectrograms = [panel.spectrogram for panel in content.panels]
         whole = self._reductions.window(spectrograms, style.gap_factor)
-        events = _in_order(content.events)
-        windows = [whole] if whole is None else [whole, *_zooms(whole, events, style)]
-        grid, rows, header = self._plan(content, style, whole, len(windows))
+        events = events_in(whole, content.events)
+        windows = [whole] if whole is None else [whole, *_zooms(events, style)]
+        grid, rows, header = self._plan(content, style, windows, events)
         layout = layout_of(grid)
         pixels = [
             [
@@ -137,7 +137,8 @@ class Painter:
                 panels.append(entry | _origin(panel))
             if window is not None:
                 draw_time_axis(canvas, layout, self._lettering, column, window)
-                draw_events(canvas, layout, self._lettering, column, window, events)
+                lines = spec.grid.event_lines
+                draw_events(canvas, layout, self._lettering, column, window, events, lines)
         return canvas, _description(content, style, events, panels)
 
     def _composed(self, content: FigureContent, style: Style) -> tuple[Canvas, dict[str, Any]]:
@@ -145,18 +146,23 @@ class Painter:
             return self.compose(content, style)
 
     def _plan(
-        self, content: FigureContent, style: Style, whole: Window | None, columns: int
+        self,
+        content: FigureContent,
+        style: Style,
+        windows: Sequence[Window | None],
+        events: tuple[Event, ...],
     ) -> tuple[Grid, tuple[Row, ...], Header]:
         """Return the grid of a figure, its rows and its header."""
         rows = tuple(_row(panel, content.scales) for panel in content.panels)
-        grid = Grid(
-            style.dpi, style.panel_size, max(1, len(rows)), columns, 1, bool(content.events)
-        )
+        columns, known = len(windows), [window for window in windows if window is not None]
+        grid = Grid(style.dpi, style.panel_size, max(1, len(rows)), columns, 1, int(bool(events)))
         layout = layout_of(grid)
+        event_lines = lines_needed(layout, self._lettering, known, events)
         room = layout.bars[-1][0].right - layout.boxes[0][0].left
         notes = (*content.notes, *self._left_out(content, style))
-        header = header_of(self._lettering, content.title, whole, notes, room, layout.unit)
-        return replace(grid, header_lines=len(header.lines)), rows, header
+        header = header_of(self._lettering, content.title, windows[0], notes, room, layout.unit)
+        grid = replace(grid, header_lines=len(header.lines), event_lines=event_lines)
+        return grid, rows, header
 
     def _left_out(self, content: FigureContent, style: Style) -> Iterator[str]:
         """Return a note for each group of records that are not drawn, by their times."""
@@ -278,18 +284,10 @@ def _ends(row: Row, painted: Painted | None) -> Ends:
     return Ends(low=below or row.z_scale.kind == "log", high=above)
 
 
-def _in_order(events: tuple[Event, ...]) -> tuple[Event, ...]:
-    """Return the events that have a time, sorted by time, with `start` before `end`."""
-    known = [event for event in events if math.isfinite(event.start + event.end)]
-    turned = [Event(min(e.start, e.end), max(e.start, e.end), e.label) for e in known]
-    return tuple(sorted(turned, key=lambda event: (event.start, event.end, event.label)))
-
-
-def _zooms(whole: Window, events: tuple[Event, ...], style: Style) -> list[Window]:
-    """Return windows around the first events that overlap the data."""
-    seen = [event for event in events if event.end >= whole.begin and event.start < whole.end]
+def _zooms(events: tuple[Event, ...], style: Style) -> list[Window]:
+    """Return windows around the first events."""
     windows = []
-    for event in seen[:_ZOOMED_EVENTS]:
+    for event in events[:_ZOOMED_EVENTS]:
         half = max(style.zoom_minutes * 60, 1.5 * (event.end - event.start)) / 2
         middle = (event.start + event.end) / 2
         windows.append(Window(middle - half, middle + half))
@@ -352,9 +350,16 @@ def _description(
     if any("flagged" in panel for panel in panels):
         description["flag"] = rgb[FLAGGED].tolist()
     if events:
-        # Pixels of this colour in a data area are marker lines at these times, not data.
-        description["marker"] = rgb[MARKER].tolist()
-        description["events"] = [asdict(event) for event in events]
+        # Pixels of these colours in a data area are lines at these times, not data.
+        description["events"] = [
+            {
+                "start": event.start,
+                "end": event.end,
+                "label": event.label,
+                "color": rgb[marker_of(event.number)].tolist(),
+            }
+            for event in events
+        ]
     return description
 
 

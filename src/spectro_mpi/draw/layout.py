@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 # Font sizes and lengths, in points (1/72 inch).
 TITLE, LABEL, TICK_LABEL, NOTE = 12.0, 10.0, 9.0, 9.0
+LEAST_LETTER = 3.0  # pixels; lines of smaller text cannot be read and are left out.
 LINE, MAJOR, MINOR, PAD = 0.8, 3.5, 2.0, 2.5
 LEFT, RIGHT = 64.0, 89.0
 """Margins of a data area: left for the energy axis; right for the colour bar and its axis."""
@@ -19,8 +20,10 @@ STRIP = 2.16
 """Height of the strip right above a data area that marks flagged records: 6 pixels at 200 dpi."""
 ROW_LABEL = LINE + STRIP + 3.2
 """Distance of the base line of a row's label from the data area."""
-TIME_LINE, DATE_LINE, EVENT_LINE = 11.5, 13.0, 19.0
+TIME_LINE, DATE_LINE, EVENT_LINE = 11.5, 13.0, 11.5
 """Heights of the lines below the last row."""
+BRACKETS = 7.5
+"""Height of the brackets of events, above their lines."""
 
 _READABLE = 0.7
 """Minimum of pixels per point, where there is room: smaller text cannot be read."""
@@ -55,7 +58,8 @@ class Grid:
     columns: int
     """Columns of panels: one for the whole time span, and one per zoomed event."""
     header_lines: int
-    events: bool
+    event_lines: int
+    """Lines of text below the brackets of events; 0: no events."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,9 @@ def layout_of(grid: Grid) -> Layout:
     row_height = max(1, round(grid.panel_size[1] * grid.dpi))
     height = row_height * grid.rows
     header = HEADER + NOTE_LINE * grid.header_lines
-    footer = TIME_LINE + DATE_LINE + EVENT_LINE * grid.events
+    footer = TIME_LINE + DATE_LINE
+    if grid.event_lines:
+        footer += BRACKETS + EVENT_LINE * grid.event_lines
     unit = min(
         max(grid.dpi / 72, _READABLE),
         _MOST_OF_HEIGHT * height / (header + (ABOVE + BELOW) * grid.rows + footer),

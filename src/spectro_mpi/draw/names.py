@@ -1,11 +1,19 @@
-"""The figures of an item and their file names; nothing is drawn here."""
+"""The figures of an item and their file names; nothing is drawn here.
+
+A figure is named for the labels of the events that it shows, which is known once it is drawn. Who
+looks for a figure afterwards finds it on disk by the rest of its name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from spectro_mpi.draw.kinds import FigureKind, kinds_of
+from spectro_mpi.model.marks import slug
 from spectro_mpi.settings.schema import Config, ScalePair
 
 KEYWORD = "spectro-mpi"
@@ -14,27 +22,73 @@ DRAWING = 2
 """Version of the drawing, in every PNG: raised when the pixels or texts of a figure change for the
 same data and settings, and only then, so that no other change of the program changes a figure."""
 
+_LABEL_LETTERS = 40
+_LABEL = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
 
-def figure_name(
-    config: Config,
-    item_id: str,
-    kind: FigureKind,
-    instrument: str,
-    scales: ScalePair,
-    limits: str,
-    marked: bool,
-) -> str:
-    """Return the file name of a figure; `marked`: whether its item has events."""
-    cusp = "_cusp" if marked and kind.has_events_in_name else ""
+
+@dataclass(frozen=True)
+class ExpectedFigure:
+    """One figure of an item, whether it is drawn or not."""
+
+    kind: FigureKind
+    instrument: str
+    """Empty: all instruments of the item."""
+    scales: ScalePair
+    limits: str
+    tail: str
+    """Its file name after the item and the label, as in "pitch-angle_ESA_ees_….png"."""
+
+    def name(self, item_id: str, labels: Iterable[str] = ()) -> str:
+        """Its file name if it shows events of these labels, in the order of time."""
+        word = joined(labels) if self.kind.has_events_in_name else ""
+        return "_".join(filter(None, (item_id, word, self.tail)))
+
+
+def expected_figures(config: Config, instruments: Iterable[str]) -> list[ExpectedFigure]:
+    """All figures of an item that has data of `instruments`, in order."""
+    return [
+        ExpectedFigure(
+            kind, instrument, scales, limits, _tail(config, kind, instrument, scales, limits)
+        )
+        for kind, instrument in kinds_of(config.plot, instruments)
+        for scales, limits in product(config.plot.scales, config.plot.limits)
+    ]
+
+
+def joined(labels: Iterable[str]) -> str:
+    """Labels as one word of a file name: their distinct slugs, joined by "-"; may be empty."""
+    word = "-".join(dict.fromkeys(map(slug, labels)))
+    return word[:_LABEL_LETTERS].strip("-")
+
+
+def labels_shown(description: Mapping[str, Any]) -> list[str]:
+    """The labels of the events that a figure shows, by its description, in the order of time."""
+    return [event["label"] for event in description.get("events", ())]
+
+
+def find_figures(
+    item_id: str, figures: Sequence[ExpectedFigure], names: Iterable[str]
+) -> dict[str, dict[str, str]]:
+    """Find figures of an item among the names of files.
+
+    Returns tail → word of the labels in the name (empty: none) → name of the file; sorted.
+    """
+    by_tail = {figure.tail: figure for figure in figures}
+    found: dict[str, dict[str, str]] = {}
+    for name in sorted(names):
+        if not name.startswith(f"{item_id}_"):
+            continue
+        word, tail = "", name[len(item_id) + 1 :]
+        if tail not in by_tail:
+            word, _, tail = tail.partition("_")
+            figure = by_tail.get(tail)
+            if figure is None or not figure.kind.has_events_in_name or not _LABEL.fullmatch(word):
+                continue
+        found.setdefault(tail, {})[word] = name
+    return found
+
+
+def _tail(config: Config, kind: FigureKind, instrument: str, scales: ScalePair, limits: str) -> str:
     scale_names = f"y-{scales[0]}_z-{scales[1]}"
     colormap = config.plot.colormap_of(scales)
-    return f"{item_id}{cusp}_{kind.stem(config, instrument)}_{scale_names}_{limits}-{colormap}.png"
-
-
-def figure_names(
-    config: Config, item_id: str, instruments: Iterable[str], marked: bool
-) -> Iterator[str]:
-    """Yield the file names of all figures of an item that has data of `instruments`."""
-    for kind, instrument in kinds_of(config.plot, instruments):
-        for scales, limits in product(config.plot.scales, config.plot.limits):
-            yield figure_name(config, item_id, kind, instrument, scales, limits, marked)
+    return f"{kind.stem(config, instrument)}_{scale_names}_{limits}-{colormap}.png"

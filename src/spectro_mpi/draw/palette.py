@@ -1,8 +1,8 @@
-"""The 256 colours of a figure: blank, greys for text, "under", flags, the colour map, a marker.
+"""The 256 colours of a figure: blank, greys for text, "under", flags, the colour map, markers.
 
 Index 0 is blank (white), as is what is missing. Greys up to black follow, so that blending text
 into a white image is the maximum of two indices; then the colour of values below a log colour scale
-and that of flagged records; then the colour map; the last index is the marker of events.
+and that of flagged records; then the colour map; the last indices are the markers of events.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
+from spectro_mpi.draw.markers import marker_colors
+
 BLANK = 0
 BLACK = 7
 """Index of black. Seven steps of grey are enough for antialiased text; the colours that remain
@@ -23,13 +25,14 @@ UNDER = BLACK + 1
 FLAGGED = UNDER + 1
 """Index of the strip above a panel that marks flagged records."""
 FIRST_COLOR = FLAGGED + 1
-MARKER = 255
-_COLORS = MARKER - FIRST_COLOR
+MARKERS = 3
+"""Colours of events. Those that remain must be 243 at least: fewer spoil the map flag."""
+FIRST_MARKER = 256 - MARKERS
+_COLORS = FIRST_MARKER - FIRST_COLOR
 
 UNDER_COLOR = "#d0d0d0"
 _FLAGGED_RGB = (140, 81, 10)
 """Brown: unlike every marker, and dark on white."""
-_MARKERS = ((255, 0, 255), (255, 0, 0), (0, 200, 0), (0, 80, 255), (255, 140, 0), (0, 190, 210))
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,11 @@ class Palette:
     """(index, rgb) colour of each palette index."""
     index: NDArray[np.uint8]
     """(step,) palette index of each step of the colour map, at most 256, lowest value first."""
+
+
+def marker_of(number: int) -> int:
+    """The palette index of the events of one label; labels beyond `MARKERS` repeat the colours."""
+    return FIRST_MARKER + number % MARKERS
 
 
 @lru_cache(maxsize=16)
@@ -59,7 +67,7 @@ def palette_of(colormap: str) -> Palette:
         members = exact[group == number]
         rgb[FIRST_COLOR + number] = (members.min(axis=0) + members.max(axis=0)) // 2
     rgb[UNDER], rgb[FLAGGED] = tuple(bytes.fromhex(UNDER_COLOR[1:])), _FLAGGED_RGB
-    rgb[MARKER] = _marker(exact)
+    rgb[FIRST_MARKER:] = marker_colors(exact, MARKERS)
     return Palette(rgb, (FIRST_COLOR + group).astype(np.uint8))
 
 
@@ -79,11 +87,3 @@ def _grouped(exact: NDArray[np.int16]) -> NDArray[np.intp]:
         if group[-1] < _COLORS:
             break
     return group
-
-
-def _marker(exact: NDArray[np.int16]) -> tuple[int, int, int]:
-    """Return the candidate farthest from white and from all colours of the map."""
-    others = np.vstack([exact, [[255, 255, 255]]]).astype(np.float64)
-    return max(
-        _MARKERS, key=lambda color: float(((others - np.array(color)) ** 2).sum(axis=1).min())
-    )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.draw.layout import Box
-from spectro_mpi.draw.palette import BLANK, FIRST_COLOR, MARKER, UNDER
+from spectro_mpi.draw.palette import BLANK, FIRST_COLOR, FIRST_MARKER, UNDER
 
 WIDTH, HEIGHT = 240, 128
 """Size of a thumbnail in pixels."""
@@ -47,21 +47,20 @@ def _shrunk(image: NDArray[np.uint8], box: Box, rows: int) -> NDArray[np.uint8]:
     total = np.zeros((rows, WIDTH), np.uint16)
     count = np.zeros((rows, WIDTH), np.uint16)
     under = np.zeros((rows, WIDTH), np.uint16)
-    marked = np.zeros((rows, WIDTH), bool)
+    marker = np.full((rows, WIDTH), BLANK, np.uint8)
     for y in _places(box.top, box.height, rows).reshape(rows, _SAMPLES).T:
         lines = image[y]
         for sample in range(_SAMPLES):
             seen = lines[:, x[sample::_SAMPLES]]
-            colored = (seen >= FIRST_COLOR) & (seen < MARKER)
+            colored = (seen >= FIRST_COLOR) & (seen < FIRST_MARKER)
             count += colored
             total += seen * colored
             under += seen == UNDER
-            marked |= seen == MARKER
+            np.maximum(marker, seen, out=marker, where=seen >= FIRST_MARKER)
     mean = (total // np.maximum(count, 1)).astype(np.uint8)
     mean[under > count] = UNDER
     mean[2 * (count + under) < _SAMPLES**2] = BLANK
-    mean[marked] = MARKER
-    return mean
+    return np.where(marker > BLANK, marker, mean)
 
 
 def _places(first: int, size: int, pixels: int) -> NDArray[np.intp]:

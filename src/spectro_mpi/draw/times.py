@@ -1,4 +1,4 @@
-"""The parts of a figure that depend on time: header, time axes, marked events."""
+"""The parts of a figure that depend on time: header and time axes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,15 @@ from numpy.typing import NDArray
 
 from spectro_mpi.draw import layout as points
 from spectro_mpi.draw.canvas import Canvas
-from spectro_mpi.draw.content import Event
 from spectro_mpi.draw.layout import Box, Layout
-from spectro_mpi.draw.palette import BLACK, MARKER
+from spectro_mpi.draw.palette import BLACK
 from spectro_mpi.draw.text import Lettering, printable
 from spectro_mpi.draw.ticks import time_text, time_ticks
 from spectro_mpi.system.words import count
 
 _NOTE_LINES = 3
 _FEWEST_LETTERS = 20  # Notes are not wrapped into shorter lines; they are shrunk and cut instead.
-_LEAST_LETTER = 3.0  # pixels; smaller notes cannot be read and are left out.
 _LETTER_EMS = 0.6  # Mean width of a letter in font sizes, rounded up.
-_DASH, _GAP = 6.0, 4.0  # dashes of marker lines, in points
-_MARKER = 1.4  # width of marker lines, in points
-_BRACKET = 4.0  # height of an event's bracket, in points
 _DAY = 86400.0
 
 
@@ -68,7 +63,7 @@ def header_of(
     lines = tuple(textwrap.wrap(text, letters, max_lines=_NOTE_LINES, placeholder=" …"))
     if sum(widths) + points.TITLE * unit > room:
         span, lines = "", (span, *lines)
-    return Header(title, span, lines if points.NOTE * unit >= _LEAST_LETTER else ())
+    return Header(title, span, lines if points.NOTE * unit >= points.LEAST_LETTER else ())
 
 
 def draw_header(canvas: Canvas, layout: Layout, lettering: Lettering, header: Header) -> None:
@@ -123,48 +118,6 @@ def draw_time_axis(
     start = min(box.left, first - size - stamp.width)
     if start > box.left - points.LEFT * unit:
         canvas.write(stamp, start, base)
-
-
-def draw_events(
-    canvas: Canvas,
-    layout: Layout,
-    lettering: Lettering,
-    column: int,
-    window: Window,
-    events: tuple[Event, ...],
-) -> None:
-    """Draw dashed lines at the start and end of events, a bracket and a label below the axis."""
-    box = layout.boxes[column][-1]
-    unit = layout.unit
-    size = points.TICK_LABEL * unit
-    top = box.bottom + round((points.BELOW + points.TIME_LINE + points.DATE_LINE) * unit)
-    line, height = layout.pixels(points.LINE), layout.pixels(_BRACKET)
-    taken = box.left - points.LEFT * unit
-    limit = box.right + points.RIGHT * unit
-    for event in events:
-        ends = [window.place(time, box) for time in (event.start, event.end)]
-        if ends[1] < box.left or ends[0] >= box.right:
-            continue
-        seen = [round(min(max(end, box.left), box.right)) for end in ends]
-        canvas.fill(Box(seen[0], top + height - line, seen[1] + line, top + height), BLACK)
-        for end, x in zip(ends, seen, strict=True):
-            if box.left <= end < box.right:
-                _marker_line(canvas, layout, column, end)
-                canvas.fill(Box(x, top, x + line, top + height), BLACK)
-        stamp = lettering.fit(event.label, size, min(limit - taken, layout.width) - size)
-        left = max(taken, min(sum(seen) / 2 - stamp.width / 2, limit - stamp.width))
-        # A label moved far from its bracket would be read as that of another event.
-        if stamp.width and abs(left + stamp.width / 2 - sum(seen) / 2) < 6 * size:
-            taken = canvas.write(stamp, left, top + height + 1.1 * size).right + size
-
-
-def _marker_line(canvas: Canvas, layout: Layout, column: int, x: float) -> None:
-    width = layout.pixels(_MARKER)
-    dash, period = layout.pixels(_DASH), layout.pixels(_DASH) + layout.pixels(_GAP)
-    for box in layout.boxes[column]:
-        left = max(box.left, min(round(x - width / 2), box.right - width))
-        rows = box.top + np.flatnonzero(np.arange(box.height) % period < dash)
-        canvas.image[rows, left : left + width] = MARKER
 
 
 def _span_text(window: Window | None) -> str:

@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from spectro_mpi.draw.names import KEYWORD, figure_names
+from spectro_mpi.draw.names import KEYWORD, expected_figures, find_figures
 from spectro_mpi.errors import DamagedStateError, RunError, writing
 from spectro_mpi.model.items import item_order
-from spectro_mpi.model.marks import Marks
 from spectro_mpi.operations.inputs import changes, inputs_of
-from spectro_mpi.planning.events import marks_of
 from spectro_mpi.planning.todo import digest
 from spectro_mpi.rundir.claim import refuse_other_versions
 from spectro_mpi.rundir.journal import Journal, damaged_state, load_progress
@@ -235,14 +233,13 @@ def _problems_of_figures(
     run_dir: Path, config: Config, progress: Progress, reported: Container[str]
 ) -> Iterator[Problem]:
     """Check figures of items without a `reported` problem: a bad shard must not be opened again."""
-    marks = marks_of(config)
     folders = item_folders(run_dir, "plot")
     settled = progress.settled["plot"]
     drawn = [item for item in progress.shards if item in settled and item not in reported]
 
     def check(item: str) -> list[Problem]:
         folder = folders.get(item, run_dir / PLOTS)
-        return list(_problems_of_item(run_dir, config, progress, marks, item, folder))
+        return list(_problems_of_item(run_dir, config, progress, item, folder))
 
     with ThreadPoolExecutor(_READERS) as pool:
         for problems in pool.map(check, sorted(drawn, key=item_order)):
@@ -250,18 +247,26 @@ def _problems_of_figures(
 
 
 def _problems_of_item(
-    run_dir: Path, config: Config, progress: Progress, marks: Marks, item: str, folder: Path
+    run_dir: Path, config: Config, progress: Progress, item: str, folder: Path
 ) -> Iterator[Problem]:
     try:
         instruments = instruments_of(run_dir / DATA / progress.shards[item], item)
     except (OSError, RuntimeError, KeyError):
         return  # the shard has become unreadable since it was checked
     failed = any(failure.phase == "plot" for failure in progress.failures.get(item, ()))
-    for name in figure_names(config, item, instruments, item in marks):
-        problem = problem_of_figure(folder / name, item)
+    figures = expected_figures(config, instruments)
+    on_disk = find_figures(item, figures, [path.name for path in folder.glob("*.png")])
+    for figure in figures:
+        names = list(on_disk.get(figure.tail, {}).values())
         # An item that failed in this phase lacks some figures; those that exist are complete.
-        if problem and not (failed and problem == "is missing"):
-            yield Problem(folder / name, problem, "item", (item,))
+        if not names and not failed:
+            yield Problem(folder / figure.name(item), "is missing", "item", (item,))
+        for name in names:
+            problem = problem_of_figure(folder / name, item)
+            if not problem and name != names[0]:
+                problem = f"is figure {names[0]} under another name"
+            if problem:
+                yield Problem(folder / name, problem, "item", (item,))
 
 
 def _problems_of_files(run_dir: Path, progress: Progress) -> Iterator[Problem]:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spectro_mpi.draw.content import Event, FigureContent, Panel, Style
-from spectro_mpi.draw.kinds import FigureKind, Row, kinds_of
-from spectro_mpi.draw.names import figure_name, figure_names
+from spectro_mpi.draw.content import FigureContent, Panel, Style
+from spectro_mpi.draw.kinds import Row
+from spectro_mpi.draw.names import (
+    ExpectedFigure,
+    expected_figures,
+    find_figures,
+    labels_shown,
+)
 from spectro_mpi.errors import writing
 from spectro_mpi.model.artifacts import Artifact
 from spectro_mpi.model.extrema import Limits, empty_limits, given_limits, raw_limits
@@ -57,40 +69,45 @@ class PlotPhase(PreparingPhase):
         from spectro_mpi.previews.preview import Preview
 
         preview = Preview(item.id)
+        drawn: dict[str, str] = {}  # tail of the name → name
 
-        def take(name: str, figure: Figure) -> None:
+        def take(expected: ExpectedFigure, figure: Figure) -> None:
+            name = expected.name(item.id, labels_shown(figure.description))
+            drawn[expected.tail] = name
             context.write(name, figure.png)
             preview.add(name, figure.description, figure.thumbnail)
 
         limits = self.config.plot.limits
         shown = self._draw_all(item, inputs, context, self._painter, limits, take)
-        self._remove_renamed(item, shown)
+        figures = expected_figures(self.config, shown)
+        self._remove_renamed(item, figures, drawn.values())
         context.status("preview")
         with context.boundary("preview"), writing(context.run_dir / PREVIEWS):
-            self._write_preview(item, preview, shown)
+            names = [drawn.get(figure.tail, "") for figure in figures]
+            self._write_preview(item, preview, names, shown)
         return Outputs()
 
-    def _remove_renamed(self, item: Item, shown: Spectrograms) -> None:
-        """Remove earlier figures whose names differ because marked events came or went."""
-        marked = item.id in self._workspace.marks
-        drawn, renamed = (
-            set(figure_names(self.config, item.id, shown, has_marks))
-            for has_marks in (marked, not marked)
-        )
+    def _remove_renamed(
+        self, item: Item, figures: Sequence[ExpectedFigure], drawn: Collection[str]
+    ) -> None:
+        """Remove earlier files of figures that now show other events, or could not be drawn."""
         folder = item_folder(self._workspace.run_dir, self.name, item)
         with writing(folder):
-            for name in renamed - drawn:
-                (folder / name).unlink(missing_ok=True)
+            on_disk = [path.name for path in folder.glob("*.png")]
+            for names in find_figures(item.id, figures, on_disk).values():
+                for name in names.values():
+                    if name not in drawn:
+                        (folder / name).unlink(missing_ok=True)
 
-    def _write_preview(self, item: Item, preview: Preview, shown: Spectrograms) -> None:
+    def _write_preview(
+        self, item: Item, preview: Preview, names: Iterable[str], shown: Spectrograms
+    ) -> None:
         from spectro_mpi.previews.preview import write_preview
 
         settings, run_dir = self.config.report, self._workspace.run_dir
-        marked = item.id in self._workspace.marks
         files: dict[str, bytes] = {}
         with doing("encode"):
             if settings.thumbnails:
-                names = figure_names(self.config, item.id, shown, marked)
                 files[SHEET] = preview.sheet(names)
             if settings.thumbnails or settings.values:
                 files |= preview.scripts(
@@ -105,15 +122,15 @@ class PlotPhase(PreparingPhase):
         return run_wide.get("extrema") if given else None
 
     def fingerprint(self, item: Item, marks: Marks) -> str:
-        """CRC-32 of the item's marked events; empty if it has none."""
+        """CRC-32 of the item's marked events, with labels and colours; empty if it has none."""
         marked = marks.get(item.id, ())
         return f"{zlib.crc32(repr(marked).encode()):08x}" if marked else ""
 
     def alike(self, task: Task, marks: Marks) -> Hashable:
         """What the frames of an item's figures depend on, besides the common limits.
 
-        These are the instruments that have files, the failures, and the number of marked events.
-        None if no figure has common limits.
+        These are the instruments that have files, the failures, and the number of marked events,
+        most of which are in the figures. None if no figure has common limits.
         """
         if "given_extrema" not in self.config.plot.limits:
             return None
@@ -141,9 +158,9 @@ class PlotPhase(PreparingPhase):
         context: Context,
         painter: Painter,
         limits: Sequence[str],
-        take: Callable[[str, Figure], None],
+        take: Callable[[ExpectedFigure, Figure], None],
     ) -> Spectrograms:
-        """Draw the item's figures and call `take` with the name of each, and the figure.
+        """Draw the item's figures with these limits and call `take` with each.
 
         Returns the spectrograms that the figures show, in order.
         """
@@ -151,28 +168,16 @@ class PlotPhase(PreparingPhase):
         stored: Spectrograms = inputs["spectrograms"]
         order = [*self.config.select.instruments, *stored]
         spectrograms = {name: stored[name] for name in order if name in stored}
-        for kind, instrument in kinds_of(self.config.plot, spectrograms):
-            step = instrument or kind.name
+        for expected in expected_figures(self.config, spectrograms):
+            if expected.limits not in limits:
+                continue
+            step = expected.instrument or expected.kind.name
             context.status(step)
-            for scales, limits_name in product(self.config.plot.scales, limits):
-                with context.boundary(step):
-                    with doing("draw"):
-                        content = self._content(
-                            item,
-                            inputs,
-                            context,
-                            spectrograms,
-                            kind,
-                            instrument,
-                            scales,
-                            limits_name,
-                        )
-                        figure = painter.figure(content, self._style(scales))
-                    marked = item.id in self._workspace.marks
-                    name = figure_name(
-                        self.config, item.id, kind, instrument, scales, limits_name, marked
-                    )
-                    take(name, figure)
+            with context.boundary(step):
+                with doing("draw"):
+                    content = self._content(item, inputs, context, spectrograms, expected)
+                    figure = painter.figure(content, self._style(expected.scales))
+                take(expected, figure)
         return spectrograms
 
     def _content(
@@ -181,16 +186,13 @@ class PlotPhase(PreparingPhase):
         inputs: Inputs,
         context: Context,
         spectrograms: Spectrograms,
-        kind: FigureKind,
-        instrument: str,
-        scales: ScalePair,
-        limits: str,
+        expected: ExpectedFigure,
     ) -> FigureContent:
-        """The content of one figure of a kind."""
-        config = self.config
+        """The content of one figure."""
+        config, kind, instrument = self.config, expected.kind, expected.instrument
+        scales, limits = expected.scales, expected.limits
         rows = kind.rows(config, instrument, spectrograms)
         sources = dict.fromkeys(row.spectrogram.instrument for row in rows)
-        events = place(context.marks, spectrograms, prefer=instrument)
         return FigureContent(
             item=item.id,
             kind=kind.name,
@@ -206,7 +208,7 @@ class PlotPhase(PreparingPhase):
             scales=scales,
             limits=limits,
             sources=tuple(spectrograms[name].source for name in sources),
-            events=tuple(Event(start, end, "cusp") for start, end in events),
+            events=tuple(place(context.marks, spectrograms, prefer=instrument)),
         )
 
     def _panel(self, inputs: Inputs, row: Row, scales: ScalePair, limits: str) -> Panel:

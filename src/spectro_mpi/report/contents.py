@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable
@@ -10,12 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from spectro_mpi.draw.kinds import kinds_of
-from spectro_mpi.draw.names import figure_name
+from spectro_mpi.draw.names import (
+    KEYWORD,
+    ExpectedFigure,
+    expected_figures,
+    find_figures,
+    labels_shown,
+)
 from spectro_mpi.instruments.preset import Preset
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import item_order
-from spectro_mpi.planning.events import marks_of
 from spectro_mpi.rundir.layout import DATA, PLOTS, PREVIEWS, SCRIPT, SHEET
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.rundir.store import sources_of
@@ -56,33 +61,44 @@ class ItemEntry:
     """done; failed (in whole or in part); reduced (no figures yet)."""
     reasons: tuple[str, ...]
     instruments: tuple[str, ...]
-    marked: bool
+    labels: tuple[str, ...]
+    """Of the events that its figures show."""
     figures: tuple[ListedFigure, ...]
     has_sheet: bool
     has_script: bool
 
 
+_Figures = tuple[tuple[ListedFigure, ...], tuple[str, ...]]
+"""The figures of an item that are on disk, and the labels of the events that they show."""
+
+
 def item_entries(run: Run) -> list[ItemEntry]:
-    """Return all known items of a run, sorted; opens neither figures nor input files."""
+    """Return all known items of a run, sorted.
+
+    Opens no input files, and of figures only one for each word of labels in their names.
+    """
     progress = run.progress
     sources = _sources(run)
     months = _months(run.path / PLOTS)
     previews = _names(run.path / PREVIEWS)
-    marks, preset = marks_of(run.config), preset_of(run.config)
+    preset = preset_of(run.config)
     done = set(progress.completed("plot"))
     drawn = progress.settled["plot"]
-    known = progress.shards.keys() | progress.failures.keys() | done
+    known = sorted(progress.shards.keys() | progress.failures.keys() | done, key=item_order)
+    figures_in = _FigureLists(run.config)
+
+    def figures_of(item: str) -> _Figures:
+        if item not in drawn or item not in months:
+            return (), ()
+        return figures_in(run.path / PLOTS / months[item] / item, tuple(sources.get(item, ())))
+
+    with ThreadPoolExecutor(8) as pool:  # For file systems with a high latency.
+        figures_of_items = list(pool.map(figures_of, known))
     entries = []
-    for item in sorted(known, key=item_order):
+    for item, (figures, labels) in zip(known, figures_of_items, strict=True):
         failures = progress.failures.get(item, ())
         files = sources.get(item, {})
         month = months.get(item, "")
-        figures: tuple[ListedFigure, ...] = ()
-        if item in drawn and month:
-            figures = _figures(run.config, item, tuple(files), item in marks)
-            if any(failure.phase == "plot" for failure in failures):
-                drawn_files = set(_listed(run.path / PLOTS / month / item))
-                figures = tuple(kind for kind in figures if item + kind.tail in drawn_files)
         state = "failed" if failures else "done" if item in done else "reduced"
         messages = (failure.message for failure in failures)
         starts = _starts(preset, [*files.values(), *_named_in(messages)])
@@ -94,7 +110,7 @@ def item_entries(run: Run) -> list[ItemEntry]:
                 state,
                 tuple(dict.fromkeys(failure.reason for failure in failures)),
                 tuple(files),
-                item in marks,
+                labels,
                 figures,
                 f"{month}/{item}{SHEET}" in previews,
                 f"{month}/{item}{SCRIPT}" in previews,
@@ -121,28 +137,71 @@ def _sources(run: Run) -> dict[str, dict[str, str]]:
     return sources
 
 
-def _figures(
-    config: Config, item: str, instruments: tuple[str, ...], marked: bool
-) -> tuple[ListedFigure, ...]:
-    combinations = [
-        (kind, instrument, scales, limits)
-        for kind, instrument in kinds_of(config.plot, instruments)
-        for scales in config.plot.scales
-        for limits in config.plot.limits
-    ]
-    return tuple(
-        ListedFigure(
-            figure_name(config, item, kind, instrument, scales, limits, marked)[len(item) :],
-            kind.name,
-            instrument,
-            kind.label(config, instrument),
-            f"{scales[0]}-{scales[1]}",
-            limits,
-            cell,
-            len(combinations),
+class _FigureLists:
+    """Lists the figures of items; what many items share is computed once."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._expected: dict[tuple[str, ...], list[ExpectedFigure]] = {}
+        self._listed: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[ListedFigure, ...]] = {}
+
+    def __call__(self, folder: Path, instruments: tuple[str, ...]) -> _Figures:
+        """List the figures in the folder of an item that has data of `instruments`."""
+        expected = self._expected.get(instruments)
+        if expected is None:
+            expected = self._expected[instruments] = expected_figures(self._config, instruments)
+        item = folder.name
+        found = find_figures(item, expected, _listed(folder))
+        # After a run there is one file of a figure; `verify` reports others.
+        names = tuple(next(iter(found.get(figure.tail, {}).values()), "") for figure in expected)
+        tails = tuple(name.removeprefix(item) for name in names)
+        figures = self._listed.get((instruments, tails))
+        if figures is None:
+            figures = self._listed[instruments, tails] = self._figures(expected, tails)
+        return figures, self._labels(folder, expected, found)
+
+    def _figures(
+        self, expected: list[ExpectedFigure], tails: tuple[str, ...]
+    ) -> tuple[ListedFigure, ...]:
+        return tuple(
+            ListedFigure(
+                tail,
+                figure.kind.name,
+                figure.instrument,
+                figure.kind.label(self._config, figure.instrument),
+                f"{figure.scales[0]}-{figure.scales[1]}",
+                figure.limits,
+                cell,
+                len(expected),
+            )
+            for cell, (figure, tail) in enumerate(zip(expected, tails, strict=True))
+            if tail
         )
-        for cell, (kind, instrument, scales, limits) in enumerate(combinations)
-    )
+
+    def _labels(
+        self, folder: Path, expected: list[ExpectedFigure], found: dict[str, dict[str, str]]
+    ) -> tuple[str, ...]:
+        """The labels of the events in an item's figures: from one figure of each word of labels."""
+        names = {word: name for names in found.values() for word, name in names.items()}
+        if any(figure.kind.has_events_in_name for figure in expected):
+            names.pop("", None)
+        elif not self._config.plot.events:
+            names = {}
+        shown: dict[str, None] = {}
+        for word, name in sorted(names.items()):
+            shown |= dict.fromkeys(_labels_in(folder / name) or filter(None, [word]))
+        return tuple(shown)
+
+
+def _labels_in(path: Path) -> list[str]:
+    """The labels of the events in a figure; empty if it cannot be read, which `verify` reports."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            return labels_shown(json.loads(picture.info[KEYWORD]))
+    except (OSError, ValueError, KeyError, TypeError, SyntaxError, Image.DecompressionBombError):
+        return []
 
 
 def _starts(preset: Preset, files: Iterable[str]) -> list[datetime]:

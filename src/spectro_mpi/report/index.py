@@ -68,10 +68,11 @@ class _Tables:
         self._instruments: dict[tuple[str, ...], int] = {}
         self._figures: dict[tuple[ListedFigure, ...], int] = {}
         self._states: dict[tuple[str, ...], int] = {}
+        self._labels: dict[tuple[str, ...], int] = {}
 
     def row(self, entry: ItemEntry) -> list[Any]:
         """Return an item as a row; `entry` in data.js unpacks it in the same order."""
-        state = (entry.state, *entry.reasons, *(["cusp"] if entry.marked else []))
+        state = (entry.state, *entry.reasons)
         return [
             entry.id,
             int(entry.start.timestamp()) if entry.start else None,
@@ -79,6 +80,7 @@ class _Tables:
             self._states.setdefault(state, len(self._states)),
             self._instruments.setdefault(entry.instruments, len(self._instruments)),
             self._figures.setdefault(entry.figures, len(self._figures)),
+            self._labels.setdefault(entry.labels, len(self._labels)),
             entry.has_sheet + 2 * entry.has_script,
         ]
 
@@ -88,6 +90,7 @@ class _Tables:
             "months": list(self._months),
             "states": list(self._states),
             "instruments": list(self._instruments),
+            "labels": list(self._labels),
             "figures": [[vars(figure) for figure in figures] for figures in self._figures],
         }
 

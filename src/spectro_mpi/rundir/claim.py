@@ -41,8 +41,9 @@ _FREE_TO_CHANGE = (
     "output",
     "run_id",
     "phases",
+    "plot.event",  # events, event_label: items whose events differ are drawn again
 )
-"""Settings that do not affect existing output."""
+"""Settings that do not affect existing output, or whose changes are noticed item by item."""
 
 
 _LAST_SHARDS = 100

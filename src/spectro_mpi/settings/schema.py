@@ -163,7 +163,7 @@ class PlotSettings:
     """Label of the colour bar; empty: the name and unit of the quantity."""
     events: str = ""
     """Path of a table of marked events, relative to the settings file; empty: none."""
-    event_label: str = "event"
+    event_label: Annotated[str, MinLen(1)] = "event"
     """What an event is called if its row of the table has no label."""
     zoom_minutes: Annotated[float, Gt(0)] = 6.25
     """Width of the zoom column around an event, minutes."""

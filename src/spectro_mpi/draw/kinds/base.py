@@ -26,7 +26,7 @@ class FigureKind(Protocol):
     names_missing: bool
     """Whether the figure names the instruments that it lacks."""
     has_events_in_name: bool
-    """Whether its file is named for the marked events of the item."""
+    """Whether its file is named for the marked events that it shows."""
 
     def figures(self, instruments: Sequence[str]) -> Iterable[str]:
         """The instrument of each figure that an item with these instruments has."""

@@ -45,7 +45,7 @@ const spectroMpi = (() => {
   }
 
   function entry(row) {
-    const [id, start, month, state, instruments, figures, previews] = row;
+    const [id, start, month, state, instruments, figures, labels, previews] = row;
     const [name, ...words] = tables.states[state];
     const date = start === null ? "" : new Date(start * 1000).toISOString().slice(0, 19);
     const item = {
@@ -54,12 +54,13 @@ const spectroMpi = (() => {
       month: tables.months[month],
       state: name,
       words,
+      labels: tables.labels[labels],
       instruments: tables.instruments[instruments],
       figures: tables.figures[figures],
       sheet: (previews & 1) > 0,
       script: (previews & 2) > 0,
     };
-    item.text = [date.replace("T", " "), name, ...words, ...item.instruments].join(" ").toLowerCase();
+    item.text = [date.replace("T", " "), name, ...words, ...item.labels, ...item.instruments].join(" ").toLowerCase();
     return item;
   }
 

@@ -6,7 +6,7 @@ spectroMpi.gallery = (() => {
   const PER_PAGE = 24;
   const LIMITS = { given_extrema: "common limits", raw: "own limits" };
   const element = (id) => document.getElementById(id);
-  const criteria = { query: "", state: "", instrument: "", kind: "", limits: "", page: 0 };
+  const criteria = { query: "", state: "", event: "", instrument: "", kind: "", limits: "", page: 0 };
   let matches = [];
   let complete = false;
 
@@ -27,6 +27,7 @@ spectroMpi.gallery = (() => {
   function search() {
     const conditions = criteria.query.toLowerCase().split(/\s+/).filter(Boolean).map(condition);
     if (criteria.state) conditions.push(({ state, words }) => state === criteria.state || words.includes(criteria.state));
+    if (criteria.event) conditions.push(({ labels }) => labels.includes(criteria.event));
     if (criteria.instrument) conditions.push(({ instruments }) => instruments.includes(criteria.instrument));
     matches = items.filter((item) => conditions.every((holds) => holds(item)));
   }
@@ -49,8 +50,10 @@ spectroMpi.gallery = (() => {
 
   function card(item) {
     const figures = item.figures.filter(shown);
-    const badges = [item.state === "done" ? "" : item.state, ...item.words].filter(Boolean)
-      .map((word) => make("span", { class: `badge ${word}` }, word));
+    const badges = [
+      ...[item.state === "done" ? "" : item.state, ...item.words].filter(Boolean).map((word) => make("span", { class: `badge ${word}` }, word)),
+      ...item.labels.map((label) => make("span", { class: "badge event" }, label)),
+    ];
     return make("article", { class: "card" },
       make("h2", {}, make("a", { href: itemHash(item) }, item.id)),
       make("p", { class: "when" }, item.date ? `${item.date.replace("T", " ")} UTC` : "no date", " ", ...badges),
@@ -91,18 +94,18 @@ spectroMpi.gallery = (() => {
   // Sets the criteria from the parameters of an address.
   function adopt(text) {
     const parameters = new URLSearchParams(text);
-    for (const key of ["query", "state", "instrument", "kind", "limits"]) criteria[key] = parameters.get(key) || "";
+    for (const key of ["query", "state", "event", "instrument", "kind", "limits"]) criteria[key] = parameters.get(key) || "";
     if (!parameters.has("limits") && !text) criteria.limits = config.limits.length > 1 ? config.limits[0] : "";
     if (parameters.get("limits") === "all") criteria.limits = "";
     criteria.page = Math.max(0, (Number.parseInt(parameters.get("page"), 10) || 1) - 1);
-    for (const key of ["query", "state", "instrument", "kind"]) element(key).value = criteria[key];
+    for (const key of ["query", "state", "event", "instrument", "kind"]) element(key).value = criteria[key];
     element("limits").value = criteria.limits;
     search();
     show();
   }
 
   function changed() {
-    for (const key of ["query", "state", "instrument", "kind", "limits"]) criteria[key] = element(key).value;
+    for (const key of ["query", "state", "event", "instrument", "kind", "limits"]) criteria[key] = element(key).value;
     criteria.page = 0;
     search();
     show();
@@ -132,6 +135,9 @@ spectroMpi.gallery = (() => {
     if (!matches.length && !complete) {
       const tables = spectroMpi.known();
       fill("state", [...new Set(tables.states.flat())].sort());
+      const labels = [...new Set(tables.labels.flat())].sort();
+      element("events").hidden = !labels.length;
+      fill("event", labels);
       fill("instrument", [...new Set(tables.instruments.flat())]);
       fill("kind", [...new Set(tables.figures.flat().map(kindOf))]);
     }
@@ -146,7 +152,7 @@ spectroMpi.gallery = (() => {
     criteria.limits = config.limits.length > 1 ? config.limits[0] : "";
     element("limits").value = criteria.limits;
     element("query").addEventListener("input", changed);
-    for (const id of ["state", "instrument", "kind", "limits"]) element(id).addEventListener("change", changed);
+    for (const id of ["state", "event", "instrument", "kind", "limits"]) element(id).addEventListener("change", changed);
     document.querySelector("form.search").addEventListener("submit", (event) => event.preventDefault());
     element("earlier").addEventListener("click", () => turn(-1));
     element("later").addEventListener("click", () => turn(1));
