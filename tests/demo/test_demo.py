@@ -442,10 +442,10 @@ def test_settings_say_every_contract_setting_and_parse(demo: DemoSummary) -> Non
     assert settings["plot"]["events"] == "events.csv"
     everything = parse(re.sub(r"(?m)^# (?=\w+ = |\[)", "", text))
     assert {name: len(table) for name, table in everything.items() if isinstance(table, dict)} == {
-        "select": 3,
+        "select": 5,
         "data": 8,
         "pitch_angles": 4,
-        "extrema": 2,
+        "extrema": 3,
         "plot": 13,
         "run": 9,
         "axes": 1,

@@ -54,7 +54,7 @@ def test_a_resumed_run_has_the_limits_of_its_settings(settings: Path) -> None:
     assert spectro_mpi("assets", settings, *changed, "-s", "run_id=fresh").code == 0
     fresh = json.loads((run_dir.with_name("fresh") / "extrema.json").read_text())
     assert resumed == fresh != before
-    assert resumed["ees_linear_log_z_min"] > before["ees_linear_log_z_min"]
+    assert resumed["ees_log_log_z_min"] > before["ees_log_log_z_min"]
 
 
 def test_a_row_that_a_log_colour_scale_cannot_show_is_named() -> None:

@@ -108,7 +108,7 @@ def test_settings_of_version_1_keep_the_meaning_and_defaults_they_had(old: Path)
 def test_the_label_of_the_colour_bar_stays_that_of_the_data(tmp_path: Path) -> None:
     """In version 1 "Counts" meant any quantity's own label, and only other words overrode it."""
     write_version_1(tmp_path / "flux", "eflux")
-    assert "Energy flux" in _quantity_of_report(tmp_path / "flux")
+    assert "energy flux" in _quantity_of_report(tmp_path / "flux")
     config = tmp_path / "flux" / "config.toml"
     config.write_text(config.read_text().replace('z_label = "Counts"', 'z_label = "Mine"'))
     assert open_run(tmp_path / "flux").config.plot.z_label == "Mine"

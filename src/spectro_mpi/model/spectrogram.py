@@ -68,7 +68,7 @@ class Provenance:
     """How bins at the border of a category count: by the "fraction" inside it, or whole if their
     "centre" is; "none" without pitch angles."""
     software: str = ""
-    """Installed packages that affect the values: "spectro-mpi 0.1.0, numpy 2.3.1, …"."""
+    """Installed packages that affect the values: "spectro-mpi 0.2.0, numpy 2.3.1, …"."""
 
 
 @dataclass(frozen=True)
