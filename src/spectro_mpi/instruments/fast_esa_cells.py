@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments.cdf import CdfReader
-from spectro_mpi.model.distribution import is_measured
+from spectro_mpi.model.distribution import Rows, blocks, is_measured
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
 _RETRACE_BYTE, _DOUBLE_RETRACE = 6, 2
 """Byte of `header_bytes`, and its bit that says that channel 1 is retrace too."""
-_SLAB_RECORDS = 128
 _SAME_STEP = 1e-3
 """Relative; bins whose steps differ by less from 360°/`nbins` are that far apart."""
 
@@ -39,20 +38,10 @@ class RecordShape:
     valid: Bools
     """Whether the record may be used; `nbins` and `nenergy` are then within the arrays."""
 
-    def blocks(self) -> Iterator[tuple[slice | NDArray[np.intp], slice, slice]]:
-        """Indices of valid records with equal numbers of bins and channels, and of their cells.
-
-        At most 128 records at a time, so that intermediate arrays stay in the cache.
-        """
-        nbins, nenergy = self.nbins.astype(np.intp), self.nenergy.astype(np.intp)
-        size = np.where(self.valid, (nbins << 32) | nenergy, 0)
-        for code in np.unique(size[self.valid]):
-            rows = np.flatnonzero(size == code)
-            cells = slice(int(code) >> 32), slice(int(code) & 0xFFFFFFFF)
-            for first in range(0, len(rows), _SLAB_RECORDS):
-                slab = rows[first : first + _SLAB_RECORDS]
-                contiguous = slab[-1] - slab[0] + 1 == len(slab)
-                yield slice(int(slab[0]), int(slab[-1]) + 1) if contiguous else slab, *cells
+    def blocks(self) -> Iterator[tuple[Rows, slice, slice]]:
+        """Indices of valid records with equal numbers of bins and channels, and of their cells."""
+        for rows, bins, channels in blocks(self.valid, self.nbins, self.nenergy):
+            yield rows, slice(bins), slice(channels)
 
 
 class CellTables:

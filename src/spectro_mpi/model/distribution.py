@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +14,11 @@ Categories = Mapping[str, Sequence[tuple[float, float]]]
 
 EVERYTHING: Categories = {"all": ((0.0, 360.0),)}
 """The categories of an instrument without pitch angles: all of its bins."""
+
+Rows = slice | NDArray[np.intp]
+"""Indices of records."""
+
+_SLAB_RECORDS = 128
 
 Combine = Literal["sum", "mean"]
 """How the bins of a category are combined."""
@@ -81,3 +86,21 @@ def is_measured(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Where `values` (any shape, float) are neither NaN nor infinite nor a float fill value."""
     measured: NDArray[np.bool_] = np.isfinite(values) & (values > FILL_FLOAT / 10)
     return measured
+
+
+def blocks(
+    usable: NDArray[np.bool_], nbins: NDArray[np.integer[Any]], nenergy: NDArray[np.integer[Any]]
+) -> Iterator[tuple[Rows, int, int]]:
+    """Slabs of usable records with equal numbers of bins and channels: (records, bins, channels).
+
+    All arguments are (record,). A slab has at most 128 records, so that intermediate arrays of its
+    cells stay in the cache.
+    """
+    size = np.where(usable, (nbins.astype(np.int64) << 32) | nenergy.astype(np.int64), 0)
+    for code in np.unique(size[usable]).tolist():
+        rows = np.flatnonzero(size == code)
+        for first in range(0, len(rows), _SLAB_RECORDS):
+            slab = rows[first : first + _SLAB_RECORDS]
+            contiguous = slab[-1] - slab[0] + 1 == len(slab)
+            records = slice(int(slab[0]), int(slab[-1]) + 1) if contiguous else slab
+            yield records, code >> 32, code & 0xFFFFFFFF

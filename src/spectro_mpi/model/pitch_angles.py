@@ -16,15 +16,13 @@ from spectro_mpi.model.distribution import (
     Categories,
     Combine,
     Distribution,
+    Rows,
+    blocks,
     is_measured,
 )
 from spectro_mpi.model.intervals import Cut, Intervals, bins_at
 from spectro_mpi.model.rings import ring_solid_angle
 
-Rows = slice | NDArray[np.intp]
-
-_SLAB_RECORDS = 128
-"""Records reduced at a time, so that intermediate arrays stay in the cache."""
 _EXACT = 2**24
 """float32 holds whole numbers up to this exactly."""
 
@@ -185,7 +183,7 @@ class _Slab:
 
 
 def _blocks(distribution: Distribution) -> Iterator[tuple[Rows, int, int]]:
-    """Slabs of valid records with equal numbers of bins and channels: (records, bins, channels).
+    """The blocks of records that may be used (`blocks`).
 
     A number beyond the shape of the arrays is a fill value or damage: such a record has no valid
     bin.
@@ -193,18 +191,7 @@ def _blocks(distribution: Distribution) -> Iterator[tuple[Rows, int, int]]:
     _, bins, channels = distribution.values.shape
     nbins, nenergy = distribution.nbins.astype(np.intp), distribution.nenergy.astype(np.intp)
     usable = distribution.valid & (nbins <= bins) & (nenergy <= channels)
-    usable &= (nbins > 0) & (nenergy > 0)
-    shape = np.where(usable, nbins * (channels + 1) + nenergy, 0)
-    for code in np.unique(shape[usable]):
-        rows = np.flatnonzero(shape == code)
-        for first in range(0, len(rows), _SLAB_RECORDS):
-            slab = rows[first : first + _SLAB_RECORDS]
-            contiguous = slab[-1] - slab[0] + 1 == len(slab)
-            yield (
-                slice(slab[0], slab[-1] + 1) if contiguous else slab,
-                int(code // (channels + 1)),
-                int(code % (channels + 1)),
-            )
+    yield from blocks(usable & (nbins > 0) & (nenergy > 0), nbins, nenergy)
 
 
 def _sum(
