@@ -68,6 +68,7 @@ class Echo:
 
     accepts = ToWorker
     is_starved = False
+    troubled = False
 
     def __init__(self, transport: Transport) -> None:
         self.finished = False

@@ -39,6 +39,7 @@ class Listener:
     """A role that takes in messages, and has finished after so many turns."""
 
     is_starved = False
+    troubled = False
 
     def __init__(self, accepts: type[Message], turns: int = 1, busy: int = 0) -> None:
         self.accepts = accepts

@@ -185,6 +185,22 @@ def corrected(settings: Path) -> tuple[str, Path]:
 
 
 @pytest.mark.slow
+def test_all_items_of_a_shard_may_be_corrected(finished: Path) -> None:
+    """The shard that no item refers to any more is not taken for one that was not recorded."""
+    run_dir = finished.parent / "runs" / "fast"
+    for path in (finished.parent / "FAST_data").iterdir():
+        path.write_bytes(path.read_bytes() + b"\0")
+        run = spectro_mpi("run", finished)  # takes up what has grown
+    assert run.code == 0
+    for path in (finished.parent / "FAST_data").iterdir():
+        path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    assert spectro_mpi_here("verify", run_dir, "--inputs", "--repair").code == 1
+    done = spectro_mpi("run", finished)
+    assert "adopted" not in done.out
+    assert spectro_mpi_here("verify", run_dir, "--inputs").code == 0
+
+
+@pytest.mark.slow
 def test_a_corrected_file_of_the_same_size_is_found_by_verify_and_taken_up(finished: Path) -> None:
     run_dir = finished.parent / "runs" / "fast"
     files = len(list((finished.parent / "FAST_data").iterdir()))

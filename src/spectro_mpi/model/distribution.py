@@ -73,7 +73,7 @@ class Distribution:
     the retrace of the sweep. None: all are."""
     variance: NDArray[np.floating[Any]] | None = None
     """(record, bin, channel) square of the uncertainty of `values`, of which it has the full shape;
-    None: not known. Where a value that counts has none (NaN), that of its channel is not known."""
+    None: not known. Where a bin of a category has none (NaN), that of the category is not."""
     quality: NDArray[np.uint8] | None = None
     """(record,) flags of the record, 0: good; None: the file has none."""
 

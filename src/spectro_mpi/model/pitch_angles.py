@@ -124,8 +124,10 @@ class _Slab:
         variance = np.where(unknown, 0, variance).astype(np.float64)
         if self._weight is not None:
             variance *= np.square(self._weight, dtype=np.float64)
-        squares = _sum(variance, whole.astype(np.float64), cuts, power=2)
-        squares[np.broadcast_to(unknown.any(axis=1)[:, None], squares.shape)] = np.nan
+        whole = whole.astype(np.float64)
+        squares = _sum(variance, whole, cuts, power=2)
+        if unknown.any():
+            squares[_sum(unknown, whole, cuts) > 0] = np.nan
         return total, norm, squares
 
     def _counting(self, fill: float | None) -> NDArray[np.bool_] | None:

@@ -128,6 +128,11 @@ class Coordinator:
         self._partials = 0
 
     @property
+    def troubled(self) -> bool:
+        """Whether the run cannot continue."""
+        return bool(self.trouble)
+
+    @property
     def is_starved(self) -> bool:
         """Whether it is between phases, where all ranks wait for its messages."""
         return not self._phase_open

@@ -24,6 +24,11 @@ class Role(Protocol):
     finished: bool
 
     @property
+    def troubled(self) -> bool:
+        """Whether it has told the coordinator why the run cannot continue."""
+        ...
+
+    @property
     def is_starved(self) -> bool:
         """Whether work cannot continue until a message arrives."""
         ...
@@ -53,10 +58,11 @@ def loop(
     stops: Stops,
     rank_log: RankLog,
     backoff: Backoff,
-) -> None:
+) -> bool:
     """Receive messages and let the roles work, until all have finished and all peers have left.
 
-    Trouble with the lock or the log of this rank is reported to the coordinator once. Raises
+    Trouble with the lock or the log of this rank is reported to the coordinator once. Returns
+    whether it, or a role of this rank, has told the coordinator why the run cannot continue. Raises
     whatever a role raises.
     """
     peers = peers_of(transport.rank, transport.size)
@@ -90,6 +96,7 @@ def loop(
     while present or not transport.is_flushed():
         present -= {message.rank for message in transport.receive() if isinstance(message, Leave)}
         backoff.pause(SENDING_PAUSE)
+    return troubled or any(role.troubled for role in roles)
 
 
 def _trouble_of(lock: RunLock | None, rank_log: RankLog) -> RunError | None:

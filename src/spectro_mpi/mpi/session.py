@@ -227,7 +227,7 @@ def _serve(
     gc.collect()
     gc.freeze()  # modules and inventory stay: collections need not traverse them
     try:
-        loop(transport, roles, lock, stops, log_file, Backoff(wake))
+        told = loop(transport, roles, lock, stops, log_file, Backoff(wake))
         ending = coordinator.ending if coordinator is not None else Ending()
     finally:
         for role in roles:
@@ -236,7 +236,7 @@ def _serve(
         log_file.close()
     if coordinator is not None and coordinator.trouble:
         return _report(RunError(coordinator.trouble))
-    if log_file.trouble is not None:
+    if log_file.trouble is not None and not told:
         return _report(log_file.trouble)
     if coordinator is None or plan is None:
         return 0

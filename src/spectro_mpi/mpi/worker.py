@@ -73,7 +73,7 @@ class Worker:
         """The current phase, once there is a partial to merge."""
         self._partial: Any = None
         self._retry_timeouts = False
-        self._troubled = False
+        self.troubled = False
         self._done: list[TaskDone] = []
         self._reported = 0.0
         """When tasks were last reported done, on the monotonic clock."""
@@ -115,12 +115,12 @@ class Worker:
             return self._send_held()
         if self._task is None:
             return self._start_next()
-        if self._troubled:
+        if self.troubled:
             return False
         try:
             outcome = self._executor.poll()
         except RunError as error:
-            self._troubled = True  # compute no more; the coordinator ends the run
+            self.troubled = True  # compute no more; the coordinator ends the run
             self._send_coordinator(Trouble(str(error), error.cause))
             return False
         if outcome is None:

@@ -65,7 +65,7 @@ class Writer:
         self._coordinator = coordinator
         with writing(run_dir):
             self._journal = Journal(run_dir, config.run_id, config.plot.scales)
-        self._broken = False
+        self.troubled = False
         """Whether the output could not be written; nothing is written after that."""
         self._next_shard = next_shard_number(run_dir)
         self._phase = ""
@@ -85,7 +85,7 @@ class Writer:
 
     def handle(self, message: Message) -> None:
         """Handle one message. If the output cannot be written, report it to the coordinator."""
-        if self._broken:
+        if self.troubled:
             self._handle_broken(message)
             return
         try:
@@ -98,7 +98,7 @@ class Writer:
     def step(self) -> bool:
         """Commit the batch if it is old enough; returns whether there was anything to do."""
         due = time.monotonic() - self._batch_began > self._settings.flush_interval_seconds
-        if self._broken or not (self._batch and due):
+        if self.troubled or not (self._batch and due):
             return False
         try:
             self._commit()
@@ -196,7 +196,7 @@ class Writer:
 
     def _give_up(self, error: OSError) -> None:
         """Stop writing, and have the coordinator end the run."""
-        self._broken = True
+        self.troubled = True
         trouble = output_trouble(self._run_dir, error)
         log.error("%s", trouble)
         self._transport.send(self._coordinator, Trouble(str(trouble), trouble.cause))

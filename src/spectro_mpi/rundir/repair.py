@@ -11,21 +11,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from spectro_mpi.errors import RunError
-from spectro_mpi.model.items import Item, item_order, source_of
+from spectro_mpi.model.items import InputPath, Item, item_order, source_of
 from spectro_mpi.rundir.journal import Journal, damaged_state
 from spectro_mpi.rundir.layout import DATA, EXTREMA, links_path, shards_of, sweep_files
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_extrema
-from spectro_mpi.rundir.store import links_are, phase_of, problem_of_shard, sources_of, write_links
+from spectro_mpi.rundir.store import (
+    Source,
+    links_are,
+    phase_of,
+    problem_of_shard,
+    sources_of,
+    write_links,
+)
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import set_aside, sweep
+from spectro_mpi.system.digests import sha256_of
 from spectro_mpi.system.untrusted import UntrustedCalls
 from spectro_mpi.system.words import count
 
 log = logging.getLogger(__name__)
 
-Sources = Mapping[str, Mapping[str, tuple[str, int]]]
-"""Item → instrument → (name, size in bytes) of its file."""
+_Inputs = Mapping[str, Mapping[str, Sequence[InputPath]]]
+"""Item → instrument → its files."""
 
 
 def repair(config: Config, items: Sequence[Item], untrusted: UntrustedCalls) -> list[str]:
@@ -51,7 +59,9 @@ def _repair(config: Config, items: Sequence[Item], untrusted: UntrustedCalls) ->
             if item.id not in journal.state.settled[phase]:
                 sweep_files(run_dir, phase, item)
     yield from _lose_damaged_shards(run_dir, journal, untrusted)
-    yield from _adopt_orphans(run_dir, journal, _sources(items), untrusted)
+    yield from _adopt_orphans(
+        run_dir, journal, {item.id: item.by_instrument for item in items}, untrusted
+    )
     journal.close()
     yield from set_damaged_extrema_aside(run_dir)
     repair_links(run_dir, journal.state, untrusted)
@@ -156,7 +166,7 @@ def _lose_damaged_shards(
 
 
 def _adopt_orphans(
-    run_dir: Path, journal: Journal, expected: Sources, untrusted: UntrustedCalls
+    run_dir: Path, journal: Journal, inputs: _Inputs, untrusted: UntrustedCalls
 ) -> Iterator[str]:
     """Adopt the items of finished shards that are not in the journal, or remove the shards."""
     state = journal.state
@@ -178,19 +188,33 @@ def _adopt_orphans(
             item
             for item, sources in held.items()
             if item not in state.settled["reduce"]
-            and {name: source[:2] for name, source in sources.items()} == expected.get(item)
+            and _are_reduced(inputs.get(item, {}), sources)
             and not shard_problem(untrusted, shard, [item])
         ]
         if whole:
             journal.adopt(shard.name, whole)
             yield f"{shard}: complete but not in the journal; {count(len(whole), 'item')} adopted"
-        elif all(item in state.shards or item in expected for item in held):
+        elif all(item in state.shards or item in inputs for item in held):
             shard.unlink()
             yield f"{shard}: complete but not in the journal; removed, its items will be redone"
 
 
-def _sources(items: Sequence[Item]) -> Sources:
-    return {
-        item.id: {name: source_of(files) for name, files in item.by_instrument.items()}
-        for item in items
-    }
+def _are_reduced(inputs: Mapping[str, Sequence[InputPath]], sources: Mapping[str, Source]) -> bool:
+    """Whether data of `sources` were made from the files that an item has today.
+
+    They are read: a corrected file may have the same name and size.
+    """
+    return inputs.keys() == sources.keys() and all(
+        source_of(files) == sources[name][:2] and _have_digests(files, sources[name])
+        for name, files in inputs.items()
+    )
+
+
+def _have_digests(files: Sequence[InputPath], source: Source) -> bool:
+    if not source.sha256:
+        return True  # an earlier version kept none
+    digests = [one.sha256 for one in source.files]
+    try:
+        return [sha256_of(Path(file.path)) for file in files] == digests
+    except OSError:
+        return False
