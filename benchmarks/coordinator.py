@@ -112,6 +112,7 @@ class Counter:
 
     accepts = ToWriter
     is_starved = False
+    troubled = False
 
     def __init__(self, transport: Transport) -> None:
         self.finished = False

@@ -242,10 +242,15 @@ class Painter:
         window: Window,
         style: Style,
     ) -> int:
-        """Draw the strip above a panel that marks flagged records; return their number."""
+        """Draw the strip above a panel that marks flagged records; return their number.
+
+        Records without a value in the panel are not marked.
+        """
         quality = panel.spectrogram.quality
-        if not len(quality):
+        if not quality.any():
             return 0
+        drawn = np.isfinite(panel.spectrogram.values[panel.category]).any(axis=1)
+        quality = quality * drawn
         records = self._reductions.records(panel.spectrogram, style.gap_factor)
         columns = self._reduced(panel, box, window, style).columns
         marked = np.flatnonzero(flagged_columns(quality, records, columns))

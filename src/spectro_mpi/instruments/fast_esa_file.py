@@ -126,8 +126,17 @@ class FastEsaFile:
 
     @property
     def _reads_codes(self) -> bool:
-        needed = self._variable == "data" or self._data.errors
-        return needed or (self._data.quality != "ignore" and "data" in self._reader.names)
+        if self._variable == "data" or self._data.errors:
+            return True
+        # A flux does not need the codes: where they are damaged, flags are those of the file.
+        return self._data.quality != "ignore" and self._has_codes()
+
+    def _has_codes(self) -> bool:
+        """Whether the file has codes of all cells of its `eflux`."""
+        reader = self._reader
+        return "data" in reader.names and all(
+            of("data") == of(self._variable) for of in (reader.records, reader.shape)
+        )
 
     def _values(
         self, first: int, last: int, shape: RecordShape, codes: NDArray[np.uint8] | None

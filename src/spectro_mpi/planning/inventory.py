@@ -127,8 +127,8 @@ def load_inventory(path: Path, config: Config) -> Inventory | None:
 
 def save_left_out(path: Path, inventory: Inventory) -> None:
     """Save the list of files that are not used, for the report. Raises `OSError`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, as_json({"left_out": inventory.left_out}))
+    if not path.exists() or load_left_out(path) != inventory.left_out:
+        write_atomic(path, as_json({"left_out": inventory.left_out}))
 
 
 def load_left_out(path: Path) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from spectro_mpi.rundir.layout import (
     CONFIG,
     JOB_RECORD,
     JOBS,
+    LEFT_OUT,
     LIVE,
     LOCK,
     PRODUCED,
@@ -80,7 +81,7 @@ def _frozen_version(frozen: Path, fresh: bool) -> int:
 
 def _refuse_newer_files(run_dir: Path, progress: Progress, untrusted: UntrustedCalls) -> None:
     """Raise `NewerVersionError` if a newer version wrote a file besides settings and progress."""
-    for name in (JOB_RECORD, LIVE, LOCK):
+    for name in (JOB_RECORD, LIVE, LOCK, LEFT_OUT):
         with contextlib.suppress(OSError, ValueError, TypeError):
             read_table(run_dir / name)
     links = [links_path(run_dir, phase) for phase in progress.stores]

@@ -55,13 +55,13 @@ def load_frozen(path: Path) -> Config:
 
     Raises as `load_config`.
     """
-    table = {SETTINGS: 1, **_read_toml(path)}
+    table = {SETTINGS: 1, **_read_frozen(path)}
     return config_from(table, base=path.absolute().parent, where=str(path))
 
 
 def frozen_version(path: Path) -> int:
     """The version of the settings of a run directory. Raises as `load_config`."""
-    return _version_of(_read_toml(path), str(path))
+    return _version_of(_read_frozen(path), str(path))
 
 
 def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> Config:
@@ -146,6 +146,16 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: is not valid TOML: {error}") from None
+
+
+def _read_frozen(path: Path) -> dict[str, Any]:
+    table = _read_toml(path)
+    if "run_id" not in table:  # all versions write it
+        raise SettingsError(
+            f"{path}: is cut off or emptied, since it has no run_id; restore it, or start over "
+            "with --fresh"
+        )
+    return table
 
 
 def _apply_override(table: dict[str, Any], override: str) -> None:
