@@ -82,7 +82,7 @@ class Echo:
                     done = TaskDone(task.item.id, (), _UNBATCHED_SECONDS)
                     self._transport.send(0, Done(rank, (done,)))
             case Collect():
-                self._transport.send(0, Partial(rank, {}))
+                self._transport.send(0, Partial(rank))
             case WorkerFinish():
                 self.finished = True
 

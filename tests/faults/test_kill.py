@@ -77,6 +77,27 @@ def test_rounds_of_kills_at_random_instants_end_with_the_same_bytes(bench: Bench
     assert counts.beyond_promise == 0
 
 
+def test_a_writer_killed_when_the_tallies_appear_leaves_what_the_next_runs_go_on_from(
+    bench: Bench,
+) -> None:
+    name = "killed-tallies"
+    first = bench.start(name, "-s", "select.skip=[13312, 13313]")
+    first.wait_for((first.run_dir / "tallies.h5").exists)
+    os.kill(first.pid_of("writer"), signal.SIGKILL)
+    first.end(20)
+    tallies = first.run_dir / "tallies.h5"
+    before = tallies.stat().st_ino
+    second = bench.start(name)
+    second.wait_for(lambda: tallies.stat().st_ino != before)
+    os.kill(second.pid_of("writer"), signal.SIGKILL)
+    second.end(20)
+    assert bench.run(name, ranks=4).code == 3
+    bench.same_as_whole(name)
+    logs = [path.read_text() for path in (second.run_dir / "logs").glob("*.log")]
+    assert not any("reduce read back" in log for log in logs)
+    assert spectro_mpi_here("verify", second.run_dir).code == 0
+
+
 def _another(run: Started, before: int) -> bool:
     try:
         return run.child() != before

@@ -38,6 +38,7 @@ from spectro_mpi.mpi.messages import (
     WriterFinish,
     WriteRunWide,
 )
+from spectro_mpi.phases.contributions import Group
 from spectro_mpi.phases.task import Task
 from spectro_mpi.planning.stacks import AHEAD
 from spectro_mpi.planning.todo import RunPlan, digest
@@ -145,7 +146,12 @@ class Office:
     def collect(self, *partials: Counter[str] | None) -> None:
         """Let each worker have sent what its items contribute."""
         for rank, partial in itertools.zip_longest(self.workers, partials):
-            self.coordinator.handle(Partial(rank, partial))
+            self.coordinator.handle(Partial(rank, groups_of(partial)))
+
+
+def groups_of(partial: Counter[str] | None) -> tuple[Group, ...]:
+    """A worker's contributions, in one group."""
+    return () if partial is None else (Group(sorted(partial), partial),)
 
 
 @pytest.fixture
@@ -269,7 +275,7 @@ def test_partials_are_merged_once_in_whatever_order_they_come(
     partials = {1: Counter("12"), 2: None, 3: Counter("3")}
     for rank in order:
         assert not office.of(WriteRunWide)
-        office.coordinator.handle(Partial(rank, partials[rank]))
+        office.coordinator.handle(Partial(rank, groups_of(partials[rank])))
     (written,) = office.of(WriteRunWide)
     assert written.content == {"1": 1, "2": 1, "3": 1}
     assert written.basis == office.plan.progress.made_from["totals"]

@@ -58,6 +58,7 @@ from spectro_mpi.rundir.layout import DATA, JOURNAL, LOCK, PROGRESS
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_run_wide
 from spectro_mpi.rundir.store import read_datasets
+from spectro_mpi.rundir.tallies import read_tallies
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.logs import RankLog
 from spectro_mpi.system.signals import StopSignals
@@ -346,6 +347,7 @@ class Schedules(RuleBasedStateMachine):
         if changed != self.journal:
             self.journal = changed
             check_store(self.config, self.sizes)
+            check_tallies(self.config)
 
     @precondition(lambda self: self.ranks is not None)
     @invariant()
@@ -595,6 +597,7 @@ def set_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"spectro_mpi.mpi.{module}.CREDIT_OWED_BYTES", _OWED_BYTES)
     monkeypatch.setattr("spectro_mpi.mpi.worker.CREDIT_BYTES", _CREDIT_BYTES)
     monkeypatch.setattr("spectro_mpi.mpi.writer._MOST_HELD_BYTES", _MOST_HELD_BYTES)
+    monkeypatch.setattr("spectro_mpi.phases.contributions._FEWEST", 2)  # so there are many groups
 
 
 def stamps(run_dir: Path) -> tuple[int, int]:
@@ -657,7 +660,19 @@ def check_output(config: Config, sizes: Mapping[str, int], fates: Fates) -> None
     }
     totals = read_run_wide(config.run_dir / "totals.json")
     assert totals == dict.fromkeys(expected.stores["count"], 1)
+    check_tallies(config)
     assert plan_of(config, sizes).nothing_to_do
+
+
+def check_tallies(config: Config) -> None:
+    """Of each item that the file still knows, it has what the item contributed, once."""
+    shards = load_progress(config.run_dir, config.run_id).stores["count"]
+    for phase in read_tallies(config.run_dir).values():
+        good = [group for group in phase.groups if group.shards.items() <= shards.items()]
+        names = [name for group in good for name in group.arrays["item"].tolist()]
+        assert sorted(names) == sorted(item for group in good for item in group.shards)
+        assert len(names) == len(set(names))
+        assert all(group.arrays["times"].tolist() == [1] * len(group.shards) for group in good)
 
 
 def expected_progress(sizes: Mapping[str, int], fates: Fates) -> Progress:

@@ -29,6 +29,7 @@ from spectro_mpi.mpi.messages import (
     WorkerStatus,
 )
 from spectro_mpi.mpi.worker import Worker
+from spectro_mpi.phases.contributions import Group
 from spectro_mpi.phases.task import Outcome, Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.planning.stacks import CREDIT_BYTES, CREDIT_OWED_BYTES, REPORT_SECONDS
@@ -167,7 +168,7 @@ def test_what_took_too_long_once_is_tried_again_and_leaves_no_trace(bench: Bench
     assert reported.again and not bench.of(Result)
     bench.assign("1", again=True)
     bench.worker.handle(Collect())
-    assert bench.of(Partial)[-1].partial is None, "what is tried again has not contributed"
+    assert not bench.of(Partial)[-1].groups, "what is tried again has not contributed"
     bench.work()
     assert not bench.of(Done)[1].tasks[0].again
     assert bench.of(Result)[0].failures == ()
@@ -208,7 +209,7 @@ def test_a_restored_item_contributes_and_has_no_result(bench: Bench) -> None:
     bench.work()
     bench.worker.handle(Collect())
     assert not bench.of(Result)
-    assert bench.of(Partial)[0].partial == Counter("1")
+    assert bench.of(Partial)[0].groups == (Group(["1"], Counter("1")),)
 
 
 def test_what_cannot_be_restored_whole_contributes_nothing(bench: Bench) -> None:
@@ -217,7 +218,7 @@ def test_what_cannot_be_restored_whole_contributes_nothing(bench: Bench) -> None
     bench.worker.handle(Assign((task,)))
     bench.work()
     bench.worker.handle(Collect())
-    assert bench.of(Partial)[0].partial is None
+    assert not bench.of(Partial)[0].groups
 
 
 def test_every_item_contributes_once_to_what_is_collected(bench: Bench) -> None:
@@ -225,12 +226,26 @@ def test_every_item_contributes_once_to_what_is_collected(bench: Bench) -> None:
     bench.work()
     for _ in range(2):
         bench.worker.handle(Collect())
-    assert [message.partial for message in bench.of(Partial)] == [Counter("123"), None]
+    assert [message.groups for message in bench.of(Partial)] == [
+        (Group(["1", "2", "3"], Counter("123")),),
+        (),
+    ]
     bench.worker.handle(Begin("count", bench.workspace))
     bench.assign("4")
     bench.work()
     bench.worker.handle(Collect())
-    assert bench.of(Partial)[-1].partial == Counter("4")
+    assert bench.of(Partial)[-1].groups == (Group(["4"], Counter("4")),)
+
+
+def test_contributions_are_merged_in_groups_of_the_size_that_was_asked_for(bench: Bench) -> None:
+    bench.worker.handle(Begin("count", bench.workspace, group_size=2))
+    bench.assign("1", "2", "3")
+    bench.work()
+    bench.worker.handle(Collect())
+    assert bench.of(Partial)[-1].groups == (
+        Group(["1", "2"], Counter("12")),
+        Group(["3"], Counter("3")),
+    )
 
 
 def test_bytes_on_the_way_to_the_writer_stay_within_the_credit(bench: Bench) -> None:

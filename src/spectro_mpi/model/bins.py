@@ -82,6 +82,15 @@ def bins_of(numbers: NDArray[np.int32]) -> Bins:
     return Bins(first + used, blocks[used])
 
 
+def bins_from(numbers: NDArray[np.integer[Any]], cells: NDArray[np.integer[Any]]) -> Bins:
+    """The bins whose numbers and cells, both (bin,), `Bins.held` gives."""
+    held = numbers.astype(np.int64)
+    blocks, where = np.unique(held >> _BLOCK_BITS, return_inverse=True)
+    dense = np.zeros((len(blocks), _BLOCK), np.int64)
+    dense[where.reshape(-1), held & (_BLOCK - 1)] = cells
+    return Bins(blocks, dense)
+
+
 def range_numbers(values: NDArray[np.float32]) -> NDArray[np.int32]:
     """The numbers of the 0.1 % bins of positive values, from 1 on; they ascend with the values.
 

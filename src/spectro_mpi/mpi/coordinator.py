@@ -35,8 +35,10 @@ from spectro_mpi.mpi.messages import (
     WorkerStatus,
     WriterFinish,
     WriteRunWide,
+    WriteTallies,
 )
 from spectro_mpi.mpi.transport import Transport
+from spectro_mpi.phases.contributions import Contributions, group_size, is_kept
 from spectro_mpi.phases.interface import MergingPhase, Phase
 from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
@@ -46,6 +48,7 @@ from spectro_mpi.resources.sampling import Ending, Sampling
 from spectro_mpi.rundir.layout import STOP, run_wide_path
 from spectro_mpi.rundir.progress import Fact
 from spectro_mpi.rundir.reader import read_run_wide
+from spectro_mpi.rundir.tallies import KeptPhase
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.words import count
 from spectro_mpi.terminal.display import Display
@@ -123,8 +126,10 @@ class Coordinator:
         self._seconds = 0.0
         """Total time of the tasks done in the phase."""
         self._stop_checked = 0.0
-        self._whole: Any = None
-        """The partials of the workers received so far, merged."""
+        self._contributions: Contributions | None = None
+        """To the artifact that the current phase gives of the run; None: it gives none."""
+        self._without_data: set[str] = set()
+        """Items done in the current phase that have no data in the store."""
         self._partials = 0
 
     @property
@@ -163,6 +168,8 @@ class Coordinator:
                 self._end_phase_if_complete()
             case PhaseCommitted():
                 self._progress.stores[self._phase.name] |= message.shards
+                done = {item for item, task in self._tasks.items() if task.has_result}
+                self._without_data = done - message.shards.keys()
                 self._end_phase()
             case Partial():
                 self._handle_partial(message)
@@ -208,6 +215,8 @@ class Coordinator:
             if tasks:
                 self._begin_phase(phase, tasks)
                 return
+            if isinstance(phase, MergingPhase) and self._plan.must_conclude(phase):
+                self._conclude(phase, Contributions(phase, 0, self._plan.kept(phase)))
         self._finish()
 
     def _forget_outdated(self, phase: Phase) -> None:
@@ -231,6 +240,11 @@ class Coordinator:
     def _begin_phase(self, phase: Phase, tasks: list[Task]) -> None:
         stacks = snake(tasks, len(self._place))
         self._phase, self._results = phase, 0
+        self._contributions, most = None, 0
+        if isinstance(phase, MergingPhase):
+            again = {task.item.id for task in tasks if task.has_result}
+            most = group_size(phase, len(again.union(self._progress.stores[phase.name])))
+            self._contributions = Contributions(phase, most, self._plan.kept(phase, again))
         if not self._plan.assets_only:
             totals = {**self._progress.totals, phase.name: self._plan.count(phase)}
             self._progress.totals = totals
@@ -257,7 +271,7 @@ class Coordinator:
         )
         self._phase_open = True
         for rank in self._place:
-            self._send_worker(rank, Begin(phase.name, self._workspace))
+            self._send_worker(rank, Begin(phase.name, self._workspace, most))
         # Every worker gets its first task before any gets a second, which may be from any stack.
         for ahead in (1, AHEAD):
             self._ahead = ahead
@@ -380,8 +394,8 @@ class Coordinator:
             self._finish()
         elif self._unreadable:
             self._redo_lost()
-        elif isinstance(self._phase, MergingPhase):
-            self._whole, self._partials = self._phase.empty(), 0
+        elif self._contributions is not None:
+            self._partials = 0
             for rank in self._place:
                 self._send_worker(rank, Collect())
         else:
@@ -397,15 +411,28 @@ class Coordinator:
         self._begin_next(0)
 
     def _handle_partial(self, message: Partial) -> None:
-        """Merge a worker's partial; after the last one, write the artifact and continue."""
-        phase = self._phase
+        """Merge what a worker's items contribute; after the last, write the artifact, continue."""
+        phase, contributions = self._phase, self._contributions
         assert isinstance(phase, MergingPhase)
-        if message.partial is not None:
-            self._whole = phase.merge(self._whole, message.partial)
+        assert contributions is not None
+        for group in message.groups:
+            contributions.add(group)
         self._partials += 1
         if self._partials < len(self._place):
             return
-        name, content = phase.run_wide.name, phase.conclude(self._whole)
+        if is_kept(phase):
+            stored = self._progress.stores[phase.name].items()
+            shards = {item: shard for item, shard in stored if item not in self._without_data}
+            kept = KeptPhase(phase.kept_version, contributions.to_keep(shards))
+            self._plan.tallies[phase.name] = kept
+            # Written before the artifact: a run that is killed in between makes it of the tallies.
+            self._send_writer(WriteTallies(dict(self._plan.tallies)))
+        self._conclude(phase, contributions)
+        self._begin_next(self._plan.order.place(phase.name) + 1)
+
+    def _conclude(self, phase: MergingPhase[Any], contributions: Contributions) -> None:
+        """Write the artifact that a phase gives of the run."""
+        name, content = phase.run_wide.name, phase.conclude(contributions.whole())
         basis = self._plan.basis(phase, content)
         self._progress.made_from[name] = basis
         self._send_writer(WriteRunWide(name, content, basis))
@@ -413,7 +440,6 @@ class Coordinator:
             self._workspace, run_wide={**self._workspace.run_wide, name: content}
         )
         log.info("%s: %s complete", phase.name, name)
-        self._begin_next(self._plan.order.place(phase.name) + 1)
 
     def _stop(self, why: str, at_once: bool, cause: Cause = "stopped") -> None:
         """Stop after the current tasks or, if `at_once`, without waiting for them."""

@@ -20,9 +20,11 @@ from spectro_mpi.planning.inventory import (
 from spectro_mpi.planning.todo import RunPlan, plan_run
 from spectro_mpi.resources import fold
 from spectro_mpi.rundir.claim import claim_directory, open_for_writing, refuse_other_versions
+from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import INVENTORY, LEFT_OUT, PAGE, rank_log
 from spectro_mpi.rundir.lock import RunLock
 from spectro_mpi.rundir.repair import repair
+from spectro_mpi.rundir.tallies import drop_stale
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.logs import RankLog
 from spectro_mpi.system.untrusted import UntrustedCalls
@@ -89,6 +91,8 @@ def _prepare_run(
             open_for_writing(config, request.fresh)
             with closing(RankLog(rank_log(config.run_dir, COORDINATOR), config.run.log_batch)):
                 repaired = repair(config, inventory.items, untrusted)
+                stores = load_progress(config.run_dir, config.run_id).stores
+                tallies, dropped = drop_stale(config.run_dir, stores, untrusted)
                 fold(config.run_dir)  # the samples of an execution that died
             save_left_out(config.run_dir / LEFT_OUT, inventory)
             if request.assets_only:
@@ -99,6 +103,7 @@ def _prepare_run(
             retry=request.retry,
             redo=request.redo,
             assets_only=request.assets_only,
+            tallies=tallies,
         )
         create_assets(order, inventory.items, recreate)
     except BaseException:
@@ -107,6 +112,6 @@ def _prepare_run(
     print_inventory(config, inventory)
     if known is not None:
         print(f"  as listed in {saved}; `spectro-mpi assets` searches again")
-    for sentence in [*repaired, *plan.notices]:
+    for sentence in [*repaired, *dropped, *plan.notices]:
         print(f"  {sentence}")
     return plan, lock

@@ -16,7 +16,9 @@ from spectro_mpi.rundir.progress import Fact
 from spectro_mpi.system.activity import Doing
 
 if TYPE_CHECKING:
+    from spectro_mpi.phases.contributions import Group
     from spectro_mpi.rundir.packed import Packed
+    from spectro_mpi.rundir.tallies import Kept
 
 
 class Message:
@@ -48,6 +50,8 @@ class Begin(ToWorker):
 
     phase: str
     workspace: Workspace
+    group_size: int = 0
+    """Most items whose contributions the worker merges with each other; 0: any number."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Drop(ToWorker):
 
 @dataclass(frozen=True)
 class Collect(ToWorker):
-    """Coordinator: send the merged partials of the worker's items (`Partial`)."""
+    """Coordinator: send the merged contributions of the worker's items (`Partial`)."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +131,8 @@ class Partial(ToCoordinator):
     """Worker: the merged contributions of its items to the phase's artifact of the run."""
 
     worker: int
-    partial: Any
-    """As `MergingPhase.merge` returns it; None: no item contributed."""
+    groups: tuple[Group, ...] = ()
+    """In groups of at most `Begin.group_size` items."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +227,13 @@ class WriteRunWide(ToWriter):
     """Content of the JSON file."""
     basis: str
     """Digest of what the artifact was made from."""
+
+
+@dataclass(frozen=True)
+class WriteTallies(ToWriter):
+    """Coordinator: write what items contributed to the artifacts of the run into tallies.h5."""
+
+    kept: Kept
 
 
 @dataclass(frozen=True)

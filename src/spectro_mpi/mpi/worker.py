@@ -27,6 +27,7 @@ from spectro_mpi.mpi.messages import (
     WorkerStatus,
 )
 from spectro_mpi.mpi.transport import Transport
+from spectro_mpi.phases.contributions import Contributions, Group
 from spectro_mpi.phases.executor import Executor
 from spectro_mpi.phases.interface import MergingPhase
 from spectro_mpi.phases.registry import make_phase
@@ -43,7 +44,7 @@ _STATUS_SECONDS = 0.5
 
 
 class Worker:
-    """Runs tasks in its executor, sends results to the writer, and merges partials."""
+    """Runs tasks in its executor, sends results to the writer, and merges contributions."""
 
     accepts = ToWorker
 
@@ -69,9 +70,9 @@ class Worker:
         self._in_flight = 0
         """Bytes of results sent for which the writer has not returned credit."""
         self._begun: Begin | None = None
-        self._merging: MergingPhase[Any] | None = None
-        """The current phase, once there is a partial to merge."""
-        self._partial: Any = None
+        self._contributions: Contributions | None = None
+        """What the items of the current phase contribute to its artifact of the run; None: nothing
+        yet."""
         self._retry_timeouts = False
         self.troubled = False
         self._done: list[TaskDone] = []
@@ -89,7 +90,7 @@ class Worker:
         """Handle one message."""
         match message:
             case Begin():
-                self._begun, self._merging, self._partial = message, None, None
+                self._begun, self._contributions = message, None
                 self._retry_timeouts = message.workspace.config.run.retry_timeouts
                 self._executor.begin(message.phase, message.workspace)
             case Assign():
@@ -102,8 +103,9 @@ class Worker:
             case Drop():
                 self._drop()
             case Collect():
-                self._send_coordinator(Partial(self._transport.rank, self._partial))
-                self._partial = None
+                groups = self._contributions.groups if self._contributions is not None else ()
+                self._send_coordinator(Partial(self._transport.rank, tuple(groups)))
+                self._contributions = None
             case WorkerFinish():
                 self.finished = True
             case _:
@@ -154,7 +156,7 @@ class Worker:
         # An item restored with failures is done again, and contributes then.
         is_redone = task.mode == "restore" and bool(outcome.failures)
         if not (again or is_redone) and outcome.partial is not None:
-            self._merge(outcome.partial)
+            self._merge(task.item.id, outcome.partial)
         for failure in outcome.failures:
             mark = FailureMark(task.item.id, failure.instrument, failure.phase)
             log.error("%s: %s: %s", mark, failure.reason, failure.message)
@@ -183,15 +185,15 @@ class Worker:
         was_stored = bool(task.shards) and not task.remade
         return was_stored and outcome.lost_input
 
-    def _merge(self, partial: Any) -> None:
+    def _merge(self, item: str, partial: Any) -> None:
         if self._begun is None:
             return
-        if self._merging is None:
+        if self._contributions is None:
             phase = make_phase(self._begun.phase, self._begun.workspace)
             if not isinstance(phase, MergingPhase):
                 return
-            self._merging, self._partial = phase, phase.empty()
-        self._partial = self._merging.merge(self._partial, partial)
+            self._contributions = Contributions(phase, self._begun.group_size)
+        self._contributions.add(Group([item], partial))
 
     def _report_done(self) -> None:
         self._send_coordinator(Done(self._transport.rank, tuple(self._done)))

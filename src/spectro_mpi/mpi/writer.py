@@ -25,6 +25,7 @@ from spectro_mpi.mpi.messages import (
     Trouble,
     WriterFinish,
     WriteRunWide,
+    WriteTallies,
 )
 from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.planning.stacks import CREDIT_OWED_BYTES
@@ -33,6 +34,7 @@ from spectro_mpi.rundir.journal import Journal
 from spectro_mpi.rundir.layout import LOCK, next_shard_number, run_wide_path, shard_path
 from spectro_mpi.rundir.progress import Batch
 from spectro_mpi.rundir.store import write_links, write_shard
+from spectro_mpi.rundir.tallies import write_tallies
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import write_atomic
 from spectro_mpi.system.words import count
@@ -120,6 +122,8 @@ class Writer:
                 content = json.dumps(message.content, indent=1, sort_keys=True) + "\n"
                 write_atomic(run_wide_path(self._run_dir, message.name), content.encode())
                 self._journal.note_made_from(message.name, message.basis)
+            case WriteTallies():
+                write_tallies(self._run_dir, message.kept)
             case MadeFrom():
                 self._journal.note_made_from(message.phase, message.digest)
             case Forget():

@@ -15,6 +15,7 @@ from spectro_mpi.rundir.lock import RunLock, is_running
 from spectro_mpi.rundir.progress import Batch
 from spectro_mpi.rundir.reader import Run, open_run
 from spectro_mpi.rundir.store import write_links
+from spectro_mpi.rundir.tallies import drop_stale
 from spectro_mpi.settings.loading import differing_keys
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import commit, part_path
@@ -45,6 +46,8 @@ def join(config: Config, parts: Sequence[Path]) -> int:
         open_for_writing(config, fresh=False)
         journal = Journal(config.run_dir, config.run_id, config.plot.scales)
         _check(config, runs, journal.state.settled["reduce"])
+        with UntrustedCalls() as untrusted:
+            drop_stale(config.run_dir, journal.state.stores, untrusted)
         for run in runs:
             _add(run, journal, config.run_dir)
         added = sum(len(run.progress.settled["reduce"]) for run in runs)

@@ -22,7 +22,15 @@ from spectro_mpi.operations.inputs import changes, inputs_of
 from spectro_mpi.planning.todo import digest
 from spectro_mpi.rundir.claim import refuse_other_versions
 from spectro_mpi.rundir.journal import Journal, damaged_state, load_progress
-from spectro_mpi.rundir.layout import DATA, EXTREMA, PLOTS, PROGRESS, files_root, item_folders
+from spectro_mpi.rundir.layout import (
+    DATA,
+    EXTREMA,
+    PLOTS,
+    PROGRESS,
+    TALLIES,
+    files_root,
+    item_folders,
+)
 from spectro_mpi.rundir.lock import RunLock, is_running, read_owner
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_extrema, settings_of
@@ -37,14 +45,17 @@ from spectro_mpi.rundir.repair import (
     unheld,
 )
 from spectro_mpi.rundir.store import instruments_of
+from spectro_mpi.rundir.tallies import read_tallies
 from spectro_mpi.settings.schema import Config
-from spectro_mpi.system.atomic import SUFFIX
+from spectro_mpi.system.atomic import SUFFIX, set_aside
 from spectro_mpi.system.untrusted import UntrustedCalls
 from spectro_mpi.system.words import count
 
 _READERS = min(8, os.cpu_count() or 1)
 
-Repair = Literal["state", "extrema", "shard", "reduce", "item", "remove", "links", "orphan", ""]
+Repair = Literal[
+    "state", "extrema", "tallies", "shard", "reduce", "item", "remove", "links", "orphan", ""
+]
 """How `verify --repair` repairs a problem; empty: it does not."""
 
 
@@ -124,6 +135,7 @@ def find_problems(run_dir: Path, config: Config) -> Iterator[Problem]:
     store = list(_problems_of_store(run_dir, progress))
     yield from store
     yield from _problems_of_extrema(run_dir, config, progress)
+    yield from _problems_of_tallies(run_dir)
     reported = {item for problem in store for item in problem.items}
     yield from _problems_of_figures(run_dir, config, progress, reported)
     yield from _problems_of_files(run_dir, progress)
@@ -229,6 +241,16 @@ def _problems_of_extrema(run_dir: Path, config: Config, progress: Progress) -> I
         yield Problem(path, "differs from the extrema that the figures were drawn with", "extrema")
 
 
+def _problems_of_tallies(run_dir: Path) -> Iterator[Problem]:
+    """Check tallies.h5. What it lacks, or holds of items made again since, is no problem."""
+    if (run_dir / TALLIES).exists():
+        with UntrustedCalls() as untrusted:
+            try:
+                untrusted(read_tallies, run_dir)
+            except OSError as error:
+                yield Problem(run_dir / TALLIES, f"is damaged ({error})", "tallies")
+
+
 def _problems_of_figures(
     run_dir: Path, config: Config, progress: Progress, reported: Container[str]
 ) -> Iterator[Problem]:
@@ -296,6 +318,8 @@ def _repair(run_dir: Path, config: Config, problems: Iterable[Problem]) -> None:
             case "extrema":
                 list(set_damaged_extrema_aside(run_dir))
                 journal.note_made_from("extrema", "")
+            case "tallies":
+                set_aside(problem.path)
             case "shard":
                 lose_shard(journal, problem.path, problem.what)
             case "reduce":

@@ -152,6 +152,15 @@ class MergingPhase(Phase, Generic[T]):
     `run` returns the contribution of its item in `Outputs.partial`.
     """
 
+    kept_version: int = 0
+    """Version of what `arrays_of` gives; 0 (the default): contributions are not kept in tallies.h5,
+    and `restore` is called for all finished items whenever one is added. What was kept under
+    another version is not used.
+
+    A phase may keep them if it gives datasets, and the contribution of an item follows from these
+    alone, whatever the settings.
+    """
+
     @property
     def run_wide(self) -> Artifact:
         """The artifact of the run."""
@@ -174,6 +183,14 @@ class MergingPhase(Phase, Generic[T]):
 
     def conclude(self, whole: T) -> dict[str, Any]:
         """The content of the artifact as JSON values, from the contributions of all items."""
+        raise NotImplementedError
+
+    def arrays_of(self, whole: T) -> dict[str, NDArray[Any]]:
+        """A contribution as arrays of numbers or text, to be kept; if `kept_version` is set."""
+        raise NotImplementedError
+
+    def contribution_from(self, arrays: Mapping[str, NDArray[Any]]) -> T:
+        """The contribution that `arrays_of` made arrays of."""
         raise NotImplementedError
 
     def basis(self) -> Any:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments import InputFile
@@ -23,6 +26,7 @@ from spectro_mpi.model.marks import Marks
 from spectro_mpi.model.pitch_angles import reduce_distribution
 from spectro_mpi.model.spectrogram import Spectrogram, narrowest
 from spectro_mpi.model.tally import Tallies, merge_tallies, tally
+from spectro_mpi.model.tally_arrays import TALLY_VERSION, arrays_of, tallies_from
 from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.phases.interface import MergingPhase, Outputs
 from spectro_mpi.phases.provenance import bins_of, provenance_of
@@ -36,6 +40,7 @@ class ReducePhase(MergingPhase[Tallies]):
     """Reduces the CDF files of an item to spectrograms, and merges tallies into the extrema."""
 
     name = "reduce"
+    kept_version = TALLY_VERSION
 
     @property
     def gives(self) -> tuple[Artifact, ...]:  # type: ignore[override]
@@ -109,6 +114,14 @@ class ReducePhase(MergingPhase[Tallies]):
     def conclude(self, whole: Tallies) -> dict[str, float]:
         """The content of extrema.json."""
         return flat_extrema(whole, self.config.plot.scales, self.config.extrema)
+
+    def arrays_of(self, whole: Tallies) -> dict[str, NDArray[Any]]:
+        """Tallies as arrays (`model/tally_arrays.py`)."""
+        return arrays_of(whole)
+
+    def contribution_from(self, arrays: Mapping[str, NDArray[Any]]) -> Tallies:
+        """The tallies of such arrays."""
+        return tallies_from(arrays)
 
     def basis(self) -> list[object]:
         """The settings that the extrema depend on."""

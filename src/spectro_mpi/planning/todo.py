@@ -12,6 +12,7 @@ from typing import Any
 from spectro_mpi.errors import Failure, UserError
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.marks import Marks
+from spectro_mpi.phases.contributions import is_kept
 from spectro_mpi.phases.interface import MergingPhase, Phase, PreparingPhase
 from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.phases.task import Mode, Task
@@ -21,6 +22,7 @@ from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import item_folder, run_wide_path, without_folder
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_run_wide
+from spectro_mpi.rundir.tallies import KeptGroup, KeptPhase
 from spectro_mpi.system.words import count
 
 _UNKNOWN = datetime.min.replace(tzinfo=timezone.utc)
@@ -51,6 +53,8 @@ class RunPlan:
     """Items that are done again although they are settled."""
     assets_only: bool = False
     """Whether a `PreparingPhase` only prepares what its items share."""
+    tallies: dict[str, KeptPhase] = field(default_factory=dict)
+    """Phase → the contributions to its artifact of the run that are kept in tallies.h5."""
 
     def tasks(self, phase: Phase, also: Collection[str] = ()) -> list[Task]:
         """The tasks of a phase; if it is not active, only those of items in `also`."""
@@ -70,8 +74,26 @@ class RunPlan:
                 replace(task, remade=bool(task.shards) and task.item.id in also) for task in tasks
             ]
         if isinstance(phase, MergingPhase) and (tasks or self._is_stale(phase)):
-            tasks += self._restoring(phase, {task.item.id for task in tasks})
+            again = {task.item.id for task in tasks}
+            kept = {item for group in self.kept(phase, again) for item in group.shards}
+            tasks += self._restoring(phase, again | kept)
         return tasks
+
+    def kept(self, phase: MergingPhase[Any], again: Collection[str] = ()) -> tuple[KeptGroup, ...]:
+        """Contributions of earlier executions that hold while the items `again` are done again."""
+        kept = self.tallies.get(phase.name)
+        if kept is None or not is_kept(phase) or kept.version != phase.kept_version:
+            return ()
+        stored = self.progress.stores[phase.name].items()
+        shards = {item: shard for item, shard in stored if item not in again}
+        return tuple(group for group in kept.groups if group.fits(shards))
+
+    def must_conclude(self, phase: Phase) -> bool:
+        """Whether an artifact of the run is to be made again, of contributions that are all kept.
+
+        For a phase without `tasks`.
+        """
+        return isinstance(phase, MergingPhase) and bool(self.kept(phase)) and self._is_stale(phase)
 
     def count(self, phase: Phase) -> int:
         """Number of items that have been through a phase, or can be."""
@@ -80,7 +102,9 @@ class RunPlan:
     @property
     def nothing_to_do(self) -> bool:
         """Whether all output is on disk."""
-        return not self.again and not any(self.tasks(phase) for phase in self.order.phases)
+        return not self.again and not any(
+            self.tasks(phase) or self.must_conclude(phase) for phase in self.order.phases
+        )
 
     @property
     def notices(self) -> list[str]:
@@ -148,13 +172,14 @@ class RunPlan:
             if artifact.extension and artifact.of == "item"
         )
 
-    def _restoring(self, phase: MergingPhase[Any], redone: Collection[str]) -> list[Task]:
-        """Tasks that restore what finished items contribute, even if their input is gone."""
+    def _restoring(self, phase: MergingPhase[Any], known: Collection[str]) -> list[Task]:
+        """Tasks that restore what finished items contribute, even if their input is gone.
+
+        The contributions of the items `known` are kept, or computed again.
+        """
         if not phase.in_store:
             settled = self.progress.settled[phase.name]
-            todo = [
-                item for item in self._possible(phase) if item in settled and item not in redone
-            ]
+            todo = [item for item in self._possible(phase) if item in settled and item not in known]
             return self._tasks(phase, todo, "restore")
         givers = _names_in_store((*self.order.givers(phase), phase))
         return [
@@ -169,7 +194,7 @@ class RunPlan:
                 mode="restore",
             )
             for item in self.progress.stores[phase.name]
-            if item not in redone
+            if item not in known
         ]
 
     def _preparing_tasks(self, phase: PreparingPhase) -> list[Task]:
@@ -189,8 +214,9 @@ def plan_run(
     retry: bool = False,
     redo: str = "",
     assets_only: bool = False,
+    tallies: Mapping[str, KeptPhase] | None = None,
 ) -> RunPlan:
-    """Compare the inventory with what is on disk.
+    """Compare the inventory with what is on disk; `tallies`: what tallies.h5 holds.
 
     With `retry`, failed items are done again from the phase in which they failed. `redo` is a
     phase in which all items are done again, and in those that depend on it.
@@ -209,7 +235,9 @@ def plan_run(
     if redo and progress.settled[redo]:
         again.append(Again(tuple(progress.settled[redo]), tuple(order.dependents(redo))))
     items = {item.id: item for item in inventory.items}
-    plan = RunPlan(order, progress, items, marks_of(config), again, assets_only)
+    plan = RunPlan(
+        order, progress, items, marks_of(config), again, assets_only, dict(tallies or {})
+    )
     for phase in () if assets_only else order.phases:
         again += _outdated(plan, phase)
     for entry in again:

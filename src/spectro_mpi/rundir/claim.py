@@ -18,6 +18,7 @@ from spectro_mpi.rundir.layout import (
     PRODUCED,
     RESOURCES,
     STOP,
+    TALLIES,
     links_path,
     shards_of,
 )
@@ -85,7 +86,7 @@ def _refuse_newer_files(run_dir: Path, progress: Progress, untrusted: UntrustedC
         with contextlib.suppress(OSError, ValueError, TypeError):
             read_table(run_dir / name)
     links = [links_path(run_dir, phase) for phase in progress.stores]
-    files = [*shards_of(run_dir)[-_LAST_SHARDS:], *links, run_dir / RESOURCES]
+    files = [*shards_of(run_dir)[-_LAST_SHARDS:], *links, run_dir / TALLIES, run_dir / RESOURCES]
     if any(path.exists() for path in files):
         with contextlib.suppress(ChildProcessError):  # a damaged file, which will be repaired
             untrusted(check_versions, files)

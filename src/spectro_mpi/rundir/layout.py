@@ -17,6 +17,8 @@ CONFIG = "config.toml"
 PROGRESS = "progress.json"
 JOURNAL = "progress.journal"
 EXTREMA = "extrema.json"
+TALLIES = "tallies.h5"
+"""Merged contributions of finished items to the extrema, and to other artifacts of the run."""
 LEFT_OUT = "left-out.json"
 """Files of the input that the last execution does not use, and why."""
 DATA = "data"
@@ -57,6 +59,7 @@ PRODUCED = (
     PROGRESS,
     JOURNAL,
     EXTREMA,
+    TALLIES,
     DATA,
     LINKS,
     PLOTS,

@@ -99,7 +99,7 @@ class _PartFile:
 
 
 @contextlib.contextmanager
-def _new_file(path: Path) -> Iterator[tuple[Any, _PartFile]]:
+def new_file(path: Path) -> Iterator[tuple[Any, _PartFile]]:
     """A new HDF5 file, durable under its name when the context is left.
 
     Raises `OSError` with the name of the file if it cannot be written, and then removes it.
@@ -156,7 +156,7 @@ def write_shard(path: Path, items: Mapping[str, Packed], phase: str = "reduce") 
     from spectro_mpi.rundir.packed import unpack
 
     path.parent.mkdir(exist_ok=True)
-    with _new_file(path) as (file, part):
+    with new_file(path) as (file, part):
         file.attrs["phase"] = phase
         for item_id, packed in items.items():
             unpack(packed, file, item_id)
@@ -173,7 +173,7 @@ def problem_of_shard(shard: Path, items: Sequence[str] = ()) -> str:
                 for group in file[item_id].values():
                     _read(group)
     except UNREADABLE as error:
-        return f"cannot be read ({type(error).__name__}: {_first_line(error)})"
+        return f"cannot be read ({type(error).__name__}: {first_line(error)})"
     return ""
 
 
@@ -183,7 +183,7 @@ def phase_of(shard: Path) -> str:
         with opened(shard) as file:
             return str(file.attrs.get("phase", "reduce"))
     except UNREADABLE as error:
-        raise OSError(_first_line(error)) from error
+        raise OSError(first_line(error)) from error
 
 
 class Source(NamedTuple):
@@ -224,7 +224,7 @@ def sources_of(shard: Path) -> dict[str, dict[str, Source]]:
                 for item_id, item in file.items()
             }
     except UNREADABLE as error:
-        raise OSError(_first_line(error)) from error
+        raise OSError(first_line(error)) from error
 
 
 def write_links(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce") -> None:
@@ -235,7 +235,7 @@ def write_links(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce")
     import h5py
 
     folder = f"{DATA}/" if phase == "reduce" else ""
-    with _new_file(links_path(run_dir, phase)) as (file, _):
+    with new_file(links_path(run_dir, phase)) as (file, _):
         for item_id, shard in shards.items():
             file[item_id] = h5py.ExternalLink(f"{folder}{shard}", f"/{item_id}")
 
@@ -305,5 +305,6 @@ def _read(group: Any) -> Spectrogram | Group:
     return groups.read_group(group) if is_spectrogram else groups.read_datasets(group)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of an error of HDF5, which may have many."""
     return str(error).partition("\n")[0]
