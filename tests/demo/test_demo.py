@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -410,6 +411,17 @@ def test_marked_events_hold_the_cusps_ion_dispersion(demo: DemoSummary) -> None:
         half = len(peaks) // 2
         assert peaks[0] > 2000 and peaks[0] > 8 * peaks[-1]
         assert np.min(peaks[:half]) >= np.max(peaks[half:]) * 0.8
+
+
+def test_times_of_marked_events_are_the_edges_of_their_records(demo: DemoSummary) -> None:
+    for row in (demo.directory / "events.csv").read_text().splitlines()[1:]:
+        orbit, *cells = row.split(",")
+        for name, pair, times in (("ees", cells[:2], cells[4:6]), ("ies", cells[2:4], cells[6:8])):
+            starts, ends = read(find(demo, name, int(orbit)), "time_start", "time_end")
+            edges = (starts[int(pair[0])], ends[int(pair[1])])
+            for time, edge in zip(times, edges, strict=True):
+                told = datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
+                assert told == pytest.approx(edge, abs=1e-3)
 
 
 def test_survey_counts_are_neither_empty_nor_saturated(demo: DemoSummary) -> None:

@@ -54,11 +54,41 @@ def test_label_start_and_end_are_written_at_the_bracket_of_every_column() -> Non
         assert texts(canvas, panel["box"], unit, text) == [text]
 
 
-def test_an_event_of_no_length_has_one_time_and_one_beyond_the_figure_its_own() -> None:
-    canvas, described = composed(event(-0.1, 0.03), event(0.5, 0.5, "shock"))
+def test_an_event_of_no_length_has_one_time_and_one_beyond_the_figure_an_ellipsis() -> None:
+    canvas, described = composed(event(-0.1, 0.03), event(0.5, 0.5, "shock"), event(0.9, 1.1))
     box, unit = described["panels"][0]["box"], 100 / 72
-    expected = ["cusp 00:15:57–00:18:07", "shock 00:25:57"]
+    expected = ["cusp …–00:18:07", "shock 00:25:57", "cusp 00:32:37–…"]
     assert texts(canvas, box, unit, *expected) == expected
+
+
+FIRST, LAST = -62135596800.0, 253402300799.0  # 0001-01-01T00:00:00 and 9999-12-31T23:59:59
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "text"),
+    [
+        (0.5, LAST, "storm 00:25:57–…"),
+        (0.5, 1e18, "storm 00:25:57–…"),
+        (FIRST, 0.5, "storm …–00:25:57"),
+        (FIRST, LAST, "storm"),
+    ],
+)
+def test_an_event_without_end_is_shown_as_far_as_the_figure(
+    start: float, end: float, text: str
+) -> None:
+    start, end = (T0 + at * SPAN if 0 < at < 1 else at for at in (start, end))
+    canvas, described = composed(Event(start, end, "storm"))
+    whole, zoom = described["panels"]
+    for panel in (whole, zoom):
+        assert texts(canvas, panel["box"], 100 / 72, text) == [text]
+    shown = [max(start, T0 - CADENCE), min(end, T0 + SPAN)]
+    span = 1.5 * (shown[1] - shown[0])
+    assert zoom["time"] == pytest.approx(
+        [sum(shown) / 2 - span / 2, sum(shown) / 2 + span / 2], abs=2 * CADENCE
+    )
+    assert [told["end"] for told in described["events"]] == [end]
+    lines = [bool(drawn_colors(canvas, described, at)) for at in (0.003, 0.5, 0.997)]
+    assert lines == [False, (start, end) != (FIRST, LAST), False]
 
 
 def test_crowded_events_have_their_times_in_several_lines() -> None:

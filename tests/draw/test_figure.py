@@ -298,6 +298,14 @@ def test_every_axis_has_labels_that_tell_its_values(kind: str, low: float, high:
         assert _number(label) == pytest.approx(value, rel=1e-3)
 
 
+def test_labels_of_large_values_have_no_more_digits_than_their_tick() -> None:
+    scale = usable_scale("linear", 0.0, 1.6e8)
+    labels = value_ticks(scale, 0.2).labels
+    assert [_number(label) for label in labels] == [0, 5e7, 1e8, 1.5e8]
+    factors = [label.replace("$\\mathdefault{", "").split("10^")[0] for label in labels]
+    assert factors == ["0", "5 \\times ", "", "1.5 \\times "]
+
+
 def _number(label: str) -> float:
     bare = label.replace("$", "").replace("\\mathdefault", "").replace(" ", "").replace("−", "-")
     factor, times, power = bare.strip("{}").replace("{", "").rpartition("10^")

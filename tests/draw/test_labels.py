@@ -98,6 +98,19 @@ def test_long_labels_overlap_nothing_and_stay_inside(
     _assert_words_are_whole(canvas, [Box(*panel["box"]) for panel in described["panels"]])
 
 
+@pytest.mark.parametrize("zoom", ["", " (zoom)"])
+def test_a_title_is_shrunk_before_it_is_cut(zoom: str) -> None:
+    lettering, title = Recorder(), f"perpendicular (40°–140°, 220°–320°){zoom}"
+    for size in np.arange(8.0, 30.0, 0.7):
+        width = lettering.stamp(title, size).width
+        for part in (0.7, 0.85, 0.97, 0.99):
+            stamp = lettering.fit(title, size, part * width)
+            assert stamp.width <= part * width
+            assert lettering.text[id(stamp)] == title
+    stamp = lettering.fit(title, 20.0, 0.4 * lettering.stamp(title, 20.0).width)
+    assert lettering.text[id(stamp)].endswith("…")
+
+
 def test_the_label_of_energy_flux_is_whole_in_rows_of_three_inches() -> None:
     shown = content(*[spectrogram(ARC)] * 4, limits=Limits(5.0, 34000.0, 1e4, 1e8))
     panels = tuple(replace(panel, z_label=EFLUX) for panel in shown.panels)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -63,21 +65,21 @@ def test_times_and_several_instruments(tmp_path: Path) -> None:
     marks = read_marks(path)
     assert marks == {"7": (Mark("ees", NOON + 30, NOON + 60),), "8": (Mark("ies", 1, 2),)}
     assert place(marks["7"], {}) == [event(30, 60)]
-    assert place(marks["8"], {"ies": spectrogram("ies")}) == [event(10, 20)]
+    assert place(marks["8"], {"ies": spectrogram("ies")}) == [event(5, 25)]
     assert place(marks["8"], {"ees": spectrogram("ees")}) == []
 
 
 def test_overlapping_marks_become_one_and_an_instruments_own_come_first() -> None:
     both = {"ees": spectrogram("ees"), "ies": spectrogram("ies")}
     marks = (Mark("ees", 0, 5), Mark("ies", 4, 8), Mark("ies", 20, 1000))
-    assert place(marks, both) == [event(0, 80), event(200, 990)]
-    assert place(marks, both, prefer="ees") == [event(0, 50)]
+    assert place(marks, both) == [event(-5, 85), event(195, 995)]
+    assert place(marks, both, prefer="ees") == [event(-5, 55)]
     assert place(marks, both, prefer="eeb") == place(marks, both)
 
 
 def test_marks_the_wrong_way_round_are_turned_and_those_beyond_the_records_left_out() -> None:
     data = {"ees": spectrogram("ees")}
-    assert place([Mark("ees", 9, 3)], data) == [event(30, 90)]
+    assert place([Mark("ees", 9, 3)], data) == [event(25, 95)]
     assert place([Mark("ees", NOON + 20, NOON)], data) == [event(0, 20)]
     assert place([Mark("ees", 100, 200), Mark("ees", -9, -1)], data) == []
 
@@ -90,8 +92,71 @@ def test_rows_may_have_labels(tmp_path: Path, column: str) -> None:
     )
     assert read_marks(path, "crossing") == {
         "7": (Mark("", 1, 2, "Inverted V", 0), Mark("", 5, 5, "crossing", 1)),
-        "8": (Mark("", 3, 4, "cusp", 2), Mark("", 1, 2, "inverted-v", 0)),
+        "8": (Mark("", 3, 4, "cusp", 2), Mark("", 1, 2, "inverted-v", 3)),
     }
+
+
+def test_labels_are_the_same_only_if_they_are_spelled_the_same(tmp_path: Path) -> None:
+    labels = ["β", "α", "Вспышка", "雪", "A b", "a-B", "A  b ", "β"]
+    path = tmp_path / "events.csv"
+    rows = [f"7,2000-01-01T12:00,2000-01-01T12:01,{label}" for label in labels]
+    path.write_text("\n".join(["orbit,start,end,label", *rows]), encoding="utf-8")
+    marks = read_marks(path)["7"]
+    assert [mark.number for mark in marks] == [0, 1, 2, 3, 4, 5, 4, 0]
+    placed = place(marks, {})
+    assert sorted(event.label for event in placed) == sorted({*labels} - {"A  b "})
+
+
+def test_a_quoted_label_may_have_several_lines(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text(
+        '# "a comment\norbit,start,end,label\n\n7,1,2,"two\nlines"\n'
+        '8,1,2,"one\n\n# two\n three"\n# "end\n9,3,4,last\n'
+    )
+    labels = {item: marks[0].label for item, marks in read_marks(path).items()}
+    assert labels == {"7": "two lines", "8": "one # two three", "9": "last"}
+
+
+def test_an_event_without_instrument_is_one_of_all_instruments() -> None:
+    both = {"ees": spectrogram("ees"), "ies": spectrogram("ies", 50)}
+    everywhere, own = Mark("", NOON + 500, NOON + 600, "any"), Mark("ees", 0, 5, "own")
+    marks = (everywhere, own, Mark("ies", 8, 9, "other"))
+    shown = {
+        prefer: [event.label for event in place(marks, both, prefer)]
+        for prefer in ("", "ees", "ies", "eeb")
+    }
+    assert shown == {
+        "": ["own", "other", "any"],
+        "ees": ["own", "any"],
+        "ies": ["other", "any"],
+        "eeb": ["any"],
+    }
+    assert place([own], both, "ies") == [event(-5, 55, "own")]
+
+
+def test_indices_without_instrument_count_the_records_of_each() -> None:
+    slow = spectrogram("ies")
+    slow = replace(slow, time=2 * slow.time - NOON + 3000, time_start=slow.time * np.nan)
+    both = {"ees": spectrogram("ees"), "ies": slow}
+    marks = [Mark("", 2, 4)]
+    assert place(marks, both, "ees") == [event(15, 45)]
+    assert place(marks, both, "ies") == [event(3030, 3090)]
+    assert place(marks, both) == [event(15, 45), event(3030, 3090)]
+
+
+def test_an_index_is_from_the_start_of_its_first_to_the_end_of_its_last_record() -> None:
+    data = spectrogram("ees")
+    start, end = data.time - 2, data.time + 7
+    start[3] = end[8] = np.nan
+    data = replace(data, time_start=start, time_end=end)
+    placed = [place([Mark("ees", *pair)], {"ees": data}) for pair in ((4, 6), (3, 8), (5, 5))]
+    # Where the file has no edges, half a step of 10 s.
+    assert placed == [[event(38, 67)], [event(25, 85)], [event(48, 57)]]
+    open_ended = Mark("ees", 4, datetime(9999, 12, 31, tzinfo=timezone.utc).timestamp())
+    assert place([open_ended], {"ees": data}) == [Event(NOON + 38, open_ended.end, "event", 0)]
+    lost = replace(data, time=np.where(np.arange(100) < 5, np.nan, data.time))
+    assert place([Mark("ees", 2, 6)], {"ees": lost}) == [event(48, 67)]
+    assert place([Mark("ees", 2, 4)], {"ees": lost}) == []
 
 
 def test_a_label_is_of_all_instruments_in_its_row(tmp_path: Path) -> None:
@@ -107,7 +172,7 @@ def test_overlapping_events_stay_apart_unless_they_have_the_same_label() -> None
     marks = (
         Mark("", NOON, NOON + 50, "cusp", 0),
         Mark("", NOON + 20, NOON + 90, "inverted V", 1),
-        Mark("", NOON + 40, NOON + 60, "Cusp", 0),
+        Mark("", NOON + 40, NOON + 60, "cusp", 0),
         Mark("", NOON + 70, NOON + 80, "cusp", 0),
     )
     placed = [event(0, 60, "cusp"), event(20, 90, "inverted V", 1), event(70, 80, "cusp")]
@@ -123,6 +188,7 @@ def test_overlapping_events_stay_apart_unless_they_have_the_same_label() -> None
         ("orbit,instrument,start,end\n1,ees,x,3\n", "line 2 cannot be read"),
         ("orbit,instrument,start,end\nmany,ees,1,3\n", "line 2 cannot be read"),
         ("# by hand\n\norbit,start,end\n1,2,3\n\n# second\n1,2,x\n", "line 7 cannot be read"),
+        ('orbit,start,end,label\n1,2,3,"a\n\n# b"\n1,2,x,"c\nd"\n1,2,3\n', "line 5 cannot be read"),
         (f"orbit,start,end\n1,2,3\n1,2,{'9' * 200_000}\n", "line 3 cannot be read"),
     ],
 )

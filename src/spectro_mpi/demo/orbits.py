@@ -96,6 +96,9 @@ class FilePlan:
     def record_starts(self) -> Floats:
         return np.concatenate([segment.record_starts() for segment in self.segments])
 
+    def record_ends(self) -> Floats:
+        return np.concatenate([part.record_starts() + part.cadence for part in self.segments])
+
 
 @dataclass(frozen=True)
 class OrbitPlan:

@@ -92,7 +92,8 @@ def event_rows(orbits: Iterable[OrbitPlan]) -> list[str]:
     """Return the lines of the event list: a header, and a line per orbit that crosses the cusp.
 
     The indices are the first and last record of the instrument's file (its highest version)
-    that lies in the cusp, counted from 0; the times are UTC.
+    that lies in the cusp, counted from 0; the times are the start of the first and the end of the
+    last, UTC.
     """
     rows = [",".join(_EVENT_COLUMNS)]
     for orbit in orbits:
@@ -105,7 +106,7 @@ def event_rows(orbits: Iterable[OrbitPlan]) -> list[str]:
 
 
 def _marked_records(orbit: OrbitPlan, instrument: str) -> tuple[int, int, float, float] | None:
-    """Return the first and last record in the cusp and their times; None if there are none."""
+    """Return the first and last record in the cusp, its start and its end; None: there are none."""
     cusp, file = orbit.cusp, orbit.best_file(instrument)
     if cusp is None or file is None:
         return None
@@ -114,8 +115,9 @@ def _marked_records(orbit: OrbitPlan, instrument: str) -> tuple[int, int, float,
     if not len(inside):
         return None
     first, last = int(inside[0]), int(inside[-1])
-    return first, last, float(starts[first]), float(starts[last])
+    return first, last, float(starts[first]), float(file.record_ends()[last])
 
 
 def _utc(time: float) -> str:
-    return datetime.fromtimestamp(time, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    text = datetime.fromtimestamp(time, timezone.utc).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

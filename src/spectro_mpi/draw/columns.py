@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.model.cadence import gaps, local_widths, longest_records, stray, time_order
+from spectro_mpi.model.cadence import gaps, local_widths, own_edges, stray, time_order
 from spectro_mpi.settings.schema import PlotSettings
 
 
@@ -64,12 +64,8 @@ def records_of(
     kept = slice(before, len(centre) - after)
     order, centre = order[kept], centre[kept]
     widths = local_widths(centre)
-    start, end = time_start[order], time_end[order]
-    valid = (start < end) & (start <= centre) & (centre <= end)
-    valid &= end - start <= longest_records(centre, widths)
-    start = np.where(valid, start, centre - widths / 2)
-    end = np.where(valid, end, centre + widths / 2)
-    _join(centre, start, end, valid, gaps(centre, widths, gap_factor))
+    start, end, given = own_edges(centre, time_start[order], time_end[order], widths)
+    _join(centre, start, end, given, gaps(centre, widths, gap_factor))
     return Records(order, centre, start, end, tuple(group for group in groups if len(group)))
 
 

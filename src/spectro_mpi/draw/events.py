@@ -53,14 +53,35 @@ def events_in(window: Window | None, events: Iterable[Event]) -> tuple[Event, ..
         replace(event, start=min(event.start, event.end), end=max(event.start, event.end))
         for event in known
     ]
-    inside = [e for e in turned if e.end >= window.begin and e.start <= window.end]
-    return tuple(sorted(inside, key=lambda event: (event.start, event.end, event.label)))
+    return _overlapping(window, turned)
+
+
+def within(window: Window, event: Event) -> tuple[float, float]:
+    """The part of an event inside a window that it overlaps."""
+    return max(event.start, window.begin), min(event.end, window.end)
+
+
+def open_ended(whole: Window | None, events: Iterable[Event]) -> tuple[Event, ...]:
+    """Events as they are drawn: an end beyond the figure is infinite, and its time not written.
+
+    It may be thousands of years away, as in tables that use such a date for "still going on".
+    """
+    if whole is None:
+        return ()
+    return tuple(
+        replace(
+            event,
+            start=event.start if event.start >= whole.begin else -math.inf,
+            end=event.end if event.end <= whole.end else math.inf,
+        )
+        for event in events
+    )
 
 
 def lines_needed(
     layout: Layout, lettering: Lettering, windows: Sequence[Window], events: tuple[Event, ...]
 ) -> int:
-    """The number of lines of text below the brackets of events; 0 without events.
+    """The number of lines of text below the brackets of events (`open_ended`); 0 without events.
 
     It is the one with which most columns have room for the times of their events, then for most
     labels; of several such numbers the least.
@@ -68,7 +89,7 @@ def lines_needed(
     if not events:
         return 0
     columns = [
-        (boxes[-1], window, events_in(window, events))
+        (boxes[-1], window, _overlapping(window, events))
         for boxes, window in zip(layout.boxes, windows, strict=True)
     ]
 
@@ -96,14 +117,14 @@ def draw_events(
     events: tuple[Event, ...],
     lines: int,
 ) -> None:
-    """Draw the events of a column of panels; `lines` of text have room below the brackets.
+    """Draw the events (`open_ended`) of a column; `lines` of text have room below the brackets.
 
     All of a column have their label and times, or, where those have no room, their label.
     """
     box = layout.boxes[column][-1]
     below = points.BELOW + points.TIME_LINE + points.DATE_LINE
     top = box.bottom + round(below * layout.unit)
-    shown = events_in(window, events)
+    shown = _overlapping(window, events)
     for event, depth in zip(shown, _depths(shown), strict=True):
         _draw_bracket(canvas, layout, box, top, window, event, depth)
         for time in (event.start, event.end):
@@ -153,7 +174,7 @@ def _placed(
         before = (_SWATCH + _SWATCH_GAP) * size
         stamp = _text(lettering, event, size, limit - start - before, with_times)
         width = before + stamp.width
-        middle = sum(window.place(time, box) for time in _within(window, event)) / 2
+        middle = sum(window.place(time, box) for time in within(window, event)) / 2
         for line in range(lines):
             left = max(taken[line], min(middle - width / 2, limit - width))
             is_near = abs(left + width / 2 - middle) < width / 2 + _FARTHEST * size
@@ -170,13 +191,18 @@ def _text(lettering: Lettering, event: Event, size: float, room: float, with_tim
         label = f"{label[: _LETTERS - 1].rstrip()}…"
     if not with_times:
         return lettering.fit(label, size, room)
-    times = dict.fromkeys(time_text(time, 60.0)[1] for time in (event.start, event.end))
-    return lettering.stamp(f"{label} {'–'.join(times)}".strip(), size)
+    times = dict.fromkeys(
+        time_text(time, 60.0)[1] if math.isfinite(time) else "…"
+        for time in (event.start, event.end)
+    )
+    words = "–".join(times)
+    return lettering.stamp(f"{label} {words}".strip() if words != "…" else label, size)
 
 
-def _within(window: Window, event: Event) -> tuple[float, float]:
-    """The part of an event inside a window that it overlaps."""
-    return max(event.start, window.begin), min(event.end, window.end)
+def _overlapping(window: Window, events: Iterable[Event]) -> tuple[Event, ...]:
+    """The events that overlap a window, sorted by time."""
+    inside = [e for e in events if e.end >= window.begin and e.start <= window.end]
+    return tuple(sorted(inside, key=lambda event: (event.start, event.end, event.label)))
 
 
 def _depths(events: tuple[Event, ...]) -> list[int]:
@@ -195,7 +221,7 @@ def _draw_bracket(
 ) -> None:
     line = layout.pixels(_MARKER)
     bottom = top + layout.pixels(_BRACKET + _DEEPER * depth)
-    ends = [_edge(window.place(time, box), box, line) for time in _within(window, event)]
+    ends = [_edge(window.place(time, box), box, line) for time in within(window, event)]
     index = marker_of(event.number)
     canvas.fill(Box(ends[0], bottom - line, ends[1] + line, bottom), index)
     for time, left in zip((event.start, event.end), ends, strict=True):

@@ -17,7 +17,7 @@ from spectro_mpi.draw.bars import Ends
 from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.columns import flagged_columns
 from spectro_mpi.draw.content import FigureContent, Panel, Style
-from spectro_mpi.draw.events import draw_events, events_in, lines_needed
+from spectro_mpi.draw.events import draw_events, events_in, lines_needed, open_ended, within
 from spectro_mpi.draw.frame import ZOOM, Frame, FrameSpec, Row, draw_frame
 from spectro_mpi.draw.frame_files import FrameFiles
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
@@ -106,8 +106,9 @@ class Painter:
         spectrograms = [panel.spectrogram for panel in content.panels]
         whole = self._reductions.window(spectrograms, style.gap_factor)
         events = events_in(whole, content.events)
-        windows = [whole] if whole is None else [whole, *_zooms(events, style)]
-        grid, rows, header = self._plan(content, style, windows, events)
+        drawn = open_ended(whole, events)
+        windows = [whole] if whole is None else [whole, *_zooms(whole, events, style)]
+        grid, rows, header = self._plan(content, style, windows, drawn)
         layout = layout_of(grid)
         pixels = [
             [
@@ -138,7 +139,7 @@ class Painter:
             if window is not None:
                 draw_time_axis(canvas, layout, self._lettering, column, window)
                 lines = spec.grid.event_lines
-                draw_events(canvas, layout, self._lettering, column, window, events, lines)
+                draw_events(canvas, layout, self._lettering, column, window, drawn, lines)
         return canvas, _description(content, style, events, panels)
 
     def _composed(self, content: FigureContent, style: Style) -> tuple[Canvas, dict[str, Any]]:
@@ -289,12 +290,13 @@ def _ends(row: Row, painted: Painted | None) -> Ends:
     return Ends(low=below or row.z_scale.kind == "log", high=above)
 
 
-def _zooms(events: tuple[Event, ...], style: Style) -> list[Window]:
-    """Return windows around the first events."""
+def _zooms(whole: Window, events: tuple[Event, ...], style: Style) -> list[Window]:
+    """Return windows around the first events, as far as they lie in the whole time span."""
     windows = []
     for event in events[:_ZOOMED_EVENTS]:
-        half = max(style.zoom_minutes * 60, 1.5 * (event.end - event.start)) / 2
-        middle = (event.start + event.end) / 2
+        start, end = within(whole, event)
+        half = max(style.zoom_minutes * 60, 1.5 * (end - start)) / 2
+        middle = (start + end) / 2
         windows.append(Window(middle - half, middle + half))
     return windows
 

@@ -73,8 +73,9 @@ class Lettering:
         """Return a stamp at most `room` pixels wide: shrunk, then cut with "…", if necessary."""
         text = printable(text)
         stamp = self.stamp(text, size)
-        if stamp.width > room:
-            size *= max(_LEAST_SHRINK, 0.98 * room / stamp.width)
+        least = _LEAST_SHRINK * size
+        while stamp.width > room and size > least:  # Widths follow sizes only roughly.
+            size = max(least, size * 0.98 * room / stamp.width)
             stamp = self.stamp(text, size)
         while stamp.width > room and text:
             text = text[: min(len(text) - 1, int(len(text) * room / stamp.width))].rstrip()

@@ -156,22 +156,26 @@ def _labels(scale: Scale, ticks: list[float]) -> tuple[str, ...]:
         products = [_digit_times_power(tick) for tick in ticks]
         if all(label for label in products):
             return tuple(products)
-    power = 0 if largest == 0 or 1e-2 <= largest < 1e5 else math.floor(math.log10(largest))
-    numbers = [tick / 10.0**power for tick in ticks]
+    if largest and not 1e-2 <= largest < 1e5:
+        return tuple(map(_number_times_power, ticks))
     formatter = ScalarFormatter(useOffset=False)
     formatter.set_scientific(False)
     formatter.create_dummy_axis()
     axis: Any = formatter.axis
-    axis.set_view_interval(numbers[0], numbers[-1])
-    formatter.set_locs(numbers)
-    labels = tuple(formatter(number) for number in numbers)
-    if not power:
-        return labels
-    # Every label has the power of ten: not all axes have a separate place for it.
-    return tuple(
-        "0" if tick == 0 else f"$\\mathdefault{{{label} \\times 10^{{{power}}}}}$"
-        for tick, label in zip(ticks, labels, strict=True)
-    )
+    axis.set_view_interval(ticks[0], ticks[-1])
+    formatter.set_locs(ticks)
+    return tuple(formatter(tick) for tick in ticks)
+
+
+def _number_times_power(tick: float) -> str:
+    """Return `2.5 × 10⁷` as mathtext, with as few digits as the tick needs."""
+    if tick == 0:
+        return "0"
+    # Every label has its power of ten: not all axes have a separate place for a common one.
+    number, _, power = f"{tick:.9e}".partition("e")
+    number = number.rstrip("0").rstrip(".")
+    leading = "" if number == "1" else f"{number} \\times "
+    return f"$\\mathdefault{{{leading}10^{{{int(power)}}}}}$"
 
 
 def _digit_times_power(tick: float) -> str:

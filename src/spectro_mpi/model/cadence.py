@@ -90,6 +90,25 @@ def longest_records(
     return np.maximum(_MOST_STEPS * widths, _NEVER_DAMAGED)
 
 
+def own_edges(
+    centre: NDArray[np.float64],
+    time_start: NDArray[np.float64],
+    time_end: NDArray[np.float64],
+    widths: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """The start and end of each record by itself, and whether its file gives them: (record,) each.
+
+    All arrays are (record,) in s; `centre` is never decreasing, `widths` are the local widths.
+    Where `time_start` and `time_end` are missing, not around the centre, or too far apart
+    (`longest_records`), a record has its local width.
+    """
+    given = (time_start < time_end) & (time_start <= centre) & (centre <= time_end)
+    given &= time_end - time_start <= longest_records(centre, widths)
+    start = np.where(given, time_start, centre - widths / 2)
+    end = np.where(given, time_end, centre + widths / 2)
+    return start, end, given
+
+
 def stray(centre: NDArray[np.float64]) -> tuple[int, int]:
     """How many records at the start and at the end are stray, which damaged times are.
 

@@ -4,19 +4,23 @@ The table has a header; its columns are separated by tabs, commas or semicolons.
 an event, with columns orbit (or item), instrument, start, end; or each row is an orbit, with
 columns such as `Orbit Number`, `ees min Index`, `ees Max Index` (also start/end, and Time instead
 of Index). A whole number is a record index, counted from 0, both ends included. Anything else is
-an ISO 8601 time, UTC. A column `label` (or `event label`) says what the events of a row are.
+an ISO 8601 time, UTC. A column `label` (or `event label`) says what the events of a row are. An
+event without an instrument is one of all instruments.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 import numpy as np
+from numpy.typing import NDArray
 
+from spectro_mpi.model.cadence import local_widths, own_edges, time_order
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.settings.schema import PlotSettings, SettingsError
 
@@ -24,12 +28,16 @@ _WIDE = re.compile(r"(?P<instrument>\w+?)[ _](?P<end>min|start|max|end|stop)([ _
 _FIRST_ENDS = ("min", "start")
 _LABEL = re.compile(r"(event[ _])?label")
 
+Floats = NDArray[np.float64]
+_NO_RECORDS: tuple[Floats, Floats] = (np.empty(0), np.empty(0))
+
 
 @dataclass(frozen=True)
 class Mark:
     """One event as in the table: record indices (int) or s since 1970 UTC (float)."""
 
     instrument: str
+    """In lower case; empty: all instruments."""
     start: int | float
     end: int | float
     label: str = PlotSettings.event_label
@@ -65,29 +73,25 @@ def parse_marks(
     Events of rows without a label are called `label`. Raises `SettingsError` naming the line that
     cannot be read; `where` names the table in it.
     """
-    lines = [
-        (number, line)
-        for number, line in enumerate(text.splitlines(), 1)
-        if line.strip() and not line.startswith("#")
-    ]
-    if not lines:
+    lines = _Lines(text)
+    first = next(filter(_has_data, io.StringIO(text)), "").strip()
+    if not first:
         return {}
-    separator = max("\t,;", key=lines[0][1].count)
-    rows = csv.reader((line for _, line in lines), delimiter=separator, skipinitialspace=True)
+    separator = max("\t,;", key=first.count)
+    rows = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     marks: dict[str, tuple[Mark, ...]] = {}
     numbers: dict[str, int] = {}
     try:
-        header = [re.sub(r"\s+", " ", name).strip().lower() for name in next(rows)]
-        columns = _columns(header, f"{where}: the header", lines[0][1])
-        for row in rows:
+        header = [_one_line(name).lower() for name in next(rows)]
+        columns = _columns(header, f"{where}: the header", first)
+        for row in lines.rows_of(rows):
             item, found = _read_row(row + [""] * (len(header) - len(row)), columns)
             for mark in found:
-                named = replace(mark, label=mark.label or label)
-                number = numbers.setdefault(slug(named.label), len(numbers))
+                named = replace(mark, label=mark.label or _one_line(label))
+                number = numbers.setdefault(named.label, len(numbers))
                 marks[item] = (*marks.get(item, ()), replace(named, number=number))
     except (ValueError, OverflowError, csv.Error) as error:
-        line = lines[max(rows.line_num, 1) - 1][0]
-        raise SettingsError(f"{where}: line {line} cannot be read: {error}") from None
+        raise SettingsError(f"{where}: line {lines.row} cannot be read: {error}") from None
     return marks
 
 
@@ -96,46 +100,115 @@ def place(
 ) -> list[Event]:
     """The events of marks, sorted by time; overlapping events of the same label are merged.
 
-    Indices count the records of the mark's instrument. A mark is left out if that instrument has
-    no data, or if it lies beyond its records; a mark that ends beyond them ends with the last one.
-    If the instrument `prefer` has marks, only those are placed.
+    With an instrument `prefer`, these are its own marks and those without an instrument; those of
+    others only if there are none of these. Without, all marks are placed.
+
+    Indices count the records of the mark's instrument; of `prefer`, or else of each instrument, if
+    the mark has none. An event extends from the start of its first record to the end of its last
+    (`cadence.own_edges`). A mark is left out if its instrument has no data, or if it lies beyond
+    its records; a mark that ends beyond them ends with the last one.
     """
-    marks = list(marks)
+    marks, prefer = list(marks), prefer.lower()
     spectrograms = {name.lower(): spectrogram for name, spectrogram in spectrograms.items()}
-    preferred = [mark for mark in marks if mark.instrument == prefer.lower()]
-    events = []
-    for mark in preferred or marks:
-        span = _place(mark, spectrograms)
-        if span is not None:
-            events.append(Event(*span, mark.label, mark.number))
+    preferred = [mark for mark in marks if mark.instrument in ("", prefer)] if prefer else []
     placed: list[Event] = []
-    last: dict[int, int] = {}  # number of a label → place of its last event
-    for event in sorted(events, key=lambda event: (event.start, event.end, event.label)):
-        at = last.get(event.number)
+    last: dict[str, int] = {}  # label → place of its last event
+    for event in sorted(
+        _placed(preferred or marks, spectrograms, prefer),
+        key=lambda event: (event.start, event.end, event.label),
+    ):
+        at = last.get(event.label)
         if at is not None and event.start <= placed[at].end:
             placed[at] = replace(placed[at], end=max(event.end, placed[at].end))
         else:
-            last[event.number] = len(placed)
+            last[event.label] = len(placed)
             placed.append(event)
     return placed
 
 
-def _place(mark: Mark, spectrograms: Mapping[str, Spectrogram]) -> tuple[float, float] | None:
+def _placed(
+    marks: Sequence[Mark], spectrograms: Mapping[str, Spectrogram], prefer: str
+) -> Iterator[Event]:
+    edges: dict[str, tuple[Floats, Floats]] = {}
+    if any(map(_has_index, marks)):
+        edges = {name: _edges(spectrogram) for name, spectrogram in spectrograms.items()}
+    for mark in marks:
+        named = mark.instrument or prefer
+        for name in edges if _has_index(mark) and not named else (named,):
+            span = _place(mark, *edges.get(name, _NO_RECORDS))
+            if span is not None:
+                yield Event(*span, mark.label, mark.number)
+
+
+def _has_index(mark: Mark) -> bool:
+    return isinstance(mark.start, int) or isinstance(mark.end, int)
+
+
+def _place(mark: Mark, starts: Floats, ends: Floats) -> tuple[float, float] | None:
+    """Start and end of a mark; its indices count the records with these edges. None: nowhere."""
     start, end = mark.start, mark.end
-    if isinstance(start, int) or isinstance(end, int):
-        spectrogram = spectrograms.get(mark.instrument)
-        if spectrogram is None:
-            return None
-        last = len(spectrogram.time) - 1
-        if isinstance(start, int) and isinstance(end, int):
-            start, end = sorted((start, end))
-            if start > last or end < 0:
-                return None
-        if isinstance(start, int):
-            start = float(spectrogram.time[min(max(start, 0), last)])
-        if isinstance(end, int):
-            end = float(spectrogram.time[min(max(end, 0), last)])
+    if isinstance(start, int) and isinstance(end, int):
+        start, end = min(start, end), max(start, end)
+    last = len(starts) - 1
+    low = min(start, last + 1) if isinstance(start, int) else 0
+    high = max(min(end, last), -1) if isinstance(end, int) else last
+    known = np.flatnonzero(np.isfinite(starts))
+    inside = known[(known >= low) & (known <= high)]
+    if _has_index(mark) and not len(inside):
+        return None
+    start = float(starts[inside[0]]) if isinstance(start, int) else start
+    end = float(ends[inside[-1]]) if isinstance(end, int) else end
     return (min(start, end), max(start, end)) if np.isfinite([start, end]).all() else None
+
+
+def _edges(spectrogram: Spectrogram) -> tuple[Floats, Floats]:
+    """Start and end of each record, (record,) s since 1970 UTC; NaN: without a valid time."""
+    order = time_order(spectrogram.time)
+    centre = spectrogram.time[order]
+    starts, ends = np.full((2, len(spectrogram.time)), np.nan)
+    starts[order], ends[order], _ = own_edges(
+        centre, spectrogram.time_start[order], spectrogram.time_end[order], local_widths(centre)
+    )
+    return starts, ends
+
+
+class _Lines:
+    """The lines of a table for `csv.reader`: without comments and blank lines between rows.
+
+    Within quotes all lines are part of the row.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.row = 1
+        """Number of the first line of the current row."""
+        self._lines = enumerate(io.StringIO(text), 1)
+        self._begins_row = True
+
+    def __iter__(self) -> Iterator[str]:
+        for number, line in self._lines:
+            if self._begins_row:
+                if not _has_data(line):
+                    continue
+                self.row, self._begins_row = number, False
+            yield line
+
+    def rows_of(self, reader: Iterator[list[str]]) -> Iterator[list[str]]:
+        """The rows that `reader` makes of these lines."""
+        while True:
+            self._begins_row = True
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            yield row
+
+
+def _has_data(line: str) -> bool:
+    return bool(line.strip()) and not line.startswith("#")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 @dataclass(frozen=True)
@@ -193,7 +266,7 @@ def _read_row(row: list[str], columns: _Columns) -> tuple[str, list[Mark]]:
     # An orbit is a number ("8.0" is orbit 8); an item's name is taken as it is.
     word = row[columns.item].strip()
     item = str(int(float(word))) if columns.is_orbit else word
-    label = "" if columns.label is None else " ".join(row[columns.label].split())
+    label = "" if columns.label is None else _one_line(row[columns.label])
     marks = []
     for span in columns.spans:
         start, end = row[span.start].strip(), row[span.end].strip()
