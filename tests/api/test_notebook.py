@@ -480,6 +480,73 @@ def test_make_spectrogram_takes_its_colour_limits_from_what_it_can_show(
     assert [mesh.norm.vmin, mesh.norm.vmax] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"y_min": -1}, "y_min = -1: expected a value above 0, since that axis is logarithmic"),
+        ({"z_min": 0}, "z_min = 0: expected a value above 0"),
+        ({"z_max": 0}, "z_max = 0: expected a value above 0"),
+        ({"y_max": np.nan}, "y_max = nan: expected a finite number"),
+        ({"z_min": 5, "z_max": 2}, "z_min = 5 is not below z_max = 2"),
+        ({"y_min": 100, "y_max": 5}, "y_min = 100 is not below y_max = 5"),
+        ({"y_min": 5, "y_max": 5}, "y_min = 5 is not below y_max = 5"),
+    ],
+)
+def test_limits_that_an_axis_cannot_have_are_refused(limits: dict[str, Any], told: str) -> None:
+    row = {**ROW, **limits}
+    with pytest.raises(ValueError, match=re.escape(f"row 0: {told}")):
+        plot_spectrogram_set([row])
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}"):
+        make_spectrogram(ROW["x"], ROW["y"], ROW["data"], **limits)
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"y_min": 500.0}, (500, 5000)),
+        ({"y_max": 0.02}, (0.002, 0.02)),
+        ({"y_min": 2.0}, (2, 64)),
+    ],
+)
+def test_a_limit_of_make_spectrogram_is_kept_and_moves_the_other_end(
+    limits: dict[str, Any], expected: tuple[float, float]
+) -> None:
+    edges = [[1, 4], [4, 16], [16, 64]]
+    axes = make_spectrogram(
+        ROW["x"], [2, 8, 32], ROW["data"], energy_edges=edges, **limits, colorbar=False
+    )
+    assert axes.get_ylim() == pytest.approx(expected, rel=1e-5)
+
+
+EDGES = np.array([[4, 8], [8, 14], [14, 30], [30, 33_000], [33_000, 36_252]], np.float32)
+
+
+@pytest.mark.parametrize("y_scale", ["log", "linear"])
+@pytest.mark.parametrize("by_record", [True, False])
+def test_the_energy_axis_is_of_the_channels_that_are_measured(
+    y_scale: ScaleName, by_record: bool
+) -> None:
+    energy = EDGES.mean(axis=1)
+    values = np.full((50, 5), 30.0)
+    values[:, 4] = np.nan  # the retrace
+    given = (np.tile(EDGES, (50, 1, 1)), np.tile(energy, (50, 1))) if by_record else (EDGES, energy)
+
+    def axis(shown: NDArray[np.float64], edges: NDArray[np.float32]) -> tuple[float, float]:
+        row = {"x": np.arange(50.0), "y": given[1], "data": shown, "energy_edges": edges}
+        return plot_spectrogram_set([row], y_scale=y_scale).axes[0].get_ylim()
+
+    low = 4 if y_scale == "log" else 0
+    assert axis(values, given[0]) == pytest.approx((low, 33_000))
+    # Edges in either order.
+    assert axis(values, given[0][..., ::-1]) == pytest.approx((low, 33_000))
+    # One cell of 150 is beyond the 99 % of the cells that the axis covers.
+    few = values.copy()
+    few[1:, 3] = np.nan
+    assert axis(few, given[0]) == pytest.approx((low, 30))
+    # Without any value, all channels.
+    assert axis(np.full((50, 5), np.nan), given[0]) == pytest.approx((low, 36_252))
+
+
 def test_make_spectrogram_warns_of_records_that_it_leaves_out() -> None:
     time = T_DAY + 10.0 * np.arange(60)
     time[5] = 0

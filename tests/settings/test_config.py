@@ -57,6 +57,10 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
         ("[axes.ees]\nz_min = 0", "axes.ees.z_min = 0: expected a value above 0"),
         ("[axes.ees]\ny_min = 9\ny_max = 5", "y_min = 9 is not below y_max = 5"),
         (
+            '[axes.ees]\nz_min = 50\n[axes."ees.all"]\nz_max = 5',
+            "axes.ees.all: z_min = 50 is not below z_max = 5",
+        ),
+        (
             "[axes.ees]\nzmin = 1",
             "axes.ees.zmin: there is no such setting; did you mean axes.ees.z_min?",
         ),

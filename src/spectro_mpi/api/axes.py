@@ -23,8 +23,15 @@ from spectro_mpi.draw.raster import EnergyTable, tables_of
 from spectro_mpi.draw.scale import Scale, usable_scale
 from spectro_mpi.draw.times import left_out_text
 from spectro_mpi.model.channels import channel_edges
-from spectro_mpi.model.extrema import coloured_values
-from spectro_mpi.settings.schema import SCALE_PAIR_COLORMAPS, PlotSettings, ScaleName
+from spectro_mpi.model.extrema import coloured_values, in_order
+from spectro_mpi.model.levels import count_levels, edge_range, measured_channels
+from spectro_mpi.model.samples import Samples
+from spectro_mpi.settings.schema import (
+    SCALE_PAIR_COLORMAPS,
+    ExtremaSettings,
+    PlotSettings,
+    ScaleName,
+)
 from spectro_mpi.system.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -33,7 +40,8 @@ if TYPE_CHECKING:
 
 
 ROW_KEYS = (
-    *("x", "y", "data", "axis", "collapse", "label", "y_label", "z_label"),
+    *("x", "y", "data", "axis", "collapse", "time_start", "time_end", "energy_edges"),
+    *("label", "y_label", "z_label"),
     *("y_min", "y_max", "z_min", "z_max", "vmin", "vmax"),
 )
 """Keys that a row of `plot_spectrogram_set` may have."""
@@ -50,6 +58,10 @@ class _Cells:
     tables: tuple[EnergyTable, ...]
     values: NDArray[np.float32]
     """(record, channel), in the order given."""
+    channels: NDArray[np.float32]
+    """(table, channel, 3) centre, lower and upper edge."""
+    mode: NDArray[np.intp]
+    """(record,) row of `channels`, in the order given."""
 
 
 def make_spectrogram(
@@ -89,8 +101,10 @@ def make_spectrogram(
     time_start, time_end : array_like, (record,), optional
         Start and end of the records, in the form of `time`. None: half-way between neighbours.
     energy_edges : array_like, (channel, 2) or (record, channel, 2), optional
-        Lower and upper edges of the channels, in the unit of `energy`. None: between the centres,
-        at the geometric mean on a log axis or if their ratio is nearly constant, else midway.
+        Edges of the channels, the lower one first or last, in the unit of `energy`. None: between
+        the centres, at the geometric mean on a log axis or if their ratio is nearly constant, else
+        midway. Figures of a run have the edges that the file reports, as ``energy_edges`` of
+        `Run.xarray`.
     gap_factor : float
         Local widths of a record in the step to the next above which there is a gap; above 1.
         The local width is the larger of the medians of up to 5 steps before and 5 after a record.
@@ -99,9 +113,11 @@ def make_spectrogram(
     y_scale, z_scale : {"linear", "log"}
         Scale of the energy axis and of the colours.
     y_min, y_max, z_min, z_max : float, optional
-        Limits of energy (y) and colours (z). None: the outermost edges (on a linear axis from 0),
-        and the 1st and 99th percentile of the positive values, or on linear colours of all finite
-        values if any is negative or none is positive.
+        Limits of energy (y) and colours (z), kept exactly. None: for y the lower edge of the lowest
+        channel with a positive value (on a linear axis at most 0), and the upper edge at or below
+        which channels with 99 % of the positive values lie; all finite values count if any is
+        negative or none is positive. For z the 1st and 99th percentile of the positive values, or
+        on linear colours of all finite values if any is negative or none is positive.
     colormap : str
         A matplotlib colour map; empty: by the pair of scales, as in a run's figures.
     label, y_label, z_label : str
@@ -117,10 +133,13 @@ def make_spectrogram(
     Raises
     ------
     ValueError
-        If shapes do not match, times are of another type, `gap_factor` is not above 1, or a scale
-        or colour map is unknown.
+        If shapes do not match, times are of another type, `gap_factor` is not above 1, a scale
+        or colour map is unknown, or a limit is not finite, not positive on a log axis, or not
+        below the upper one.
     """
     _check_scales(y_scale=y_scale, z_scale=z_scale)
+    _check_limits("y", y_scale, y_min, y_max)
+    _check_limits("z", z_scale, z_min, z_max)
     if not gap_factor > 1:
         raise ValueError(f"gap_factor = {gap_factor!r}: expected a number above 1")
     cells = _cells(time, energy, values, time_start, time_end, energy_edges, y_scale, gap_factor)
@@ -144,6 +163,21 @@ def _check_scales(**scales: str) -> None:
             raise ValueError(f'{name} = {scale!r}: expected "linear" or "log"')
 
 
+def _check_limits(axis: str, scale: str, low: float | None, high: float | None) -> None:
+    for end, limit in (("min", low), ("max", high)):
+        if limit is None:
+            continue
+        if not np.isfinite(limit):
+            raise ValueError(f"{axis}_{end} = {limit}: expected a finite number")
+        if scale == "log" and limit <= 0:
+            raise ValueError(
+                f"{axis}_{end} = {limit:g}: expected a value above 0, since that axis is "
+                "logarithmic"
+            )
+    if low is not None and high is not None and not low < high:
+        raise ValueError(f"{axis}_min = {low:g} is not below {axis}_max = {high:g}")
+
+
 def _new_axes() -> Axes:
     import matplotlib.pyplot as plt
 
@@ -152,16 +186,16 @@ def _new_axes() -> Axes:
 
 
 def _energy_axis(cells: _Cells, scale: ScaleName, low: float | None, high: float | None) -> Scale:
-    """The energy axis between given limits; None: the outermost edges, or 0 on a linear axis."""
-    edges = [table.log_edges if scale == "log" else table.edges for table in cells.tables]
-    drawn = np.concatenate([*edges, np.empty((0, 2))])
-    drawn = drawn[np.isfinite(drawn).all(axis=1)]
-    lowest, highest = drawn.min(initial=np.inf), drawn.max(initial=-np.inf)
-    if not len(drawn):
-        lowest = highest = np.nan
-    elif scale == "linear":
-        lowest = min(0.0, lowest)
-    return usable_scale(scale, lowest if low is None else low, highest if high is None else high)
+    """The energy axis: of the channels with values that count, as in a run's figures."""
+    order = cells.records.order
+    energy, edges = cells.channels[..., 0], cells.channels[..., 1:]
+    mode, values = cells.mode[order].astype(np.uint32), cells.values[order]
+    levels = count_levels(energy, edges, Samples(mode, values, are_means=False))
+    computed = levels.limits(scale, ExtremaSettings.energy_coverage)
+    if computed is None:
+        measured = measured_channels(values[None], mode, len(energy))
+        computed = edge_range(energy, edges, measured, scale)
+    return _axis(scale, computed or (1.0, 10.0), low, high)
 
 
 def plot_spectrogram_set(
@@ -184,9 +218,10 @@ def plot_spectrogram_set(
         For each panel: ``x`` (record,), ``y`` (channel,) or (record, channel), and ``data``
         (record, channel), as `time`, `energy` and `values` of `make_spectrogram`. ``data`` may have
         a third axis, whose number is ``axis``. It is collapsed by the mean of its finite values or,
-        with ``collapse="sum"``, by their sum. Optional: ``label``, ``y_label``, ``z_label``,
-        ``y_min``, ``y_max``, ``z_min``, ``z_max``. ``vmin`` and ``vmax`` are other names for the
-        last two and take precedence.
+        with ``collapse="sum"``, by their sum. Optional, as the arguments of
+        `make_spectrogram`: ``time_start``, ``time_end``, ``energy_edges``, ``label``, ``y_label``,
+        ``z_label``, ``y_min``, ``y_max``, ``z_min``, ``z_max``. ``vmin`` and ``vmax`` are other
+        names for the last two and take precedence.
     y_scale, z_scale : {"linear", "log"}
         Scale of the energy axes and of the colours.
     title : str
@@ -209,8 +244,8 @@ def plot_spectrogram_set(
     Raises
     ------
     ValueError
-        If there are no rows, or a row has unknown or missing keys or shapes that do not match; the
-        message gives the number of the row.
+        If there are no rows, or a row has unknown or missing keys or values that
+        `make_spectrogram` refuses; the message gives the number of the row.
     OSError
         If `path` cannot be written.
     """
@@ -265,12 +300,13 @@ def _panel(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(
             f"row {number} {' and '.join(problems)}; its keys may be {', '.join(ROW_KEYS)}"
         )
-    labels = {key: row[key] for key in ("label", "y_label", "z_label") if key in row}
+    same = ("time_start", "time_end", "energy_edges", "label", "y_label", "z_label")
+    taken = {key: row[key] for key in same if key in row}
     limits = {key: row.get(key) for key in ("y_min", "y_max", "z_min", "z_max")}
     for key, other in (("z_min", "vmin"), ("z_max", "vmax")):
         limits[key] = limits[key] if row.get(other) is None else row[other]
     data = _collapsed(number, row)
-    return {"time": row["x"], "energy": row["y"], "values": data, **labels, **limits}
+    return {"time": row["x"], "energy": row["y"], "values": data, **taken, **limits}
 
 
 def _collapsed(number: int, row: Mapping[str, Any]) -> NDArray[np.float64]:
@@ -327,7 +363,8 @@ def _cells(
     records = records_of(seconds, ends[0], ends[1], gap_factor)
     for times in records.stray:
         warnings.warn(left_out_text(times), stacklevel=3)
-    return _Cells(records, tables_of(rows[..., 0], rows[..., 1:], mode, records), data)
+    tables = tables_of(rows[..., 0], rows[..., 1:], mode, records)
+    return _Cells(records, tables, data, rows, mode)
 
 
 def _tables(
@@ -343,7 +380,7 @@ def _tables(
                 f"energy_edges have shape {edges.shape}: expected {(*centres.shape, 2)} to match "
                 "energy"
             )
-        edges = np.broadcast_to(edges, (*centres.shape, 2))
+        edges = np.broadcast_to(np.sort(edges, axis=-1), (*centres.shape, 2))
     channels = np.concatenate([centres[..., None].astype(np.float32), edges], axis=-1)
     if channels.ndim == 2:
         return channels[None], np.zeros(records, np.intp)
@@ -372,12 +409,14 @@ def _limits(
 ) -> tuple[float, float]:
     cells = coloured_values(values.reshape(-1), scale)
     computed = np.percentile(cells, _PERCENTILES) if len(cells) else (1.0, 10.0)
-    usable = usable_scale(
-        scale,
-        float(computed[0]) if low is None else low,
-        float(computed[1]) if high is None else high,
-    )
+    usable = _axis(scale, (float(computed[0]), float(computed[1])), low, high)
     return usable.low, usable.high
+
+
+def _axis(kind: str, computed: tuple[float, float], low: float | None, high: float | None) -> Scale:
+    """An axis between computed limits; given ones (not None) are kept."""
+    ends = computed[0] if low is None else low, computed[1] if high is None else high
+    return usable_scale(kind, *in_order(*ends, low is not None, high is not None))
 
 
 def _colormap(name: str, y_scale: ScaleName, z_scale: ScaleName) -> str:

@@ -79,7 +79,8 @@ events = "events.csv"                    # table of events to mark; relative to 
 # memory_limit_mb = 0                    # 0: its share of the job's memory limit, if any
 # schedule = "balanced"                  # "snake": no worker takes from another's stack
 
-# Limits set by hand, for an instrument or for one of its categories ("ees.antiparallel"):
+# Common limits set by hand, for an instrument or one of its categories ("ees.antiparallel"); on a
+# logarithmic axis above 0:
 # [axes.ees]
 # y_min = 5.0
 # y_max = 30000.0

@@ -6,23 +6,25 @@ axes enclose whole channels, so energies are counted by the edges of channels (`
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.model.levels import Levels, count_levels, edge_range
+from spectro_mpi.model.levels import Levels, count_levels, edge_range, measured_channels
 from spectro_mpi.model.samples import grouping_of, samples_of
 from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
 from spectro_mpi.model.tally import Tallies, Tally
-from spectro_mpi.settings.schema import AxisLimits, ExtremaSettings, ScalePair
+from spectro_mpi.settings.schema import AxisLimits, Config, ExtremaSettings, ScalePair
 
 WHOLE = "all"
 """The category from which an instrument's limits are computed."""
 _ENDS = ("y_min", "y_max", "z_min", "z_max")
 """The fields of `Limits`, in order."""
+_AXES = (("y_min", "y_max"), ("z_min", "z_max"))
+"""The ends of each axis."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,55 @@ def flat_extrema(
     return dict(sorted(flat.items()))
 
 
+def panel_limits(
+    config: Config,
+    extrema: Mapping[str, float],
+    spectrogram: Spectrogram,
+    row: int,
+    scales: ScalePair,
+    limits: str,
+) -> Limits:
+    """The limits of one row in a figure of the pair `scales`; `limits` as in `plot.limits`.
+
+    "raw": those of the row's own data (`raw_limits`). Else the common ones and those set by hand
+    (`given_limits`), and the row's own where neither is known. A row without a cell that counts has
+    `empty_limits` for its own.
+    """
+    drawn = drawn_scales(spectrogram.legend, scales)
+
+    def own() -> Limits:
+        computed = raw_limits(spectrogram, row, drawn, config.extrema.energy_coverage)
+        return computed or empty_limits(spectrogram, drawn)
+
+    if limits == "raw":
+        return own()
+    instrument, category = spectrogram.instrument, spectrogram.category[row]
+    by_category = config.plot.category_limits
+    given = given_limits(
+        extrema, config.axes, instrument, category, scales, by_category, drawn, own
+    )
+    return given or own()
+
+
+def notes_on_limits(
+    config: Config,
+    extrema: Mapping[str, float],
+    spectrogram: Spectrogram,
+    row: int,
+    scales: ScalePair,
+) -> Iterator[str]:
+    """Notes on the limits, common and set by hand, that a row's log axes cannot have."""
+    drawn = drawn_scales(spectrogram.legend, scales)
+    instrument, category = spectrogram.instrument, spectrogram.category[row]
+    for end, (name, value) in _by_hand(config.axes, instrument, category).items():
+        if not _can_show(end, value, drawn):
+            yield f"axes.{name}.{end} = {value:g} cannot be shown on a log axis"
+    common = _common(extrema, instrument, category, scales, config.plot.category_limits)
+    for low, words in (("y_min", f"{spectrogram.legend.axis} limits"), ("z_min", "colour limits")):
+        if low in common and not _can_show(low, common[low], drawn):
+            yield f"{instrument}: {words} of this row alone; the common ones are for a linear axis"
+
+
 def given_limits(
     extrema: Mapping[str, float],
     axes: Mapping[str, AxisLimits],
@@ -72,33 +123,49 @@ def given_limits(
     category: str,
     scales: ScalePair,
     category_limits: str,
+    drawn: ScalePair | None = None,
+    own: Callable[[], Limits] | None = None,
 ) -> Limits | None:
     """The common limits of one row: the extrema rounded outward, overridden by `axes` (exactly).
 
-    None if a limit is in neither (no item has a cell that counts).
+    On an axis that is logarithmic in `drawn` (None: as in `scales`), a limit in `axes` that is not
+    positive is left out, and so are extrema that begin at 0 or below: those of an instrument of
+    which some files are drawn on a linear axis. A limit that is in neither is that of `own`; None
+    without it (no item has a cell that counts).
     """
-    by_category = category_limits == "own" and category != WHOLE
-    name = f"{instrument}-{category}" if by_category else instrument
-    values: dict[str, float] = {}
-    fixed: set[str] = set()
-    for end in _ENDS:
-        value = extrema.get(f"{name}_{scales[0]}_{scales[1]}_{end}")
-        if value is not None:
-            values[end] = _outward(value, end)
-        for override in (instrument, f"{instrument}.{category}"):
-            configured = getattr(axes.get(override), end, None)
-            if configured is not None:
-                values[end] = float(configured)
-                fixed.add(end)
+    drawn = drawn or scales
+    values = _common(extrema, instrument, category, scales, category_limits)
+    for low, high in _AXES:
+        if low in values and not _can_show(low, values[low], drawn):
+            del values[low], values[high]
+    fixed = {
+        end: value
+        for end, (_, value) in _by_hand(axes, instrument, category).items()
+        if _can_show(end, value, drawn)
+    }
+    values |= fixed
     if len(values) < len(_ENDS):
-        return None
-    for low, high in (("y_min", "y_max"), ("z_min", "z_max")):
-        # If a configured limit lies beyond the computed one, move the computed one a decade away.
-        if values[low] >= values[high] and low in fixed and high not in fixed:
-            values[high] = _decade_above(values[low])
-        elif values[low] >= values[high] and high in fixed and low not in fixed:
-            values[low] = -_decade_above(-values[high])
+        if own is None:
+            return None
+        values = asdict(own()) | values
+    for low, high in _AXES:
+        ends = values[low], values[high]
+        values[low], values[high] = in_order(*ends, low in fixed, high in fixed)
     return Limits(**values)
+
+
+def in_order(
+    low: float, high: float, is_low_fixed: bool, is_high_fixed: bool
+) -> tuple[float, float]:
+    """The ends of an axis, of which one may be set by hand.
+
+    If that lies beyond the computed one, the computed one is a decade away from it.
+    """
+    if low >= high and is_low_fixed and not is_high_fixed:
+        return low, _decade_above(low)
+    if low >= high and is_high_fixed and not is_low_fixed:
+        return -_decade_above(-high), high
+    return low, high
 
 
 def raw_limits(
@@ -114,7 +181,7 @@ def raw_limits(
     levels = Levels()
     parts = [np.empty(0, np.float32)]
     for samples in samples_of(spectrogram, row, grouping_of(spectrogram)):
-        levels.merge(count_levels(spectrogram, samples))
+        levels.merge(count_levels(spectrogram.energy, spectrogram.edges, samples))
         parts.append(samples.values.reshape(-1))
     cells = coloured_values(np.concatenate(parts), z_scale)
     ends = levels.limits(y_scale, energy_coverage)
@@ -137,9 +204,14 @@ def coloured_values(values: NDArray[np.float32], scale: str) -> NDArray[np.float
 
 
 def empty_limits(spectrogram: Spectrogram, scales: ScalePair) -> Limits:
-    """Limits of a panel without data: the range of its channels, and a decade of values."""
+    """Limits of a panel without a cell that counts: the range of its channels, a decade of values.
+
+    Of the channels, those that have a finite value somewhere; all if none has.
+    """
     y_scale, z_scale = drawn_scales(spectrogram.legend, scales)
-    low, high = edge_range(spectrogram.energy, spectrogram.edges, y_scale) or (1.0, 10.0)
+    energy = spectrogram.energy
+    measured = measured_channels(spectrogram.values, spectrogram.mode, len(energy))
+    low, high = edge_range(energy, spectrogram.edges, measured, y_scale) or (1.0, 10.0)
     return _rounded(low, high, 1.0 if z_scale == "log" else 0.0, 10.0)
 
 
@@ -157,6 +229,38 @@ def _z_limits(counts: Tally, scale: str, settings: ExtremaSettings) -> tuple[flo
     else:
         low, high = 0.0, *counts.percentiles(percents[1:], positive=True)
     return low, high
+
+
+def _common(
+    extrema: Mapping[str, float],
+    instrument: str,
+    category: str,
+    scales: ScalePair,
+    category_limits: str,
+) -> dict[str, float]:
+    """The limits of a row in the extrema, rounded outward, by end."""
+    by_category = category_limits == "own" and category != WHOLE
+    name = f"{instrument}-{category}" if by_category else instrument
+    keys = {end: f"{name}_{scales[0]}_{scales[1]}_{end}" for end in _ENDS}
+    return {end: _outward(extrema[key], end) for end, key in keys.items() if key in extrema}
+
+
+def _by_hand(
+    axes: Mapping[str, AxisLimits], instrument: str, category: str
+) -> dict[str, tuple[str, float]]:
+    """The limits of a row that are set by hand, by end: the table in `axes`, and the value."""
+    values = {}
+    for name in (instrument, f"{instrument}.{category}"):
+        for end in _ENDS:
+            value = getattr(axes.get(name), end, None)
+            if value is not None:
+                values[end] = name, float(value)
+    return values
+
+
+def _can_show(end: str, value: float, drawn: ScalePair) -> bool:
+    """Whether the axis can have this end."""
+    return value > 0 or drawn["yz".index(end[0])] != "log"
 
 
 def _rounded(*ends: float) -> Limits:

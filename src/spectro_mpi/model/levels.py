@@ -86,12 +86,15 @@ class Levels:
         return _unpacked, (*packed, self.lowest, self.has_negative)
 
 
-def count_levels(spectrogram: Spectrogram, samples: Samples) -> Levels:
-    """Count the cells of samples of a spectrogram by channel."""
+def count_levels(energy: Floats, edges: Floats, samples: Samples) -> Levels:
+    """Count the cells of samples by channel.
+
+    `energy` is (table, channel), `edges` (table, channel, 2).
+    """
     values = samples.values
     finite = np.isfinite(values)
     positive = finite & (values > 0)
-    tables = len(spectrogram.energy)
+    tables = len(energy)
     order = np.argsort(samples.mode, kind="stable")
     modes = samples.mode[order].astype(np.intp)
     order, modes = order[modes < tables], modes[modes < tables]
@@ -102,9 +105,9 @@ def count_levels(spectrogram: Spectrogram, samples: Samples) -> Levels:
         np.add.reduceat(counted[order], first, axis=0, dtype=np.int64)
         for counted in (finite, positive)
     )
-    edges = _level_edges(spectrogram.energy[present], spectrogram.edges[present], tables)
-    held = (all_cells > 0) & np.isfinite(edges[..., :2]).all(axis=-1)
-    lower, upper, lower_on_log = edges[held].T
+    ends = _level_edges(energy[present], edges[present], tables)
+    held = (all_cells > 0) & np.isfinite(ends[..., :2]).all(axis=-1)
+    lower, upper, lower_on_log = ends[held].T
     cells = np.stack([all_cells - positive_cells, positive_cells], axis=-1)[held]
     drawable = lower_on_log > 0
     levels, where = np.unique(upper, return_inverse=True)
@@ -117,17 +120,35 @@ def count_levels(spectrogram: Spectrogram, samples: Samples) -> Levels:
     return Levels(levels, total, lowest, bool((finite & (values < 0)).any()))
 
 
-def edge_range(energy: Floats, edges: Floats, scale: str) -> tuple[float, float] | None:
-    """The lowest and highest edge of all channels on an axis; a linear one begins at 0 or below.
+def edge_range(
+    energy: Floats, edges: Floats, measured: NDArray[np.bool_], scale: str
+) -> tuple[float, float] | None:
+    """The lowest and highest edge of the channels that are measured, else of all, on an axis.
 
-    `energy` is (table, channel), `edges` (table, channel, 2). None: no channel can be drawn.
+    A linear axis begins at 0 or below. `energy` and `measured` (see `measured_channels`) are
+    (table, channel), `edges` is (table, channel, 2). None: no channel can be drawn.
     """
     drawn = log_edges(edges, energy) if scale == "log" else edges
-    drawn = drawn[np.isfinite(drawn).all(axis=-1)]
+    known = np.isfinite(drawn).all(axis=-1)
+    drawn = drawn[known & measured if (known & measured).any() else known]
     if not len(drawn):
         return None
     low, high = float(drawn[:, 0].min()), float(drawn[:, 1].max())
     return (low if scale == "log" else min(0.0, low)), high
+
+
+def measured_channels(
+    values: NDArray[np.float32], mode: NDArray[np.integer[Any]], tables: int
+) -> NDArray[np.bool_]:
+    """Which channels have a finite value somewhere: (table, channel).
+
+    `values` is (category, record, channel); `mode` (record,) is the row of the energy table in use.
+    """
+    measured = np.zeros((tables, values.shape[2]), bool)
+    known = mode < tables
+    for row in values:
+        np.logical_or.at(measured, mode[known], np.isfinite(row[known]))
+    return measured
 
 
 def count_undrawn(spectrogram: Spectrogram, scale: str) -> int:

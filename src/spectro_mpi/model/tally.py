@@ -123,7 +123,7 @@ def _tally_of(spectrogram: Spectrogram, row: int, grouping: Grouping | None) -> 
     counts = Tally(y_scale=legend.y_scale, z_scale=legend.z_scale)
     for samples in samples_of(spectrogram, row, grouping):
         _count(counts, samples, legend.is_whole)
-        counts.levels.merge(count_levels(spectrogram, samples))
+        counts.levels.merge(count_levels(spectrogram.energy, spectrogram.edges, samples))
     return counts
 
 

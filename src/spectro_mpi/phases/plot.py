@@ -26,7 +26,7 @@ from spectro_mpi.draw.names import (
 )
 from spectro_mpi.errors import writing
 from spectro_mpi.model.artifacts import Artifact
-from spectro_mpi.model.extrema import Limits, empty_limits, given_limits, raw_limits
+from spectro_mpi.model.extrema import notes_on_limits, panel_limits
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.levels import count_undrawn
 from spectro_mpi.model.marks import Marks, place
@@ -201,6 +201,7 @@ class PlotPhase(PreparingPhase):
                 *_without_positive(rows, scales),
                 *(self._missing(context, spectrograms) if kind.names_missing else ()),
                 *_undrawn([row.spectrogram for row in rows], scales),
+                *(self._on_limits(inputs, rows, scales) if limits != "raw" else ()),
                 *notes_on_modes([row.spectrogram for row in rows]),
                 *dict.fromkeys(note for row in rows for note in row.spectrogram.notes),
             ),
@@ -213,32 +214,27 @@ class PlotPhase(PreparingPhase):
 
     def _panel(self, inputs: Inputs, row: Row, scales: ScalePair, limits: str) -> Panel:
         plot, legend = self.config.plot, row.spectrogram.legend
+        extrema = {} if limits == "raw" else inputs["extrema"]
         return Panel(
             label=row.label,
             spectrogram=row.spectrogram,
             category=row.category,
-            limits=self._limits(inputs, row.spectrogram, row.category, scales, limits),
+            limits=panel_limits(
+                self.config, extrema, row.spectrogram, row.category, scales, limits
+            ),
             z_label=plot.z_label or legend.z_label or legend.long_name,
             y_label=plot.y_label or legend.y_label,
         )
 
-    def _limits(
-        self, inputs: Inputs, spectrogram: Spectrogram, row: int, scales: ScalePair, limits: str
-    ) -> Limits:
-        drawn = drawn_scales(spectrogram.legend, scales)
-        if limits == "raw":
-            coverage = self.config.extrema.energy_coverage
-            computed = raw_limits(spectrogram, row, drawn, coverage)
-        else:
-            computed = given_limits(
-                inputs["extrema"],
-                self.config.axes,
-                spectrogram.instrument,
-                spectrogram.category[row],
-                scales,
-                self.config.plot.category_limits,
+    def _on_limits(self, inputs: Inputs, rows: Sequence[Row], scales: ScalePair) -> Iterable[str]:
+        """Notes on the common limits of rows, and on those set by hand, that are not kept."""
+        return dict.fromkeys(
+            note
+            for row in rows
+            for note in notes_on_limits(
+                self.config, inputs["extrema"], row.spectrogram, row.category, scales
             )
-        return computed or empty_limits(spectrogram, drawn)
+        )
 
     def _item_name(self, item: Item) -> str:
         return f"orbit {item.id}" if self.config.items_are_orbits else item.id

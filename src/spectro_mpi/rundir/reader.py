@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from spectro_mpi.errors import DamagedStateError, Failure, UserError
 from spectro_mpi.model.artifacts import Dataset
-from spectro_mpi.model.extrema import Limits, given_limits, raw_limits
+from spectro_mpi.model.extrema import Limits, panel_limits
 from spectro_mpi.model.items import item_order
-from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
+from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import CONFIG, DATA, EXTREMA, figures_of
 from spectro_mpi.rundir.store import instruments_of, read_datasets, read_spectrogram
@@ -127,24 +127,18 @@ class Run:
     def limits(
         self, item: str, instrument: str, category: str = "all", limits: str = "given_extrema"
     ) -> Limits | None:
-        """Axis limits of one row of a figure of the first scale pair; None if there are none.
+        """Axis limits of one row of a figure of the first scale pair.
 
-        `limits` is "given_extrema" (common to all items) or "raw" (of this spectrogram).
+        `limits` is "given_extrema" (common to all items) or "raw" (of this spectrogram). None: the
+        run has no common limits, or not yet.
         """
+        extrema = self.extrema
+        if limits != "raw" and not extrema:
+            return None
+        spectrogram = self.spectrogram(item, instrument)
+        row = spectrogram.category.index(category)
         scales = self.config.plot.scales[0]
-        if limits == "raw":
-            spectrogram = self.spectrogram(item, instrument)
-            row = spectrogram.category.index(category)
-            drawn = drawn_scales(spectrogram.legend, scales)
-            return raw_limits(spectrogram, row, drawn, self.config.extrema.energy_coverage)
-        return given_limits(
-            self.extrema,
-            self.config.axes,
-            instrument,
-            category,
-            scales,
-            self.config.plot.category_limits,
-        )
+        return panel_limits(self.config, extrema, spectrogram, row, scales, limits)
 
     def _shard(self, item: str) -> Path:
         try:

@@ -177,11 +177,19 @@ def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
         )
     if category and category not in config.pitch_angles:
         mistakes.append(f"axes.{name}: no pitch-angle category is called {category}")
+    whole = config.axes.get(instrument, AxisLimits())
     for letter, index in (("y", 0), ("z", 1)):
-        low, high = getattr(axes, f"{letter}_min"), getattr(axes, f"{letter}_max")
-        if low is not None and high is not None and not low < high:
+        ends = f"{letter}_min", f"{letter}_max"
+        low, high = (getattr(axes, end) for end in ends)
+        # A category takes what its table leaves out from that of the instrument.
+        least, most = (
+            getattr(whole, end) if limit is None else limit
+            for end, limit in zip(ends, (low, high), strict=True)
+        )
+        is_set = low is not None or high is not None
+        if is_set and least is not None and most is not None and not least < most:
             mistakes.append(
-                f"axes.{name}: {letter}_min = {low:g} is not below {letter}_max = {high:g}"
+                f"axes.{name}: {letter}_min = {least:g} is not below {letter}_max = {most:g}"
             )
         if _is_log(config, instrument, index):
             mistakes += [
