@@ -12,11 +12,18 @@ from typing import Any
 from spectro_mpi.errors import Failure, UserError
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.marks import Marks
-from spectro_mpi.phases.interface import MergingPhase, Phase, PreparingPhase
+from spectro_mpi.phases.interface import MergingPhase, PartwisePhase, Phase, PreparingPhase
 from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.phases.task import Mode, Task
 from spectro_mpi.planning.events import marks_of
 from spectro_mpi.planning.inventory import Inventory
+from spectro_mpi.planning.redraw import (
+    OutdatedParts,
+    outdated_parts,
+    what_is_redrawn,
+    with_parts,
+)
+from spectro_mpi.rundir.digests import KnownDigests, load_digests
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import item_folder, run_wide_path, without_folder
 from spectro_mpi.rundir.progress import Progress
@@ -35,6 +42,8 @@ class Again:
     phases: tuple[str, ...]
     why: str = ""
     """The reason to print; empty: the user requested it."""
+    all_parts: bool = False
+    """Whether figures are drawn again even if they are up to date."""
 
 
 @dataclass
@@ -51,6 +60,10 @@ class RunPlan:
     """Items that are done again although they are settled."""
     assets_only: bool = False
     """Whether a `PreparingPhase` only prepares what its items share."""
+    known: KnownDigests = field(default_factory=KnownDigests)
+    """What the parts on disk were made from, which the coordinator updates."""
+    run_wide: dict[str, Any] = field(default_factory=dict)
+    """Name of an artifact of the run → its content, which the coordinator updates."""
 
     def tasks(self, phase: Phase, also: Collection[str] = ()) -> list[Task]:
         """The tasks of a phase; if it is not active, only those of items in `also`."""
@@ -64,6 +77,8 @@ class RunPlan:
             if item not in settled and (selected is None or item in selected)
         ]
         tasks = self._tasks(phase, todo)
+        if isinstance(phase, PartwisePhase):
+            tasks = list(with_parts(phase, tasks, self))
         if also:
             # Input that was recomputed once, since the store lost it, is not recomputed again.
             tasks = [
@@ -80,16 +95,31 @@ class RunPlan:
     @property
     def nothing_to_do(self) -> bool:
         """Whether all output is on disk."""
-        return not self.again and not any(self.tasks(phase) for phase in self.order.phases)
+        phases = [phase for phase in self.order.phases if self.order.is_active(phase)]
+        return (
+            not self.again
+            and not any(self.tasks(phase) for phase in self.order.phases)
+            and (self.assets_only or not any(self.outdated(phase).parts for phase in phases))
+        )
+
+    def outdated(self, phase: Phase) -> OutdatedParts:
+        """The parts of a phase's output that are recorded or settled, and are not up to date."""
+        if not isinstance(phase, PartwisePhase):
+            return OutdatedParts()
+        return outdated_parts(phase, self._tasks(phase, self._possible(phase)), self)
 
     @property
     def notices(self) -> list[str]:
         """Sentences on what is done again without a request by the user."""
-        return [
+        sentences = [
             f"{count(len(again.items), 'item')} will be done again: {again.why}"
             for again in self.again
             if again.why
         ]
+        if not self.assets_only:
+            for phase in self.order.phases:
+                sentences += what_is_redrawn(self, phase)
+        return sentences
 
     def basis(self, phase: MergingPhase[Any], content: Mapping[str, Any]) -> str:
         """Digest of an artifact of the run: its content, and the settings and items behind it."""
@@ -205,17 +235,34 @@ def plan_run(
     again: list[Again] = []
     if retry:
         for first, failed in _failed_by_phase(progress, names).items():
-            again.append(Again(failed, progress.onward(first)))
+            again.append(Again(failed, progress.onward(first), all_parts=first == "plot"))
     if redo and progress.settled[redo]:
-        again.append(Again(tuple(progress.settled[redo]), tuple(order.dependents(redo))))
-    items = {item.id: item for item in inventory.items}
-    plan = RunPlan(order, progress, items, marks_of(config), again, assets_only)
+        items_done = tuple(progress.settled[redo])
+        again.append(Again(items_done, tuple(order.dependents(redo)), all_parts=True))
+    plan = RunPlan(
+        order,
+        progress,
+        {item.id: item for item in inventory.items},
+        marks_of(config),
+        again,
+        assets_only,
+        load_digests(config.run_dir),
+        run_wide_of(order),
+    )
     for phase in () if assets_only else order.phases:
         again += _outdated(plan, phase)
     for entry in again:
         progress.forget(entry.items, entry.phases)
+        if entry.all_parts:
+            plan.known.drop({item: tuple(plan.known.figures[item]) for item in entry.items})
     _check_inactive(plan)
     return plan
+
+
+def run_wide_of(order: PhaseOrder) -> dict[str, Any]:
+    """The artifacts of the run that are on disk: name → content."""
+    names = [phase.run_wide.name for phase in order.phases if isinstance(phase, MergingPhase)]
+    return {name: read_run_wide(run_wide_path(order.config.run_dir, name)) for name in names}
 
 
 def _outdated(plan: RunPlan, phase: Phase) -> Iterator[Again]:

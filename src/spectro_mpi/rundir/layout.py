@@ -17,6 +17,8 @@ CONFIG = "config.toml"
 PROGRESS = "progress.json"
 JOURNAL = "progress.journal"
 EXTREMA = "extrema.json"
+DIGESTS = "figures.digests"
+"""What each figure was drawn from."""
 LEFT_OUT = "left-out.json"
 """Files of the input that the last execution does not use, and why."""
 DATA = "data"
@@ -57,6 +59,7 @@ PRODUCED = (
     PROGRESS,
     JOURNAL,
     EXTREMA,
+    DIGESTS,
     DATA,
     LINKS,
     PLOTS,
