@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from spectro_mpi.errors import Failure, UserError
@@ -20,7 +21,6 @@ from spectro_mpi.planning.inventory import Inventory
 from spectro_mpi.planning.redraw import (
     OutdatedParts,
     outdated_parts,
-    what_is_redrawn,
     with_parts,
 )
 from spectro_mpi.rundir.digests import KnownDigests, load_digests
@@ -78,7 +78,14 @@ class RunPlan:
         ]
         tasks = self._tasks(phase, todo)
         if isinstance(phase, PartwisePhase):
-            tasks = list(with_parts(phase, tasks, self))
+            tasks = list(
+                with_parts(
+                    tasks,
+                    phase.part_digests(self.run_wide, self.marks),
+                    self.known,
+                    partial(phase.parts_on_disk, self.order.config.run_dir),
+                )
+            )
         if also:
             # Input that was recomputed once, since the store lost it, is not recomputed again.
             tasks = [
@@ -106,7 +113,9 @@ class RunPlan:
         """The parts of a phase's output that are recorded or settled, and are not up to date."""
         if not isinstance(phase, PartwisePhase):
             return OutdatedParts()
-        return outdated_parts(phase, self._tasks(phase, self._possible(phase)), self)
+        expected = phase.part_digests(self.run_wide, self.marks)
+        tasks = self._tasks(phase, self._possible(phase))
+        return outdated_parts(tasks, expected, self.known, self.progress)
 
     @property
     def notices(self) -> list[str]:
@@ -118,8 +127,24 @@ class RunPlan:
         ]
         if not self.assets_only:
             for phase in self.order.phases:
-                sentences += what_is_redrawn(self, phase)
+                sentences += self._what_is_redrawn(phase)
         return sentences
+
+    def _what_is_redrawn(self, phase: Phase) -> Iterator[str]:
+        """Sentences on the figures of finished items that this execution draws again."""
+        is_drawn = isinstance(phase, PartwisePhase) and self.order.is_active(phase)
+        if not (is_drawn and self.progress.settled[phase.name]):
+            return
+        if not any(self.known.figures.values()):
+            yield "what the figures were drawn from is not recorded: they are drawn again, once"
+        earlier = [task for giver in self.order.givers(phase) for task in self.tasks(giver)]
+        reads = any(task.mode == "run" for task in earlier)
+        from_cdf = "" if reads else "; nothing is read from CDF"
+        outdated = self.outdated(phase)
+        if earlier:  # the extrema are not known yet
+            yield f"figures whose data or common limits change will be drawn again{from_cdf}"
+        elif outdated.items:
+            yield f"{outdated}{from_cdf}"
 
     def basis(self, phase: MergingPhase[Any], content: Mapping[str, Any]) -> str:
         """Digest of an artifact of the run: its content, and the settings and items behind it."""
