@@ -129,6 +129,12 @@ def test_figures_are_known_by_their_names_on_disk(finished: Path) -> None:
     twice = spectro_mpi_here("verify", run_dir)
     assert twice.code == 1
     assert f"{named}: is figure {old.name} under another name" in twice.out
+    assert spectro_mpi_here("verify", run_dir, "--repair").code == 1
+    events.write_text(table)
+    assert spectro_mpi("run", finished).code == 0
+    assert pictures(run_dir) == whole  # whichever of the two was removed
+    events.unlink()
+    shutil.copy(named, old)
     named.unlink()
     assert spectro_mpi_here("verify", run_dir).code == 0  # as a run of an earlier version
     old.unlink()
