@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spectro_mpi.draw.names import ExpectedFigure, expected_figures, find_figures
+from spectro_mpi.draw.names import ExpectedFigure, expected_figures, find_figures, find_looks
 from spectro_mpi.model.marks import slug
 from spectro_mpi.settings.schema import Config, PlotSettings
 
@@ -71,16 +71,20 @@ def test_figures_are_found_whatever_events_they_show() -> None:
 
 def test_names_of_items_and_instruments_may_look_like_labels() -> None:
     def figure(instrument: str) -> ExpectedFigure:
-        return ExpectedFigure(PITCH.kind, instrument, ("log", "log"), "raw", f"{instrument}.png")
+        return ExpectedFigure(PITCH.kind, instrument, ("log", "log"), "raw", instrument, "jet")
 
-    # "a_b.png" is the figure of instrument a_b, not that of b with events called a.
+    # "a_b-jet.png" is the figure of instrument a_b, not that of b with events called a.
     figures = [figure("b"), figure("a_b")]
-    names = ["1_a_b.png", "1_b.png", "1_a_a_b.png"]
+    names = ["1_a_b-jet.png", "1_b-jet.png", "1_a_a_b-jet.png"]
     assert find_figures("1", figures, names) == {
-        "a_b.png": {"": "1_a_b.png", "a": "1_a_a_b.png"},
-        "b.png": {"": "1_b.png"},
+        "a_b-jet.png": {"": "1_a_b-jet.png", "a": "1_a_a_b-jet.png"},
+        "b-jet.png": {"": "1_b-jet.png"},
     }
     assert find_figures("1_a", figures, names) == {
-        "b.png": {"": "1_a_b.png"},
-        "a_b.png": {"": "1_a_a_b.png"},
+        "b-jet.png": {"": "1_a_b-jet.png"},
+        "a_b-jet.png": {"": "1_a_a_b-jet.png"},
+    }
+    assert find_looks("1", figures, [*names, "1_a_b-hot.png", "1_c-jet.png"]) == {
+        figures[1].part: ["1_a_b-jet.png", "1_a_a_b-jet.png", "1_a_b-hot.png"],
+        figures[0].part: ["1_b-jet.png"],
     }

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from spectro_mpi.errors import InvalidCdfError
+from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.instruments.cdf import CdflibReader, PycdfppReader
 from tests.instruments.test_istp import TABLE, reduced, weighted_mean
 from tests.istp_files import (
@@ -236,5 +237,7 @@ def test_scales_are_those_of_the_table_or_linear_by_scaletyp(tmp_path: Path) -> 
     path = write(tmp_path / "linear.cdf", given)
     linear = reduced(path).legend
     assert (linear.y_scale, linear.z_scale) == ("linear", "linear")
-    set_by_hand = reduced(path, replace(TABLE, y_scale="log", z_scale="log")).legend
+    table = replace(TABLE, y_scale="log", z_scale="log")
+    assert reduced(path, table).legend == linear  # the store has what the file says
+    set_by_hand = shown_as_set(reduced(path, table), [table]).legend
     assert (set_by_hand.y_scale, set_by_hand.z_scale) == ("log", "log")

@@ -58,26 +58,26 @@ def test_marked_events_are_drawn_renamed_and_taken_away_again(finished: Path) ->
     before = pictures(run_dir)
     events.write_text("orbit,instrument,start,end,label\n13313,ees,2,5,\n")
     done = spectro_mpi("run", finished, ranks=3)
-    assert "1 item will be done again: the input of phase plot has changed" in done.out
+    assert "10 figures will be drawn again from the store; nothing is read from CDF" in done.out
     marked = named_for(run_dir, "event")
     assert marked
     assert len(pictures(run_dir)) == len(before)
     as_if_new(finished)
     done = spectro_mpi("run", finished, "-s", "plot.event_label=crossing")
-    assert "1 item will be done again" in done.out
+    assert "10 figures will be drawn again" in done.out
     assert len(named_for(run_dir, "crossing")) == len(marked)
     assert not named_for(run_dir, "event")
     events.write_text("orbit,instrument,start,end,label\n13313,ees,2,5,Inverted V\n")
-    assert "1 item will be done again" in spectro_mpi("run", finished).out
+    assert "10 figures will be drawn again" in spectro_mpi("run", finished).out
     renamed = {name.replace("_event_", "_inverted-v_") for name in marked}
     assert named_for(run_dir, "inverted-v") == renamed
     assert len(pictures(run_dir)) == len(before)
     assert spectro_mpi("verify", run_dir).code == 0
     as_if_new(finished)
     events.write_text("orbit,instrument,start,end\n")
-    assert "done again" in spectro_mpi("run", finished).out
+    assert "drawn again" in spectro_mpi("run", finished).out
     assert pictures(run_dir) == before
-    assert "done again" not in spectro_mpi("run", finished).out
+    assert "drawn again" not in spectro_mpi("run", finished).out
 
 
 @pytest.mark.slow
@@ -129,6 +129,12 @@ def test_figures_are_known_by_their_names_on_disk(finished: Path) -> None:
     twice = spectro_mpi_here("verify", run_dir)
     assert twice.code == 1
     assert f"{named}: is figure {old.name} under another name" in twice.out
+    assert spectro_mpi_here("verify", run_dir, "--repair").code == 1
+    events.write_text(table)
+    assert spectro_mpi("run", finished).code == 0
+    assert pictures(run_dir) == whole  # whichever of the two was removed
+    events.unlink()
+    shutil.copy(named, old)
     named.unlink()
     assert spectro_mpi_here("verify", run_dir).code == 0  # as a run of an earlier version
     old.unlink()

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spectro_mpi.cli.arguments import Commands, add_settings, cores, load, ranks
+
+if TYPE_CHECKING:
+    from spectro_mpi.phases.order import PhaseOrder
+    from spectro_mpi.planning.inventory import Inventory
 
 
 def add(commands: Commands) -> None:
@@ -62,9 +67,32 @@ def _plan(arguments: argparse.Namespace) -> int:
     inventory = take_inventory(config)
     summary.print_inventory(config, inventory, arguments.verbose)
     summary.print_phases(order)
+    _print_notices(order, inventory)
     forecast = Forecast(inventory.items, config, constants, arguments.cores)
     for number in arguments.ranks:
         summary.print_stacks(inventory, number)
         summary.print_simulated(forecast.of(number), forecast.alone)
     summary.print_knee(forecast.best, constants)
     return 0
+
+
+def _print_notices(order: PhaseOrder, inventory: Inventory) -> None:
+    """Print what a run would do again in a run directory that exists, or why it is refused."""
+    from spectro_mpi.errors import UserError
+    from spectro_mpi.planning.todo import plan_run
+    from spectro_mpi.rundir.claim import refuse_changes, refuse_other_versions
+    from spectro_mpi.rundir.layout import CONFIG
+    from spectro_mpi.settings.loading import load_frozen
+    from spectro_mpi.system.untrusted import UntrustedCalls
+
+    frozen = order.config.run_dir / CONFIG
+    if not frozen.exists():
+        return
+    try:
+        with UntrustedCalls() as untrusted:
+            refuse_other_versions(order.config.run_dir, untrusted)
+        refuse_changes(order.config, load_frozen(frozen))
+        for sentence in plan_run(order, inventory).notices:
+            print(f"  {sentence}")
+    except UserError as error:
+        print(f"  run will be refused: {error}")

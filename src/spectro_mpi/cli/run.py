@@ -16,7 +16,8 @@ def add(commands: Commands) -> None:
     run = commands.add_parser(
         "run",
         help="reduce and draw all items, on the ranks that mpirun or srun starts",
-        description="Reduce and draw all items. If run again, it continues where it stopped.",
+        description="Reduce and draw all items. If run again, it continues where it stopped, and "
+        "draws those figures again that changed settings of plot, axes, extrema or events change.",
     )
     add_settings(run, optional=True)
     run.add_argument("--fresh", action="store_true", help="start over: remove earlier output")
@@ -29,6 +30,11 @@ def add(commands: Commands) -> None:
         default="",
         metavar="PHASE",
         help="repeat this phase for all items, and the phases that depend on it",
+    )
+    run.add_argument(
+        "--prune",
+        action="store_true",
+        help="remove figures of kinds, scale pairs and limits that the settings no longer list",
     )
     add_walltime(run)
     add_no_progress(run)
@@ -44,7 +50,9 @@ def add(commands: Commands) -> None:
     add_settings(assets)
     add_walltime(assets)
     add_no_progress(assets)
-    assets.set_defaults(call=_run, only=None, redo="", fresh=False, retry=False, assets_only=True)
+    assets.set_defaults(
+        call=_run, only=None, redo="", fresh=False, retry=False, prune=False, assets_only=True
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -64,6 +72,7 @@ def _run(arguments: argparse.Namespace) -> int:
             fresh=arguments.fresh,
             retry=arguments.retry,
             redo=arguments.redo,
+            prune=arguments.prune,
             active=frozenset([arguments.only]) if arguments.only else None,
             assets_only=arguments.assets_only,
             progress=arguments.progress,

@@ -35,8 +35,19 @@ class ExpectedFigure:
     """Empty: all instruments of the item."""
     scales: ScalePair
     limits: str
-    tail: str
-    """Its file name after the item and the label, as in "pitch-angle_ESA_ees_….png"."""
+    stem: str
+    """Its file name after the item and the label, without the colour map: "pitch-angle_ESA_…"."""
+    colormap: str
+
+    @property
+    def tail(self) -> str:
+        """Its file name after the item and the label, as in "pitch-angle_ESA_ees_….png"."""
+        return f"{self.stem}-{self.colormap}.png"
+
+    @property
+    def part(self) -> str:
+        """What makes it the same figure, however it looks: "pitch-angle/ees/log-log/raw"."""
+        return f"{self.kind.name}/{self.instrument}/{'-'.join(self.scales)}/{self.limits}"
 
     def name(self, item_id: str, labels: Iterable[str] = ()) -> str:
         """Its file name if it shows events of these labels, in the order of time."""
@@ -48,7 +59,12 @@ def expected_figures(config: Config, instruments: Iterable[str]) -> list[Expecte
     """All figures of an item that has data of `instruments`, in order."""
     return [
         ExpectedFigure(
-            kind, instrument, scales, limits, _tail(config, kind, instrument, scales, limits)
+            kind,
+            instrument,
+            scales,
+            limits,
+            f"{kind.stem(config, instrument)}_y-{scales[0]}_z-{scales[1]}_{limits}",
+            config.plot.colormap_of(scales),
         )
         for kind, instrument in kinds_of(config.plot, instruments)
         for scales, limits in product(config.plot.scales, config.plot.limits)
@@ -88,7 +104,23 @@ def find_figures(
     return found
 
 
-def _tail(config: Config, kind: FigureKind, instrument: str, scales: ScalePair, limits: str) -> str:
-    scale_names = f"y-{scales[0]}_z-{scales[1]}"
-    colormap = config.plot.colormap_of(scales)
-    return f"{kind.stem(config, instrument)}_{scale_names}_{limits}-{colormap}.png"
+def find_looks(
+    item_id: str, figures: Sequence[ExpectedFigure], names: Iterable[str]
+) -> dict[str, list[str]]:
+    """Find figures of an item among the names of files, with any label and colour map.
+
+    Returns part (`ExpectedFigure.part`) → names of files.
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        if not (name.startswith(f"{item_id}_") and name.endswith(".png")):
+            continue
+        rest = name[len(item_id) + 1 :]
+        word, _, after = rest.partition("_")
+        looks = [figure for figure in figures if rest.startswith(f"{figure.stem}-")]
+        if not looks and _LABEL.fullmatch(word):
+            named = (figure for figure in figures if figure.kind.has_events_in_name)
+            looks = [figure for figure in named if after.startswith(f"{figure.stem}-")]
+        for figure in looks:
+            found.setdefault(figure.part, []).append(name)
+    return found

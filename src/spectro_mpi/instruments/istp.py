@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments import InputFile
+from spectro_mpi.instruments.as_set import title_of
 from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.energy_tables import EnergyTables
 from spectro_mpi.instruments.istp_axes import axes_of, is_usable
@@ -234,16 +235,20 @@ class IstpFile:
         return picked
 
     def _legend(self) -> Legend:
-        """Titles, labels and units, from the table or else from the attributes."""
+        """Titles, labels, scales and units, from the attributes.
+
+        What the table says of titles, labels and scales is not stored, because it may change:
+        `shown_as_set` puts it in.
+        """
         table, axes, attributes = self._table, self._axes, self._attributes
         reader = self._reader
         units = readable(table.units or str(attributes.get("UNITS", "")))
         texts = (str(attributes.get(key, "")) for key in ("LABLAXIS", "FIELDNAM", "CATDESC"))
-        label = readable(table.label or next((text for text in texts if text.strip()), table.value))
+        label = readable(next((text for text in texts if text.strip()), table.value))
         of_file = reader.global_attributes()
         mission = of_file.get("Source_name", "").partition(">")[0].strip()
         descriptor = of_file.get("Descriptor", "").partition(">")[0].strip()
-        title = table.title or " ".join(part for part in (mission, descriptor, label) if part)
+        title = title_of(mission, descriptor, label)
         name = readable(str(reader.attributes(axes.energy).get("LABLAXIS", "")))
         y_name = _AXIS_NAMES.get(axes.unit.kind, name or axes.energy)
         is_weighted = self.combine == "mean" and (table.weight or self._pitch_axis)
@@ -254,7 +259,7 @@ class IstpFile:
         return Legend(
             mission=mission or title,
             title=title,
-            name=table.title or label,
+            name=label,
             long_name=readable(str(attributes.get("CATDESC", ""))) or label,
             units=units if is_unit(units) else "",
             z_label=titled(label, units),
@@ -262,8 +267,11 @@ class IstpFile:
             axis_units=axes.unit.units,
             y_label=titled(y_name, axes.unit.units),
             rows=self._rows(", by solid angle" if is_weighted else ""),
-            y_scale=table.y_scale or by_attribute[0],
-            z_scale=table.z_scale or by_attribute[1],
+            y_scale=by_attribute[0],
+            z_scale=by_attribute[1],
+            source=mission,
+            descriptor=descriptor,
+            label=label,
         )
 
     def _rows(self, weighted: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import base64
+import hashlib
+from dataclasses import astuple, dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 from spectro_mpi.model.channels import belongs, channel_edges
 from spectro_mpi.settings.schema import ScalePair
 
+DIGEST_BYTES = 16
+"""Of the digests of reduced data and of figures."""
 SEPARATOR = ", "
 """Between the names, and the digests, of several input files."""
 
@@ -46,6 +50,12 @@ class Legend:
     """"linear" or "log" if the channels' axis is never drawn otherwise; empty: as set."""
     z_scale: str = ""
     """"linear" or "log" if the colour scale is never drawn otherwise; empty: as set."""
+    source: str = ""
+    """Where a file with `[[instrument]]` tables says that it comes from: Source_name."""
+    descriptor: str = ""
+    """What such a file says that it holds: Descriptor."""
+    label: str = ""
+    """What such a file calls its values: the label of the colour bar without the unit."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +137,44 @@ class Spectrogram:
     def name(self) -> str:
         """Name of its group in the store."""
         return self.instrument
+
+
+def data_digest(spectrogram: Spectrogram) -> str:
+    """Digest of what figures of a spectrogram depend on: 22 characters, of 16 bytes.
+
+    These are its arrays except `errors`, its legend, the names and digests of its source, and its
+    notes; not the installed packages, since an update does not change a figure that shows the same.
+    """
+    made = spectrogram.provenance
+    about = (
+        spectrogram.instrument,
+        spectrogram.quantity,
+        spectrogram.category,
+        spectrogram.source,
+        astuple(spectrogram.legend),
+        spectrogram.notes,
+        (made.sha256, made.settings),
+    )
+    content = hashlib.blake2b(repr(about).encode(), digest_size=DIGEST_BYTES)
+    for array in (
+        spectrogram.time,
+        spectrogram.time_start,
+        spectrogram.time_end,
+        spectrogram.mode,
+        spectrogram.energy,
+        spectrogram.edges,
+        spectrogram.values,
+        spectrogram.intervals,
+        spectrogram.quality,
+    ):
+        content.update(f"{array.dtype.str}{array.shape}".encode())
+        content.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+    return short(content.digest())
+
+
+def short(digest: bytes) -> str:
+    """A digest as text: base64 for URLs, without padding."""
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def narrowest(mode: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.unsignedinteger[Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from spectro_mpi.errors import Cause, Failure
+from spectro_mpi.errors import Cause
 from spectro_mpi.mpi.messages import (
     Assign,
     Begin,
@@ -25,6 +25,8 @@ from spectro_mpi.mpi.messages import (
     MadeFrom,
     Message,
     Note,
+    Outdated,
+    OutdatedNoted,
     Partial,
     PhaseCommitted,
     StopRequest,
@@ -39,15 +41,14 @@ from spectro_mpi.mpi.messages import (
 )
 from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.phases.contributions import Contributions, group_size, is_kept
-from spectro_mpi.phases.interface import MergingPhase, Phase
+from spectro_mpi.phases.interface import MergingPhase, PartwisePhase, Phase
 from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.planning.stacks import AHEAD, Feeder, snake, tasks_ahead
 from spectro_mpi.planning.todo import RunPlan, digest
 from spectro_mpi.resources.sampling import Ending, Sampling
-from spectro_mpi.rundir.layout import STOP, run_wide_path
+from spectro_mpi.rundir.layout import STOP
 from spectro_mpi.rundir.progress import Fact
-from spectro_mpi.rundir.reader import read_run_wide
 from spectro_mpi.rundir.tallies import KeptPhase
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.words import count
@@ -110,7 +111,9 @@ class Coordinator:
         self._ends_at = ends_at
         self._display = display
         self._sampling = sampling or Sampling()
-        self._workspace = _workspace(config, plan)
+        self._workspace = Workspace(
+            config, config.run_dir, plan.run_wide, plan.marks, plan.order.carried
+        )
         self._phase: Phase = plan.order.phases[0]
         self._feeder: Feeder[Task] = Feeder([])
         self._tasks: dict[str, Task] = {}
@@ -150,7 +153,7 @@ class Coordinator:
     def start(self) -> None:
         """Report the plan to the writer and begin the first phase that has tasks."""
         for again in self._plan.again:
-            self._send_writer(Forget(again.items, again.phases))
+            self._send_writer(Forget(again.items, again.phases, again.all_parts))
         facts: dict[str, Fact] = {
             "items_total": len(self._plan.items),
             "phases": self._progress.phases,
@@ -167,10 +170,12 @@ class Coordinator:
                 self._count(message.worker, -message.tasks)
                 self._end_phase_if_complete()
             case PhaseCommitted():
-                self._progress.stores[self._phase.name] |= message.shards
+                self._note_committed(message)
                 done = {item for item, task in self._tasks.items() if task.has_result}
                 self._without_data = done - message.shards.keys()
                 self._end_phase()
+            case OutdatedNoted():
+                self._begin_next(self._plan.order.place(self._phase.name))
             case Partial():
                 self._handle_partial(message)
             case WorkerStatus():
@@ -211,6 +216,8 @@ class Coordinator:
                 break
             if self._plan.order.is_active(phase) and not self._plan.assets_only:
                 self._forget_outdated(phase)
+                if self._drop_outdated(phase):
+                    return  # until the writer has noted it
             tasks = self._plan.tasks(phase, self._remade)
             if tasks:
                 self._begin_phase(phase, tasks)
@@ -226,7 +233,7 @@ class Coordinator:
         if not content or made_from == self._progress.made_from.get(phase.name):
             return
         done = tuple(self._progress.settled[phase.name])
-        if done:
+        if done and not isinstance(phase, PartwisePhase):
             log.warning(
                 "%s will be done again: artifacts of the run that phase %s depends on have changed",
                 count(len(done), "item"),
@@ -236,6 +243,28 @@ class Coordinator:
             self._send_writer(Forget(done, (phase.name,)))
         self._progress.made_from[phase.name] = made_from
         self._send_writer(MadeFrom(phase.name, made_from))
+
+    def _drop_outdated(self, phase: Phase) -> bool:
+        """Have the writer forget parts that are not up to date; returns whether there are any.
+
+        What is about to be replaced must not be recorded: if the run is killed, and the settings
+        are then changed back, it would be taken for up to date.
+        """
+        outdated = self._plan.outdated(phase)
+        if not outdated.parts:
+            return False
+        log.info("phase %s: %s", phase.name, outdated)
+        self._phase = phase
+        self._progress.forget(outdated.items, (phase.name,))
+        self._plan.known.drop(outdated.parts)
+        self._send_writer(Outdated(phase.name, outdated.items, outdated.parts))
+        return True
+
+    def _note_committed(self, message: PhaseCommitted) -> None:
+        """Note where the results of the phase are, and the digests of its data."""
+        self._progress.stores[self._phase.name] |= message.shards
+        known = self._plan.known.data
+        known |= {item: (message.shards[item], each) for item, each in message.digests.items()}
 
     def _begin_phase(self, phase: Phase, tasks: list[Task]) -> None:
         stacks = snake(tasks, len(self._place))
@@ -341,7 +370,8 @@ class Coordinator:
         self._fruitful |= task.has_result
         if task.has_result:
             self._results += 1
-            self._note_failures(task, done.failures)
+            self._progress.settled[task.phase].add(done.item)
+            self._progress.replace_failures(done.item, task.phase, done.failures)
         self._display.advance(rank, len(done.failures))
 
     def _redo(self, rank: int, task: Task) -> None:
@@ -355,18 +385,6 @@ class Coordinator:
         self._progress.stores[task.phase].pop(task.item.id, None)
         self._count(rank, 1)
         self._send_worker(rank, Assign((again,)))
-
-    def _note_failures(self, task: Task, failures: tuple[Failure, ...]) -> None:
-        """Replace the failures recorded of an item in the task's phase by `failures`."""
-        others = tuple(
-            failure
-            for failure in self._progress.failures.get(task.item.id, ())
-            if failure.phase != task.phase
-        )
-        self._progress.settled[task.phase].add(task.item.id)
-        self._progress.failures.pop(task.item.id, None)
-        if others or failures:
-            self._progress.failures[task.item.id] = others + failures
 
     def _end_phase_if_complete(self) -> None:
         if not self._phase_open or self._outstanding:
@@ -436,9 +454,8 @@ class Coordinator:
         basis = self._plan.basis(phase, content)
         self._progress.made_from[name] = basis
         self._send_writer(WriteRunWide(name, content, basis))
-        self._workspace = replace(
-            self._workspace, run_wide={**self._workspace.run_wide, name: content}
-        )
+        self._plan.run_wide = {**self._plan.run_wide, name: content}
+        self._workspace = replace(self._workspace, run_wide=self._plan.run_wide)
         log.info("%s: %s complete", phase.name, name)
 
     def _stop(self, why: str, at_once: bool, cause: Cause = "stopped") -> None:
@@ -479,10 +496,3 @@ class Coordinator:
 
     def _send_writer(self, message: Message) -> None:
         self._transport.send(self._writer, message)
-
-
-def _workspace(config: Config, plan: RunPlan) -> Workspace:
-    """What every phase gets, with the artifacts of the run that earlier executions made."""
-    names = [phase.run_wide.name for phase in plan.order.phases if isinstance(phase, MergingPhase)]
-    run_wide = {name: read_run_wide(run_wide_path(config.run_dir, name)) for name in names}
-    return Workspace(config, config.run_dir, run_wide, plan.marks, plan.order.carried)

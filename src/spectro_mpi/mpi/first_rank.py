@@ -17,9 +17,11 @@ from spectro_mpi.planning.inventory import (
     save_left_out,
     take_inventory,
 )
+from spectro_mpi.planning.prune import prune
 from spectro_mpi.planning.todo import RunPlan, plan_run
 from spectro_mpi.resources import fold
 from spectro_mpi.rundir.claim import claim_directory, open_for_writing, refuse_other_versions
+from spectro_mpi.rundir.digests import complete_digests
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import INVENTORY, LEFT_OUT, PAGE, rank_log
 from spectro_mpi.rundir.lock import RunLock
@@ -91,8 +93,9 @@ def _prepare_run(
             open_for_writing(config, request.fresh)
             with closing(RankLog(rank_log(config.run_dir, COORDINATOR), config.run.log_batch)):
                 repaired = repair(config, inventory.items, untrusted)
-                stores = load_progress(config.run_dir, config.run_id).stores
-                tallies, dropped = drop_stale(config.run_dir, stores, untrusted)
+                progress = load_progress(config.run_dir, config.run_id)
+                complete_digests(config.run_dir, progress, untrusted)
+                tallies, dropped = drop_stale(config.run_dir, progress.stores, untrusted)
                 fold(config.run_dir)  # the samples of an execution that died
             save_left_out(config.run_dir / LEFT_OUT, inventory)
             if request.assets_only:
@@ -106,12 +109,14 @@ def _prepare_run(
             tallies=tallies,
         )
         create_assets(order, inventory.items, recreate)
+        with writing(config.run_dir):
+            pruned = prune(plan) if request.prune else []
     except BaseException:
         lock.release()
         raise
     print_inventory(config, inventory)
     if known is not None:
         print(f"  as listed in {saved}; `spectro-mpi assets` searches again")
-    for sentence in [*repaired, *dropped, *plan.notices]:
+    for sentence in [*repaired, *dropped, *plan.notices, *pruned]:
         print(f"  {sentence}")
     return plan, lock

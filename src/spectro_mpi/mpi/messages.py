@@ -6,7 +6,7 @@ Arrays are sent out of band (pickle protocol 5).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from spectro_mpi.errors import Cause, Failure
@@ -141,6 +141,13 @@ class PhaseCommitted(ToCoordinator):
 
     shards: Mapping[str, str]
     """Item → name of its shard, for the items written in this phase."""
+    digests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Item → instrument → digest of its reduced data, for the same items."""
+
+
+@dataclass(frozen=True)
+class OutdatedNoted(ToCoordinator):
+    """Writer: what `Outdated` names is no longer recorded, on disk."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +188,8 @@ class Result(ToWriter):
     """Datasets for the store; None: there are none."""
     fingerprint: str = ""
     """Fingerprint of its input (`Phase.fingerprint`); empty: none."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Parts of its output that were made → their digests (`PartwisePhase`)."""
 
     @property
     def nbytes(self) -> int:
@@ -194,6 +203,19 @@ class Forget(ToWriter):
 
     items: tuple[str, ...]
     phases: tuple[str, ...]
+    all_parts: bool = False
+    """Whether all parts of their output will be made again, even those that are up to date."""
+
+
+@dataclass(frozen=True)
+class Outdated(ToWriter):
+    """Coordinator: these parts will be made again; reply `OutdatedNoted` when that is on disk."""
+
+    phase: str
+    items: tuple[str, ...]
+    """Items to be done again in the phase."""
+    parts: Mapping[str, tuple[str, ...]]
+    """Item → parts of its output."""
 
 
 @dataclass(frozen=True)

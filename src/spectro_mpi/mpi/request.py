@@ -25,6 +25,8 @@ class Request:
     """Whether to do failed items again."""
     redo: str = ""
     """Name of a phase to do again for all items; empty: none."""
+    prune: bool = False
+    """Whether to remove figures that the settings no longer list."""
     active: frozenset[str] | None = None
     """Names of the phases to run; artifacts of the others must exist. None: all run."""
     assets_only: bool = False

@@ -165,8 +165,15 @@ class Worker:
         failures = tuple(outcome.failures)
         rank = self._transport.rank
         if task.has_result and not again:
-            packed, fingerprint = outcome.packed, task.fingerprint
-            self._held = Result(rank, task.phase, task.item.id, failures, packed, fingerprint)
+            self._held = Result(
+                rank,
+                task.phase,
+                task.item.id,
+                failures,
+                outcome.packed,
+                task.fingerprint,
+                task.parts or {},
+            )
             self._send_held()
         self._done.append(TaskDone(task.item.id, failures, seconds, again, outcome.lost_input))
         # Small tasks share a message while there is more to do.

@@ -7,7 +7,9 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spectro_mpi.errors import output_trouble, writing
 from spectro_mpi.mpi.messages import (
@@ -19,6 +21,8 @@ from spectro_mpi.mpi.messages import (
     MadeFrom,
     Message,
     Note,
+    Outdated,
+    OutdatedNoted,
     PhaseCommitted,
     Result,
     ToWriter,
@@ -30,6 +34,7 @@ from spectro_mpi.mpi.messages import (
 from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.planning.stacks import CREDIT_OWED_BYTES
 from spectro_mpi.resources.sampling import Sampling
+from spectro_mpi.rundir.digests import FAILED, DigestLog
 from spectro_mpi.rundir.journal import Journal
 from spectro_mpi.rundir.layout import LOCK, next_shard_number, run_wide_path, shard_path
 from spectro_mpi.rundir.progress import Batch
@@ -38,6 +43,9 @@ from spectro_mpi.rundir.tallies import write_tallies
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import write_atomic
 from spectro_mpi.system.words import count
+
+if TYPE_CHECKING:
+    from spectro_mpi.rundir.packed import Packed
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +75,7 @@ class Writer:
         self._coordinator = coordinator
         with writing(run_dir):
             self._journal = Journal(run_dir, config.run_id, config.plot.scales)
+            self._digests = DigestLog(run_dir)
         self.troubled = False
         """Whether the output could not be written; nothing is written after that."""
         self._next_shard = next_shard_number(run_dir)
@@ -84,6 +93,8 @@ class Writer:
         """Number of results after which the phase ends; None: not known yet."""
         self._committed: dict[str, str] = {}
         """Item → name of its shard, for the items committed in the phase."""
+        self._committed_digests: dict[str, Mapping[str, str]] = {}
+        """Item → instrument → digest of its data, for the same items."""
 
     def handle(self, message: Message) -> None:
         """Handle one message. If the output cannot be written, report it to the coordinator."""
@@ -94,7 +105,7 @@ class Writer:
             self._handle(message)
         except OSError as error:
             self._give_up(error)
-            if isinstance(message, WriterFinish):
+            if isinstance(message, WriterFinish | Outdated):
                 self._handle_broken(message)
 
     def step(self) -> bool:
@@ -128,12 +139,20 @@ class Writer:
                 self._journal.note_made_from(message.phase, message.digest)
             case Forget():
                 self._journal.forget(message.items, message.phases)
+                if message.all_parts:
+                    self._digests.drop_items(message.items)
+            case Outdated():
+                if message.items:
+                    self._journal.forget(message.items, (message.phase,))
+                self._digests.drop(message.parts)
+                self._transport.send(self._coordinator, OutdatedNoted())
             case Lose():
                 self._journal.lose(message.items)
             case Note():
                 self._journal.note(**message.facts)
             case WriterFinish():
                 self._journal.close()
+                self._digests.close()
                 self._transport.send(self._coordinator, Closed())
                 self.finished = True
             case _:
@@ -179,6 +198,8 @@ class Writer:
             self._next_shard += 1
             shard = path.name
             self._committed |= dict.fromkeys(stored, shard)
+            self._record_data(shard, stored)
+        self._record_parts()
         failures = {result.item: result.failures for result in results if result.failures}
         prints = {result.item: result.fingerprint for result in results if result.fingerprint}
         items = tuple(self._batch)
@@ -188,6 +209,26 @@ class Writer:
         log.info("committed %s of phase %s %s", count(len(items), "item"), self._phase, shard)
         self._batch, self._held_bytes = {}, 0
 
+    def _record_data(self, shard: str, stored: Mapping[str, Packed]) -> None:
+        """Record the digests of the reduced data in a shard."""
+        digests = {item: packed.digests for item, packed in stored.items() if packed.digests}
+        if digests:
+            self._digests.record_data(shard, digests)
+            self._committed_digests |= digests
+
+    def _record_parts(self) -> None:
+        """Record what the parts of the batch, which are on disk, were made from."""
+        made = {
+            result.item: {
+                part: FAILED * bool(result.failures) + digest
+                for part, digest in result.parts.items()
+            }
+            for result in self._batch.values()
+            if result.parts
+        }
+        if made:
+            self._digests.record_figures(made)
+
     def _end_phase_if_complete(self) -> None:
         """After the last result of the phase, commit, write the links and reply."""
         if self._expected is None or self._results < self._expected:
@@ -195,8 +236,10 @@ class Writer:
         self._commit()
         if self._committed:
             write_links(self._run_dir, self._journal.state.stores[self._phase], self._phase)
-        self._transport.send(self._coordinator, PhaseCommitted(self._committed))
-        self._committed, self._results, self._expected = {}, 0, None
+        committed = PhaseCommitted(self._committed, self._committed_digests)
+        self._transport.send(self._coordinator, committed)
+        self._committed, self._committed_digests = {}, {}
+        self._results, self._expected = 0, None
 
     def _give_up(self, error: OSError) -> None:
         """Stop writing, and have the coordinator end the run."""
@@ -215,6 +258,8 @@ class Writer:
                 self._give_credit(message)
             case EndPhase():
                 self._transport.send(self._coordinator, PhaseCommitted({}))
+            case Outdated():
+                self._transport.send(self._coordinator, OutdatedNoted())
             case WriterFinish():
                 self._transport.send(self._coordinator, Closed())
                 self.finished = True

@@ -21,6 +21,7 @@ from spectro_mpi.model.items import item_order
 from spectro_mpi.operations.inputs import changes, inputs_of
 from spectro_mpi.planning.todo import digest
 from spectro_mpi.rundir.claim import refuse_other_versions
+from spectro_mpi.rundir.digests import DigestLog
 from spectro_mpi.rundir.journal import Journal, damaged_state, load_progress
 from spectro_mpi.rundir.layout import (
     DATA,
@@ -313,6 +314,7 @@ def _repair(run_dir: Path, config: Config, problems: Iterable[Problem]) -> None:
     """Set damaged files aside and mark their items to be redone. The caller holds the lock."""
     list(set_damaged_state_aside(run_dir))
     journal = Journal(run_dir, config.run_id, config.plot.scales)
+    digests = DigestLog(run_dir)
     for problem in problems:
         match problem.repair:
             case "extrema":
@@ -326,6 +328,7 @@ def _repair(run_dir: Path, config: Config, problems: Iterable[Problem]) -> None:
                 journal.lose(problem.items)
             case "item":
                 journal.forget(problem.items, (problem.phase,))
+                digests.drop_items(problem.items)  # whichever of two files of a figure is right
                 if problem.path.is_file():
                     problem.path.unlink()
             case "remove":
@@ -335,6 +338,7 @@ def _repair(run_dir: Path, config: Config, problems: Iterable[Problem]) -> None:
     with UntrustedCalls() as untrusted:
         repair_links(run_dir, journal.state, untrusted)
     journal.close()
+    digests.close()
 
 
 def _counted(run_dir: Path, config: Config) -> str:

@@ -87,6 +87,8 @@ class Context:
         self.lost_input = False
         """Whether an input could not be read from the store."""
         self.marks: tuple[Mark, ...] = tuple(workspace.marks.get(task.item.id, ()))
+        self.parts: Mapping[str, str] | None = task.parts
+        """Parts of the output to make → their digests (`PartwisePhase`); None: all."""
         self.step = "start"
         self._phase = task.phase
         self._report = report
@@ -94,6 +96,7 @@ class Context:
         self._gives_files = gives_files and task.mode == "run"
         self._folder_exists = False
         self._written: list[Path] = []
+        self._replaced: list[Path] = []
         self._done: dict[str, float] = {}
         """Step → the sum of its increments."""
         self._reported = 0.0
@@ -181,6 +184,10 @@ class Context:
         with writing(path), doing("write"):
             path.write_bytes(content)
 
+    def replace(self, name: str) -> None:
+        """Remove an earlier file of the item, once the files that are written are on disk."""
+        self._replaced.append(self._folder / name)
+
     def _make_folder(self) -> None:
         if not self._folder_exists:
             with writing(self._folder):
@@ -188,12 +195,19 @@ class Context:
             self._folder_exists = True
 
     def commit(self) -> None:
-        """Sync the files written to disk and rename them. Raises `RunError` if that fails."""
+        """Sync the files written to disk and rename them; then remove those that they replace.
+
+        Raises `RunError` if that fails.
+        """
         if self._gives_files:
             self._make_folder()  # even if it stays empty: it shows that the item is done
         if self._written:
             with writing(self._folder), doing("write"):
                 commit(*self._written)
+        with writing(self._folder):
+            for path in self._replaced:
+                if path not in self._written:
+                    path.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove the files written."""

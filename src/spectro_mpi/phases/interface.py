@@ -5,10 +5,12 @@ Phases are the steps that every item goes through. A phase computes one item at 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from spectro_mpi.errors import Failure
 from spectro_mpi.model.artifacts import Artifact, Dataset, Group
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.marks import Marks
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 T = TypeVar("T")
+
+PartDigests = Callable[[Item, Mapping[str, str], Sequence[Failure]], dict[str, str]]
+"""Item, instrument → digest of its reduced data, failures in earlier phases → part → digest."""
 
 
 @dataclass
@@ -196,6 +201,24 @@ class MergingPhase(Phase, Generic[T]):
     def basis(self) -> Any:
         """The settings that `conclude` depends on, as a JSON value. Default: `settings`."""
         return dict(self.settings)
+
+
+class PartwisePhase(Phase):
+    """A phase whose output of an item has parts, made again one by one when what they show changes.
+
+    `run` makes the parts in `Context.parts`.
+    """
+
+    def part_digests(self, run_wide: Mapping[str, Any], marks: Marks) -> PartDigests:
+        """A function of an item: part → digest of all that it depends on, in order.
+
+        `run_wide`: name of an artifact of the run → its content.
+        """
+        raise NotImplementedError
+
+    def parts_on_disk(self, run_dir: Path, item: Item, parts: Sequence[str]) -> set[str]:
+        """Those of `parts` of which there is a file."""
+        raise NotImplementedError
 
 
 class PreparingPhase(Phase):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
+import contextlib
 from collections.abc import (
     Callable,
-    Collection,
     Hashable,
     Iterable,
     Iterator,
     Mapping,
     Sequence,
 )
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,9 +22,11 @@ from spectro_mpi.draw.names import (
     ExpectedFigure,
     expected_figures,
     find_figures,
+    find_looks,
     labels_shown,
 )
 from spectro_mpi.errors import writing
+from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.model.artifacts import Artifact
 from spectro_mpi.model.extrema import notes_on_limits, panel_limits
 from spectro_mpi.model.items import Item
@@ -32,7 +34,14 @@ from spectro_mpi.model.levels import count_undrawn
 from spectro_mpi.model.marks import Marks, place
 from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
 from spectro_mpi.phases.context import Context, Inputs
-from spectro_mpi.phases.interface import Outputs, PreparingPhase
+from spectro_mpi.phases.figure_digests import (
+    PREVIEW,
+    FigureDigests,
+    in_order,
+    item_name,
+    missing_note,
+)
+from spectro_mpi.phases.interface import Outputs, PartwisePhase, PreparingPhase
 from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.rundir.layout import FRAMES, PREVIEWS, SHEET, item_folder, month_of
@@ -48,7 +57,7 @@ Spectrograms = Mapping[str, Spectrogram]
 """Instrument → its spectrogram of the current item."""
 
 
-class PlotPhase(PreparingPhase):
+class PlotPhase(PreparingPhase, PartwisePhase):
     """Draws the figures of an item: each kind of the settings × each scale pair × each limits."""
 
     name = "plot"
@@ -65,7 +74,11 @@ class PlotPhase(PreparingPhase):
         self._preparer: Painter | None = None
 
     def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
-        """Draw all figures of the item, and write its previews for the report."""
+        """Draw the figures of the item that are due, and write its previews for the report.
+
+        A figure replaces files of the same figure that look otherwise, once it is on disk.
+        """
+        from spectro_mpi.previews.figure_files import UNREADABLE_FIGURE, read_figure
         from spectro_mpi.previews.preview import Preview
 
         preview = Preview(item.id)
@@ -77,27 +90,28 @@ class PlotPhase(PreparingPhase):
             context.write(name, figure.png)
             preview.add(name, figure.description, figure.thumbnail)
 
-        limits = self.config.plot.limits
-        shown = self._draw_all(item, inputs, context, self._painter, limits, take)
+        def is_due(expected: ExpectedFigure) -> bool:
+            return context.parts is None or expected.part in context.parts
+
+        shown = self._draw_all(item, inputs, context, self._painter, is_due, take)
         figures = expected_figures(self.config, shown)
-        self._remove_renamed(item, figures, drawn.values())
+        due = [figure for figure in figures if is_due(figure)]
+        folder = item_folder(context.run_dir, self.name, item)
+        with writing(folder):
+            on_disk = sorted(path.name for path in folder.glob("*.png"))
+        for looks in find_looks(item.id, due, on_disk).values():
+            for name in looks:
+                context.replace(name)  # another look or event, or it could not be drawn
         context.status("preview")
         with context.boundary("preview"), writing(context.run_dir / PREVIEWS):
-            names = [drawn.get(figure.tail, "") for figure in figures]
-            self._write_preview(item, preview, names, shown)
+            kept = [figure for figure in figures if not is_due(figure)]
+            for tail, names in find_figures(item.id, kept, on_disk).items():
+                name = next(iter(names.values()))
+                with contextlib.suppress(*UNREADABLE_FIGURE):
+                    preview.add(name, *read_figure(folder / name))
+                    drawn[tail] = name
+            self._write_preview(item, preview, [drawn.get(f.tail, "") for f in figures], shown)
         return Outputs()
-
-    def _remove_renamed(
-        self, item: Item, figures: Sequence[ExpectedFigure], drawn: Collection[str]
-    ) -> None:
-        """Remove earlier files of figures that now show other events, or could not be drawn."""
-        folder = item_folder(self._workspace.run_dir, self.name, item)
-        with writing(folder):
-            on_disk = [path.name for path in folder.glob("*.png")]
-            for names in find_figures(item.id, figures, on_disk).values():
-                for name in names.values():
-                    if name not in drawn:
-                        (folder / name).unlink(missing_ok=True)
 
     def _write_preview(
         self, item: Item, preview: Preview, names: Iterable[str], shown: Spectrograms
@@ -121,10 +135,18 @@ class PlotPhase(PreparingPhase):
         given = "given_extrema" in self.config.plot.limits
         return run_wide.get("extrema") if given else None
 
-    def fingerprint(self, item: Item, marks: Marks) -> str:
-        """CRC-32 of the item's marked events, with labels and colours; empty if it has none."""
-        marked = marks.get(item.id, ())
-        return f"{zlib.crc32(repr(marked).encode()):08x}" if marked else ""
+    def part_digests(self, run_wide: Mapping[str, Any], marks: Marks) -> FigureDigests:
+        """The digests of an item's figures, and of its preview."""
+        return FigureDigests(self.config, run_wide.get("extrema", {}), marks)
+
+    def parts_on_disk(self, run_dir: Path, item: Item, parts: Sequence[str]) -> set[str]:
+        """The figures that are on disk as they look today; the preview does not matter."""
+        names = [path.name for path in item_folder(run_dir, self.name, item).glob("*.png")]
+        instruments = dict.fromkeys(part.split("/")[1] for part in parts if part != PREVIEW)
+        figures = expected_figures(self.config, filter(None, instruments))
+        found = find_figures(item.id, figures, names)
+        there = {PREVIEW, *(figure.part for figure in figures if figure.tail in found)}
+        return there.intersection(parts)
 
     def alike(self, task: Task, marks: Marks) -> Hashable:
         """What the frames of an item's figures depend on, besides the common limits.
@@ -142,8 +164,14 @@ class PlotPhase(PreparingPhase):
         """Draw the item's figures with common limits, and keep only their frames."""
         if self._preparer is None:
             self._preparer = self._make_painter(keep_frames=True)
-        limits = ("given_extrema",)
-        self._draw_all(item, inputs, context, self._preparer, limits, lambda *_: None)
+        self._draw_all(
+            item,
+            inputs,
+            context,
+            self._preparer,
+            lambda expected: expected.limits == "given_extrema",
+            lambda *_: None,
+        )
 
     def _make_painter(self, keep_frames: bool) -> Painter:
         from spectro_mpi.draw.figure import Painter
@@ -157,20 +185,20 @@ class PlotPhase(PreparingPhase):
         inputs: Inputs,
         context: Context,
         painter: Painter,
-        limits: Sequence[str],
+        is_due: Callable[[ExpectedFigure], bool],
         take: Callable[[ExpectedFigure, Figure], None],
     ) -> Spectrograms:
-        """Draw the item's figures with these limits and call `take` with each.
+        """Draw those of the item's figures that are due and call `take` with each.
 
         Returns the spectrograms that the figures show, in order.
         """
         context.status("store")
         stored: Spectrograms = inputs["spectrograms"]
-        order = [*self.config.select.instruments, *stored]
-        spectrograms = {name: stored[name] for name in order if name in stored}
-        for expected in expected_figures(self.config, spectrograms):
-            if expected.limits not in limits:
-                continue
+        spectrograms = {
+            name: shown_as_set(stored[name], self.config.instrument)
+            for name in in_order(self.config, stored)
+        }
+        for expected in filter(is_due, expected_figures(self.config, spectrograms)):
             step = expected.instrument or expected.kind.name
             context.status(step)
             with context.boundary(step):
@@ -196,10 +224,14 @@ class PlotPhase(PreparingPhase):
         return FigureContent(
             item=item.id,
             kind=kind.name,
-            title=kind.title(config, self._item_name(item), instrument, spectrograms),
+            title=kind.title(config, item_name(config, item), instrument, spectrograms),
             notes=(
                 *_without_positive(rows, scales),
-                *(self._missing(context, spectrograms) if kind.names_missing else ()),
+                *(
+                    missing_note(config, spectrograms, context.earlier_failures)
+                    if kind.names_missing
+                    else ()
+                ),
                 *_undrawn([row.spectrogram for row in rows], scales),
                 *(self._on_limits(inputs, rows, scales) if limits != "raw" else ()),
                 *notes_on_modes([row.spectrogram for row in rows]),
@@ -235,19 +267,6 @@ class PlotPhase(PreparingPhase):
                 self.config, inputs["extrema"], row.spectrogram, row.category, scales
             )
         )
-
-    def _item_name(self, item: Item) -> str:
-        return f"orbit {item.id}" if self.config.items_are_orbits else item.id
-
-    def _missing(self, context: Context, spectrograms: Spectrograms) -> tuple[str, ...]:
-        """A note on which of the selected instruments are missing in the figure, and why."""
-        reasons = {failure.instrument: failure.reason for failure in context.earlier_failures}
-        missing = [
-            f"{instrument} ({reasons.get(instrument, 'no file')})"
-            for instrument in self.config.select.instruments
-            if instrument not in spectrograms
-        ]
-        return (f"No data: {', '.join(missing)}",) if missing else ()
 
     def _style(self, scales: ScalePair) -> Style:
         plot = self.config.plot

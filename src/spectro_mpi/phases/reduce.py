@@ -113,6 +113,9 @@ class ReducePhase(MergingPhase[Tallies]):
 
     def conclude(self, whole: Tallies) -> dict[str, float]:
         """The content of extrema.json."""
+        for (instrument, _), counts in whole.items():
+            y_scale, z_scale = self._scales_set.get(instrument, ("", ""))
+            counts.y_scale, counts.z_scale = y_scale or counts.y_scale, z_scale or counts.z_scale
         return flat_extrema(whole, self.config.plot.scales, self.config.extrema)
 
     def arrays_of(self, whole: Tallies) -> dict[str, NDArray[Any]]:
@@ -131,7 +134,14 @@ class ReducePhase(MergingPhase[Tallies]):
             settings.min_percentile,
             settings.energy_coverage,
             self.config.plot.scales,
+            self._scales_set,
         ]
+
+    @property
+    def _scales_set(self) -> dict[str, tuple[str, str]]:
+        """Instrument → the scales that its `[[instrument]]` table sets; empty: it does not."""
+        tables = self.config.instrument
+        return {table.name: (table.y_scale, table.z_scale) for table in tables}
 
     def _reduce_best(self, file: InputPath, fast: bool, context: Context) -> Spectrogram:
         """Reduce a file or, if it cannot be read, the best of its earlier versions.

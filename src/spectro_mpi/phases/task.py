@@ -34,6 +34,8 @@ class Task:
     """Whether it has timed out once, so that its time limits are doubled."""
     remade: bool = False
     """Whether its input has been computed again, because the store could not be read."""
+    parts: Mapping[str, str] | None = None
+    """Parts of the item's output to make (`PartwisePhase`) → their digests; None: all."""
     fingerprint: str = ""
     """Fingerprint of the input that earlier phases do not give (`Phase.fingerprint`)."""
 

@@ -7,17 +7,24 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from spectro_mpi.errors import Failure, UserError
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.marks import Marks
 from spectro_mpi.phases.contributions import is_kept
-from spectro_mpi.phases.interface import MergingPhase, Phase, PreparingPhase
+from spectro_mpi.phases.interface import MergingPhase, PartwisePhase, Phase, PreparingPhase
 from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.phases.task import Mode, Task
 from spectro_mpi.planning.events import marks_of
 from spectro_mpi.planning.inventory import Inventory
+from spectro_mpi.planning.redraw import (
+    OutdatedParts,
+    outdated_parts,
+    with_parts,
+)
+from spectro_mpi.rundir.digests import KnownDigests, load_digests
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import item_folder, run_wide_path, without_folder
 from spectro_mpi.rundir.progress import Progress
@@ -37,6 +44,8 @@ class Again:
     phases: tuple[str, ...]
     why: str = ""
     """The reason to print; empty: the user requested it."""
+    all_parts: bool = False
+    """Whether figures are drawn again even if they are up to date."""
 
 
 @dataclass
@@ -55,6 +64,10 @@ class RunPlan:
     """Whether a `PreparingPhase` only prepares what its items share."""
     tallies: dict[str, KeptPhase] = field(default_factory=dict)
     """Phase → the contributions to its artifact of the run that are kept in tallies.h5."""
+    known: KnownDigests = field(default_factory=KnownDigests)
+    """What the parts on disk were made from, which the coordinator updates."""
+    run_wide: dict[str, Any] = field(default_factory=dict)
+    """Name of an artifact of the run → its content, which the coordinator updates."""
 
     def tasks(self, phase: Phase, also: Collection[str] = ()) -> list[Task]:
         """The tasks of a phase; if it is not active, only those of items in `also`."""
@@ -68,6 +81,15 @@ class RunPlan:
             if item not in settled and (selected is None or item in selected)
         ]
         tasks = self._tasks(phase, todo)
+        if isinstance(phase, PartwisePhase):
+            tasks = list(
+                with_parts(
+                    tasks,
+                    phase.part_digests(self.run_wide, self.marks),
+                    self.known,
+                    partial(phase.parts_on_disk, self.order.config.run_dir),
+                )
+            )
         if also:
             # Input that was recomputed once, since the store lost it, is not recomputed again.
             tasks = [
@@ -102,18 +124,51 @@ class RunPlan:
     @property
     def nothing_to_do(self) -> bool:
         """Whether all output is on disk."""
-        return not self.again and not any(
-            self.tasks(phase) or self.must_conclude(phase) for phase in self.order.phases
+        phases = [phase for phase in self.order.phases if self.order.is_active(phase)]
+        return (
+            not self.again
+            and not any(
+                self.tasks(phase) or self.must_conclude(phase) for phase in self.order.phases
+            )
+            and (self.assets_only or not any(self.outdated(phase).parts for phase in phases))
         )
+
+    def outdated(self, phase: Phase) -> OutdatedParts:
+        """The parts of a phase's output that are recorded or settled, and are not up to date."""
+        if not isinstance(phase, PartwisePhase):
+            return OutdatedParts()
+        expected = phase.part_digests(self.run_wide, self.marks)
+        tasks = self._tasks(phase, self._possible(phase))
+        return outdated_parts(tasks, expected, self.known, self.progress)
 
     @property
     def notices(self) -> list[str]:
         """Sentences on what is done again without a request by the user."""
-        return [
+        sentences = [
             f"{count(len(again.items), 'item')} will be done again: {again.why}"
             for again in self.again
             if again.why
         ]
+        if not self.assets_only:
+            for phase in self.order.phases:
+                sentences += self._what_is_redrawn(phase)
+        return sentences
+
+    def _what_is_redrawn(self, phase: Phase) -> Iterator[str]:
+        """Sentences on the figures of finished items that this execution draws again."""
+        is_drawn = isinstance(phase, PartwisePhase) and self.order.is_active(phase)
+        if not (is_drawn and self.progress.settled[phase.name]):
+            return
+        if not any(self.known.figures.values()):
+            yield "what the figures were drawn from is not recorded: they are drawn again, once"
+        earlier = [task for giver in self.order.givers(phase) for task in self.tasks(giver)]
+        reads = any(task.mode == "run" for task in earlier)
+        from_cdf = "" if reads else "; nothing is read from CDF"
+        outdated = self.outdated(phase)
+        if earlier:  # the extrema are not known yet
+            yield f"figures whose data or common limits change will be drawn again{from_cdf}"
+        elif outdated.items:
+            yield f"{outdated}{from_cdf}"
 
     def basis(self, phase: MergingPhase[Any], content: Mapping[str, Any]) -> str:
         """Digest of an artifact of the run: its content, and the settings and items behind it."""
@@ -231,19 +286,35 @@ def plan_run(
     again: list[Again] = []
     if retry:
         for first, failed in _failed_by_phase(progress, names).items():
-            again.append(Again(failed, progress.onward(first)))
+            again.append(Again(failed, progress.onward(first), all_parts=first == "plot"))
     if redo and progress.settled[redo]:
-        again.append(Again(tuple(progress.settled[redo]), tuple(order.dependents(redo))))
-    items = {item.id: item for item in inventory.items}
+        items_done = tuple(progress.settled[redo])
+        again.append(Again(items_done, tuple(order.dependents(redo)), all_parts=True))
     plan = RunPlan(
-        order, progress, items, marks_of(config), again, assets_only, dict(tallies or {})
+        order,
+        progress,
+        {item.id: item for item in inventory.items},
+        marks_of(config),
+        again,
+        assets_only,
+        dict(tallies or {}),
+        load_digests(config.run_dir),
+        run_wide_of(order),
     )
     for phase in () if assets_only else order.phases:
         again += _outdated(plan, phase)
     for entry in again:
         progress.forget(entry.items, entry.phases)
+        if entry.all_parts:
+            plan.known.drop({item: tuple(plan.known.figures[item]) for item in entry.items})
     _check_inactive(plan)
     return plan
+
+
+def run_wide_of(order: PhaseOrder) -> dict[str, Any]:
+    """The artifacts of the run that are on disk: name → content."""
+    names = [phase.run_wide.name for phase in order.phases if isinstance(phase, MergingPhase)]
+    return {name: read_run_wide(run_wide_path(order.config.run_dir, name)) for name in names}
 
 
 def _outdated(plan: RunPlan, phase: Phase) -> Iterator[Again]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.report.contents import ItemEntry
 from spectro_mpi.rundir.layout import DATA, PLOTS, SHEET
 from spectro_mpi.rundir.reader import Run
+from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.system.limits import cores_allowed
 
 _FEW = 8
@@ -32,6 +32,8 @@ class MissingPreview:
     """Whether the scripts hold the values of the spectrograms."""
     gap_factor: float
     """`plot.gap_factor`, which the edges of records depend on."""
+    tables: tuple[InstrumentTable, ...]
+    """The `[[instrument]]` tables."""
 
 
 def missing_previews(run: Run, entries: Sequence[ItemEntry]) -> list[MissingPreview]:
@@ -45,6 +47,7 @@ def missing_previews(run: Run, entries: Sequence[ItemEntry]) -> list[MissingPrev
             report.thumbnails,
             report.values,
             gap_factor,
+            run.config.instrument,
         )
         for entry in entries
         if entry.figures
@@ -73,6 +76,7 @@ def make_previews(missing: Sequence[MissingPreview]) -> Iterator[str]:
 
 def _make(missing: MissingPreview) -> str:
     """Make one preview; return its item, or "" if its figures or data cannot be read."""
+    from spectro_mpi.previews.figure_files import UNREADABLE_FIGURE, read_figure
     from spectro_mpi.previews.preview import Preview, write_preview
     from spectro_mpi.rundir.store import read_spectrograms
 
@@ -82,12 +86,14 @@ def _make(missing: MissingPreview) -> str:
     try:
         for figure in entry.figures:
             name = entry.id + figure.tail
-            preview.add(name, *_figure(missing.run_dir / PLOTS / entry.month / entry.id / name))
+            path = missing.run_dir / PLOTS / entry.month / entry.id / name
+            preview.add(name, *read_figure(path))
         shard = missing.run_dir / DATA / missing.shard
         stored = read_spectrograms(shard, entry.id) if missing.values else ()
-        in_order = sorted(stored, key=lambda values: order.index(values.instrument))
+        shown = [shown_as_set(values, missing.tables) for values in stored]
+        in_order = sorted(shown, key=lambda values: order.index(values.instrument))
         files = preview.scripts(in_order, missing.gap_factor)
-    except (OSError, ValueError, KeyError, TypeError, SyntaxError):
+    except UNREADABLE_FIGURE:
         return ""  # `verify` reports it
     if missing.sheet:
         cells = [""] * max(figure.cells for figure in entry.figures)
@@ -96,25 +102,3 @@ def _make(missing: MissingPreview) -> str:
         files[SHEET] = preview.sheet(cells)
     write_preview(missing.run_dir, entry.month, entry.id, files)
     return entry.id
-
-
-def _figure(path: Path) -> tuple[dict[str, Any], Any]:
-    """Return (description, thumbnail) of the figure in a PNG file."""
-    import numpy as np
-    from PIL import Image
-
-    from spectro_mpi.draw.layout import Box
-    from spectro_mpi.draw.names import KEYWORD
-    from spectro_mpi.draw.thumbnail import thumbnail
-
-    with Image.open(path) as picture:
-        picture.load()
-        description = json.loads(picture.info[KEYWORD])
-        palette = np.zeros((256, 3), np.uint8)
-        known = np.array(picture.getpalette(), np.uint8).reshape(-1, 3)
-        palette[: len(known)] = known
-        image = np.asarray(picture)
-    panels = description["panels"]
-    # Only the first column: zoom panels show the same rows again.
-    boxes = [Box(*panel["box"]) for panel in panels if panel["box"][0] == panels[0]["box"][0]]
-    return description, palette[thumbnail(image, boxes)]

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from spectro_mpi.errors import RunError, UserError
+from spectro_mpi.rundir.digests import load_digests
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import (
     CONFIG,
@@ -24,6 +25,7 @@ from spectro_mpi.rundir.layout import (
 )
 from spectro_mpi.rundir.progress import PHASES, Progress
 from spectro_mpi.rundir.store import check_versions
+from spectro_mpi.settings.digests import NOT_OF_INSTRUMENT
 from spectro_mpi.settings.loading import differing_keys, frozen_version, load_frozen
 from spectro_mpi.settings.schema import Config, SettingsError
 from spectro_mpi.settings.versions import difference_of_version_1, read_table
@@ -31,6 +33,7 @@ from spectro_mpi.system.atomic import DAMAGED, SUFFIX, sync_directory, write_ato
 from spectro_mpi.system.untrusted import UntrustedCalls
 
 _FREE_TO_CHANGE = (
+    "input",  # a new file of an item is noticed by its name and size, wherever it is
     "run.",
     "select.orbits",
     "select.skip",
@@ -43,7 +46,9 @@ _FREE_TO_CHANGE = (
     "output",
     "run_id",
     "phases",
-    "plot.event",  # events, event_label: items whose events differ are drawn again
+    "plot.",  # figures that they change are drawn again
+    "axes.",
+    "extrema.",
 )
 """Settings that do not affect existing output, or whose changes are noticed item by item."""
 
@@ -85,6 +90,8 @@ def _refuse_newer_files(run_dir: Path, progress: Progress, untrusted: UntrustedC
     for name in (JOB_RECORD, LIVE, LOCK, LEFT_OUT):
         with contextlib.suppress(OSError, ValueError, TypeError):
             read_table(run_dir / name)
+    with contextlib.suppress(OSError):
+        load_digests(run_dir)
     links = [links_path(run_dir, phase) for phase in progress.stores]
     files = [*shards_of(run_dir)[-_LAST_SHARDS:], *links, run_dir / TALLIES, run_dir / RESOURCES]
     if any(path.exists() for path in files):
@@ -110,7 +117,7 @@ def open_for_writing(config: Config, fresh: bool) -> None:
     if fresh:
         _clear(run_dir)
     if frozen.exists():
-        _refuse_changes(config, load_frozen(frozen))
+        refuse_changes(config, load_frozen(frozen))
     content = config.to_toml().encode()
     if not frozen.exists() or frozen.read_bytes() != content:
         write_atomic(frozen, content)
@@ -140,15 +147,14 @@ def claim_directory(config: Config) -> None:
         )
 
 
-def _refuse_changes(config: Config, frozen: Config) -> None:
+def refuse_changes(config: Config, frozen: Config) -> None:
+    """Raise `UserError` naming settings that differ from those that existing data was made with."""
     free: tuple[str, ...] = _FREE_TO_CHANGE
     try:
         progress = load_progress(config.run_dir, config.run_id)
     except RunError:
         pass  # it will be rebuilt from existing output, which was made with the frozen settings
     else:
-        if not progress.settled["plot"]:
-            free += ("plot.", "axes.", "extrema.")
         if not _begun(progress) - set(PHASES):
             free += ("seed",)
         free += tuple(
@@ -156,12 +162,23 @@ def _refuse_changes(config: Config, frozen: Config) -> None:
         )
         if not any(progress.settled.values()) and not shards_of(config.run_dir):
             return
-    keys = [key for key in differing_keys(frozen, config) if not key.startswith(free)]
+    keys = [
+        key
+        for key in differing_keys(frozen, config)
+        if not key.startswith(free) and not _only_changes_figures(key)
+    ]
     if keys:
         raise UserError(
-            f"{config.run_dir}: was made with other settings of {', '.join(keys)}; "
-            "restore them, choose another run_id, or start over with --fresh"
+            f"{config.run_dir}: was made with other settings of {', '.join(keys)}; restore them, "
+            "choose another run_id, or start over with --fresh (from Python: another `output`, or "
+            "ignore_progress=True)"
         )
+
+
+def _only_changes_figures(key: str) -> bool:
+    """Whether a key is of an `[[instrument]]` table, and of what does not change reduced data."""
+    table, _, name = key.rpartition(".")
+    return table.startswith("instrument.") and name in NOT_OF_INSTRUMENT
 
 
 def _begun(progress: Progress) -> set[str]:

@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 
 from spectro_mpi.instruments import fast_esa
 from spectro_mpi.model.artifacts import EPOCH, Dataset, Group
-from spectro_mpi.model.spectrogram import Legend, Provenance, Spectrogram
+from spectro_mpi.model.spectrogram import Legend, Provenance, Spectrogram, data_digest
 
 EDGES = "_edges"
 """Suffix of the dataset of channel edges: "energy_edges"."""
 INTERVALS, QUALITY = "category_intervals", "data_quality"
 """Datasets of the pitch angles of categories, and of flags; absent where they are not known."""
+DIGEST = "digest"
+"""Attribute with the digest of the data (`model.spectrogram.data_digest`)."""
 ERROR = "_error"
 """Suffix of the dataset of uncertainties: "eflux_error"; absent where they were not computed."""
 _NETCDF_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable. %10d"
@@ -34,7 +36,9 @@ _UNTIMED = h5p.create(h5p.DATASET_CREATE)
 _UNTIMED.set_obj_track_times(False)  # the same bytes at any time
 
 
-def write_group(group: Any, spectrogram: Spectrogram) -> dict[str, tuple[str, ...]]:
+def write_group(
+    group: Any, spectrogram: Spectrogram, digest: str = ""
+) -> dict[str, tuple[str, ...]]:
     """Write a spectrogram into `group` (a low-level `h5py.h5g.GroupID`), except large arrays.
 
     The datasets that `large_arrays` names are created and left empty. Returns dataset → names of
@@ -78,6 +82,8 @@ def write_group(group: Any, spectrogram: Spectrogram) -> dict[str, tuple[str, ..
         source_sha256=spectrogram.provenance.sha256,
         provenance=_without_digest(replace(spectrogram.provenance, sha256="")),
     )
+    if digest:
+        _describe(group, **{DIGEST: digest})
     if spectrogram.notes:
         _describe(group, notes="\n".join(spectrogram.notes))
     return written
@@ -152,6 +158,14 @@ def read_group(group: h5py.Group) -> Spectrogram:
         **{field: group[name][:] for field, name in later.items() if name in group},
         provenance=_provenance_of(group),
     )
+
+
+def digest_of(group: h5py.Group) -> str:
+    """The digest of a spectrogram; computed from its data if an earlier version wrote the group.
+
+    Raises one of `store.UNREADABLE` if the file is damaged.
+    """
+    return str(group.attrs.get(DIGEST, "")) or data_digest(read_group(group))
 
 
 def _provenance_of(group: h5py.Group) -> Provenance:

@@ -7,9 +7,7 @@ into progress.json, so that the cost over a run is O(items). An entry describes 
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 
 from spectro_mpi.errors import DamagedStateError
 from spectro_mpi.rundir.layout import JOURNAL, PROGRESS
+from spectro_mpi.rundir.lines import DurableLines
 from spectro_mpi.rundir.progress import _DAMAGE, Batch, Fact, Progress, _failure, _read_folded
 from spectro_mpi.settings.schema import ScalePair
 from spectro_mpi.settings.versions import as_json, version_of
@@ -79,7 +78,7 @@ class Journal:
         self.state = load_progress(run_dir, run_id)
         self._run_dir = run_dir
         self._scales = tuple(scales)
-        self._file: Any = None
+        self._lines = DurableLines(run_dir / JOURNAL)
         self._entries = sum(1 for _ in _journal_entries(run_dir / JOURNAL))
         if (run_dir / JOURNAL).exists():
             self.fold()  # drops an incomplete line of a killed run
@@ -133,9 +132,7 @@ class Journal:
         content = json.dumps(self.state.to_json(self._scales), indent=1) + "\n"
         path = self._run_dir / PROGRESS
         write_atomic(path, content.encode())
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._lines.close()
         (self._run_dir / JOURNAL).unlink(missing_ok=True)
         sync_directory(self._run_dir)
         self._entries = 0
@@ -152,17 +149,8 @@ class Journal:
             self.fold()
 
     def _append(self, entry: Mapping[str, Any]) -> None:
-        if self._file is None:
-            self._file = (self._run_dir / JOURNAL).open("ab")
-            sync_directory(self._run_dir)
-        self._file.write(as_json(entry) + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
         self._entries += 1
-        if not os.fstat(self._file.fileno()).st_nlink:
-            # Removed while open: writing raises no error, but the data is lost.
-            missing = errno.ENOENT
-            raise FileNotFoundError(missing, os.strerror(missing), str(self._run_dir / JOURNAL))
+        self._lines.append(as_json(entry))
 
 
 def _apply_entry(progress: Progress, entry: dict[str, Any]) -> None:

@@ -19,6 +19,8 @@ JOURNAL = "progress.journal"
 EXTREMA = "extrema.json"
 TALLIES = "tallies.h5"
 """Merged contributions of finished items to the extrema, and to other artifacts of the run."""
+DIGESTS = "figures.digests"
+"""What each figure was drawn from."""
 LEFT_OUT = "left-out.json"
 """Files of the input that the last execution does not use, and why."""
 DATA = "data"
@@ -60,6 +62,7 @@ PRODUCED = (
     JOURNAL,
     EXTREMA,
     TALLIES,
+    DIGESTS,
     DATA,
     LINKS,
     PLOTS,

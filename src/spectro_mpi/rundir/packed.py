@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
@@ -17,7 +17,7 @@ from h5py import h5d, h5ds, h5f
 from numpy.typing import NDArray
 
 from spectro_mpi.model.artifacts import Group
-from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.spectrogram import Spectrogram, data_digest
 from spectro_mpi.rundir.groups import fill, large_arrays, write_datasets, write_group
 
 _ITEM = "item"
@@ -37,6 +37,8 @@ class Packed:
     """Group → dataset → its dimensions, which are names of scales in the group."""
     arrays: Mapping[str, Mapping[str, NDArray[Any]]]
     """Group → dataset → its values: of spectrograms, and their uncertainties."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Group → digest of its spectrogram (`model.spectrogram.data_digest`)."""
 
     @property
     def nbytes(self) -> int:
@@ -58,18 +60,20 @@ def pack(groups: Sequence[Group | Spectrogram]) -> Packed:
     buffer = io.BytesIO()
     dims: dict[str, Mapping[str, Sequence[str]]] = {}
     arrays: dict[str, Mapping[str, NDArray[Any]]] = {}
+    digests: dict[str, str] = {}
     with h5py.File(buffer, "w") as file:
         for content in groups:
             group = file.create_group(f"{_ITEM}/{content.name}")
             if isinstance(content, Spectrogram):
-                dims[content.name] = write_group(group.id, content)
+                digest = digests[content.name] = data_digest(content)
+                dims[content.name] = write_group(group.id, content, digest)
                 arrays[content.name] = {
                     name: np.ascontiguousarray(array)
                     for name, array in large_arrays(content).items()
                 }
             else:
                 dims[content.name] = write_datasets(group, content)
-    return Packed(np.frombuffer(buffer.getbuffer(), np.uint8), dims, arrays)
+    return Packed(np.frombuffer(buffer.getbuffer(), np.uint8), dims, arrays, digests)
 
 
 def unpack(packed: Packed, file: h5py.File, item_id: str) -> None:

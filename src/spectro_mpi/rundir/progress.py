@@ -100,18 +100,19 @@ class Progress:
         """Add the items of a batch."""
         for item in batch.items:
             self.settled[batch.phase].add(item)
-            others = tuple(f for f in self.failures.get(item, ()) if f.phase != batch.phase)
-            failures = others + tuple(batch.failures.get(item, ()))
-            if failures:
-                self.failures[item] = failures
-            else:
-                self.failures.pop(item, None)
+            self.replace_failures(item, batch.phase, batch.failures.get(item, ()))
             if item in batch.held:
                 self.stores[batch.phase][item] = batch.shard
             if item in batch.fingerprints:
                 self.fingerprints[batch.phase][item] = batch.fingerprints[item]
             else:
                 self.fingerprints[batch.phase].pop(item, None)
+
+    def replace_failures(self, item: str, phase: str, failures: Iterable[Failure]) -> None:
+        """Let `failures` be those of an item in a phase."""
+        others = tuple(f for f in self.failures.pop(item, ()) if f.phase != phase)
+        if kept := (*others, *failures):
+            self.failures[item] = kept
 
     def forget(self, items: Iterable[str], phases: Iterable[str] = ()) -> None:
         """Mark items to be redone in `phases` (none: in all). Their files stay on disk."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spectro_mpi.errors import DamagedStateError, Failure, UserError
+from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.model.artifacts import Dataset
 from spectro_mpi.model.extrema import Limits, panel_limits
 from spectro_mpi.model.items import item_order
@@ -88,7 +89,8 @@ class Run:
 
     def spectrogram(self, item: str, instrument: str) -> Spectrogram:
         """Read one spectrogram. Raises `KeyError` if the run does not have it."""
-        return read_spectrogram(self._shard(item), item, instrument)
+        stored = read_spectrogram(self._shard(item), item, instrument)
+        return shown_as_set(stored, self.config.instrument)
 
     def xarray(self, item: str, instrument: str) -> xarray.Dataset:
         """One spectrogram as `xarray.Dataset`, with the instrument's datasets of your phases.

@@ -227,6 +227,23 @@ def sources_of(shard: Path) -> dict[str, dict[str, Source]]:
         raise OSError(first_line(error)) from error
 
 
+def digests_in(shard: Path, items: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Item → instrument → digest of its reduced data, for `items` of a shard.
+
+    Raises `OSError` if the shard is damaged.
+    """
+    from spectro_mpi.rundir.groups import digest_of
+
+    try:
+        with opened(shard) as file:
+            return {
+                item: {name: digest_of(group) for name, group in file[item].items()}
+                for item in items
+            }
+    except UNREADABLE as error:
+        raise OSError(first_line(error)) from error
+
+
 def write_links(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce") -> None:
     """Write the links file of a phase: an external link to each item of `shards`.
 

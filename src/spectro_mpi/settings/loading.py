@@ -121,9 +121,23 @@ def _version_of(table: dict[str, Any], where: str) -> int:
 
 
 def differing_keys(old: Config, new: Config) -> list[str]:
-    """Dotted keys whose values differ, sorted."""
-    before, after = _flat(asdict(old)), _flat(asdict(new))
+    """Dotted keys whose values differ, sorted; `instrument.NAME.key` of `[[instrument]]` tables.
+
+    It is `instrument` if the names of the tables differ, or their order.
+    """
+    before, after = _flat(_by_name(old)), _flat(_by_name(new))
     return sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
+
+
+def _by_name(config: Config) -> dict[str, Any]:
+    """The settings, with tables of instruments by name, and the order of their names."""
+    table = asdict(config)
+    named = {each["name"]: each for each in table["instrument"]}
+    return {
+        **table,
+        "instrument": tuple(named),
+        **{f"instrument.{name}": each for name, each in named.items()},
+    }
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

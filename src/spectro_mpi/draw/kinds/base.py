@@ -40,6 +40,10 @@ class FigureKind(Protocol):
         """What a figure shows, for lists of figures."""
         ...
 
+    def categories(self, config: Config, instrument: str) -> Sequence[str]:
+        """The categories of each instrument that its rows show."""
+        ...
+
     def row_count(self, config: Config, instrument: str, instruments: Sequence[str]) -> int:
         """Number of rows of an item with these instruments."""
         ...

@@ -26,6 +26,9 @@ class InstrumentGrid:
     def label(self, config: Config, instrument: str) -> str:
         return "instrument grid"
 
+    def categories(self, config: Config, instrument: str) -> Sequence[str]:
+        return (WHOLE,)
+
     def row_count(self, config: Config, instrument: str, instruments: Sequence[str]) -> int:
         return len(instruments)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from spectro_mpi.draw.kinds.base import Row, with_word
+from spectro_mpi.model.extrema import WHOLE
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.settings.schema import Config
 
@@ -28,6 +29,9 @@ class PitchAngle:
     def label(self, config: Config, instrument: str) -> str:
         rows = "pitch angles" if config.has_pitch_angles(instrument) else "spectrogram"
         return f"{instrument}: {rows}"
+
+    def categories(self, config: Config, instrument: str) -> Sequence[str]:
+        return tuple(config.pitch_angles) if config.has_pitch_angles(instrument) else (WHOLE,)
 
     def row_count(self, config: Config, instrument: str, instruments: Sequence[str]) -> int:
         return len(config.pitch_angles) if config.has_pitch_angles(instrument) else 1

@@ -1,0 +1,124 @@
+"""What each figure of an item depends on, as a digest. No file is opened for it.
+
+Two figures with the same digest are the same bytes. All that a figure shows must be in here; what
+it cannot show should not be, since it would be drawn again for nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from spectro_mpi.draw.names import DRAWING, ExpectedFigure, expected_figures
+from spectro_mpi.errors import Failure
+from spectro_mpi.model.extrema import given_limits
+from spectro_mpi.model.items import Item
+from spectro_mpi.model.marks import Marks
+from spectro_mpi.model.spectrogram import DIGEST_BYTES, short
+from spectro_mpi.settings.schema import Config
+
+PREVIEW = "preview"
+"""The part that is the preview of an item in the report."""
+
+
+class FigureDigests:
+    """Part of an item → digest: for each of its figures, and for its preview.
+
+    What items with the same instruments share is computed once.
+    """
+
+    def __init__(self, config: Config, extrema: Mapping[str, float], marks: Marks) -> None:
+        self._config = config
+        self._extrema = extrema
+        self._marks = marks
+        self._shared: dict[tuple[str, ...], list[tuple[ExpectedFigure, bytes]]] = {}
+
+    def __call__(
+        self, item: Item, data: Mapping[str, str], failures: Sequence[Failure]
+    ) -> dict[str, str]:
+        """`data`: instrument → digest of its reduced data; `failures`: of earlier phases."""
+        config = self._config
+        instruments = in_order(config, data)
+        shared = self._shared.get(instruments)
+        if shared is None:
+            figures = expected_figures(config, instruments)
+            shared = [(figure, self._shared_by_items(figure, instruments)) for figure in figures]
+            self._shared[instruments] = shared
+        name = item_name(config, item)
+        missing = missing_note(config, instruments, failures)
+        marks = self._marks.get(item.id, ())
+        # An event by index has the time of a record of its instrument, whichever is drawn.
+        events = (marks, config.plot.zoom_minutes, sorted(data.items())) if marks else ()
+        digests = {}
+        for figure, about in shared:
+            shown = [figure.instrument] if figure.instrument else instruments
+            note = missing if figure.kind.names_missing else ()
+            own = (name, [data[instrument] for instrument in shown], note, events)
+            digests[figure.part] = _digest(about, own)
+        report = config.report
+        if report.thumbnails or report.values:
+            about_preview = (list(digests), report.thumbnails, report.values)
+            digests[PREVIEW] = _digest(b"", about_preview)
+        return digests
+
+    def _shared_by_items(self, figure: ExpectedFigure, instruments: Sequence[str]) -> bytes:
+        """What a figure depends on that is the same for all items with these instruments."""
+        plot = self._config.plot
+        shown = [figure.instrument] if figure.instrument else instruments
+        set_by_tables = [
+            (table.title, table.label, table.y_scale, table.z_scale)
+            for table in self._config.instrument
+            if table.name in shown
+        ]
+        style = (plot.dpi, plot.panel_size, figure.colormap, plot.gap_factor)
+        labels = (plot.y_label, plot.z_label, set_by_tables)
+        about = (DRAWING, figure.part, list(shown), style, labels, self._limits(figure, shown))
+        return repr(about).encode()
+
+    def _limits(self, figure: ExpectedFigure, instruments: Iterable[str]) -> object:
+        """The limits of the rows as drawn or, of limits by each row's data, what they depend on."""
+        config = self._config
+        if figure.limits == "raw":
+            return config.extrema.energy_coverage
+        return [
+            given_limits(
+                self._extrema,
+                config.axes,
+                instrument,
+                category,
+                figure.scales,
+                config.plot.category_limits,
+            )
+            for instrument in instruments
+            for category in figure.kind.categories(config, instrument)
+        ]
+
+
+def in_order(config: Config, stored: Iterable[str]) -> tuple[str, ...]:
+    """The instruments that an item has data of, in the order of its figures."""
+    stored = sorted(stored)
+    return tuple(n for n in dict.fromkeys((*config.select.instruments, *stored)) if n in stored)
+
+
+def item_name(config: Config, item: Item) -> str:
+    """An item as titles name it."""
+    return f"orbit {item.id}" if config.items_are_orbits else item.id
+
+
+def missing_note(
+    config: Config, present: Iterable[str], failures: Iterable[Failure]
+) -> tuple[str, ...]:
+    """A note on which of the selected instruments an item has no data of, and why."""
+    reasons = {failure.instrument: failure.reason for failure in failures}
+    missing = [
+        f"{instrument} ({reasons.get(instrument, 'no file')})"
+        for instrument in config.select.instruments
+        if instrument not in present
+    ]
+    return (f"No data: {', '.join(missing)}",) if missing else ()
+
+
+def _digest(about: bytes, own: object) -> str:
+    content = hashlib.blake2b(about, digest_size=DIGEST_BYTES)
+    content.update(repr(own).encode())
+    return short(content.digest())
