@@ -142,7 +142,7 @@ class Coordinator:
         for again in self._plan.again:
             self._send_writer(Forget(again.items, again.phases))
         facts: dict[str, Fact] = {
-            "items_total": len(self._plan.items),
+            "items_total": self._plan.items_total,
             "phases": self._progress.phases,
         }
         self._send_writer(Note(facts))

@@ -17,6 +17,7 @@ from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.phases.task import Mode, Task
 from spectro_mpi.planning.events import marks_of
 from spectro_mpi.planning.inventory import Inventory
+from spectro_mpi.planning.stored import stored_items
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import item_folder, run_wide_path, without_folder
 from spectro_mpi.rundir.progress import Progress
@@ -45,12 +46,25 @@ class RunPlan:
     progress: Progress
     """The state of the run, which the coordinator updates."""
     items: dict[str, Item]
-    """Item id → item, for all items with input."""
+    """Item id → item, for all items with input, and those in `stored`."""
     marks: Marks = field(default_factory=dict)
     again: list[Again] = field(default_factory=list)
     """Items that are done again although they are settled."""
     assets_only: bool = False
     """Whether a `PreparingPhase` only prepares what its items share."""
+    stored: frozenset[str] = frozenset()
+    """Items whose data is in the store, but whose input is not there."""
+
+    @property
+    def items_total(self) -> int:
+        """Number of items of the run: if no input is there, as many as before."""
+        is_gone = self.stored and len(self.stored) == len(self.items)
+        return max(len(self.items), self.progress.items_total if is_gone else 0)
+
+    def has_input(self, phase: Phase, item: str) -> bool:
+        """Whether what a phase needs of an item can be there: input files, or data in the store."""
+        from_store = any(giver.in_store for giver in self.order.givers(phase))
+        return item in self.items and (from_store or item not in self.stored)
 
     def tasks(self, phase: Phase, also: Collection[str] = ()) -> list[Task]:
         """The tasks of a phase; if it is not active, only those of items in `also`."""
@@ -112,6 +126,7 @@ class RunPlan:
         for item in stores[0] if stores else self.items:
             if (
                 item in self.items
+                and (bool(stores) or item not in self.stored)
                 and all(item in shards for shards in stores)
                 and all(self._has_files(giver, self.items[item]) for giver in by_files)
             ):
@@ -189,11 +204,13 @@ def plan_run(
     retry: bool = False,
     redo: str = "",
     assets_only: bool = False,
+    given: bool = False,
 ) -> RunPlan:
     """Compare the inventory with what is on disk.
 
     With `retry`, failed items are done again from the phase in which they failed. `redo` is a
-    phase in which all items are done again, and in those that depend on it.
+    phase in which all items are done again, and in those that depend on it. `given`: the inventory
+    lists all items, whatever else is in the store.
 
     Raises `UserError` if an active phase needs output that an inactive one has not produced.
     """
@@ -203,13 +220,26 @@ def plan_run(
     others = tuple(name for name in progress.phases if name not in names and progress.settled[name])
     progress.phases = names + others
     again: list[Again] = []
+    items = {item.id: item for item in inventory.items}
+    stored = {} if given else {item.id: item for item in stored_items(config, progress, items)}
+    plan = RunPlan(
+        order,
+        progress,
+        items | stored,
+        marks_of(config),
+        again,
+        assets_only,
+        frozenset(stored),
+    )
     if retry:
         for first, failed in _failed_by_phase(progress, names).items():
-            again.append(Again(failed, progress.onward(first)))
-    if redo and progress.settled[redo]:
-        again.append(Again(tuple(progress.settled[redo]), tuple(order.dependents(redo))))
-    items = {item.id: item for item in inventory.items}
-    plan = RunPlan(order, progress, items, marks_of(config), again, assets_only)
+            phase = order.phases[order.place(first)]
+            retried = tuple(item for item in failed if plan.has_input(phase, item))
+            again += [Again(retried, progress.onward(first))] if retried else []
+    if redo:
+        phase = order.phases[order.place(redo)]
+        redone = tuple(item for item in progress.settled[redo] if plan.has_input(phase, item))
+        again += [Again(redone, tuple(order.dependents(redo)))] if redone else []
     for phase in () if assets_only else order.phases:
         again += _outdated(plan, phase)
     for entry in again:
@@ -221,7 +251,11 @@ def plan_run(
 def _outdated(plan: RunPlan, phase: Phase) -> Iterator[Again]:
     """Finished items whose input has changed since, or whose files are missing."""
     progress, config = plan.progress, plan.order.config
-    settled = [item for item in progress.settled[phase.name] if item in plan.items]
+    settled = [
+        item
+        for item in progress.settled[phase.name]
+        if item in plan.items and plan.has_input(phase, item)
+    ]
     prints = progress.fingerprints[phase.name]
     changed = tuple(
         item

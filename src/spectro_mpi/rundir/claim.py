@@ -10,6 +10,7 @@ from spectro_mpi.errors import RunError, UserError
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import (
     CONFIG,
+    EVENTS,
     JOB_RECORD,
     JOBS,
     LIVE,
@@ -23,6 +24,7 @@ from spectro_mpi.rundir.layout import (
 from spectro_mpi.rundir.progress import PHASES, Progress
 from spectro_mpi.rundir.store import check_versions
 from spectro_mpi.settings.loading import differing_keys, frozen_version, load_frozen
+from spectro_mpi.settings.paths import stored_settings
 from spectro_mpi.settings.schema import Config, SettingsError
 from spectro_mpi.settings.versions import difference_of_version_1, read_table
 from spectro_mpi.system.atomic import DAMAGED, SUFFIX, sync_directory, write_atomic
@@ -36,6 +38,7 @@ _FREE_TO_CHANGE = (
     "select.stop",
     "select.share",
     "data.chunk_records",
+    "input",
     "report.",
     "slurm.",
     "output",
@@ -109,7 +112,7 @@ def open_for_writing(config: Config, fresh: bool) -> None:
         _clear(run_dir)
     if frozen.exists():
         _refuse_changes(config, load_frozen(frozen))
-    content = config.to_toml().encode()
+    content = stored_settings(config, str(run_dir / EVENTS) if config.plot.events else "")
     if not frozen.exists() or frozen.read_bytes() != content:
         write_atomic(frozen, content)
 
