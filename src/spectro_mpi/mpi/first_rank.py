@@ -107,6 +107,8 @@ def _prepare_run(
             assets_only=request.assets_only,
             given=request.inventory is not None,
         )
+        if not plan.items and request.inventory is None:
+            take_inventory(config)  # nothing is in the store either: raises, and says what is wrong
         create_assets(order, tuple(plan.items.values()), recreate)
     except BaseException:
         lock.release()
@@ -122,7 +124,7 @@ def _prepare_run(
 
 
 def _search(request: Request, order: PhaseOrder) -> Inventory:
-    """Search the input; empty if it is not there and all active phases read the store.
+    """Search the input; empty if it is not there and no active phase needs it.
 
     Raises `UserError` if the input cannot be used and is needed.
     """
@@ -130,7 +132,7 @@ def _search(request: Request, order: PhaseOrder) -> Inventory:
         return take_inventory(order.config)
     except NoInputError as error:
         has_store = any(shards_of(order.config.run_dir)) and not request.fresh
-        if has_store and not request.assets_only and order.reads_store_only:
+        if has_store and not request.assets_only and order.needs_no_input:
             return Inventory((), ())
         hint = "; `run --only plot` draws from the store, without input" if has_store else ""
         raise NoInputError(f"{error}{hint}") from None

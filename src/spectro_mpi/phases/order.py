@@ -36,13 +36,9 @@ class PhaseOrder:
         return phase.name in self.active
 
     @property
-    def reads_store_only(self) -> bool:
-        """Whether each active phase needs data in the store, so that the input is not needed."""
-        return all(
-            any(giver.in_store for giver in self.givers(phase))
-            for phase in self.phases
-            if self.is_active(phase)
-        )
+    def needs_no_input(self) -> bool:
+        """Whether each active phase reads the output of others, and not the input."""
+        return all(self.givers(phase) for phase in self.phases if self.is_active(phase))
 
     def place(self, name: str) -> int:
         """Index of the phase called `name` in the order. Raises `ValueError` if there is none."""

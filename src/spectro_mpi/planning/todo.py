@@ -62,9 +62,8 @@ class RunPlan:
         return max(len(self.items), self.progress.items_total if is_gone else 0)
 
     def has_input(self, phase: Phase, item: str) -> bool:
-        """Whether what a phase needs of an item can be there: input files, or data in the store."""
-        from_store = any(giver.in_store for giver in self.order.givers(phase))
-        return item in self.items and (from_store or item not in self.stored)
+        """Whether what a phase needs of an item can be there: files, or output of other phases."""
+        return item in self.items and (item not in self.stored or bool(self.order.givers(phase)))
 
     def tasks(self, phase: Phase, also: Collection[str] = ()) -> list[Task]:
         """The tasks of a phase; if it is not active, only those of items in `also`."""
@@ -126,7 +125,7 @@ class RunPlan:
         for item in stores[0] if stores else self.items:
             if (
                 item in self.items
-                and (bool(stores) or item not in self.stored)
+                and (bool(givers) or item not in self.stored)
                 and all(item in shards for shards in stores)
                 and all(self._has_files(giver, self.items[item]) for giver in by_files)
             ):
@@ -251,16 +250,13 @@ def plan_run(
 def _outdated(plan: RunPlan, phase: Phase) -> Iterator[Again]:
     """Finished items whose input has changed since, or whose files are missing."""
     progress, config = plan.progress, plan.order.config
-    settled = [
-        item
-        for item in progress.settled[phase.name]
-        if item in plan.items and plan.has_input(phase, item)
-    ]
+    settled = [item for item in progress.settled[phase.name] if plan.has_input(phase, item)]
     prints = progress.fingerprints[phase.name]
     changed = tuple(
         item
         for item in settled
-        if phase.is_outdated(prints.get(item, ""), phase.fingerprint(plan.items[item], plan.marks))
+        if not (item in plan.stored and _depends_on_files(phase, plan.items[item], plan.marks))
+        and phase.is_outdated(prints.get(item, ""), phase.fingerprint(plan.items[item], plan.marks))
     )
     dependents = tuple(plan.order.dependents(phase.name))
     if changed:
@@ -272,6 +268,11 @@ def _outdated(plan: RunPlan, phase: Phase) -> Iterator[Again]:
         gone = tuple(item.id for item in without_folder(config.run_dir, phase.name, whole))
         if gone:
             yield Again(gone, dependents, f"the files of phase {phase.name} are missing")
+
+
+def _depends_on_files(phase: Phase, item: Item, marks: Marks) -> bool:
+    """Whether the fingerprint of an item depends on its input files."""
+    return phase.fingerprint(item, marks) != phase.fingerprint(replace(item, files=()), marks)
 
 
 def _names_in_store(phases: Iterable[Phase]) -> list[str]:
