@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 from spectro_mpi.cli.arguments import Commands, add_run_dir, add_settings, load, run_dir_of
@@ -57,7 +58,8 @@ def add(commands: Commands) -> None:
         "join",
         help="join run directories with disjoint shares of the items into one",
         description="Join run directories made with select.share (jobs/array.sbatch) into the "
-        "run directory of CONFIG; `run` then draws the figures, with axes common to all items.",
+        "run directory of CONFIG; `run` then draws the figures, with axes common to all items. "
+        "Can be repeated, also after it was killed: what was taken already is passed over.",
     )
     add_settings(join)
     join.add_argument(
@@ -155,5 +157,6 @@ def _join(arguments: argparse.Namespace) -> int:
         f"{config.run_dir}: joined {count(items, 'item')} of "
         f"{count(len(arguments.parts), 'run')}; draw their figures with"
     )
-    print(f"  spectro-mpi run {arguments.config}")
+    overrides = [word for override in arguments.set for word in ("-s", override)]
+    print(f"  {shlex.join(['spectro-mpi', 'run', str(arguments.config), *overrides])}")
     return 0

@@ -55,8 +55,10 @@ def _plan(arguments: argparse.Namespace) -> int:
     from spectro_mpi.phases.order import order_phases
     from spectro_mpi.planning.costs import load_constants
     from spectro_mpi.planning.events import marks_of
-    from spectro_mpi.planning.inventory import take_inventory
+    from spectro_mpi.planning.inventory import NoInputError, take_inventory
+    from spectro_mpi.planning.stored import stored_items
     from spectro_mpi.planning.worth import Forecast
+    from spectro_mpi.rundir.journal import load_progress
     from spectro_mpi.terminal import summary
 
     config = load(arguments)
@@ -64,7 +66,15 @@ def _plan(arguments: argparse.Namespace) -> int:
     marks_of(config)
     order = order_phases(config)
     constants = load_constants(arguments.constants)
-    inventory = take_inventory(config)
+    try:
+        inventory = take_inventory(config)
+    except NoInputError:
+        stored = stored_items(config, load_progress(config.run_dir, config.run_id), ())
+        if not stored:
+            raise
+        print(f"input {', '.join(config.inputs)} is not there; `run --only plot` draws")
+        summary.print_what_is_gone(config, len(stored))
+        return 0
     summary.print_inventory(config, inventory, arguments.verbose)
     summary.print_phases(order)
     _print_notices(order, inventory)

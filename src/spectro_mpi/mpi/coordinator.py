@@ -120,11 +120,10 @@ class Coordinator:
         self._assigned = dict.fromkeys(workers, 0)
         self._outstanding = 0
         """Tasks assigned to any worker and neither done nor returned yet."""
-        self._phase_open = False
         self._results = 0
         self._ahead = AHEAD
-        self._fruitful = False
-        """Whether this execution has finished any item."""
+        self._phase_open = self._fruitful = False
+        """`_fruitful`: whether this execution has finished any item."""
         self._done = 0
         self._seconds = 0.0
         """Total time of the tasks done in the phase."""
@@ -155,7 +154,7 @@ class Coordinator:
         for again in self._plan.again:
             self._send_writer(Forget(again.items, again.phases, again.all_parts))
         facts: dict[str, Fact] = {
-            "items_total": len(self._plan.items),
+            "items_total": self._plan.items_total,
             "phases": self._progress.phases,
         }
         self._send_writer(Note(facts))

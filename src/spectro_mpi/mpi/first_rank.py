@@ -11,7 +11,10 @@ from spectro_mpi.mpi.ranks import COORDINATOR
 from spectro_mpi.mpi.request import Request
 from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.phases.shared_arrays import create_assets
+from spectro_mpi.planning.events import events_content, keep_events
 from spectro_mpi.planning.inventory import (
+    Inventory,
+    NoInputError,
     load_inventory,
     save_inventory,
     save_left_out,
@@ -23,14 +26,14 @@ from spectro_mpi.resources import fold
 from spectro_mpi.rundir.claim import claim_directory, open_for_writing, refuse_other_versions
 from spectro_mpi.rundir.digests import complete_digests
 from spectro_mpi.rundir.journal import load_progress
-from spectro_mpi.rundir.layout import INVENTORY, LEFT_OUT, PAGE, rank_log
+from spectro_mpi.rundir.layout import INVENTORY, LEFT_OUT, PAGE, rank_log, shards_of
 from spectro_mpi.rundir.lock import RunLock
 from spectro_mpi.rundir.repair import repair
 from spectro_mpi.rundir.tallies import drop_stale
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.logs import RankLog
 from spectro_mpi.system.untrusted import UntrustedCalls
-from spectro_mpi.terminal.summary import print_inventory
+from spectro_mpi.terminal.summary import print_inventory, print_what_is_gone
 
 _REPORT_SECONDS = 600.0
 """Longest time the end of a run waits for its report."""
@@ -83,7 +86,8 @@ def _prepare_run(
     saved = config.run_dir / INVENTORY
     recreate = request.fresh or request.assets_only
     known = None if recreate or request.inventory else load_inventory(saved, config)
-    inventory = request.inventory or known or take_inventory(config)
+    inventory = request.inventory or known or _search(request, order)
+    events = events_content(config)
     claim_directory(config)
     lock = RunLock(config.run_dir)
     with writing(config.run_dir):
@@ -91,13 +95,15 @@ def _prepare_run(
     try:
         with writing(config.run_dir):
             open_for_writing(config, request.fresh)
+            keep_events(config.run_dir, events)
             with closing(RankLog(rank_log(config.run_dir, COORDINATOR), config.run.log_batch)):
                 repaired = repair(config, inventory.items, untrusted)
                 progress = load_progress(config.run_dir, config.run_id)
                 complete_digests(config.run_dir, progress, untrusted)
                 tallies, dropped = drop_stale(config.run_dir, progress.stores, untrusted)
                 fold(config.run_dir)  # the samples of an execution that died
-            save_left_out(config.run_dir / LEFT_OUT, inventory)
+            if inventory.items:
+                save_left_out(config.run_dir / LEFT_OUT, inventory, config)
             if request.assets_only:
                 save_inventory(saved, inventory, config)
         plan = plan_run(
@@ -106,17 +112,37 @@ def _prepare_run(
             retry=request.retry,
             redo=request.redo,
             assets_only=request.assets_only,
+            given=request.inventory is not None,
             tallies=tallies,
         )
-        create_assets(order, inventory.items, recreate)
+        if not plan.items and request.inventory is None:
+            take_inventory(config)  # nothing is in the store either: raises, and says what is wrong
+        create_assets(order, tuple(plan.items.values()), recreate)
         with writing(config.run_dir):
             pruned = prune(plan) if request.prune else []
     except BaseException:
         lock.release()
         raise
-    print_inventory(config, inventory)
+    if inventory.items:
+        print_inventory(config, inventory)
+    print_what_is_gone(config, len(plan.stored))
     if known is not None:
         print(f"  as listed in {saved}; `spectro-mpi assets` searches again")
     for sentence in [*repaired, *dropped, *plan.notices, *pruned]:
         print(f"  {sentence}")
     return plan, lock
+
+
+def _search(request: Request, order: PhaseOrder) -> Inventory:
+    """Search the input; empty if it is not there and no active phase needs it.
+
+    Raises `UserError` if the input cannot be used and is needed.
+    """
+    try:
+        return take_inventory(order.config)
+    except NoInputError as error:
+        has_store = any(shards_of(order.config.run_dir)) and not request.fresh
+        if has_store and not request.assets_only and order.needs_no_input:
+            return Inventory((), ())
+        hint = "; `run --only plot` draws from the store, without input" if has_store else ""
+        raise NoInputError(f"{error}{hint}") from None

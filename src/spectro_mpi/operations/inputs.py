@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments.cdf import check_whole
-from spectro_mpi.model.items import InputPath, item_order
+from spectro_mpi.model.items import InputPath
 from spectro_mpi.planning.inventory import take_inventory
-from spectro_mpi.rundir.layout import DATA
+from spectro_mpi.planning.stored import stored_sources
 from spectro_mpi.rundir.progress import Progress
-from spectro_mpi.rundir.store import Source, sources_of
+from spectro_mpi.rundir.store import Source
 from spectro_mpi.settings.schema import Config, SelectSettings
 from spectro_mpi.system.digests import sha256_of
-from spectro_mpi.system.untrusted import UntrustedCalls
 
 _READERS = min(8, os.cpu_count() or 1)
 
@@ -64,7 +63,7 @@ def inputs_of(run_dir: Path, config: Config, progress: Progress) -> list[Reduced
     items = take_inventory(replace(config, select=everything)).items
     now = {item.id: item.by_instrument for item in items}
     inputs = []
-    for item, sources in sorted(_stored(run_dir, progress).items(), key=lambda pair: pair[0]):
+    for item, sources in stored_sources(run_dir, progress).items():
         for instrument, source in sources.items():
             files = now.get(item, {}).get(instrument, [])
             for one in source.files:
@@ -72,7 +71,7 @@ def inputs_of(run_dir: Path, config: Config, progress: Progress) -> list[Reduced
                 path = Path(file.path) if file else Path(config.inputs[0]) / one.name
                 size = file.size if file else None
                 inputs.append(ReducedInput(item, path, size, one))
-    return sorted(inputs, key=lambda each: item_order(each.item))
+    return inputs
 
 
 def _now(source: Source, files: Sequence[InputPath]) -> InputPath | None:
@@ -114,18 +113,3 @@ def _change(now: ReducedInput) -> str:
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
     return ""
-
-
-def _stored(run_dir: Path, progress: Progress) -> dict[str, Mapping[str, Source]]:
-    """Item → instrument → source, of all items in the store."""
-    stored: dict[str, Mapping[str, Source]] = {}
-    with UntrustedCalls() as untrusted:
-        for shard in sorted(set(progress.shards.values())):
-            try:
-                sources = untrusted(sources_of, run_dir / DATA / shard)
-            except OSError:
-                continue  # it is reported as a problem of the store
-            stored |= {
-                item: sources[item] for item in sources if progress.shards.get(item) == shard
-            }
-    return stored

@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
-from spectro_mpi.errors import UserError
+from spectro_mpi.errors import Failure, UserError
+from spectro_mpi.planning.stored import stored_sources
 from spectro_mpi.rundir.claim import claim_directory, open_for_writing, refuse_other_versions
 from spectro_mpi.rundir.journal import Journal
 from spectro_mpi.rundir.layout import DATA, next_shard_number, shard_path
 from spectro_mpi.rundir.lock import RunLock, is_running
-from spectro_mpi.rundir.progress import Batch
+from spectro_mpi.rundir.progress import Batch, Progress
 from spectro_mpi.rundir.reader import Run, open_run
-from spectro_mpi.rundir.store import write_links
+from spectro_mpi.rundir.repair import orphans_of
+from spectro_mpi.rundir.store import Source, sources_of, write_links
 from spectro_mpi.rundir.tallies import drop_stale
+from spectro_mpi.settings.digests import reduction_digest
 from spectro_mpi.settings.loading import differing_keys
 from spectro_mpi.settings.schema import Config
-from spectro_mpi.system.atomic import commit, part_path
+from spectro_mpi.system.atomic import commit, part_path, sweep
 from spectro_mpi.system.untrusted import UntrustedCalls
 
-_MAY_DIFFER = (
-    *("run_id", "output", "select.", "run.", "slurm.", "plot.", "axes.", "extrema."),
-    *("phases", "phase.", "seed"),
-)
-"""Settings that do not affect reduced data."""
+_REDUCTION = ("data.", "instrument", "pitch_angles.")
+"""Settings that reduced data depend on, as `reduction_digest` counts them."""
+
+_Origin: TypeAlias = "tuple[Mapping[str, Source], frozenset[tuple[str, str]]]"
+"""What an item was made from: its sources, and (instrument, reason) of what failed."""
 
 
 def join(config: Config, parts: Sequence[Path]) -> int:
     """Add the shards and recorded failures of `parts` to the run directory of `config`.
 
     Figures are not added, because their common axes depend on the items of all parts. Shards are
-    hard-linked if possible, otherwise copied; `parts` do not change. Returns the number of items
-    added. Raises `UserError` if another version made the run directory, or if a part is still
-    running, has other settings, or holds an item that another part or the run directory has.
+    hard-linked if possible, otherwise copied; `parts` do not change. An item that is there already,
+    made from the same files, is passed over, so that a join that was killed can be repeated.
+    Returns the number of items of all parts. Raises `UserError` if another version made the run
+    directory, or if a part is still running, was reduced with other settings, or has an item that
+    another part or the run directory has, made from other files.
     """
     with UntrustedCalls() as untrusted:
         refuse_other_versions(config.run_dir, untrusted)
@@ -45,62 +51,101 @@ def join(config: Config, parts: Sequence[Path]) -> int:
     try:
         open_for_writing(config, fresh=False)
         journal = Journal(config.run_dir, config.run_id, config.plot.scales)
-        _check(config, runs, journal.state.settled["reduce"])
+        present = dict.fromkeys(journal.state.settled["reduce"], "the run directory itself")
+        origins = _origins(config.run_dir, journal.state, present)
+        new = [_new_items(config, run, present, origins) for run in runs]
+        _remove_left_over(config.run_dir, journal.state, origins)
         with UntrustedCalls() as untrusted:
             drop_stale(config.run_dir, journal.state.stores, untrusted)
-        for run in runs:
-            _add(run, journal, config.run_dir)
-        added = sum(len(run.progress.settled["reduce"]) for run in runs)
+        for run, items in zip(runs, new, strict=True):
+            _add(run, items, journal, config.run_dir)
+        joined = {item for run in runs for item in run.progress.settled["reduce"]}
         journal.note(items_total=len(journal.state.settled["reduce"]))
         journal.close()
         write_links(config.run_dir, journal.state.shards)
     finally:
         lock.release()
-    return added
+    return len(joined)
 
 
-def _check(config: Config, runs: Sequence[Run], present: set[str]) -> None:
-    seen = {item: "the run directory itself" for item in present}
-    for run in runs:
-        if is_running(run.path):
-            raise UserError(f"{run.path}: is still running; join it when it has finished")
-        keys = [
-            key for key in differing_keys(config, run.config) if not key.startswith(_MAY_DIFFER)
-        ]
-        if keys:
+def _new_items(
+    config: Config, run: Run, present: dict[str, str], origins: dict[str, _Origin]
+) -> list[str]:
+    """The items of a part that are not `present` (item → where it is) yet; they are added to it."""
+    if is_running(run.path):
+        raise UserError(f"{run.path}: is still running; join it when it has finished")
+    if reduction_digest(config) != reduction_digest(run.config):
+        keys = [key for key in differing_keys(config, run.config) if key.startswith(_REDUCTION)]
+        keys = [key for key in keys if key != "data.chunk_records"]
+        raise UserError(
+            f"{run.path}: was made with other settings of "
+            f"{', '.join(keys) or 'pitch_angles (their order)'}; "
+            "join only runs with the same settings"
+        )
+    settled = run.progress.settled["reduce"]
+    new = []
+    for item, origin in _origins(run.path, run.progress, settled).items():
+        if item not in present:
+            new.append(item)
+            present[item], origins[item] = str(run.path), origin
+        elif origins[item] != origin:
             raise UserError(
-                f"{run.path}: was made with other settings of {', '.join(keys)}; "
-                "join only runs with the same settings"
+                f"{run.path}: has item {item}, which {present[item]} has, too, made from other "
+                "files; join only runs with different items"
             )
-        for item in run.progress.settled["reduce"]:
-            if item in seen:
-                raise UserError(
-                    f"{run.path}: has item {item}, which {seen[item]} has, too; "
-                    "join only runs with different items"
-                )
-            seen[item] = str(run.path)
+    return new
 
 
-def _add(run: Run, journal: Journal, run_dir: Path) -> None:
-    """Add one part, shard by shard; each is on disk before it is recorded."""
-    progress = run.progress
+def _origins(run_dir: Path, progress: Progress, items: Iterable[str]) -> dict[str, _Origin]:
+    """Item → what it was made from."""
+    sources = stored_sources(run_dir, progress)
+    return {
+        item: (
+            sources.get(item, {}),
+            frozenset(
+                (failure.instrument, failure.reason) for failure in _failures(progress, item)
+            ),
+        )
+        for item in sorted(items)
+    }
+
+
+def _failures(progress: Progress, item: str) -> tuple[Failure, ...]:
+    failures = progress.failures.get(item, ())
+    return tuple(failure for failure in failures if failure.phase == "reduce")
+
+
+def _remove_left_over(run_dir: Path, state: Progress, origins: Mapping[str, _Origin]) -> None:
+    """Remove what a join that was killed has not recorded: it is about to be taken again."""
+    sweep(run_dir / DATA)
+    with UntrustedCalls() as untrusted:
+        for shard in orphans_of(run_dir, state):
+            try:
+                held = untrusted(sources_of, shard)
+            except OSError:
+                continue  # the next run sets it aside
+            if all(item in origins and origins[item][0] == held[item] for item in held):
+                shard.unlink()
+
+
+def _add(run: Run, items: Iterable[str], journal: Journal, run_dir: Path) -> None:
+    """Add items of one part, shard by shard; each is on disk before it is recorded."""
     of_shard: dict[str, list[str]] = {}
-    for item in progress.settled["reduce"]:
-        of_shard.setdefault(progress.shards.get(item, ""), []).append(item)
-    for shard, items in sorted(of_shard.items()):
+    for item in items:
+        of_shard.setdefault(run.progress.shards.get(item, ""), []).append(item)
+    for shard, held in sorted(of_shard.items()):
         name = ""
         if shard:
             path = shard_path(run_dir, next_shard_number(run_dir))
             path.parent.mkdir(exist_ok=True)
             _link_or_copy(run.path / DATA / shard, path)
             name = path.name
-        failures = {
-            item: tuple(f for f in progress.failures[item] if f.phase == "reduce")
-            for item in items
-            if item in progress.failures
-        }
-        held = tuple(items) if shard else ()
-        journal.record(Batch("reduce", tuple(sorted(items)), failures, name, held))
+        failures = {item: _failures(run.progress, item) for item in held}
+        failures = {item: failed for item, failed in failures.items() if failed}
+        in_shard = tuple(held) if shard else ()
+        known = run.progress.fingerprints["reduce"]
+        prints = {item: known[item] for item in held if item in known}
+        journal.record(Batch("reduce", tuple(held), failures, name, in_shard, prints))
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

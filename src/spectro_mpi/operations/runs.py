@@ -9,8 +9,8 @@ from pathlib import Path
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.operations.status import Status, read_status
-from spectro_mpi.rundir.layout import CONFIG, JOB_RECORD, PRODUCED
-from spectro_mpi.settings.loading import DEFAULT_FILE, load_config
+from spectro_mpi.rundir.layout import CONFIG, JOB_RECORD, PROGRESS
+from spectro_mpi.settings.loading import DEFAULT_FILE, frozen_version, load_config
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.words import count, utc
 
@@ -54,11 +54,8 @@ def run_directory(word: str | Path) -> Path:
     """
     path = Path(word)
     if path.is_file():
-        frozen = path.name == CONFIG and any(
-            (path.parent / name).exists() for name in PRODUCED[:-1]
-        )
         # A run may have been moved since its settings were frozen.
-        return path.parent if frozen else load_config(path).run_dir
+        return path.parent if _is_frozen(path) else load_config(path).run_dir
     if path.is_dir() and (_is_run(path) or path.name != str(word)):
         return path
     folder = default_output()
@@ -101,9 +98,10 @@ def _is_run(path: Path) -> bool:
 
 
 def _is_frozen(settings: Path) -> bool:
-    """Whether a settings file is that in a run directory."""
-    others = (settings.parent / name for name in PRODUCED if name != CONFIG)
-    return settings.name == CONFIG and any(other.exists() for other in others)
+    """Whether a settings file is that in a run directory; version 0.1 put no version into it."""
+    if settings.name != CONFIG:
+        return False
+    return frozen_version(settings) > 1 or (settings.parent / PROGRESS).exists()
 
 
 def _size_and_change(run_dir: Path) -> tuple[int, float]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from spectro_mpi.errors import UserError
 from spectro_mpi.rundir.layout import JOB_RECORD, JOB_SETTINGS, JOBS, LOCAL_LOG, LOGS
 from spectro_mpi.rundir.lock import Owner, beginning_of
+from spectro_mpi.settings.paths import movable
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.settings.versions import as_json, read_table
 from spectro_mpi.system.atomic import write_atomic
@@ -143,7 +144,8 @@ def jobs_of(submitted: Submitted, owner: Owner | None) -> tuple[dict[str, Job], 
 def _write_settings(config: Config) -> None:
     """Write the settings for the jobs into `jobs/` of the run directory."""
     (config.run_dir / JOBS).mkdir(parents=True, exist_ok=True)
-    write_atomic(config.run_dir / JOB_SETTINGS, config.to_toml().encode())
+    stored = movable(config, config.run_dir / JOBS, config.plot.events)
+    write_atomic(config.run_dir / JOB_SETTINGS, stored.to_toml().encode())
 
 
 def _script(template: str, config: Config, ranks: int, scheduler: Scheduler) -> str:

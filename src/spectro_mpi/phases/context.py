@@ -20,6 +20,7 @@ from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.rundir.layout import DATA, asset_path, item_folder
 from spectro_mpi.rundir.store import UNREADABLE, read_item
+from spectro_mpi.settings.paths import input_name, input_root
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.activity import doing
 from spectro_mpi.system.arrays import map_array
@@ -158,7 +159,7 @@ class Context:
         except Exception as error:  # noqa: BLE001 - the run continues after any error
             self.lost_input |= isinstance(error, LostInputError)
             step = "store" if isinstance(error, LostInputError) else instrument or self.step
-            message = str(error) or type(error).__name__
+            message = self._without_places(str(error)) or type(error).__name__
             reason = reason_of(error, self._phase)
             failure = Failure(step, self._phase, reason, message)
             if failure not in self.failures:  # all figures of an instrument may fail alike
@@ -187,6 +188,17 @@ class Context:
     def replace(self, name: str) -> None:
         """Remove an earlier file of the item, once the files that are written are on disk."""
         self._replaced.append(self._folder / name)
+
+    def _without_places(self, message: str) -> str:
+        """A message in which paths are relative to the input or the run directory.
+
+        It is kept in the run directory, which may be moved.
+        """
+        root = input_root(self.config)
+        for newest in self.item.files:
+            for file in (newest, *newest.older):
+                message = message.replace(file.path, input_name(file.path, root))
+        return message.replace(f"{self.run_dir}/", "")
 
     def _make_folder(self) -> None:
         if not self._folder_exists:

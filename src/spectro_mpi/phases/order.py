@@ -35,6 +35,11 @@ class PhaseOrder:
         """Whether `phase` runs."""
         return phase.name in self.active
 
+    @property
+    def needs_no_input(self) -> bool:
+        """Whether each active phase reads the output of others, and not the input."""
+        return all(self.givers(phase) for phase in self.phases if self.is_active(phase))
+
     def place(self, name: str) -> int:
         """Index of the phase called `name` in the order. Raises `ValueError` if there is none."""
         return [phase.name for phase in self.phases].index(name)

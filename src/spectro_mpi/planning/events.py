@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from spectro_mpi.model.marks import Mark, Marks, parse_marks
+from spectro_mpi.rundir.layout import EVENTS
 from spectro_mpi.settings.schema import Config, PlotSettings, SettingsError
+from spectro_mpi.system.atomic import write_atomic
 
 
 def read_marks(path: Path, label: str = PlotSettings.event_label) -> dict[str, tuple[Mark, ...]]:
@@ -23,5 +25,39 @@ def read_marks(path: Path, label: str = PlotSettings.event_label) -> dict[str, t
 
 def marks_of(config: Config) -> Marks:
     """The marked events of a run, empty if the settings name no table. Raises `SettingsError`."""
-    plot = config.plot
-    return read_marks(Path(plot.events), plot.event_label) if plot.events else {}
+    if not config.plot.events:
+        return {}
+    return read_marks(events_copy(config) or Path(config.plot.events), config.plot.event_label)
+
+
+def events_copy(config: Config) -> Path | None:
+    """The copy of the table of events in the run directory, if the table itself is not there."""
+    copy = config.run_dir / EVENTS
+    is_gone = bool(config.plot.events) and not Path(config.plot.events).exists()
+    return copy if is_gone and copy.exists() else None
+
+
+def events_content(config: Config) -> bytes | None:
+    """The table of events as it is to be copied; None if the settings name no table.
+
+    Raises `SettingsError` if it cannot be read.
+    """
+    if not config.plot.events:
+        return None
+    path = events_copy(config) or Path(config.plot.events)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f'plot.events = "{path}": cannot be read: {error}') from None
+
+
+def keep_events(run_dir: Path, content: bytes | None) -> None:
+    """Replace the copy of the table of events in a run directory; None: there is none.
+
+    Raises `OSError`.
+    """
+    copy = run_dir / EVENTS
+    if content is None:
+        copy.unlink(missing_ok=True)
+    elif not copy.exists() or copy.read_bytes() != content:
+        write_atomic(copy, content)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,14 @@ from spectro_mpi.instruments.preset import NamedFile
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import InputPath, Item, item_order
 from spectro_mpi.planning.stacks import snake
-from spectro_mpi.settings.schema import Config
+from spectro_mpi.settings.paths import input_name, input_root, movable
+from spectro_mpi.settings.schema import Config, SelectSettings
 from spectro_mpi.settings.versions import as_json, read_table
 from spectro_mpi.system.atomic import write_atomic
+
+
+class NoInputError(UserError):
+    """The input is not there, or has no file that the settings let through."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,13 @@ _Rank = tuple[tuple[int, ...], datetime]
 def take_inventory(config: Config) -> Inventory:
     """Search `config.input` for items.
 
-    Raises `UserError` if it is not a directory, cannot be searched or has no matching file.
+    Raises `NoInputError` if it is not a directory or has no matching file, and `UserError` if it
+    cannot be searched.
     """
     roots = [root for entry in config.inputs for root in _roots(entry)]
     versions: dict[_Key, list[_Candidate]] = {}
     unknown = []
-    preset, is_selected = preset_of(config), _selection(config)
+    preset, is_selected = preset_of(config), selection(config)
     for path, size in sorted(_cdf_files(roots)):
         file = os.path.basename(path)  # noqa: PTH119 - 200,000 of them
         names = list(preset.names(file))
@@ -75,7 +82,7 @@ def take_inventory(config: Config) -> Inventory:
     if count > 1:
         items = tuple(sorted(snake(items, count)[which].items, key=lambda item: item.order))
     if not items:
-        raise UserError(
+        raise NoInputError(
             f'input = "{", ".join(config.inputs)}" holds no {preset.files} that [select] lets '
             f"through (such as {preset.example}); it has {len(unknown)} other CDF files"
         )
@@ -85,15 +92,23 @@ def take_inventory(config: Config) -> Inventory:
 
 def save_inventory(path: Path, inventory: Inventory, config: Config) -> None:
     """Save an inventory for later runs. Raises `OSError`."""
+    root = input_root(config)
+
+    def stored(file: InputPath) -> list[Any]:
+        name = input_name(file.path, root)
+        return [file.instrument, name, file.size, file.version, [*map(stored, file.older)]]
+
     table = {
         "searched": _searched(config),
-        "unknown": inventory.unknown,
-        "superseded": inventory.superseded,
+        "unknown": [input_name(path, root) for path in inventory.unknown],
+        "superseded": [
+            [input_name(path, root), input_name(used, root)] for path, used in inventory.superseded
+        ],
         "items": [
             [
                 item.id,
                 item.start.isoformat() if item.start else "",
-                [astuple(file) for file in item.files],
+                [stored(file) for file in item.files],
             ]
             for item in inventory.items
         ],
@@ -105,50 +120,66 @@ def save_inventory(path: Path, inventory: Inventory, config: Config) -> None:
 def load_inventory(path: Path, config: Config) -> Inventory | None:
     """Load a saved inventory; None if there is none for the same input and selection.
 
+    Nor is there one if the input is not there: its items could not be reduced.
+
     Raises `NewerVersionError` if a newer version saved it.
     """
+    root = input_root(config)
+
+    def at(name: str) -> str:
+        return os.path.join(root, name)  # noqa: PTH118 - 200,000 of them
+
+    def input_path(table: list[Any]) -> InputPath:
+        instrument, name, size, version, older = table
+        return InputPath(instrument, at(name), size, version, tuple(map(input_path, older)))
+
     try:
         table = read_table(path)
-        if table["searched"] != _searched(config):
+        if table["searched"] != _searched(config) or not _is_there(config):
             return None
         items = tuple(
             Item(
                 item,
                 datetime.fromisoformat(start) if start else None,
-                tuple(_input_path(file) for file in files),
+                tuple(map(input_path, files)),
             )
             for item, start, files in table["items"]
         )
-        superseded = tuple((path, used) for path, used in table["superseded"])
-        return Inventory(items, tuple(table["unknown"]), superseded)
+        superseded = tuple((at(name), at(used)) for name, used in table["superseded"])
+        return Inventory(items, tuple(map(at, table["unknown"])), superseded)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def save_left_out(path: Path, inventory: Inventory) -> None:
+def save_left_out(path: Path, inventory: Inventory, config: Config) -> None:
     """Save the list of files that are not used, for the report. Raises `OSError`."""
-    if not path.exists() or load_left_out(path) != inventory.left_out:
-        write_atomic(path, as_json({"left_out": inventory.left_out}))
+    root = input_root(config)
+    superseded = tuple(
+        (input_name(path, root), input_name(used, root)) for path, used in inventory.superseded
+    )
+    unknown = tuple(input_name(path, root) for path in inventory.unknown)
+    left_out = Inventory((), unknown, superseded).left_out
+    if not path.exists() or load_left_out(path) != left_out:
+        write_atomic(path, as_json({"left_out": left_out}))
 
 
 def load_left_out(path: Path) -> list[tuple[str, str]]:
-    """(path, why) of each file that was not used; empty if that was not saved."""
+    """(path, why) of each file that was not used; empty if that was not saved.
+
+    Paths are relative to the deepest folder that holds all of `input`.
+    """
     try:
         return [(file, why) for file, why in read_table(path)["left_out"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
 
-def _searched(config: Config) -> Any:
-    """The settings an inventory depends on, in the form in which JSON returns them."""
+def _searched(config: Config) -> str:
+    """Digest of the settings an inventory depends on; a directory moved with its input keeps it."""
     patterns = [(table.name, table.file) for table in config.instrument]
-    searched = [config.input, config.data.preset, patterns, asdict(config.select)]
-    return json.loads(json.dumps(searched))
-
-
-def _input_path(table: list[Any]) -> InputPath:
-    instrument, path, size, version, older = table
-    return InputPath(instrument, path, size, version, tuple(map(_input_path, older)))
+    inputs = movable(config, config.run_dir, "").input
+    searched = [inputs, config.data.preset, patterns, asdict(config.select)]
+    return hashlib.sha256(json.dumps(searched).encode()).hexdigest()[:16]
 
 
 def _best(candidates: list[_Candidate]) -> _Candidate:
@@ -183,14 +214,14 @@ def _items(best: Mapping[_Key, _Candidate], instruments: tuple[str, ...]) -> tup
     )
 
 
-def _selection(config: Config) -> Callable[[NamedFile], bool]:
-    """Whether [select] selects a file, by ranges of numbers and by names of items."""
+def selection(config: Config) -> Callable[[NamedFile], bool]:
+    """Whether [select] selects a file: by its item, instrument and start."""
     select = config.select
-    ranges, names, skip = select.orbit_ranges, select.names, {str(item) for item in select.skip}
+    is_selected_by_id = selection_by_id(select)
     start, stop = select.times
 
     def is_selected(name: NamedFile) -> bool:
-        if name.instrument not in select.instruments or name.item in skip:
+        if name.instrument not in select.instruments or not is_selected_by_id(name.item):
             return False
         if start or stop:
             if name.start is None:
@@ -198,17 +229,28 @@ def _selection(config: Config) -> Callable[[NamedFile], bool]:
                     "select.start, select.stop: the names of the files have no date "
                     f"(item {name.item}); add {{date}} to `file`, or select items by name"
                 )
-            if (start and name.start < start) or (stop and name.start >= stop):
-                return False
-        if (not ranges and not names) or name.item in names:
+            return (not start or name.start >= start) and (not stop or name.start < stop)
+        return True
+
+    return is_selected
+
+
+def selection_by_id(select: SelectSettings) -> Callable[[str], bool]:
+    """Whether [select] selects an item, by ranges of numbers and by names of items."""
+    ranges, names, skip = select.orbit_ranges, select.names, {str(item) for item in select.skip}
+
+    def is_selected(item: str) -> bool:
+        if item in skip:
+            return False
+        if (not ranges and not names) or item in names:
             return True
-        return name.item.isdecimal() and any(low <= int(name.item) <= high for low, high in ranges)
+        return item.isdecimal() and any(low <= int(item) <= high for low, high in ranges)
 
     return is_selected
 
 
 def _roots(entry: str) -> list[str]:
-    """The directories that an entry of `input` means. Raises `UserError` if there is none."""
+    """The directories that an entry of `input` means. Raises `NoInputError` if there is none."""
     if Path(entry).is_dir():
         return [entry]
     found = [path for path in sorted(glob.glob(entry)) if Path(path).is_dir()]  # noqa: PTH207
@@ -216,8 +258,18 @@ def _roots(entry: str) -> list[str]:
         what = "is not a directory" if Path(entry).exists() else "does not exist"
         if glob.has_magic(entry):
             what = "matches no directory"
-        raise UserError(f'input = "{entry}" {what}; set `input` to the directory of the CDF files')
+        raise NoInputError(
+            f'input = "{entry}" {what}; set `input` to the directory of the CDF files'
+        )
     return found
+
+
+def _is_there(config: Config) -> bool:
+    """Whether the directories that `input` names exist."""
+    try:
+        return all(_roots(entry) for entry in config.inputs)
+    except NoInputError:
+        return False
 
 
 def _cdf_files(roots: Iterable[str]) -> Iterator[tuple[str, int]]:

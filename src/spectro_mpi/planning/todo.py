@@ -24,6 +24,7 @@ from spectro_mpi.planning.redraw import (
     outdated_parts,
     with_parts,
 )
+from spectro_mpi.planning.stored import stored_items
 from spectro_mpi.rundir.digests import KnownDigests, load_digests
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import item_folder, run_wide_path, without_folder
@@ -56,7 +57,7 @@ class RunPlan:
     progress: Progress
     """The state of the run, which the coordinator updates."""
     items: dict[str, Item]
-    """Item id → item, for all items with input."""
+    """Item id → item, for all items with input, and those in `stored`."""
     marks: Marks = field(default_factory=dict)
     again: list[Again] = field(default_factory=list)
     """Items that are done again although they are settled."""
@@ -68,6 +69,18 @@ class RunPlan:
     """What the parts on disk were made from, which the coordinator updates."""
     run_wide: dict[str, Any] = field(default_factory=dict)
     """Name of an artifact of the run → its content, which the coordinator updates."""
+    stored: frozenset[str] = frozenset()
+    """Items whose data is in the store, but whose input is not there."""
+
+    @property
+    def items_total(self) -> int:
+        """Number of items of the run: if no input is there, as many as before."""
+        is_gone = self.stored and len(self.stored) == len(self.items)
+        return max(len(self.items), self.progress.items_total if is_gone else 0)
+
+    def has_input(self, phase: Phase, item: str) -> bool:
+        """Whether what a phase needs of an item can be there: files, or output of other phases."""
+        return item in self.items and (item not in self.stored or bool(self.order.givers(phase)))
 
     def tasks(self, phase: Phase, also: Collection[str] = ()) -> list[Task]:
         """The tasks of a phase; if it is not active, only those of items in `also`."""
@@ -191,6 +204,7 @@ class RunPlan:
         for item in stores[0] if stores else self.items:
             if (
                 item in self.items
+                and (bool(givers) or item not in self.stored)
                 and all(item in shards for shards in stores)
                 and all(self._has_files(giver, self.items[item]) for giver in by_files)
             ):
@@ -269,12 +283,14 @@ def plan_run(
     retry: bool = False,
     redo: str = "",
     assets_only: bool = False,
+    given: bool = False,
     tallies: Mapping[str, KeptPhase] | None = None,
 ) -> RunPlan:
     """Compare the inventory with what is on disk; `tallies`: what tallies.h5 holds.
 
     With `retry`, failed items are done again from the phase in which they failed. `redo` is a
-    phase in which all items are done again, and in those that depend on it.
+    phase in which all items are done again, and in those that depend on it. `given`: the inventory
+    lists all items, whatever else is in the store.
 
     Raises `UserError` if an active phase needs output that an inactive one has not produced.
     """
@@ -284,23 +300,31 @@ def plan_run(
     others = tuple(name for name in progress.phases if name not in names and progress.settled[name])
     progress.phases = names + others
     again: list[Again] = []
-    if retry:
-        for first, failed in _failed_by_phase(progress, names).items():
-            again.append(Again(failed, progress.onward(first), all_parts=first == "plot"))
-    if redo and progress.settled[redo]:
-        items_done = tuple(progress.settled[redo])
-        again.append(Again(items_done, tuple(order.dependents(redo)), all_parts=True))
+    items = {item.id: item for item in inventory.items}
+    stored = {} if given else {item.id: item for item in stored_items(config, progress, items)}
     plan = RunPlan(
         order,
         progress,
-        {item.id: item for item in inventory.items},
+        items | stored,
         marks_of(config),
         again,
         assets_only,
         dict(tallies or {}),
         load_digests(config.run_dir),
         run_wide_of(order),
+        frozenset(stored),
     )
+    if retry:
+        for first, failed in _failed_by_phase(progress, names).items():
+            phase = order.phases[order.place(first)]
+            retried = tuple(item for item in failed if plan.has_input(phase, item))
+            if retried:
+                again.append(Again(retried, progress.onward(first), all_parts=first == "plot"))
+    if redo:
+        phase = order.phases[order.place(redo)]
+        redone = tuple(item for item in progress.settled[redo] if plan.has_input(phase, item))
+        if redone:
+            again.append(Again(redone, tuple(order.dependents(redo)), all_parts=True))
     for phase in () if assets_only else order.phases:
         again += _outdated(plan, phase)
     for entry in again:
@@ -320,12 +344,13 @@ def run_wide_of(order: PhaseOrder) -> dict[str, Any]:
 def _outdated(plan: RunPlan, phase: Phase) -> Iterator[Again]:
     """Finished items whose input has changed since, or whose files are missing."""
     progress, config = plan.progress, plan.order.config
-    settled = [item for item in progress.settled[phase.name] if item in plan.items]
+    settled = [item for item in progress.settled[phase.name] if plan.has_input(phase, item)]
     prints = progress.fingerprints[phase.name]
     changed = tuple(
         item
         for item in settled
-        if phase.is_outdated(prints.get(item, ""), phase.fingerprint(plan.items[item], plan.marks))
+        if not (item in plan.stored and _depends_on_files(phase, plan.items[item], plan.marks))
+        and phase.is_outdated(prints.get(item, ""), phase.fingerprint(plan.items[item], plan.marks))
     )
     dependents = tuple(plan.order.dependents(phase.name))
     if changed:
@@ -337,6 +362,11 @@ def _outdated(plan: RunPlan, phase: Phase) -> Iterator[Again]:
         gone = tuple(item.id for item in without_folder(config.run_dir, phase.name, whole))
         if gone:
             yield Again(gone, dependents, f"the files of phase {phase.name} are missing")
+
+
+def _depends_on_files(phase: Phase, item: Item, marks: Marks) -> bool:
+    """Whether the fingerprint of an item depends on its input files."""
+    return phase.fingerprint(item, marks) != phase.fingerprint(replace(item, files=()), marks)
 
 
 def _names_in_store(phases: Iterable[Phase]) -> list[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,15 +16,13 @@ from spectro_mpi.draw.names import (
     find_figures,
     labels_shown,
 )
-from spectro_mpi.instruments.preset import Preset
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import item_order
+from spectro_mpi.planning.stored import named_in, starts_of
 from spectro_mpi.rundir.layout import DATA, PLOTS, PREVIEWS, SCRIPT, SHEET
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.rundir.store import sources_of
 from spectro_mpi.settings.schema import Config
-
-_FILE_NAME = re.compile(r"[^/\\\s:\"']+\.cdf", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ def item_entries(run: Run) -> list[ItemEntry]:
         month = months.get(item, "")
         state = "failed" if failures else "done" if item in done else "reduced"
         messages = (failure.message for failure in failures)
-        starts = _starts(preset, [*files.values(), *_named_in(messages)])
+        starts = starts_of(preset, [*files.values(), *named_in(messages)])
         entries.append(
             ItemEntry(
                 item,
@@ -202,15 +198,6 @@ def _labels_in(path: Path) -> list[str]:
             return labels_shown(json.loads(picture.info[KEYWORD]))
     except (OSError, ValueError, KeyError, TypeError, SyntaxError, Image.DecompressionBombError):
         return []
-
-
-def _starts(preset: Preset, files: Iterable[str]) -> list[datetime]:
-    return [name.start for file in files for name in preset.names(file) if name.start is not None]
-
-
-def _named_in(messages: Iterable[str]) -> list[str]:
-    """Return the names of input files in messages: the store has none for failed instruments."""
-    return [name for message in messages for name in _FILE_NAME.findall(message)]
 
 
 def _months(plots: Path) -> dict[str, str]:

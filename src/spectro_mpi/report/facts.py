@@ -20,7 +20,7 @@ from spectro_mpi.report.index import Listed, listed
 from spectro_mpi.report.logbook import Logbook
 from spectro_mpi.report.phase_times import phase_times
 from spectro_mpi.resources.archive import read_record
-from spectro_mpi.rundir.layout import LEFT_OUT
+from spectro_mpi.rundir.layout import CONFIG, LEFT_OUT
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.settings.schema import Config
 
@@ -74,7 +74,6 @@ def page_facts(
     left_out = load_left_out(run.path / LEFT_OUT)
     return {
         "run_id": run.config.run_id,
-        "run_dir": str(run.path.absolute()),
         "item_word": "orbit" if run.config.items_are_orbits else "item",
         "status": status,
         "made": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
@@ -86,7 +85,7 @@ def page_facts(
         "phases": phases,
         "latest": {phase.phase: phase for phase in phases},
         "versions": dict(_versions()),
-        "settings": run.config.to_toml(),
+        "settings": (run.path / CONFIG).read_text(encoding="utf-8"),
         "groups": _error_groups(run, book),
         "listed": LISTED,
         "left_out": left_out[:LISTED],

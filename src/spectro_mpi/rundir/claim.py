@@ -11,6 +11,7 @@ from spectro_mpi.rundir.digests import load_digests
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import (
     CONFIG,
+    EVENTS,
     JOB_RECORD,
     JOBS,
     LEFT_OUT,
@@ -27,6 +28,7 @@ from spectro_mpi.rundir.progress import PHASES, Progress
 from spectro_mpi.rundir.store import check_versions
 from spectro_mpi.settings.digests import NOT_OF_INSTRUMENT
 from spectro_mpi.settings.loading import differing_keys, frozen_version, load_frozen
+from spectro_mpi.settings.paths import stored_settings
 from spectro_mpi.settings.schema import Config, SettingsError
 from spectro_mpi.settings.versions import difference_of_version_1, read_table
 from spectro_mpi.system.atomic import DAMAGED, SUFFIX, sync_directory, write_atomic
@@ -41,6 +43,7 @@ _FREE_TO_CHANGE = (
     "select.stop",
     "select.share",
     "data.chunk_records",
+    "input",
     "report.",
     "slurm.",
     "output",
@@ -118,7 +121,7 @@ def open_for_writing(config: Config, fresh: bool) -> None:
         _clear(run_dir)
     if frozen.exists():
         refuse_changes(config, load_frozen(frozen))
-    content = config.to_toml().encode()
+    content = stored_settings(config, str(run_dir / EVENTS) if config.plot.events else "")
     if not frozen.exists() or frozen.read_bytes() != content:
         write_atomic(frozen, content)
 

@@ -23,6 +23,8 @@ DIGESTS = "figures.digests"
 """What each figure was drawn from."""
 LEFT_OUT = "left-out.json"
 """Files of the input that the last execution does not use, and why."""
+EVENTS = "events.csv"
+"""A copy of the table of events that the last execution used."""
 DATA = "data"
 LINKS = "spectrograms.h5"
 PLOTS = "plots"
@@ -73,6 +75,7 @@ PRODUCED = (
     RESOURCES,
     RESOURCE_LINES,
     LEFT_OUT,
+    EVENTS,
     CONFIG,
 )
 """What a run writes into its directory and `--fresh` removes; the settings are removed last."""

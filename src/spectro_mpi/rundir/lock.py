@@ -100,6 +100,7 @@ class RunLock:
                 watched = owner, heartbeat
                 time.sleep(_LOOK_SECONDS)
         self._beaten = time.monotonic()
+        self._remove_drafts()
 
     def beat(self) -> None:
         """Write a heartbeat if one is due; cheap enough to call in every turn of a loop.
@@ -158,6 +159,13 @@ class RunLock:
         finally:
             draft.unlink()
         return True
+
+    def _remove_drafts(self) -> None:
+        """Remove what processes on this host left that were killed in `_create`."""
+        for draft in self._path.parent.glob(f"{LOCK}.{socket.gethostname()}.*"):
+            owner = _owner_in(draft)
+            if owner is not None and owner.is_here and not _is_alive(owner, 0):
+                draft.unlink(missing_ok=True)
 
     def _take_away(self, owner: Owner | None) -> None:
         """Remove the lock of a dead owner, but not a newer lock of another process."""

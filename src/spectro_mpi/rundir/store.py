@@ -253,7 +253,8 @@ def write_links(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce")
 
     folder = f"{DATA}/" if phase == "reduce" else ""
     with new_file(links_path(run_dir, phase)) as (file, _):
-        for item_id, shard in shards.items():
+        for item_id in sorted(shards):  # the bytes depend on the order
+            shard = shards[item_id]
             file[item_id] = h5py.ExternalLink(f"{folder}{shard}", f"/{item_id}")
 
 

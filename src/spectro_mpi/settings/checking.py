@@ -23,6 +23,11 @@ _MOST_PIXELS = 250_000_000
 """Pixels of a figure; PNG readers refuse larger images as a possible attack."""
 
 
+def is_run_id(name: str) -> bool:
+    """Whether a name can be a `run_id`."""
+    return bool(name) and set(name) <= _RUN_ID_LETTERS and name[0] != "."
+
+
 def _check_meaning(config: Config) -> list[str]:
     """The mistakes that types and ranges cannot express, a sentence each."""
     try:
@@ -30,7 +35,7 @@ def _check_meaning(config: Config) -> list[str]:
     except UserError as error:
         return [str(error)]
     mistakes = []
-    if not config.run_id or not set(config.run_id) <= _RUN_ID_LETTERS or config.run_id[0] == ".":
+    if not is_run_id(config.run_id):
         mistakes.append(
             f'run_id = "{config.run_id}": use only letters, digits, ".", "_" and "-", '
             "and no dot at the start"

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.settings.checking import _check_meaning
+from spectro_mpi.settings.checking import _check_meaning, is_run_id
+from spectro_mpi.settings.paths import RUNS
 from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import (
     _PITCH_ANGLES,
@@ -39,24 +40,33 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
     `path` is a TOML file (None: `spectro-mpi.toml` in the current directory). Each of `overrides`
     is `key.path=value`, where the value is TOML, or a bare word, which is taken as a string.
     A file with the key `settings_version`, such as `config.toml` of a run directory, has the
-    meaning and defaults of that version, and is complete: no categories are added to its own.
+    meaning and defaults of that version, and is complete: no categories are added to its own. If it
+    is `config.toml` of a run directory, `output` and `run_id` are where the directory is now.
     Raises `SettingsError` with a line for every mistake, `NewerVersionError` if the version is
     newer than this program's.
     """
     path = Path(DEFAULT_FILE) if path is None else Path(path)
+    base = path.absolute().parent
     table = _read_toml(path)
+    if SETTINGS in table and table.get("output") == RUNS:
+        base = base.resolve()
+        table["run_id"] = base.name  # the directory may have been renamed
     for override in overrides:
         _apply_override(table, override)
-    return config_from(table, base=path.absolute().parent, where=str(path))
+    return config_from(table, base, where=str(path))
 
 
 def load_frozen(path: Path) -> Config:
     """Read the settings of a run directory, which without `settings_version` are of version 1.
 
-    Raises as `load_config`.
+    `output` is where the directory is now, and `run_id` its name if that can be one. Raises as
+    `load_config`.
     """
-    table = {SETTINGS: 1, **_read_frozen(path)}
-    return config_from(table, base=path.absolute().parent, where=str(path))
+    base = path.absolute().parent.resolve()
+    table = {SETTINGS: 1, **_read_frozen(path), "output": RUNS}
+    if is_run_id(base.name):
+        table["run_id"] = base.name
+    return config_from(table, base, where=str(path))
 
 
 def frozen_version(path: Path) -> int:

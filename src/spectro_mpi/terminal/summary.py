@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from spectro_mpi.model.items import item_order
 from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.planning.costs import Constants
+from spectro_mpi.planning.events import events_copy
 from spectro_mpi.planning.inventory import Inventory
 from spectro_mpi.planning.simulate import WORTHWHILE, Simulated, efficiency
 from spectro_mpi.planning.stacks import imbalance, snake, worker_count
@@ -45,6 +46,14 @@ def print_inventory(config: Config, inventory: Inventory, verbose: bool = False)
     named = inventory.left_out if verbose else inventory.left_out[len(inventory.superseded) :]
     _print((f"ignored: {path}; {why}" for path, why in named), most)
     _print((f"empty file: {path}" for path in inventory.empty_files), most)
+
+
+def print_what_is_gone(config: Config, stored: int) -> None:
+    """Print what is used in place of input that is not there; `stored`: items from the store."""
+    if stored:
+        print(f"{count(stored, 'item')} without input: drawn from the store")
+    if copy := events_copy(config):
+        print(f"{config.plot.events} is not there: events as in {copy}")
 
 
 def print_stacks(inventory: Inventory, ranks: int) -> None:

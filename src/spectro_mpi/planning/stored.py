@@ -1,0 +1,106 @@
+"""Items known from the run directory alone: their data is in the store, their input is not there.
+
+After a run was copied to another machine, its figures can be drawn from these.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+
+from spectro_mpi.instruments.preset import NamedFile, Preset
+from spectro_mpi.instruments.presets import preset_of
+from spectro_mpi.model.items import InputPath, Item, item_order
+from spectro_mpi.planning.inventory import selection, selection_by_id
+from spectro_mpi.rundir.layout import DATA, item_folders
+from spectro_mpi.rundir.progress import Progress
+from spectro_mpi.rundir.store import Source, sources_of
+from spectro_mpi.settings.paths import input_root
+from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.untrusted import UntrustedCalls
+
+_FILE_NAME = re.compile(r"[^/\\\s:\"']+\.cdf", re.IGNORECASE)
+
+
+def stored_items(config: Config, progress: Progress, known: Collection[str]) -> list[Item]:
+    """The selected items of the store that are not among the `known` ones, sorted.
+
+    Their files have the names and sizes that the store has; of instruments that failed there are
+    none. If some items are known and this is a share of them (`select.share`), the result is empty.
+    """
+    if known and config.select.share_of[1] > 1:
+        return []
+    is_selected_by_id = selection_by_id(config.select)
+    unknown = [item for item in progress.shards if item not in known and is_selected_by_id(item)]
+    if not unknown:
+        return []
+    preset, is_selected, root = preset_of(config), selection(config), input_root(config)
+    folders = item_folders(config.run_dir, "plot")
+    items = []
+    for item, sources in stored_sources(config.run_dir, progress, unknown).items():
+        messages = (failure.message for failure in progress.failures.get(item, ()))
+        names = [
+            *(each.name for one in sources.values() for each in one.files),
+            *named_in(messages),
+        ]
+        named = [one for name in names for one in preset.names(name) if one.item == item]
+        if not any(map(is_selected, named)):
+            continue
+        files = tuple(
+            InputPath(instrument, os.path.join(root, source.name), source.size or 0, 0)  # noqa: PTH118
+            for instrument, source in sources.items()
+        )
+        items.append(Item(item, _start(named, folders.get(item)), files))
+    return sorted(items, key=lambda item: item.order)
+
+
+def stored_sources(
+    run_dir: Path, progress: Progress, items: Iterable[str] | None = None
+) -> dict[str, Mapping[str, Source]]:
+    """Item → instrument → the file it was made from, of `items` (None: all) in the store, sorted.
+
+    Items in shards that cannot be read are left out.
+    """
+    in_store = progress.shards
+    shards = {in_store[item] for item in (in_store if items is None else items)}
+    selected = in_store.keys() if items is None else set(items)
+    sources: dict[str, Mapping[str, Source]] = {}
+    with UntrustedCalls() as untrusted:
+        for shard in sorted(shards):
+            try:
+                held = untrusted(sources_of, run_dir / DATA / shard)
+            except OSError:
+                continue  # it is reported as a problem of the store
+            sources |= {
+                item: held[item]
+                for item in held
+                if in_store.get(item) == shard and item in selected
+            }
+    return dict(sorted(sources.items(), key=lambda pair: item_order(pair[0])))
+
+
+def named_in(messages: Iterable[str]) -> Iterator[str]:
+    """The names of input files in messages: the store has none of instruments that failed."""
+    for message in messages:
+        yield from _FILE_NAME.findall(message)
+
+
+def starts_of(preset: Preset, files: Iterable[str]) -> list[datetime]:
+    """The starts in the names of input files."""
+    return [name.start for file in files for name in preset.names(file) if name.start is not None]
+
+
+def _start(named: Iterable[NamedFile], folder: Path | None) -> datetime | None:
+    """The start of an item: by the names of its files, but in the month of its folder."""
+    start = min((one.start for one in named if one.start is not None), default=None)
+    if folder is None:
+        return start
+    year, month = folder.parts[-3:-1]
+    if year == "undated":
+        return None
+    if start is not None and (f"{start:%Y}", f"{start:%m}") == (year, month):
+        return start
+    return datetime(int(year), int(month), 1, tzinfo=timezone.utc)
