@@ -178,7 +178,8 @@ class RunPlan:
         reads = any(task.mode == "run" for task in earlier)
         from_cdf = "" if reads else "; nothing is read from CDF"
         outdated = self.outdated(phase)
-        if earlier:  # the extrema are not known yet
+        if earlier or any(map(self.must_conclude, self.order.givers(phase))):
+            # The extrema are not known yet.
             yield f"figures whose data or common limits change will be drawn again{from_cdf}"
         elif outdated.items:
             yield f"{outdated}{from_cdf}"
@@ -329,7 +330,8 @@ def plan_run(
         again += _outdated(plan, phase)
     for entry in again:
         progress.forget(entry.items, entry.phases)
-        if entry.all_parts:
+        in_parts = (phase.name for phase in order.phases if isinstance(phase, PartwisePhase))
+        if entry.all_parts and set(entry.phases).intersection(in_parts):
             plan.known.drop({item: tuple(plan.known.figures[item]) for item in entry.items})
     _check_inactive(plan)
     return plan
