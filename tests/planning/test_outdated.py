@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from spectro_mpi.errors import Failure
+from spectro_mpi.model.extrema import basis_of_limits
 from spectro_mpi.model.items import Item
 from spectro_mpi.phases.interface import Phase
 from spectro_mpi.phases.order import order_phases
@@ -16,7 +17,7 @@ from spectro_mpi.phases.plot import PlotPhase
 from spectro_mpi.planning.todo import RunPlan
 from spectro_mpi.rundir.layout import item_folder
 from spectro_mpi.rundir.progress import Progress
-from spectro_mpi.settings.schema import Config, PlotSettings, ReportSettings
+from spectro_mpi.settings.schema import AxisLimits, Config, PlotSettings, ReportSettings, ScalePair
 
 ITEM = Item("1", datetime(2000, 1, 1, tzinfo=timezone.utc), ())
 CONFIG = Config(
@@ -24,6 +25,12 @@ CONFIG = Config(
     plot=PlotSettings(limits=("raw",)),
     report=ReportSettings(thumbnails=False, values=False),
 )
+GIVEN = {
+    f"ees_log_log_{end}": value
+    for end, value in zip(
+        ("y_min", "y_max", "z_min", "z_max"), (4.0, 30000.0, 1.0, 900.0), strict=True
+    )
+}
 EES, GRID = "pitch-angle/ees/log-log/raw", "instrument-grid//log-log/raw"
 
 
@@ -107,3 +114,42 @@ def test_data_that_was_reduced_again_changes_its_figures(plan: RunPlan) -> None:
     assert not plan.outdated(plot_of(plan)).parts
     plan.progress.forget(["1"], ["plot"])
     assert [task.parts for task in plan.tasks(plot_of(plan))] == [None]
+
+
+@pytest.mark.parametrize(
+    ("extrema", "before", "after", "is_outdated"),
+    [
+        (GIVEN, {"z_max": 100.0}, {"z_max": 200.0}, True),
+        # The others are those of the row's own data, or of an empty panel.
+        ({}, {"z_max": 100.0}, {"z_max": 200.0}, True),
+        ({}, {}, {"y_min": 5.0}, True),
+        # On a linear axis it is the limit; on a log axis a note has its value.
+        (GIVEN, {"y_min": -7.0}, {"y_min": -8.0}, True),
+        (GIVEN, {"z_max": 100.0}, {"z_max": 100.0}, False),
+    ],
+)
+def test_limits_set_by_hand_are_in_the_digest_whatever_else_is_known(
+    plan: RunPlan,
+    extrema: dict[str, float],
+    before: dict[str, float],
+    after: dict[str, float],
+    is_outdated: bool,
+) -> None:
+    def digest(axes: dict[str, float]) -> str:
+        plot = PlotPhase()
+        limits = replace(CONFIG.plot, limits=("given_extrema",))
+        plot.config = replace(CONFIG, plot=limits, axes={"ees": AxisLimits(**axes)})
+        made = plot.part_digests({"extrema": extrema}, {})(ITEM, {"ees": "data"}, ())
+        return made["pitch-angle/ees/log-log/given_extrema"]
+
+    assert (digest(before) != digest(after)) == is_outdated
+
+
+def test_an_extremum_that_a_limit_set_by_hand_replaces_is_not_in_the_digest() -> None:
+    config = replace(CONFIG, axes={"ees": AxisLimits(z_max=100.0)})
+    larger = GIVEN | {"ees_log_log_z_max": 5000.0}
+    pair: ScalePair = ("log", "log")
+    same = [basis_of_limits(config, each, "ees", "all", pair) for each in (GIVEN, larger)]
+    assert same[0] == same[1]
+    other = GIVEN | {"ees_log_log_z_min": 2.0}
+    assert basis_of_limits(config, other, "ees", "all", pair) != same[0]

@@ -116,6 +116,29 @@ def notes_on_limits(
             yield f"{instrument}: {words} of this row alone; the common ones are for a linear axis"
 
 
+def basis_of_limits(
+    config: Config,
+    extrema: Mapping[str, float],
+    instrument: str,
+    category: str,
+    scales: ScalePair,
+) -> object:
+    """What common limits of a row and the notes on them depend on, besides its own data.
+
+    An extremum that a limit set by hand replaces on any axis is not in it if it is positive. One
+    that is not makes the row's own data decide, and a note say so.
+    """
+    common = _common(extrema, instrument, category, scales, config.plot.category_limits)
+    by_hand = _by_hand(config.axes, instrument, category)
+    replaced = {end for end, (_, value) in by_hand.items() if value > 0}
+    ends = {end: value for end, value in common.items() if end not in replaced or value <= 0}
+    known = [*(ends.items()), *((end, value) for end, (_, value) in by_hand.items())]
+    # Limits that are not known, or that a log axis cannot have, are those of the row's own data.
+    is_common = len(dict(known)) == len(_ENDS) and all(value > 0 for _, value in known)
+    coverage = None if is_common else config.extrema.energy_coverage
+    return sorted(ends.items()), sorted(by_hand.items()), coverage
+
+
 def given_limits(
     extrema: Mapping[str, float],
     axes: Mapping[str, AxisLimits],

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from spectro_mpi.draw.names import DRAWING, ExpectedFigure, expected_figures
 from spectro_mpi.errors import Failure
-from spectro_mpi.model.extrema import given_limits
+from spectro_mpi.model.extrema import basis_of_limits
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.marks import Marks
 from spectro_mpi.model.spectrogram import DIGEST_BYTES, short
@@ -76,19 +76,12 @@ class FigureDigests:
         return repr(about).encode()
 
     def _limits(self, figure: ExpectedFigure, instruments: Iterable[str]) -> object:
-        """The limits of the rows as drawn or, of limits by each row's data, what they depend on."""
+        """What the limits of the rows depend on, besides their data."""
         config = self._config
         if figure.limits == "raw":
             return config.extrema.energy_coverage
         return [
-            given_limits(
-                self._extrema,
-                config.axes,
-                instrument,
-                category,
-                figure.scales,
-                config.plot.category_limits,
-            )
+            basis_of_limits(config, self._extrema, instrument, category, figure.scales)
             for instrument in instruments
             for category in figure.kind.categories(config, instrument)
         ]

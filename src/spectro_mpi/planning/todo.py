@@ -177,11 +177,10 @@ class RunPlan:
         earlier = [task for giver in self.order.givers(phase) for task in self.tasks(giver)]
         reads = any(task.mode == "run" for task in earlier)
         from_cdf = "" if reads else "; nothing is read from CDF"
-        outdated = self.outdated(phase)
         if earlier or any(map(self.must_conclude, self.order.givers(phase))):
             # The extrema are not known yet.
             yield f"figures whose data or common limits change will be drawn again{from_cdf}"
-        elif outdated.items:
+        elif (outdated := self.outdated(phase)).items:
             yield f"{outdated}{from_cdf}"
 
     def basis(self, phase: MergingPhase[Any], content: Mapping[str, Any]) -> str:
