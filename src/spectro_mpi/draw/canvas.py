@@ -23,6 +23,20 @@ class Canvas:
             index
         )
 
+    def row_ticks(
+        self, at: NDArray[np.float64], left: int, right: int, width: int, index: int
+    ) -> None:
+        """Draw horizontal lines of `width` pixels from `left` to `right`, around the rows `at`."""
+        rows = _around(at, width, self.image.shape[0])
+        self.image[rows, max(0, left) : max(0, right)] = index
+
+    def column_ticks(
+        self, at: NDArray[np.float64], top: int, bottom: int, width: int, index: int
+    ) -> None:
+        """Draw vertical lines of `width` pixels from `top` to `bottom`, around the columns `at`."""
+        columns = _around(at, width, self.image.shape[1])
+        self.image[max(0, top) : max(0, bottom), columns] = index
+
     def outline(self, box: Box, width: int, index: int) -> None:
         """Draw lines of `width` pixels around the outside of a box."""
         left, top, right, bottom = box
@@ -46,3 +60,9 @@ class Canvas:
         np.maximum(target, stamp.ink[:height, :width], out=target)
         self.stamped.append(box)
         return box
+
+
+def _around(at: NDArray[np.float64], width: int, size: int) -> NDArray[np.intp]:
+    """Return the pixels of lines that are `width` wide, as far as they are within `size`."""
+    pixels: NDArray[np.intp] = np.round(at - width / 2).astype(np.intp)[:, None] + np.arange(width)
+    return pixels[(pixels >= 0) & (pixels < size)]

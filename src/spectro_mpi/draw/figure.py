@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.columns import flagged_columns
 from spectro_mpi.draw.content import FigureContent, Panel, Style
 from spectro_mpi.draw.events import draw_events, events_in, lines_needed, open_ended, within
-from spectro_mpi.draw.frame import ZOOM, Frame, FrameSpec, Row, draw_frame
+from spectro_mpi.draw.frame import ZOOM, Frame, FrameSpec, Row, draw_bars, draw_frame
 from spectro_mpi.draw.frame_files import FrameFiles
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
 from spectro_mpi.draw.names import DRAWING, KEYWORD
@@ -47,6 +48,8 @@ __all__ = ["KEYWORD", "Event", "Figure", "FigureContent", "Painter", "Panel", "S
 _ZOOMED_EVENTS = 3
 _FRAME_BYTES = 64 << 20
 """Size limit of the frames kept in memory: eleven of 2400 × 2400 pixels."""
+_BARS = 48
+"""Limit of the columns of colour bars kept in memory, each a tenth of a frame."""
 _RC: Any = {
     "text.hinting": "force_autohint",
     "text.antialiased": True,
@@ -80,7 +83,8 @@ class Painter:
         self._lettering = Lettering()
         self._reductions = Reductions()
         self._frames: OrderedDict[FrameSpec, Frame] = OrderedDict()
-        self._sheet: NDArray[np.uint8] = np.empty((0, 0), np.uint8)
+        self._kept_bars: OrderedDict[Hashable, NDArray[np.uint8]] = OrderedDict()
+        self._sheet: NDArray[np.uint8] = np.empty(0, np.uint8)
 
     def draw(self, content: FigureContent, style: Style) -> bytes:
         """Draw a figure and return the bytes of a PNG file.
@@ -121,15 +125,23 @@ class Painter:
             tuple(_ends(row, painted) for row, painted in zip(rows, column, strict=True))
             for column in pixels
         )
-        spec = FrameSpec(grid, style.colormap, rows, ends)
-        canvas = self._canvas(spec, layout, keep=content.limits != "raw")
+        spec, keep = FrameSpec(grid, rows), content.limits != "raw"
+        canvas = self._frame(spec, layout, keep)
+        for column, of_column in enumerate(ends):
+            self._bars(canvas, spec, column, of_column, style.colormap, keep)
         draw_header(canvas, layout, self._lettering, header)
         panels = []
         for column, window in enumerate(windows):
             for place, panel in enumerate(content.panels):
                 box = layout.boxes[column][place]
                 note = self._put(canvas, layout, box, panel, pixels[column][place])
-                entry = _panel_entry(spec, column, place, box, window, note)
+                row = rows[place]
+                entry = {
+                    "label": row.label + ZOOM * (column > 0),
+                    "box": list(box),
+                    "time": [window.begin, window.end] if window else [None, None],
+                    **_axes(row, style, ends[column][place], note),
+                }
                 if window is not None:
                     flagged = self._mark_flagged(canvas, layout, box, panel, window, style)
                     if flagged:
@@ -143,7 +155,7 @@ class Painter:
         return canvas, _description(content, style, events, panels)
 
     def _composed(self, content: FigureContent, style: Style) -> tuple[Canvas, dict[str, Any]]:
-        with mpl.rc_context(_RC):
+        with _own_rc():
             return self.compose(content, style)
 
     def _plan(
@@ -173,21 +185,24 @@ class Painter:
             for times in self._reductions.records(spectrogram, style.gap_factor).stray:
                 yield name + left_out_text(times)
 
-    def _canvas(self, spec: FrameSpec, layout: Layout, keep: bool) -> Canvas:
+    def _frame(self, spec: FrameSpec, layout: Layout, keep: bool) -> Canvas:
         """Return a canvas with the frame on it; `keep` caches the frame for other figures."""
-        if self._sheet.shape != (layout.height, layout.width):
-            self._sheet = np.empty((layout.height, layout.width), np.uint8)
-        canvas = Canvas(self._sheet)
+        size = layout.height * layout.width
+        if len(self._sheet) < size:
+            self._sheet = np.empty(size, np.uint8)
+        # One array for figures of all sizes: fresh memory takes longer than what is drawn into it.
+        image = self._sheet[:size].reshape(layout.height, layout.width)
+        canvas = Canvas(image)
         frame = self._frames.get(spec)
         if frame is None and keep and self._frame_files is not None:
-            image = self._frame_files.get(spec)
-            if image is not None:
-                frame = self._frames[spec] = Frame(image, layout.boxes)
+            mapped = self._frame_files.get(spec)
+            if mapped is not None:
+                frame = self._frames[spec] = Frame(mapped, layout.boxes)
         if frame is not None:
             self._frames.move_to_end(spec)
-            np.copyto(self._sheet, frame.image)
+            np.copyto(image, frame.image)
             return canvas
-        self._sheet.fill(BLANK)
+        image.fill(BLANK)
         frame = draw_frame(spec, canvas, self._lettering)
         if keep:
             if self._frame_files is not None and self._keep_frames:
@@ -196,6 +211,32 @@ class Painter:
             while sum(kept.image.nbytes for kept in self._frames.values()) > _FRAME_BYTES:
                 self._frames.popitem(last=False)
         return canvas
+
+    def _bars(
+        self,
+        canvas: Canvas,
+        spec: FrameSpec,
+        column: int,
+        ends: tuple[Ends, ...],
+        colormap: str,
+        keep: bool,
+    ) -> None:
+        """Draw the colour bars of a column; `keep` caches their picture for other figures."""
+        layout = layout_of(spec.grid)
+        left = layout.boxes[column][0].right + layout.pixels(points.LINE)
+        part = canvas.image[:, left : (column + 1) * layout.column_width]
+        key = (spec, column, ends, colormap)
+        kept = self._kept_bars.get(key)
+        if kept is not None:
+            self._kept_bars.move_to_end(key)
+            part[:] = kept
+            return
+        before = len(canvas.stamped)
+        draw_bars(spec, column, ends, palette_of(colormap).index, canvas, self._lettering)
+        if keep and all(box.left >= left for box in canvas.stamped[before:]):
+            self._kept_bars[key] = part.copy()
+            while len(self._kept_bars) > _BARS:
+                self._kept_bars.popitem(last=False)
 
     def _paint(
         self, panel: Panel, row: Row, box: Box, window: Window | None, style: Style
@@ -224,7 +265,7 @@ class Painter:
         """Put the pixels of a panel on the canvas; return the note written into it, if any."""
         note = "no valid data"
         if painted is not None:
-            canvas.image[box.top : box.bottom, box.left : box.right] = painted.pixels
+            painted.write(canvas.image[box.top : box.bottom, box.left : box.right])
             if painted.bands.any():
                 return ""
             if has_values(panel.spectrogram, panel.category):
@@ -270,6 +311,17 @@ class Painter:
         stamp = self._lettering.stamp(count(flagged, "flagged record"), points.NOTE * unit)
         if taken + stamp.width <= box.width:
             canvas.write(stamp, box.right, box.top - points.ROW_LABEL * unit, align=1.0)
+
+
+@contextmanager
+def _own_rc() -> Iterator[None]:
+    """Let `_RC` hold; `mpl.rc_context` copies all settings, which takes 1 ms a figure."""
+    others = {name: mpl.rcParams[name] for name in _RC}
+    mpl.rcParams.update(_RC)
+    try:
+        yield
+    finally:
+        mpl.rcParams.update(others)
 
 
 def _row(panel: Panel, pair: tuple[str, str]) -> Row:
@@ -318,25 +370,19 @@ def _origin(panel: Panel) -> dict[str, str]:
     }
 
 
-def _panel_entry(
-    spec: FrameSpec, column: int, place: int, box: Box, window: Window | None, note: str
-) -> dict[str, Any]:
-    """Return what a program needs to read values off one panel."""
-    row = spec.rows[place]
-    entry = {
-        "label": row.label + ZOOM * (column > 0),
-        "box": list(box),
-        "time": [window.begin, window.end] if window else [None, None],
+def _axes(row: Row, style: Style, ends: Ends, note: str) -> dict[str, Any]:
+    """Return what a program needs, besides position and times, to read values off one panel."""
+    axes = {
         "energy": [row.y_scale.low, row.y_scale.high],
         "y_scale": row.y_scale.kind,
         "y_label": row.y_label,
         "z": [row.z_scale.low, row.z_scale.high],
         "z_scale": row.z_scale.kind,
         "z_label": row.z_label,
-        "colormap": spec.colormap,
-        "extend": spec.ends[column][place].extend,
+        "colormap": style.colormap,
+        "extend": ends.extend,
     }
-    return {**entry, "note": note} if note else entry
+    return {**axes, "note": note} if note else axes
 
 
 def _description(

@@ -75,6 +75,11 @@ class Layout:
     bars: tuple[tuple[Box, ...], ...]
     """[column][row] colour bars."""
 
+    @property
+    def column_width(self) -> int:
+        """Width of a column with its labels and colour bars, in pixels."""
+        return self.width // len(self.boxes)
+
     def pixels(self, points: float) -> int:
         """Convert a length in points to whole pixels, at least 1."""
         return max(1, round(points * self.unit))

@@ -3,12 +3,13 @@
 Pure functions: arrays in, arrays out. First, `columns.py` finds the records of each pixel column.
 Then `reduce_columns` sums them by channel (`Cells`). Last, `paint` turns the means into palette
 indices and only then spreads these over the pixel rows of their channels (`rows.py`). No Python
-loop runs over records, columns or rows.
+loop runs over records or columns.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -72,10 +73,13 @@ class Painted:
     above: bool
     """Whether any pixel shows a value above the colour scale."""
 
-    @property
-    def pixels(self) -> NDArray[np.uint8]:
-        """(row, column) palette indices, from the top."""
-        return self.bands[self.band_of_row]
+    def write(self, image: NDArray[np.uint8]) -> None:
+        """Write the palette indices into `image` (row, column), from the top."""
+        first = np.flatnonzero(np.diff(self.band_of_row, prepend=-1))
+        last = np.append(first[1:], len(self.band_of_row))
+        # Twice as fast as one indexing, which first makes an array of its own.
+        for band, begin, end in zip(self.bands, first.tolist(), last.tolist(), strict=True):
+            image[begin:end] = band
 
 
 def tables_of(
@@ -153,7 +157,8 @@ def paint(
     first colour. Above either it has the last.
     """
     is_log = y_scale.kind == "log"
-    pixels = [rows_of(c.log_edges if is_log else c.edges, y_scale, rows) for c in cells]
+    edges = [table.log_edges if is_log else table.edges for table in cells]
+    pixels = [_rows_of(of_table.tobytes(), y_scale, rows) for of_table in edges]
     labels = np.array([table_pixels.label for table_pixels in pixels], np.intp)
     labels = labels.reshape(len(cells), rows)
     fresh = np.ones(rows, bool)
@@ -177,15 +182,21 @@ def paint(
         index = _indices(means, z_scale, index_of_step)
         index = np.append(index, np.full((len(pure), 1), BLANK, np.uint8), axis=1)
         bands[:, table_cells.groups[pure]] = index[:, label].T
-        drawn = np.unique(label[label >= 0])
-        below |= bool((means < z_scale.low)[:, drawn].any())
-        above |= bool((means > z_scale.high)[:, drawn].any())
+        drawn = label[label >= 0]
+        below |= bool(np.any(means < z_scale.low, axis=0)[drawn].any())
+        above |= bool(np.any(means > z_scale.high, axis=0)[drawn].any())
     if mixed.any():
         means = _mixed_means(cells, pixels, row_of_band, np.flatnonzero(mixed))
         bands[:, np.flatnonzero(mixed)] = _indices(means, z_scale, index_of_step).T
         below |= bool((means < z_scale.low).any())
         above |= bool((means > z_scale.high).any())
     return Painted(bands[:, columns.group], np.cumsum(fresh) - 1, below, above)
+
+
+@lru_cache(maxsize=256)
+def _rows_of(edges: bytes, scale: Scale, rows: int) -> PixelRows:
+    """Return `rows_of` of edges (channel, 2) float64: the same for all categories, often items."""
+    return rows_of(np.frombuffer(edges).reshape(-1, 2), scale, rows)
 
 
 def _table(

@@ -55,7 +55,7 @@ def usable_scale(kind: str, low: float, high: float) -> Scale:
     not positive becomes four decades below the upper limit. NaN, two zeros, and on a log axis an
     upper limit that is not positive give 0 to 1 (log: 1 to 10).
     """
-    low, high = (float(np.clip(limit, -_LARGEST, _LARGEST)) for limit in (low, high))
+    low, high = (min(max(float(limit), -_LARGEST), _LARGEST) for limit in (low, high))
     if math.isnan(low) or math.isnan(high):
         low = high = math.nan
     low, high = min(low, high), max(low, high)

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,7 @@ def _by_agg(text: str, font: FontProperties, math_text: bool) -> tuple[NDArray[n
     return np.asarray(renderer.buffer_rgba())[:, :, 3], base
 
 
+@lru_cache(maxsize=_STAMPS)
 def printable(text: str) -> str:
     """Return text as one line; characters that cannot be printed become a space or "?"."""
     text = text[:_LONGEST_TEXT].encode("utf-8", "replace").decode("utf-8")

@@ -56,7 +56,8 @@ def _shrunk(image: NDArray[np.uint8], box: Box, rows: int) -> NDArray[np.uint8]:
             count += colored
             total += seen * colored
             under += seen == UNDER
-            np.maximum(marker, seen, out=marker, where=seen >= FIRST_MARKER)
+            if seen.max(initial=BLANK) >= FIRST_MARKER:
+                np.maximum(marker, seen, out=marker, where=seen >= FIRST_MARKER)
     mean = (total // np.maximum(count, 1)).astype(np.uint8)
     mean[under > count] = UNDER
     mean[2 * (count + under) < _SAMPLES**2] = BLANK

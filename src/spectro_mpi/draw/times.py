@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from spectro_mpi.draw.palette import BLACK
 from spectro_mpi.draw.text import Lettering, printable
 from spectro_mpi.draw.ticks import time_text, time_ticks
 from spectro_mpi.system.words import count
+
+Times = TypeVar("Times", float, NDArray[np.float64])
 
 _NOTE_LINES = 3
 _FEWEST_LETTERS = 20  # Notes are not wrapped into shorter lines; they are shrunk and cut instead.
@@ -29,8 +32,8 @@ class Window:
     begin: float
     end: float
 
-    def place(self, time: float, box: Box) -> float:
-        """Return the position of a time, in pixels from the left of the image."""
+    def place(self, time: Times, box: Box) -> Times:
+        """Return the position of a time, or of several, in pixels from the left of the image."""
         return box.left + (time - self.begin) / (self.end - self.begin) * box.width
 
 
@@ -96,20 +99,18 @@ def draw_time_axis(
     size = points.TICK_LABEL * unit
     ticks = time_ticks(window.begin, window.end, boxes[0].width / size)
     line, reach = layout.pixels(points.LINE), layout.pixels(points.MAJOR)
-    for box in boxes:
-        for time in ticks.major:
-            left = round(window.place(time, box) - line / 2)
-            canvas.fill(Box(left, box.bottom, left + line, box.bottom + line + reach), BLACK)
     box = boxes[-1]
+    places = window.place(np.array(ticks.major), box)
+    for of_row in boxes:
+        canvas.column_ticks(places, of_row.bottom, of_row.bottom + line + reach, line, BLACK)
     base = box.bottom + (points.BELOW + points.TIME_LINE - 3.5) * unit
-    for time, label in zip(ticks.major, ticks.labels, strict=True):
-        canvas.write(lettering.stamp(label, size), window.place(time, box), base, align=0.5)
+    for place, label in zip(places.tolist(), ticks.labels, strict=True):
+        canvas.write(lettering.stamp(label, size), place, base, align=0.5)
     base += points.DATE_LINE * unit
     taken = box.left - points.LEFT * unit
     first = box.right + points.RIGHT * unit
-    for time, date in zip(ticks.major, ticks.dates, strict=True):
+    for place, date in zip(places.tolist(), ticks.dates, strict=True):
         stamp = lettering.stamp(date, size)
-        place = window.place(time, box)
         if date and place - stamp.width / 2 > taken + size / 2:
             at = canvas.write(stamp, place, base, align=0.5)
             first = min(first, at.left)

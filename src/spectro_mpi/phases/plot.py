@@ -28,7 +28,7 @@ from spectro_mpi.draw.names import (
 from spectro_mpi.errors import writing
 from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.model.artifacts import Artifact
-from spectro_mpi.model.extrema import notes_on_limits, panel_limits
+from spectro_mpi.model.extrema import Limits, notes_on_limits, panel_limits
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.levels import count_undrawn
 from spectro_mpi.model.marks import Marks, place
@@ -71,6 +71,7 @@ class PlotPhase(PreparingPhase, PartwisePhase):
         """Import matplotlib, which only processes that draw need."""
         self._workspace = workspace
         self._painter = self._make_painter(keep_frames=False)
+        self._limits: dict[tuple[str, int, ScalePair, str], Limits] = {}
         self._preparer: Painter | None = None
 
     def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
@@ -192,6 +193,7 @@ class PlotPhase(PreparingPhase, PartwisePhase):
 
         Returns the spectrograms that the figures show, in order.
         """
+        self._limits.clear()
         context.status("store")
         stored: Spectrograms = inputs["spectrograms"]
         spectrograms = {
@@ -245,15 +247,18 @@ class PlotPhase(PreparingPhase, PartwisePhase):
         )
 
     def _panel(self, inputs: Inputs, row: Row, scales: ScalePair, limits: str) -> Panel:
-        plot, legend = self.config.plot, row.spectrogram.legend
-        extrema = {} if limits == "raw" else inputs["extrema"]
+        plot, spectrogram, legend = self.config.plot, row.spectrogram, row.spectrogram.legend
+        key = (spectrogram.instrument, row.category, scales, limits)
+        if key not in self._limits:  # Several figures show the same row.
+            extrema = {} if limits == "raw" else inputs["extrema"]
+            self._limits[key] = panel_limits(
+                self.config, extrema, spectrogram, row.category, scales, limits
+            )
         return Panel(
             label=row.label,
-            spectrogram=row.spectrogram,
+            spectrogram=spectrogram,
             category=row.category,
-            limits=panel_limits(
-                self.config, extrema, row.spectrogram, row.category, scales, limits
-            ),
+            limits=self._limits[key],
             z_label=plot.z_label or legend.z_label or legend.long_name,
             y_label=plot.y_label or legend.y_label,
         )

@@ -105,9 +105,10 @@ def _table_head(table: EnergyTable) -> dict[str, Any]:
 
 def _rounded(edges: NDArray[np.float64]) -> list[list[float] | None]:
     """Pairs of edges with nine digits; None: the channel is not drawn."""
+    drawn: list[bool] = np.all(np.isfinite(edges), axis=1).tolist()
     return [
-        [float(f"{edge:.9g}") for edge in pair] if np.isfinite(pair).all() else None
-        for pair in edges
+        [float(f"{edge:.9g}") for edge in pair] if is_drawn else None
+        for pair, is_drawn in zip(edges.tolist(), drawn, strict=True)
     ]
 
 
