@@ -224,7 +224,8 @@ def test_the_file_has_the_say_over_its_master(tmp_path: Path) -> None:
 
 def test_a_master_may_move_but_not_change(tmp_path: Path) -> None:
     data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
-    data.mkdir(), elsewhere.mkdir()
+    data.mkdir()
+    elsewhere.mkdir()
     write(data / "tst_20170101_v1.cdf", bare(variables()))
     master = write(tmp_path / "tst_00000000_v1.cdf", master_of(variables()))
     settings = tmp_path / "spectro-mpi.toml"

@@ -128,7 +128,9 @@ class IstpFile:
         self.weight = table.weight or "pitch-angle"
         self._picked = self._picked_bins()
         self._variables = Variables(reader, table, axes, self._picked)
-        self._tables = EnergyTables(self.channels, is_log_axis(reader, axes.energy), self.combine)
+        self._tables = EnergyTables(
+            self.channels, is_log_axis(reader, axes.described_by), self.combine
+        )
         self._reported: ReportedEdges | None = None
         if axes.bands is None:
             self._variables.check(axes.energy)
@@ -272,13 +274,13 @@ class IstpFile:
         mission = of_file.get("Source_name", "").partition(">")[0].strip()
         descriptor = of_file.get("Descriptor", "").partition(">")[0].strip()
         title = title_of(mission, descriptor, label)
-        of_axis = reader.attributes(axes.energy) if axes.energy else {}
+        of_axis = reader.attributes(axes.described_by) if axes.described_by else {}
         name = readable(str(of_axis.get("LABLAXIS", ""))) or axes.energy
         y_name = _AXIS_NAMES.get(axes.unit.kind, name)
         is_weighted = self.combine == "mean" and (table.weight or self._pitch_axis)
         by_attribute = [
             "linear" if is_log_axis(reader, each) is False else ""
-            for each in (axes.energy, table.value)
+            for each in (axes.described_by, table.value)
         ]
         return Legend(
             mission=mission or title,

@@ -56,6 +56,9 @@ class VariableAxes:
     """Unit of the energy or frequency axis."""
     bands: Bands | None = None
     """The channels, if `energy` is a variable with labels or is empty; None: it has numbers."""
+    described_by: str = ""
+    """Name of the variable whose attributes describe the energy axis: `energy`, or the virtual one
+    that is computed from it; empty: the channels are set."""
 
     @property
     def angle_axes(self) -> tuple[int, ...]:
@@ -84,7 +87,11 @@ def axes_of(reader: CdfReader, table: InstrumentTable) -> VariableAxes:
     depends = tuple(_depend(reader, value, axis) for axis in range(len(shape)))
     time, time_unit = _time_of(reader, table, records)
     energy, axis, unit, bands = _energy_of(reader, table, shape, depends)
-    return VariableAxes(records, shape, depends, time, time_unit, energy, axis, unit, bands)
+    named = depends[axis] if energy and not table.energy else ""
+    described_by = named if named and _stored(reader, named) == energy else energy
+    return VariableAxes(
+        records, shape, depends, time, time_unit, energy, axis, unit, bands, described_by
+    )
 
 
 def axes_along(

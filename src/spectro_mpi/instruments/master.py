@@ -6,11 +6,10 @@ A master has the variables, attributes and tables of a data set, and no records
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.errors import InvalidCdfError
@@ -69,20 +68,16 @@ class WithMaster:
         return file
 
 
-class _Kept:
-    """A master, each part of which is read once; a `CdfReader`."""
+class Remembering:
+    """An open file whose description and tables are read once; a `CdfReader`."""
 
-    def __init__(self, path: Path) -> None:
-        reader = CdflibReader(path)
-        self.path, self.names = path, reader.names
-        self.records, self.shape = lru_cache(None)(reader.records), lru_cache(None)(reader.shape)
-        self.kind, self.static = lru_cache(None)(reader.kind), lru_cache(None)(reader.static)
-        self.attributes = lru_cache(None)(reader.attributes)
-        self.global_attributes = lru_cache(None)(reader.global_attributes)
-
-    def range(self, name: str, first: int, last: int) -> NDArray[Any]:
-        """The only record, if there is one."""
-        return np.asarray(self.static(name))[None][first:last]
+    def __init__(self, reader: CdfReader) -> None:
+        self.path, self.names = reader.path, reader.names
+        self.records, self.shape = cache(reader.records), cache(reader.shape)
+        self.kind, self.static = cache(reader.kind), cache(reader.static)
+        self.attributes = cache(reader.attributes)
+        self.global_attributes = cache(reader.global_attributes)
+        self.range = reader.range
 
 
 def with_master(reader: CdfReader, path: str, sha256: str) -> CdfReader:
@@ -99,7 +94,7 @@ def _master(path: str, sha256: str) -> CdfReader:
     try:
         if sha256 and sha256_of(Path(path)) != sha256:
             raise InvalidCdfError(f"{path}: this master was changed since the run began")
-        return _Kept(Path(path))
+        return Remembering(CdflibReader(Path(path)))
     except OSError as error:
         raise InvalidCdfError(
             f"{path}: this master cannot be read: {error.strerror or error}"

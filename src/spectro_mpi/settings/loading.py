@@ -63,6 +63,11 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
     return config_from(table, base, where=str(path))
 
 
+def config_from_text(text: str, base: Path, where: str) -> Config:
+    """Check settings in TOML; `base` and `where` as for `config_from`. Raises as `load_config`."""
+    return config_from(_parsed(text, where), base, where)
+
+
 def load_frozen(path: Path) -> Config:
     """Read the settings of a run directory, which without `settings_version` are of version 1.
 
@@ -166,15 +171,22 @@ def _by_name(config: Config) -> dict[str, Any]:
     }
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _parsed(text: str, where: str) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
     try:
+        table: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{where}: is not valid TOML: {error}") from None
+    return table
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
         # Some editors begin a file with a byte order mark, which utf-8-sig skips.
-        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        return table
+        return _parsed(path.read_text(encoding="utf-8-sig"), str(path))
     except FileNotFoundError:
         raise SettingsError(
             f"{path}: there is no such settings file; "
@@ -184,8 +196,6 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: is a directory; expected a settings file (TOML)") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: is not valid TOML: {error}") from None
 
 
 def _read_frozen(path: Path) -> dict[str, Any]:
