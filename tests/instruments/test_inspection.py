@@ -14,7 +14,7 @@ from spectro_mpi.instruments.inspection import pattern_of
 from spectro_mpi.rundir.reader import open_run
 from spectro_mpi.settings.file_pattern import FilePattern
 from tests.conftest import real_file, spectro_mpi
-from tests.instruments.test_istp import PSP, expected, read_back
+from tests.instruments.test_istp import PSP, expected, read_back, ring_weights, weighted_mean
 from tests.istp_files import TIME, Variable, flux, variables, write
 
 
@@ -64,7 +64,10 @@ def test_what_it_prints_has_categories_where_there_are_pitch_angles(tmp_path: Pa
     rows = dict(zip(spectrogram.category, spectrogram.values, strict=True))
     assert set(rows) == {"all", "parallel", "perpendicular", "antiparallel"}
     np.testing.assert_allclose(rows["parallel"], expected([0]), rtol=1e-6)
-    np.testing.assert_allclose(rows["perpendicular"], expected([2, 3]), rtol=1e-6)
+    # From 40 to 140: two thirds of the rings from 30 to 60 and from 120 to 150.
+    weights = ring_weights(np.arange(30, 151, 30.0)) * [2 / 3, 1, 1, 2 / 3]
+    across = weighted_mean(flux()[:, 1:5], weights)
+    np.testing.assert_allclose(rows["perpendicular"], across, rtol=1e-6)
     np.testing.assert_allclose(rows["antiparallel"], expected([5]), rtol=1e-6)
     np.testing.assert_array_equal(spectrogram.time, TIME)
     assert {path.name for path in run.path.glob("plots/2017/01/20170101/*")} == {
@@ -117,10 +120,11 @@ def test_a_file_with_nothing_to_draw_or_nothing_to_read_is_told_in_a_sentence(
     assert "nothing in it can be drawn" in nothing.err
     assert "Flux: has no DEPEND_0" in nothing.out
     damaged = tmp_path / "damaged.cdf"
+    (tmp_path / "empty").mkdir()
     damaged.write_bytes((tmp_path / "x.cdf").read_bytes()[:700])
     for path, told in (
         (tmp_path / "none.cdf", "cannot be read: No such file"),
-        (tmp_path, "cannot be read: Is a directory"),
+        (tmp_path / "empty", "holds no CDF file"),
         (damaged, "is truncated"),
     ):
         found = spectro_mpi("inspect", path)

@@ -140,3 +140,15 @@ def assert_encloses(limits: Any, cells: Any, y_scale: str, coverage: float) -> N
         assert limits.y_min == 0
     else:
         assert 0.9 * lowest <= limits.y_min <= lowest
+
+
+@pytest.mark.parametrize("behind", ["nothing", "no channel", "the same again"])
+def test_the_last_reported_edge_is_kept_whatever_stands_behind_it(behind: str) -> None:
+    """The last two channels overlap, so that one edge is moved; the outermost is not."""
+    more = {"nothing": [], "no channel": [np.nan, np.nan], "the same again": [90.0, 90.0]}[behind]
+    centres = np.array([10.0, 30.0, 70.0, 90.0, *more])
+    half = np.array([1.0, 5.0, 20.0, 20.0, *[20.0 for _ in more]])
+    edges = channel_edges(centres, half, half, is_log=True)
+    border = np.sqrt(70 * 90)
+    expected = [[9, 11], [25, 35], [50, border], [border, 110]]
+    np.testing.assert_allclose(edges[:4], expected, rtol=1e-6)

@@ -14,18 +14,30 @@ def add_inspect(commands: Commands) -> None:
     """Add the arguments of `inspect`."""
     inspect = commands.add_parser(
         "inspect",
-        help="list what can be drawn from a CDF file, with settings that draw it",
-        description="List the variables of a CDF file of any mission, with their axes, and print "
-        "settings that draw it: `spectro-mpi inspect FILE > spectro-mpi.toml`. Everything that is "
-        "not a setting is a comment. Exit codes: 0 something can be drawn; 1 nothing can be drawn; "
-        "2 the file cannot be read.",
+        help="list what can be drawn from CDF files, with settings that draw it",
+        description="List the variables of CDF files of any mission, with their axes, and print "
+        "settings that draw what a scientist would draw first: `spectro-mpi inspect FILE > "
+        "spectro-mpi.toml`. Everything that is not a setting is a comment. Of files whose names "
+        "differ only in date, orbit or version, one is read. Exit codes: 0 something can be drawn; "
+        "1 nothing can be drawn; 2 a file cannot be read.",
     )
-    inspect.add_argument("file", type=Path, metavar="FILE", help="CDF file")
+    inspect.add_argument("file", type=Path, metavar="FILE", help="CDF file, or a folder of them")
     inspect.add_argument(
-        "variables",
+        "more",
         nargs="*",
-        metavar="VARIABLE",
-        help="only these variables (default: all data variables)",
+        metavar="FILE|VARIABLE",
+        help="further files or folders, and names of variables to show no others (default: all "
+        "data variables); what is not a path of something is the name of a variable",
+    )
+    inspect.add_argument(
+        "--all", action="store_true", help="list all variables, also support data, and all reasons"
+    )
+    inspect.add_argument(
+        "--master",
+        type=Path,
+        metavar="FILE",
+        help="master CDF that supplies what the files lack (default: one beside a file that has no "
+        "attributes)",
     )
     inspect.add_argument("--json", action="store_true", help="print JSON")
     inspect.set_defaults(call=_inspect)
@@ -60,13 +72,19 @@ def add_demo(commands: Commands) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
-    from spectro_mpi.instruments.inspection import as_json, as_toml, inspect_file
+    from spectro_mpi.instruments.inspection import inspect_files
+    from spectro_mpi.instruments.inspection_text import as_json, as_toml
 
-    inspection = inspect_file(arguments.file, arguments.variables)
-    print(as_json(inspection) if arguments.json else as_toml(inspection), end="")
-    if not inspection.drawable:
-        print(f"spectro-mpi: {arguments.file}: nothing in it can be drawn", file=sys.stderr)
-    return 0 if inspection.drawable else 1
+    paths, names = [arguments.file], []
+    for word in arguments.more:
+        is_path = "/" in word or word.lower().endswith(".cdf") or Path(word).exists()
+        paths.append(Path(word)) if is_path else names.append(word)
+    found = inspect_files(paths, names, arguments.all, arguments.master)
+    print(as_json(found, paths) if arguments.json else as_toml(found, paths, arguments.all), end="")
+    if any(inspection.drawable for inspection in found):
+        return 0
+    print(f"spectro-mpi: {arguments.file}: nothing in it can be drawn", file=sys.stderr)
+    return 1
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -1,8 +1,9 @@
-"""`plan`: show what a run would do."""
+"""`plan` and `inventory`: show what a run would do, and which files it would read."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,53 @@ def add(commands: Commands) -> None:
         help="name all files that are left out, and what is used instead",
     )
     plan.set_defaults(call=_plan)
+    _add_inventory(commands)
+
+
+def _add_inventory(commands: Commands) -> None:
+    inventory = commands.add_parser(
+        "inventory",
+        help="list the input files, or those that are damaged",
+        description="Print the path of each file that a run would read, one per line. With "
+        "--damaged, read all of them, and print only those to download again: empty, cut off, "
+        "unreadable, without the variable or without valid records. Exit codes: 0 no file is "
+        "damaged; 3 some are; 2 wrong settings or no input.",
+    )
+    add_settings(inventory, optional=True)
+    inventory.add_argument(
+        "--damaged", action="store_true", help="read all files, and print those that are damaged"
+    )
+    inventory.add_argument(
+        "-v", "--verbose", action="store_true", help="also say why, on standard error"
+    )
+    inventory.set_defaults(call=_inventory)
+
+
+def _inventory(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.operations.damaged import damaged_files, input_files
+    from spectro_mpi.planning.inventory import take_inventory
+    from spectro_mpi.system.words import count
+    from spectro_mpi.terminal.summary import SOME_FAILED
+
+    config = load(arguments)
+    inventory = take_inventory(config)
+    paths = input_files(inventory)
+    if not arguments.damaged:
+        for path in paths:
+            print(path)
+        if arguments.verbose:
+            for path, why in inventory.left_out:
+                print(f"not read: {path}: {why}", file=sys.stderr)
+        return 0
+    damaged = 0
+    for file in damaged_files(inventory, config):
+        damaged += 1
+        print(file.path, flush=True)
+        if arguments.verbose:
+            print(f"{file.path}: {file.why}", file=sys.stderr, flush=True)
+    hint = "; if they are whole, correct the settings" if damaged == len(paths) else ""
+    print(f"{damaged} of {count(len(paths), 'file')} damaged{hint}", file=sys.stderr)
+    return SOME_FAILED if damaged else 0
 
 
 def _plan(arguments: argparse.Namespace) -> int:

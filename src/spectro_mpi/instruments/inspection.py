@@ -1,28 +1,20 @@
-"""Inspect a CDF file: which variables can be drawn, why others cannot, and proposed settings."""
+"""Inspect CDF files: which variables can be drawn, why others cannot, and proposed settings."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from spectro_mpi.errors import InvalidCdfError, UserError
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader
-from spectro_mpi.instruments.istp import IstpFile
-from spectro_mpi.instruments.istp_axes import NUMBERS, VariableAxes, axes_of
-from spectro_mpi.instruments.istp_rings import is_pitch_angle
-from spectro_mpi.instruments.presets import presets_knowing
-from spectro_mpi.instruments.units import axis_unit, readable
-from spectro_mpi.model.distribution import EVERYTHING
+from spectro_mpi.instruments.master import Remembering, WithMaster
+from spectro_mpi.instruments.proposals import Drawable, drawable, why_not
 from spectro_mpi.settings.file_pattern import FilePattern
 from spectro_mpi.settings.instrument_table import InstrumentTable
 
-_PROPOSED = 4
-"""Variables drawn by the proposed settings; the others are in comments."""
 _DATES = (
     (r"\d{4}-\d{2}-\d{2}", "%Y-%m-%d", "{date:%Y-%m-%d}"),
     (r"\d{4}_\d{2}_\d{2}", "%Y_%m_%d", "{date:%Y_%m_%d}"),
@@ -31,54 +23,54 @@ _DATES = (
     (r"\d{8}", "%Y%m%d", "{date}"),
     (r"\d{7}", "%Y%j", "{date:%Y%j}"),
 )
-
-
-@dataclass(frozen=True)
-class Drawable:
-    """A variable that can be drawn."""
-
-    name: str
-    records: int
-    axes: tuple[str, ...]
-    """The variable along each axis of a record, with the size of the axis: "H_Energy (48)"."""
-    energy: str
-    """Name of the variable along the energy or frequency axis."""
-    units: str
-    label: str
-    scales: tuple[str, str]
-    """Scale of the energy axis and of the values, from SCALETYP."""
-    table: InstrumentTable
-    """The `[[instrument]]` table that draws it."""
+_MASTER = re.compile(r"(.*[_-])0{8}([_-].*)?\.cdf", re.IGNORECASE)
+"""Masters have zeros for a date."""
+_TRIED = 3
+"""Files of one pattern to open, if the first ones are damaged."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """The result of inspecting a file."""
+    """The result of inspecting the files of one pattern."""
 
     path: Path
+    """The file that was read."""
+    files: int
+    """Number of files of this pattern that were given."""
     title: str
     """Description of the file, from its global attributes."""
     pattern: str
     """Pattern that matches its name and the names of similar files."""
     drawable: tuple[Drawable, ...]
+    """What a scientist would draw first is first."""
     others: tuple[tuple[str, str], ...]
     """(name, why it cannot be drawn) of the other variables."""
+    master: str = ""
+    """Path of a master that supplies what the file lacks."""
 
 
-def inspect_file(path: Path, names: Sequence[str] = ()) -> Inspection:
+def inspect_file(
+    path: Path, names: Sequence[str] = (), everything: bool = False, master: Path | None = None
+) -> Inspection:
     """Inspect the variables called `names` of a file, or all if there are none.
 
-    Raises `UserError` if the file cannot be read or has no variable of one of these names.
+    `everything`: also support data. `master`: a file that supplies what this one lacks; None: one
+    beside it, if it has no attributes. Raises `UserError` if a file cannot be read or has no
+    variable of one of these names.
     """
     try:
-        reader = CdflibReader(path)
+        reader: CdfReader = Remembering(CdflibReader(path))
+        if master is None and not any("DEPEND_0" in reader.attributes(n) for n in reader.names):
+            master = _master_beside(path)
+        if master is not None:
+            reader = Remembering(WithMaster(reader, CdflibReader(master)))
         unknown = [name for name in names if name not in reader.names]
         if unknown:
             raise UserError(
                 f"{path}: has no variable {', '.join(unknown)}; "
-                f"`spectro-mpi inspect {path}` lists all variables"
+                f"`spectro-mpi inspect {path} --all` lists all variables"
             )
-        return _inspect(reader, names)
+        return _inspect(reader, names, everything, str(master.absolute()) if master else "")
     except InvalidCdfError as error:
         raise UserError(str(error)) from None
     except OSError as error:
@@ -89,42 +81,25 @@ def inspect_file(path: Path, names: Sequence[str] = ()) -> Inspection:
         ) from None
 
 
-def as_toml(inspection: Inspection) -> str:
-    """The inspection as a settings file; all except the proposed settings is in comments."""
-    lines = [f"# {inspection.path.name}: {inspection.title}", "#"]
-    lines.append("# Can be drawn:" if inspection.drawable else "# No variable can be drawn.")
-    for variable in inspection.drawable:
-        axes = " x ".join(
-            f"{axis}*" if axis.startswith(f"{variable.energy} ") else axis for axis in variable.axes
-        )
-        units = variable.units or "no units"
-        lines.append(f"#   {variable.name}: {variable.records} records of {axes}, {units}")
-    if inspection.drawable:
-        lines.append("#   (* becomes the vertical axis)")
-    if inspection.others:
-        lines.append("# Cannot be drawn:")
-        lines += [f"#   {name}: {why}" for name, why in inspection.others]
-    for name, preset in presets_knowing(inspection.path.name):
-        lines.append(f"# This is a {preset.files}: the preset {name} needs no tables.")
-    if inspection.drawable:
-        lines += ["", *_settings(inspection)]
-    return "\n".join(lines) + "\n"
+def inspect_files(
+    paths: Sequence[Path],
+    names: Sequence[str] = (),
+    everything: bool = False,
+    master: Path | None = None,
+) -> list[Inspection]:
+    """Inspect one file of each pattern among files and folders, which are searched recursively.
 
-
-def as_json(inspection: Inspection) -> str:
-    """The inspection as JSON, for programs."""
-    return json.dumps(
-        {
-            "path": str(inspection.path),
-            "title": inspection.title,
-            "pattern": inspection.pattern,
-            "drawable": [asdict(variable) for variable in inspection.drawable],
-            "others": dict(inspection.others),
-            "toml": as_toml(inspection),
-        },
-        indent=1,
-        ensure_ascii=False,
-    )
+    Instruments have different names, whatever file they are of. Raises `UserError` if there is no
+    file, or as `inspect_file` if none of a pattern can be read.
+    """
+    kinds: dict[str, list[Path]] = {}
+    for path in dict.fromkeys(file for entry in paths for file in _files(entry)):
+        kinds.setdefault(pattern_of(path.name), []).append(path)
+    found = []
+    for files in kinds.values():
+        inspection = _first_whole(files, names, everything, master)
+        found.append(replace(inspection, files=len(files)))
+    return _with_names(found)
 
 
 def pattern_of(name: str) -> str:
@@ -150,106 +125,90 @@ def pattern_of(name: str) -> str:
     return pattern + end if matched else "{item}.cdf"
 
 
-def _inspect(reader: CdfReader, names: Sequence[str]) -> Inspection:
+def _files(entry: Path) -> list[Path]:
+    """The files that an argument names: itself, or the CDF files in a folder, without masters."""
+    if not entry.is_dir():
+        return [entry]
+    try:
+        files = sorted(path for path in entry.rglob("*") if path.suffix.lower() == ".cdf")
+    except OSError as error:
+        raise UserError(f"{entry}: cannot be searched: {error.strerror or error}") from None
+    files = [path for path in files if not _MASTER.fullmatch(path.name)]
+    if not files:
+        raise UserError(f"{entry}: holds no CDF file")
+    return files
+
+
+def _first_whole(
+    files: Sequence[Path], names: Sequence[str], everything: bool, master: Path | None
+) -> Inspection:
+    """The inspection of the first file that can be read."""
+    for file in files[: _TRIED - 1]:
+        try:
+            return inspect_file(file, names, everything, master)
+        except UserError:
+            if file is files[-1]:
+                raise
+    return inspect_file(files[min(len(files), _TRIED) - 1], names, everything, master)
+
+
+def _master_beside(path: Path) -> Path | None:
+    """The master of a file in its folder, by its name; of several, that of the highest version."""
+    for candidate in sorted(path.parent.glob("*_00000000_*"), reverse=True):
+        match = _MASTER.fullmatch(candidate.name)
+        if match and path.name.lower().startswith(match[1].lower()) and candidate != path:
+            return candidate
+    return None
+
+
+def _inspect(reader: CdfReader, names: Sequence[str], everything: bool, master: str) -> Inspection:
     of_file = reader.global_attributes()
     titles = (of_file.get(key, "").partition(">")[2] for key in ("Source_name", "Descriptor"))
     title = of_file.get("Logical_source_description", "") or ", ".join(filter(None, titles))
     pattern = pattern_of(reader.path.name)
-    drawable, others = [], []
+    found, others = [], []
     for name in sorted(reader.names):
         if names and name not in names:
             continue
-        why = _why_not(reader, name, explicit=bool(names))
+        why = why_not(reader, name, explicit=bool(names) or everything)
         if why:
             others.append((name, why))
             continue
+        plain = InstrumentTable(name=_instrument(name), file=pattern, value=name, master=master)
         try:
-            drawable.append(_drawable(reader, name, pattern))
+            found.append(drawable(reader, plain))
         except InvalidCdfError as error:
             why = str(error).removeprefix(f"{reader.path}: ").removeprefix(f"{name} ")
-            others.append((name, why.replace(f' in [[instrument]] "{_instrument(name)}"', "")))
-    # Measured variables come before tables of energies and solid angles.
-    drawable.sort(
-        key=lambda variable: axis_unit(variable.units).kind == "energy" or "ster" in variable.units
-    )
+            others.append((name, why.replace(f' in [[instrument]] "{plain.name}"', "")))
+    found.sort(key=lambda variable: (variable.rank, variable.name))
     return Inspection(
-        reader.path, title or "no description", pattern, tuple(drawable), tuple(others)
+        reader.path, 1, title or "no description", pattern, tuple(found), tuple(others), master
     )
 
 
-def _why_not(reader: CdfReader, name: str, explicit: bool) -> str:
-    """Why a variable cannot be drawn, or empty; `explicit`: the user has named it."""
-    attributes = reader.attributes(name)
-    kind = str(attributes.get("VAR_TYPE", "data")).lower()
-    if reader.kind(name) not in NUMBERS:
-        return "holds text" if "CHAR" in reader.kind(name) else "is a time"
-    if not reader.shape(name):
-        return "is one number per record" if reader.records(name) > 1 else "is one number"
-    if not explicit and kind not in ("data", "support_data"):
-        return f"is {kind.replace('_', ' ')}"
-    if "DEPEND_0" not in attributes:
-        return "has no DEPEND_0: it does not vary with time"
-    if not explicit and kind == "support_data":
-        return "is support data"
-    if not explicit and str(attributes.get("DISPLAY_TYPE", "")).lower().startswith("no_plot"):
-        return "is not to be plotted, by its DISPLAY_TYPE"
-    return ""
+def _with_names(inspections: Sequence[Inspection]) -> list[Inspection]:
+    """The same, with names of instruments that differ: by what the patterns do not share."""
+    words = [_words_of(inspection.pattern) for inspection in inspections]
+    shared = set.intersection(*map(set, words)) if words else set()
+    used: set[str] = set()
+    renamed = []
+    for inspection, parts in zip(inspections, words, strict=True):
+        apart = "_".join(part for part in parts if part not in shared)
+        variables = []
+        for variable in inspection.drawable:
+            name = "_".join(filter(None, (variable.table.name, apart)))
+            unused = (name, *(f"{name}_{number}" for number in range(2, len(used) + 3)))
+            name = next(each for each in unused if each not in used)
+            used.add(name)
+            variables.append(replace(variable, table=replace(variable.table, name=name)))
+        renamed.append(replace(inspection, drawable=tuple(variables)))
+    return renamed
 
 
-def _drawable(reader: CdfReader, name: str, pattern: str) -> Drawable:
-    """The variable and its settings. Raises `InvalidCdfError` if it cannot be drawn."""
-    plain = InstrumentTable(name=_instrument(name), file=pattern, value=name)
-    axes = axes_of(reader, plain)
-    attributes = reader.attributes(name)
-    table = InstrumentTable(
-        name=plain.name,
-        file=pattern,
-        value=name,
-        pitch_angle=_pitch_angle_of(reader, name, axes),
-        angles=IstpFile(reader, plain, EVERYTHING).combine if axes.angle_axes else "",
-    )
-    IstpFile(reader, table, EVERYTHING)  # raises if the table does not work
-    return Drawable(
-        name=name,
-        records=axes.records,
-        axes=tuple(
-            f"{depend or (axes.energy if axis == axes.energy_axis else 'axis')} ({size})"
-            for axis, (depend, size) in enumerate(zip(axes.depends, axes.shape, strict=True))
-        ),
-        energy=axes.depends[axes.energy_axis] or axes.energy,
-        units=readable(str(attributes.get("UNITS", ""))),
-        label=readable(str(attributes.get("LABLAXIS", "") or name)),
-        scales=(_scale(reader, axes.energy), _scale(reader, name)),
-        table=table,
-    )
-
-
-def _pitch_angle_of(reader: CdfReader, value: str, axes: VariableAxes) -> str:
-    """The variable with the pitch angles, of each cell or along one axis; empty if none."""
-    of_cells = [
-        name
-        for name in sorted(reader.names)
-        if name != value
-        and len(axes.shape) > 1
-        and reader.kind(name) in NUMBERS
-        and reader.shape(name) == axes.shape
-        and reader.records(name) in (1, axes.records)
-        and is_pitch_angle(reader, name)
-    ]
-    along = [
-        axes.depends[axis]
-        for axis in axes.angle_axes
-        if axes.depends[axis]
-        and reader.kind(axes.depends[axis]) in NUMBERS
-        and is_pitch_angle(reader, axes.depends[axis])
-    ]
-    return next(iter([*of_cells, *along]), "")
-
-
-def _scale(reader: CdfReader, name: str) -> str:
-    """Scale ("linear" or "log") in the attribute SCALETYP of a variable."""
-    given = str(reader.attributes(name).get("SCALETYP", "")).strip().lower()
-    return "linear" if given.startswith("lin") else "log"
+def _words_of(pattern: str) -> list[str]:
+    """The words of a pattern, as names of instruments may have them."""
+    plain = re.sub(r"\{.*?\}|\.cdf$", "_", pattern.lower())
+    return [word for word in re.split(r"[^a-z0-9]+", plain) if word and word != "v"]
 
 
 def _with_date(stem: str) -> str:
@@ -270,52 +229,12 @@ def _instrument(variable: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", variable.lower()).strip("_") or "instrument"
 
 
-def _settings(inspection: Inspection) -> Iterable[str]:
-    """The lines of the proposed settings."""
-    drawn = inspection.drawable[:_PROPOSED]
-    name = re.sub(r"\{.*", "", inspection.pattern).rstrip("_-.") or inspection.path.stem
-    run_id = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "run"
-    by_angle = any(variable.table.pitch_angle for variable in drawn)
-    if by_angle:
-        kinds = ["pitch-angle"] + ["instrument-grid"] * (len(drawn) > 1)
-    else:
-        kinds = ["instrument-grid"] if len(drawn) > 1 else ["pitch-angle"]
-    yield f"run_id = {_quoted(run_id)}"
-    yield f"input = {_quoted(str(inspection.path.absolute().parent))}"
-    yield ""
-    yield "[data]"
-    yield 'preset = "istp"'
-    yield ""
-    if by_angle:
-        yield "[pitch_angles]                # for angles from 0 to 180 or to 360 degrees"
-        yield "parallel = [[0, 30], [330, 360]]"
-        yield "perpendicular = [[60, 120], [240, 300]]"
-        yield "antiparallel = [[150, 210]]"
-        yield ""
-    yield "[plot]"
-    # A variable with SCALETYP "linear" is never drawn otherwise; the pair is for the others.
-    scales = [
-        "linear" if set(each) == {"linear"} else "log"
-        for each in zip(*(variable.scales for variable in drawn), strict=True)
+def folders_of(inspections: Iterable[Inspection], paths: Sequence[Path]) -> list[Path]:
+    """The folders to search for the files: those given, and those of the files given."""
+    given = [path if path.is_dir() else path.parent for path in paths]
+    folders = [path.resolve() for path in given or [one.path.parent for one in inspections]]
+    return [
+        folder
+        for folder in dict.fromkeys(folders)
+        if not any(other in folder.parents for other in folders)
     ]
-    yield f"scales = [{_quoted(scales)}]        # energy and colour, by SCALETYP"
-    yield f"kinds = {_quoted(kinds)}"
-    for number, variable in enumerate(inspection.drawable):
-        comment = "" if number < _PROPOSED else "# "
-        yield ""
-        yield f"{comment}[[instrument]]                # {variable.label}"
-        for key, value in _keys_of(variable.table):
-            yield f"{comment}{key} = {_quoted(value)}"
-
-
-def _keys_of(table: InstrumentTable) -> Iterable[tuple[str, Any]]:
-    """(key, value) of the table, without empty values."""
-    for key in ("name", "file", "value", "pitch_angle", "angles"):
-        value = getattr(table, key)
-        if value != "":
-            yield key, value
-
-
-def _quoted(value: Any) -> str:
-    """The value in TOML, which has the same syntax as JSON for strings, numbers and lists."""
-    return json.dumps(value, ensure_ascii=False)

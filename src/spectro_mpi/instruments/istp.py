@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +26,13 @@ from spectro_mpi.instruments.istp_edges import ReportedEdges, is_log_axis, repor
 from spectro_mpi.instruments.istp_rings import PitchAxis, angle_factor, is_pitch_angle
 from spectro_mpi.instruments.istp_times import RecordTimes
 from spectro_mpi.instruments.istp_variables import Variables
+from spectro_mpi.instruments.master import with_master
 from spectro_mpi.instruments.preset import NamedFile, Quantity
 from spectro_mpi.instruments.units import is_unit, readable, titled
 from spectro_mpi.model.distribution import EVERYTHING, Categories, Combine, Distribution
 from spectro_mpi.model.spectrogram import Legend
 from spectro_mpi.settings.file_pattern import FilePattern
-from spectro_mpi.settings.instrument_table import InstrumentTable
+from spectro_mpi.settings.instrument_table import VARIABLES, InstrumentTable
 from spectro_mpi.settings.schema import Config
 
 AngleBorders = Literal["", "fraction", "centre"]
@@ -66,8 +69,8 @@ class Istp:
                 yield NamedFile(instrument, match.item, match.version, match.start, match.part)
 
     def is_companion(self, file: str) -> bool:
-        """Always False: no other files are known."""
-        return False
+        """Whether a file is the master of an instrument."""
+        return any(Path(table.master).name == file for table in self._config.instrument)
 
     @cached_property
     def _patterns(self) -> list[tuple[str, FilePattern]]:
@@ -76,8 +79,29 @@ class Istp:
     def open(self, instrument: str, reader: CdfReader) -> InputFile:
         """Check an open file. Raises `InvalidCdfError` if it does not match the table."""
         table = next(table for table in self._config.instrument if table.name == instrument)
+        if table.master:
+            reader = with_master(reader, table.master, table.master_sha256)
+        table = named_for(table, reader)
         categories, borders = self._config.pitch_angles, self._config.data.angle_borders
         return IstpFile(reader, table, categories, borders)
+
+
+def named_for(table: InstrumentTable, reader: CdfReader) -> InstrumentTable:
+    """The table for one file: parts of the file name are put in for `{name}` in variables.
+
+    They are written as in the file's variables where these differ only in upper and lower case.
+    """
+    match = FilePattern(table.file).match(reader.path.name)
+    filled = table.filled(match.words.__getitem__) if match else table
+    if filled is table:
+        return table
+    by_name = {name.casefold(): name for name in sorted(reader.names)}
+    spelt: dict[str, Any] = {
+        key: by_name.get(name.casefold(), name)
+        for key in VARIABLES
+        if isinstance(name := getattr(filled, key), str) and name not in reader.names
+    }
+    return replace(filled, **spelt)
 
 
 class IstpFile:
@@ -104,7 +128,9 @@ class IstpFile:
         self.weight = table.weight or "pitch-angle"
         self._picked = self._picked_bins()
         self._variables = Variables(reader, table, axes, self._picked)
-        self._tables = EnergyTables(self.channels, is_log_axis(reader, axes.energy), self.combine)
+        self._tables = EnergyTables(
+            self.channels, is_log_axis(reader, axes.described_by), self.combine
+        )
         self._reported: ReportedEdges | None = None
         if axes.bands is None:
             self._variables.check(axes.energy)
@@ -155,8 +181,7 @@ class IstpFile:
         """Centres of the channels, and the distances to their edges if these are reported."""
         axes = self._axes
         if axes.bands is not None:
-            centres = axes.bands.centres[None, None]
-            low, high = axes.bands.edges.T[:, None, None]
+            centres, low, high = axes.bands.channels.T[:, None, None]
             return centres, (centres - low, high - centres)
         centres = self._variables.along(axes.energy, first, last) * axes.unit.factor
         return centres, self._variables.reach(self._reported, axes.energy, centres, first, last)
@@ -249,12 +274,13 @@ class IstpFile:
         mission = of_file.get("Source_name", "").partition(">")[0].strip()
         descriptor = of_file.get("Descriptor", "").partition(">")[0].strip()
         title = title_of(mission, descriptor, label)
-        name = readable(str(reader.attributes(axes.energy).get("LABLAXIS", "")))
-        y_name = _AXIS_NAMES.get(axes.unit.kind, name or axes.energy)
+        of_axis = reader.attributes(axes.described_by) if axes.described_by else {}
+        name = readable(str(of_axis.get("LABLAXIS", ""))) or axes.energy
+        y_name = _AXIS_NAMES.get(axes.unit.kind, name)
         is_weighted = self.combine == "mean" and (table.weight or self._pitch_axis)
         by_attribute = [
             "linear" if is_log_axis(reader, each) is False else ""
-            for each in (axes.energy, table.value)
+            for each in (axes.described_by, table.value)
         ]
         return Legend(
             mission=mission or title,

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
 
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments.cdf import CdfReader
-from spectro_mpi.instruments.istp_bands import Bands, bands_of
+from spectro_mpi.instruments.istp_bands import Bands, bands_as_set, bands_of
 from spectro_mpi.instruments.times import (
     EPOCH_TYPES,
     TimeUnit,
@@ -49,13 +49,16 @@ class VariableAxes:
     time_unit: TimeUnit
     """How it counts."""
     energy: str
-    """Name of the variable along the energy or frequency axis."""
+    """Name of the variable along the energy or frequency axis; empty: the channels are set."""
     energy_axis: int
     """Number of the energy or frequency axis, from 0."""
     unit: AxisUnit
     """Unit of the energy or frequency axis."""
     bands: Bands | None = None
-    """The channels, if `energy` is a variable with labels; None: it has numbers."""
+    """The channels, if `energy` is a variable with labels or is empty; None: it has numbers."""
+    described_by: str = ""
+    """Name of the variable whose attributes describe the energy axis: `energy`, or the virtual one
+    that is computed from it; empty: the channels are set."""
 
     @property
     def angle_axes(self) -> tuple[int, ...]:
@@ -84,7 +87,11 @@ def axes_of(reader: CdfReader, table: InstrumentTable) -> VariableAxes:
     depends = tuple(_depend(reader, value, axis) for axis in range(len(shape)))
     time, time_unit = _time_of(reader, table, records)
     energy, axis, unit, bands = _energy_of(reader, table, shape, depends)
-    return VariableAxes(records, shape, depends, time, time_unit, energy, axis, unit, bands)
+    named = depends[axis] if energy and not table.energy else ""
+    described_by = named if named and _stored(reader, named) == energy else energy
+    return VariableAxes(
+        records, shape, depends, time, time_unit, energy, axis, unit, bands, described_by
+    )
 
 
 def axes_along(
@@ -203,12 +210,21 @@ def _energy_of(
             f"{reader.path}: energy_axis = {table.energy_axis} in {_place(table)} is not an axis "
             f"of {table.value}, which has {len(shape)}"
         )
-    if table.energy:
-        _need(reader, table.energy, "energy", table)
-        axis = _axis_of(reader, table, shape, depends)
-        if "CHAR" in reader.kind(table.energy):
-            return _labelled_axis(reader, table, shape, axis)
-        return table.energy, axis, _unit_of(reader, table, table.energy), None
+    bands = bands_as_set(table)
+    if bands is not None:
+        return (
+            "",
+            _axis_as_set(reader, table, shape, depends, len(bands.channels)),
+            bands.unit,
+            bands,
+        )
+    variable = table.energy_variable
+    if variable:
+        _need(reader, variable, "energy", table)
+        axis = _axis_of(reader, table, variable, shape, depends)
+        if "CHAR" in reader.kind(variable):
+            return _labelled_axis(reader, table, variable, shape, axis)
+        return variable, axis, _unit_of(reader, table, variable), None
     hinted = re.search(r"\by=(\w+)", str(reader.attributes(table.value).get("DISPLAY_TYPE", "")))
     candidates: list[tuple[str, int, AxisUnit, Bands | None]] = [
         (name, axis, unit, None)
@@ -278,39 +294,74 @@ def _labelled(
             continue
         for name in (depends[axis], str(attributes.get(f"LABL_PTR_{axis + 1}", ""))):
             bands = bands_of(reader, name, table.energy_units)
-            if bands is not None and len(bands.edges) == size:
+            if bands is not None and len(bands.channels) == size:
                 found.append((name, axis, bands.unit, bands))
                 break
     return found
 
 
 def _labelled_axis(
-    reader: CdfReader, table: InstrumentTable, shape: tuple[int, ...], axis: int
+    reader: CdfReader, table: InstrumentTable, variable: str, shape: tuple[int, ...], axis: int
 ) -> tuple[str, int, AxisUnit, Bands]:
-    """The axis `axis` by the labels in `table.energy`. Raises `InvalidCdfError`."""
-    bands = bands_of(reader, table.energy, table.energy_units)
-    if bands is None or len(bands.edges) != shape[axis]:
+    """The axis `axis` by the labels in `variable`. Raises `InvalidCdfError`."""
+    bands = bands_of(reader, variable, table.energy_units)
+    if bands is None or len(bands.channels) != shape[axis]:
         raise InvalidCdfError(
-            f"{reader.path}: {table.energy} holds text that does not name {shape[axis]} ranges of "
+            f"{reader.path}: {variable} holds text that does not name {shape[axis]} ranges of "
             f'energy or frequency, such as "13.6 - 15.1 MeV"; set `energy` in {_place(table)} to '
             "another variable, or `energy_units` if only the unit is missing"
         )
-    return table.energy, axis, bands.unit, bands
+    return variable, axis, bands.unit, bands
+
+
+def _axis_as_set(
+    reader: CdfReader,
+    table: InstrumentTable,
+    shape: tuple[int, ...],
+    depends: tuple[str, ...],
+    channels: int,
+) -> int:
+    """Number of the axis of the value with as many channels as the table has numbers for.
+
+    Of several, it is the one that the file says is of energy or frequency.
+    """
+    fitting = [axis for axis, size in enumerate(shape) if size == channels]
+    if table.energy_axis:
+        fitting = [axis for axis in fitting if axis == table.energy_axis - 1]
+    if len(fitting) > 1:
+        by_file = replace(table, energy_units="")
+        by_units = [
+            axis for axis in fitting if _unit_of(reader, by_file, depends[axis]).kind != "y"
+        ]
+        fitting = by_units if len(by_units) == 1 else fitting
+    if len(fitting) == 1:
+        return fitting[0]
+    key = "energy" if table.energy else "energy_edges"
+    axes = f"axis {table.energy_axis} of" if table.energy_axis else "the axes of"
+    hint = "set `energy_axis` too" if fitting else f"correct `{key}`"
+    raise InvalidCdfError(
+        f"{reader.path}: `{key}` in {_place(table)} has numbers for {channels} channels, but "
+        f"{axes} {table.value} have {' × '.join(map(str, shape))}; {hint}"
+    )
 
 
 def _axis_of(
-    reader: CdfReader, table: InstrumentTable, shape: tuple[int, ...], depends: tuple[str, ...]
+    reader: CdfReader,
+    table: InstrumentTable,
+    variable: str,
+    shape: tuple[int, ...],
+    depends: tuple[str, ...],
 ) -> int:
-    """Number of the axis of the value along which `table.energy` is."""
+    """Number of the axis of the value along which `variable` is."""
     if table.energy_axis:
         return table.energy_axis - 1
-    if table.energy in depends:
-        return depends.index(table.energy)
+    if variable in depends:
+        return depends.index(variable)
     attributes = reader.attributes(table.value)
     for axis in range(len(shape)):
-        if attributes.get(f"LABL_PTR_{axis + 1}") == table.energy:
+        if attributes.get(f"LABL_PTR_{axis + 1}") == variable:
             return axis
-    along = _along(reader, table.energy, shape, depends, ())
+    along = _along(reader, variable, shape, depends, ())
     if len(along) == 1:
         return along[0]
     # Energies of each bin and channel: choose the axis whose units are energies, or the last one.

@@ -1,4 +1,4 @@
-"""Read energies from the labels of an axis that has no numbers: "13.6 - 15.1 MeV"."""
+"""Channels of an axis without numbers in the file: by labels ("13.6 - 15.1 MeV") or settings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.units import AxisUnit, axis_unit
+from spectro_mpi.settings.instrument_table import InstrumentTable
 
-_NUMBER = r"(?<![\w.])\d+(?:\.\d*)?(?:[eE][-+]?\d+)?"
+_NUMBER = r"(?<![\w.])\d+(?:\.(?: ?\d+)?)?(?:[eE][-+]?\d+)?"
+"""Also "33. 4", as in labels of STEREO HET."""
 _RANGE = re.compile(
     rf"(?P<low>{_NUMBER})\s*(?P<first>[A-Za-z][\w/]*)?\s*(?:-|–|—|~|to\b)\s*"
     rf"(?P<high>{_NUMBER})\s*(?P<unit>[A-Za-z][\w/]*)?"
@@ -21,18 +23,22 @@ _CENTRE = re.compile(rf"(?<![<>≤≥] )(?<![<>≤≥])(?P<low>{_NUMBER})\s*(?P<
 
 @dataclass(frozen=True, eq=False)
 class Bands:
-    """The channels of an axis, as its labels name them."""
+    """The channels of an axis, as its labels or the settings name them."""
 
-    edges: NDArray[np.float64]
-    """(channel, 2) lower and upper end, in eV or Hz (`unit.units`); equal: only a centre."""
+    channels: NDArray[np.float64]
+    """(channel, 3) centre, lower and upper edge, in eV or Hz (`unit.units`); all equal: only a
+    centre is known."""
     unit: AxisUnit
     """Its factor is already applied."""
 
-    @property
-    def centres(self) -> NDArray[np.float64]:
-        """(channel,) geometric means of the ends; of a channel from 0, the middle."""
-        low, high = self.edges.T
-        return np.asarray(np.where(low > 0, np.sqrt(low * high), (low + high) / 2))
+
+def bands_as_set(table: InstrumentTable) -> Bands | None:
+    """The channels that a table gives as numbers, of which those without a unit are eV."""
+    channels = np.array(table.channels, np.float64)
+    if not len(channels):
+        return None
+    unit = axis_unit(table.energy_units or "eV")
+    return Bands(channels * unit.factor, AxisUnit(unit.kind, 1.0, unit.units))
 
 
 def bands_of(reader: CdfReader, name: str, units: str = "") -> Bands | None:
@@ -40,7 +46,8 @@ def bands_of(reader: CdfReader, name: str, units: str = "") -> Bands | None:
 
     A label names a range ("13.6 - 15.1 MeV", "900 keV to 1.2 MeV") or, if none does, a centre ("55
     keV"), in a unit of energy or frequency. `units` are those of labels without any; they may also
-    be in the UNITS of the variable.
+    be in the UNITS of the variable. The centre of a range is the geometric mean; of one that begins
+    at 0, the middle.
     """
     if (
         name not in reader.names
@@ -60,7 +67,10 @@ def bands_of(reader: CdfReader, name: str, units: str = "") -> Bands | None:
     if len(read) != len(labels) or len({unit.units for _, unit in read}) != 1:
         return None
     unit = read[0][1]
-    return Bands(np.array([ends for ends, _ in read]), AxisUnit(unit.kind, 1.0, unit.units))
+    low, high = np.array([ends for ends, _ in read]).T
+    centre = np.where(low > 0, np.sqrt(low * high), (low + high) / 2)
+    unit = AxisUnit(unit.kind, 1.0, unit.units)
+    return Bands(np.stack([centre, low, high], axis=-1), unit)
 
 
 def _ends(match: re.Match[str], units: str) -> tuple[tuple[float, float], AxisUnit] | None:
@@ -72,6 +82,10 @@ def _ends(match: re.Match[str], units: str) -> tuple[tuple[float, float], AxisUn
     lower = axis_unit(part.get("first") or "")
     if lower.kind != upper.kind:
         lower = upper
-    low = float(part["low"])
-    ends = low * lower.factor, float(part.get("high") or low) * upper.factor
+    low = _number(part["low"])
+    ends = low * lower.factor, (_number(part["high"]) if part.get("high") else low) * upper.factor
     return (ends, upper) if upper.kind != "y" and ends[0] <= ends[1] else None
+
+
+def _number(text: str) -> float:
+    return float(text.replace(" ", ""))

@@ -65,7 +65,9 @@ def reported_edges(
 
 
 def is_log_axis(reader: CdfReader, name: str) -> bool | None:
-    """Whether SCALETYP of a variable is "log"; None: it is neither that nor "linear"."""
+    """Whether SCALETYP of a variable is "log"; None: neither that nor "linear", or no variable."""
+    if name not in reader.names:
+        return None
     scale = str(reader.attributes(name).get("SCALETYP", "")).strip().lower()
     return True if scale.startswith("log") else False if scale.startswith("lin") else None
 

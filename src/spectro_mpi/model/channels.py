@@ -165,7 +165,8 @@ def _edges(
         border = np.where(ends_alone, ends, np.where(begins_alone, begins, meeting))
         low, high = lower.copy(), upper.copy()
         low[:, 1:] = np.where(apart, begins, border)
-        high[:, :-1] = np.where(apart, ends, border)
+        # Behind the last channel of a table, which may have fewer than others, is no border.
+        high[:, :-1] = np.where(apart | np.isnan(right), ends, border)
         _mirror(centre, low, high, middle, log)
     return low, high
 

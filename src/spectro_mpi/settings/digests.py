@@ -11,15 +11,16 @@ from spectro_mpi.settings.schema import Config
 
 NOT_OF_DATA = frozenset({"chunk_records"})
 """Settings of `[data]` that do not change what is reduced."""
-NOT_OF_INSTRUMENT = frozenset({"title", "label", "y_scale", "z_scale", "panel"})
-"""Settings of `[[instrument]]` that only change figures."""
+NOT_OF_INSTRUMENT = frozenset({"title", "label", "y_scale", "z_scale", "panel", "master"})
+"""Settings of `[[instrument]]` that only change figures; and `master`, because the content of that
+file counts (`master_sha256`), not its place."""
 
 
 def reduction_digest(config: Config) -> str:
     """Digest of the settings of the reduction: 16 hexadecimal digits.
 
     It is the start of the SHA-256 of the settings as JSON with sorted keys and without spaces:
-    `data` without `chunk_records`, `instrument` without what only changes figures, and
+    `data` without `chunk_records`, `instrument` without NOT_OF_INSTRUMENT, and
     `pitch_angles` as a list of pairs, because the order of the categories is that of the store.
     """
     settings = {

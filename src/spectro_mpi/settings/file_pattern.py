@@ -9,6 +9,7 @@ day, or a date in its own format (`{date:%Y-%m-%d}`). `{version}` matches number
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -42,6 +43,8 @@ class Match:
     """The date, UTC; None if the pattern has no `{date}`."""
     part: str
     """The file name without its version: an item may have several such files."""
+    words: Mapping[str, str]
+    """Placeholder → what it stands for in the file name, as it is written there."""
 
 
 class FilePattern:
@@ -66,6 +69,7 @@ class FilePattern:
         if matched is None:
             return None
         words = matched.groupdict()
+        written = dict(words)
         start = None
         if "date" in words:
             date = words["date"]
@@ -81,9 +85,9 @@ class FilePattern:
         first, last = matched.span("version") if "version" in self.places else (0, 0)
         part = name[:first] + name[last:]
         if "orbit" in words:
-            return Match(str(int(words["orbit"])), version, start, part)
+            return Match(str(int(words["orbit"])), version, start, part, written)
         item = "_".join(words[place] for place in self.places if place in words)
-        return Match(item, version, start, part)
+        return Match(item, version, start, part, written)
 
     def _place(self, name: str, date_format: str | None) -> str:
         """The regular expression for one placeholder."""

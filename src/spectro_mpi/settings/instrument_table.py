@@ -6,11 +6,12 @@ Whatever a table leaves out is taken from the file's ISTP attributes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Interval
+from annotated_types import Ge, Interval, MinLen
 
 from spectro_mpi.settings.file_pattern import FilePattern
 
@@ -21,6 +22,10 @@ RESERVED_QUANTITIES = frozenset(
 """Names of other datasets in the store, which a quantity cannot have."""
 
 Index = Annotated[int, Ge(0)]
+Energies = Annotated[tuple[float, ...], MinLen(1)]
+_PLACE = re.compile(r"\{(\w*)\}")
+VARIABLES = ("value", "time", "energy", "pitch_angle", "weight")
+"""Keys that name variables, in which `{name}` stands for a part of the file name."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,13 @@ class InstrumentTable:
     """An epoch variable, or one in "seconds since" a date; empty: DEPEND_0."""
     time_units: str = ""
     """Units of a time that is not an epoch, such as "days since 2000-01-01"; empty: its UNITS."""
-    energy: str = ""
-    """The energy or frequency axis; empty: the DEPEND_i with units of energy or frequency."""
+    energy: str | Energies = ""
+    """The energy or frequency axis: a variable, or the centres of its channels as numbers; empty:
+    the DEPEND_i with units of energy or frequency."""
+    energy_edges: tuple[float, ...] | tuple[tuple[float, float], ...] = ()
+    """Edges of the channels: one number more than there are channels, or a pair for each."""
     energy_units: str = ""
-    """Units of that axis; empty: its UNITS."""
+    """Units of that axis; empty: its UNITS, or eV for numbers."""
     energy_axis: Annotated[int, Interval(ge=0, le=9)] = 0
     """Number i of the value's axis that is the energy (as in DEPEND_i); 0: by names and sizes."""
     angles: Literal["", "mean", "sum"] | Index | tuple[Index, ...] = ""
@@ -70,14 +78,55 @@ class InstrumentTable:
     """Smallest valid value; None: VALIDMIN."""
     valid_max: float | None = None
     """Largest valid value; None: VALIDMAX."""
+    master: str = ""
+    """Path of a CDF file, relative to the settings file, that supplies the attributes and variables
+    that a file lacks; an absolute path once loaded."""
+    master_sha256: str = ""
+    """SHA-256 of `master`, set when settings are loaded."""
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012
 
     @property
     def dataset(self) -> str:
         """Name of the quantity in the store."""
-        name = self.quantity or re.sub(r"\W", "_", self.value)
+        name = self.quantity
+        if not name:
+            plain = _PLACE.sub("", self.value)
+            if plain != self.value:  # the same for all files
+                plain = plain.strip("_-. ") or "values"
+            name = re.sub(r"\W", "_", plain)
         return f"{name}_values" if name in RESERVED_QUANTITIES else name
+
+    @property
+    def energy_variable(self) -> str:
+        """Name of the variable in `energy`; empty: there is none, or `energy` holds numbers."""
+        return self.energy if isinstance(self.energy, str) else ""
+
+    @property
+    def channels(self) -> tuple[tuple[float, float, float], ...]:
+        """(centre, lower edge, upper edge) of each channel that the table gives as numbers.
+
+        Edges that are equal to the centre are not given. A centre that is not given is the
+        geometric mean of its edges, or their middle if the lower one is 0.
+        """
+        centres = () if isinstance(self.energy, str) else self.energy
+        pairs = tuple(tuple(sorted(pair)) for pair in _pairs(self.energy_edges))
+        if not pairs:
+            return tuple((centre, centre, centre) for centre in centres)
+        if not centres:
+            centres = tuple((a * b) ** 0.5 if a > 0 else (a + b) / 2 for a, b in pairs)
+        return tuple((c, a, b) for c, (a, b) in zip(centres, pairs, strict=True))
+
+    def filled(self, words: Callable[[str], str]) -> InstrumentTable:
+        """The table for one file: each place `{name}` in names of variables is `words(name)`."""
+        names = {key: getattr(self, key) for key in VARIABLES}
+        filled: dict[str, Any] = {
+            key: _PLACE.sub(lambda place: words(place[1]), name)
+            for key, name in names.items()
+            if isinstance(name, str) and "{" in name
+        }
+        # What is stored does not depend on the file.
+        return replace(self, quantity=self.dataset, **filled) if filled else self
 
 
 def mistakes_of(tables: Sequence[InstrumentTable]) -> Iterator[str]:
@@ -91,7 +140,7 @@ def mistakes_of(tables: Sequence[InstrumentTable]) -> Iterator[str]:
             yield f"{where}: two instruments have this name"
         seen.add(table.name)
         try:
-            FilePattern(table.file)
+            yield from _unknown_places(table, where, FilePattern(table.file).places)
         except ValueError as error:
             yield f'{where}: file = "{table.file}": {error}'
         if not table.value:
@@ -106,3 +155,77 @@ def mistakes_of(tables: Sequence[InstrumentTable]) -> Iterator[str]:
         low, high = table.valid_min, table.valid_max
         if low is not None and high is not None and not low < high:
             yield f"{where}: valid_min = {low:g} is not below valid_max = {high:g}"
+        yield from _mistakes_of_energies(table, where)
+
+
+def _unknown_places(table: InstrumentTable, where: str, places: Sequence[str]) -> Iterator[str]:
+    """A sentence for each `{name}` in the names of variables that `file` does not have."""
+    known = ", ".join(f"{{{place}}}" for place in places)
+    for key in VARIABLES:
+        name = getattr(table, key)
+        if not isinstance(name, str):
+            continue
+        if re.search(r"[{}]", _PLACE.sub("", name)):
+            yield f'{where}: {key} = "{name}": has a brace that does not belong to a {{name}}'
+        for place in _PLACE.findall(name):
+            if place not in places:
+                yield (
+                    f'{where}: {key} = "{name}": file = "{table.file}" has no {{{place}}}; it has '
+                    f"{known}"
+                )
+
+
+def _mistakes_of_energies(table: InstrumentTable, where: str) -> Iterator[str]:
+    """A sentence for each mistake in energies that are given as numbers."""
+    centres = () if isinstance(table.energy, str) else table.energy
+    pairs = _pairs(table.energy_edges)
+    if table.energy_edges and table.energy_variable:
+        yield (
+            f'{where}: energy_edges cannot be set with energy = "{table.energy}"; leave out one of '
+            "the two, or set energy to numbers"
+        )
+    yield from _mistakes_of_order(f"{where}: energy", centres)
+    if not table.energy_edges:
+        return
+    if not pairs:
+        yield f"{where}: energy_edges: expected at least 2 numbers, one more than channels"
+    elif isinstance(table.energy_edges[0], tuple):
+        yield from _mistakes_of_order(f"{where}: energy_edges", [min(pair) for pair in pairs])
+        yield from (
+            f"{where}: energy_edges: [{low:g}, {high:g}] has no width"
+            for low, high in pairs
+            if low == high
+        )
+    else:
+        yield from _mistakes_of_order(
+            f"{where}: energy_edges", [pairs[0][0], *(high for _, high in pairs)]
+        )
+    if centres and pairs and len(centres) != len(pairs):
+        yield (
+            f"{where}: energy has {len(centres)} numbers, but energy_edges are those of "
+            f"{len(pairs)} channels; expected {len(centres) + 1} edges or {len(centres)} pairs"
+        )
+    elif centres:
+        yield from (
+            f"{where}: energy = {centre:g} is not between its edges {min(pair):g} and {max(pair):g}"
+            for centre, pair in zip(centres, pairs, strict=True)
+            if not min(pair) <= centre <= max(pair)
+        )
+
+
+def _mistakes_of_order(what: str, numbers: Sequence[float]) -> Iterator[str]:
+    """A sentence if numbers are negative, or neither ascend nor descend."""
+    if any(number < 0 for number in numbers):
+        yield f"{what}: {min(numbers):g} is negative"
+    steps = [after - before for before, after in pairwise(numbers)]
+    if not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
+        yield f"{what}: the numbers must ascend or descend, without repetition"
+
+
+def _pairs(
+    edges: tuple[float, ...] | tuple[tuple[float, float], ...],
+) -> list[tuple[float, float]]:
+    """The two edges of each channel, from n + 1 edges or n pairs."""
+    pairs = [edge for edge in edges if isinstance(edge, tuple)]
+    numbers = [edge for edge in edges if not isinstance(edge, tuple)]
+    return pairs or list(pairwise(numbers))

@@ -15,6 +15,7 @@ from typing import Any, get_args, get_type_hints
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.settings.checking import _check_meaning, is_run_id
+from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.paths import RUNS
 from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import (
@@ -30,8 +31,14 @@ from spectro_mpi.settings.versions import (
     in_terms_of_today,
     version_of,
 )
+from spectro_mpi.system.digests import sha256_of
 
 DEFAULT_FILE = "spectro-mpi.toml"
+_EITHER = {
+    "energy": "the name of a variable, or numbers such as [10, 20, 40]",
+    "energy_edges": "numbers such as [5, 15, 30, 50], or pairs such as [[5, 15], [15, 30]]",
+}
+"""Settings of `[[instrument]]` that may have different types."""
 
 
 def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Config:
@@ -56,6 +63,11 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
     return config_from(table, base, where=str(path))
 
 
+def config_from_text(text: str, base: Path, where: str) -> Config:
+    """Check settings in TOML; `base` and `where` as for `config_from`. Raises as `load_config`."""
+    return config_from(_parsed(text, where), base, where)
+
+
 def load_frozen(path: Path) -> Config:
     """Read the settings of a run directory, which without `settings_version` are of version 1.
 
@@ -66,7 +78,7 @@ def load_frozen(path: Path) -> Config:
     table = {SETTINGS: 1, **_read_frozen(path), "output": RUNS}
     if is_run_id(base.name):
         table["run_id"] = base.name
-    return config_from(table, base, where=str(path))
+    return config_from(table, base, where=str(path), frozen=True)
 
 
 def frozen_version(path: Path) -> int:
@@ -74,10 +86,13 @@ def frozen_version(path: Path) -> int:
     return _version_of(_read_frozen(path), str(path))
 
 
-def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> Config:
+def config_from(
+    table: dict[str, Any], base: Path, where: str = "settings", frozen: bool = False
+) -> Config:
     """Check a table of settings, in which relative paths are relative to `base`.
 
-    `where` names the table in messages. Raises as `load_config`.
+    `where` names the table in messages. `frozen`: the table says what a run was made with, and no
+    file that it names is looked at. Raises as `load_config`.
     """
     table = _completed(table, where)
     _select_all_instruments(table)
@@ -92,6 +107,12 @@ def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> C
     config = _validate(table, mistakes)
     if config is not None:
         mistakes += _check_meaning(config)
+        config = replace(
+            config,
+            instrument=tuple(
+                _with_master(each, base, frozen, mistakes) for each in config.instrument
+            ),
+        )
     if mistakes or config is None:
         raise SettingsError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
     plot = config.plot
@@ -150,15 +171,22 @@ def _by_name(config: Config) -> dict[str, Any]:
     }
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _parsed(text: str, where: str) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
     try:
+        table: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{where}: is not valid TOML: {error}") from None
+    return table
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
         # Some editors begin a file with a byte order mark, which utf-8-sig skips.
-        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        return table
+        return _parsed(path.read_text(encoding="utf-8-sig"), str(path))
     except FileNotFoundError:
         raise SettingsError(
             f"{path}: there is no such settings file; "
@@ -168,8 +196,6 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: is a directory; expected a settings file (TOML)") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: is not valid TOML: {error}") from None
 
 
 def _read_frozen(path: Path) -> dict[str, Any]:
@@ -229,13 +255,19 @@ def _validate(table: dict[str, Any], mistakes: list[str]) -> Config | None:
             # pydantic calls a list too short if its entries are wrong: report only the entries.
             loc = mistake["loc"]
             if not any(place[: len(loc)] == loc != place for place in places):
-                mistakes.append(_sentence(mistake))
+                mistakes.append(_sentence(mistake, table))
+        mistakes[:] = dict.fromkeys(mistakes)
         return None
 
 
-def _sentence(error: Any) -> str:
-    """The message for one error that pydantic found."""
+def _sentence(error: Any, table: dict[str, Any]) -> str:
+    """The message for one error that pydantic found in a table."""
     key = ".".join(str(part) for part in error["loc"])
+    if len(error["loc"]) > 2 and error["loc"][2] in _EITHER:
+        # pydantic reports all alternatives of a type.
+        place, number, name = error["loc"][:3]
+        value = json.dumps(table[place][number][name], default=str)
+        return f"{place}.{number}.{name} = {value}: expected {_EITHER[name]}"
     if error["type"] == "unexpected_keyword_argument":
         return f"{key}: there is no such setting{_nearest(error['loc'])}"
     value = json.dumps(error["input"])
@@ -312,6 +344,29 @@ def _resolved(entry: str | tuple[str, ...], base: Path) -> str | tuple[str, ...]
     if isinstance(entry, str):
         return str((base / entry).resolve())
     return tuple(str((base / one).resolve()) for one in entry)
+
+
+def _with_master(
+    table: InstrumentTable, base: Path, frozen: bool, mistakes: list[str]
+) -> InstrumentTable:
+    """A table with the absolute path of its master and, unless `frozen`, the digest of its content.
+
+    A master that is not there is a mistake, unless a run was made with it.
+    """
+    if not table.master:
+        return table
+    path = (base / table.master).resolve()
+    digest = table.master_sha256
+    if not frozen:
+        try:
+            digest = sha256_of(path)
+        except OSError as error:
+            if not digest:
+                mistakes.append(
+                    f'instrument {table.name}: master = "{table.master}" cannot be read: '
+                    f"{error.strerror or error}"
+                )
+    return replace(table, master=str(path), master_sha256=digest)
 
 
 def _with_path(entry: str, base: Path) -> str:

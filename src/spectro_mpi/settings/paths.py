@@ -16,8 +16,9 @@ RUNS = ".."
 def movable(config: Config, folder: Path, events: str) -> Config:
     """The settings as they are stored in `folder`, the run directory or a folder in it.
 
-    `output` is relative to `folder`; so are `input`, `phases` and `events`, the table of events to
-    name, if they are in the folder that holds `output`. What is elsewhere keeps its absolute path.
+    `output` is relative to `folder`; so are `input`, `phases`, masters and `events`, the table of
+    events to name, if they are in the folder that holds `output`. What is elsewhere keeps its
+    absolute path.
     """
     project = Path(config.output).parent
     if project == project.parent:  # the root of the file system is nobody's project
@@ -36,6 +37,10 @@ def movable(config: Config, folder: Path, events: str) -> Config:
         input=inputs[0] if isinstance(config.input, str) else inputs,
         output=os.path.relpath(config.output, folder),
         phases=tuple(map(relative_phase, config.phases)),
+        instrument=tuple(
+            replace(table, master=relative(table.master)) if table.master else table
+            for table in config.instrument
+        ),
         plot=replace(config.plot, events=relative(events) if events else ""),
     )
 

@@ -32,11 +32,11 @@ def print_inventory(config: Config, inventory: Inventory, verbose: bool = False)
     `verbose`: name all of them, and for each the file that is used instead.
     """
     most = sys.maxsize if verbose else _LISTED
-    size = sum(item.size for item in inventory.items)
-    files = sum(len(item.files) for item in inventory.items)
+    # Several instruments may be of the same file.
+    sizes = {file.path: file.size for item in inventory.items for file in item.files}
     print(
         f"{', '.join(config.inputs)}: {count(len(inventory.items), 'item')}, "
-        f"{count(files, 'file')}, {size / 1e6:.1f} MB"
+        f"{count(len(sizes), 'file')}, {sum(sizes.values()) / 1e6:.1f} MB"
     )
     if inventory.superseded:
         print(

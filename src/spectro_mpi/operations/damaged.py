@@ -1,0 +1,88 @@
+"""Find input files that a run could not use, to download them again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from spectro_mpi.errors import InvalidCdfError
+from spectro_mpi.instruments.cdf import CdflibReader, check_whole
+from spectro_mpi.model.items import InputPath
+from spectro_mpi.phases.reduce import reduce_file
+from spectro_mpi.planning.inventory import Inventory
+from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.untrusted import UntrustedCalls
+
+_CHILDREN = min(8, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class DamagedFile:
+    """An input file that cannot be used."""
+
+    path: str
+    why: str
+    """A sentence without the path."""
+
+
+def input_files(inventory: Inventory) -> list[str]:
+    """The paths of the files that a run reads, each once, in the order of the items."""
+    return list(dict.fromkeys(file.path for item in inventory.items for file in item.files))
+
+
+def damaged_files(inventory: Inventory, config: Config) -> Iterator[DamagedFile]:
+    """Read each file of an inventory as a run does, and yield those that fail, in its order.
+
+    Lower versions and duplicates are not read. A file is read by each instrument that it is of, in
+    a child process, because damaged files make readers hang and crash.
+    """
+    files: dict[str, list[InputPath]] = {}
+    for item in inventory.items:
+        for file in item.files:
+            files.setdefault(file.path, []).append(file)
+    children: SimpleQueue[UntrustedCalls] = SimpleQueue()
+    seconds = int(config.run.instrument_timeout_seconds) + 1
+    pool = ThreadPoolExecutor(_CHILDREN)
+    for _ in range(_CHILDREN):
+        children.put(UntrustedCalls(seconds))
+
+    def why(of_path: list[InputPath]) -> str:
+        try:
+            check_whole(Path(of_path[0].path))
+        except InvalidCdfError as error:
+            return str(error)
+        except OSError as error:
+            return f"cannot be read: {error.strerror or error}"
+        untrusted = children.get()
+        try:
+            return next(filter(None, (untrusted(_why, file, config) for file in of_path)), "")
+        except ChildProcessError as error:
+            return str(error)
+        finally:
+            children.put(untrusted)
+
+    try:
+        for path, reason in zip(files, pool.map(why, files.values()), strict=True):
+            if reason:
+                yield DamagedFile(path, reason.removeprefix(f"{path}: "))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        while not children.empty():
+            children.get().__exit__()
+
+
+def _why(file: InputPath, config: Config) -> str:
+    """Why a file cannot be reduced; empty: it can."""
+    try:
+        reduce_file(file, CdflibReader(Path(file.path)), config)
+    except InvalidCdfError as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    except MemoryError:
+        return "it has a variable that is larger than the memory"
+    return ""
