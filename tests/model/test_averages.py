@@ -21,8 +21,8 @@ SECOND = 1_000_000
 
 
 def spectrogram(
-    time: NDArray[np.float64],
-    widths: NDArray[np.float64] | float | None,
+    time: NDArray[Any],
+    widths: NDArray[Any] | float | None,
     seed: int = 1,
     **more: Any,
 ) -> Spectrogram:
@@ -130,7 +130,7 @@ def test_sums_of_counts_are_exact() -> None:
     rng = np.random.default_rng(3)
     counts = rng.integers(0, 9_000, (2, 1000, 5)).astype(np.float64)
     counts[0, 5, 2] = np.nan
-    one = with_values(counts, COUNTS, time=MIDNIGHT + 0.05 + 0.1 * np.arange(1000))
+    one = with_values(counts, COUNTS, time=MIDNIGHT + 0.05 + 0.1 * np.arange(1000.0))
     result = averaged(one, 10 * SECOND, "sum")
     expected = np.nansum(counts.reshape(2, 10, 100, 5), axis=2)
     np.testing.assert_array_equal(result.values, expected)
@@ -148,7 +148,7 @@ def test_modes_are_not_mixed_and_invalid_records_not_counted() -> None:
 
 
 def test_sweeps_that_alternate_have_a_record_each_in_every_bin() -> None:
-    one = spectrogram(0.5 + np.arange(120.0), 1.0, mode=np.tile(np.uint8([1, 0]), 60))
+    one = spectrogram(0.5 + np.arange(120.0), 1.0, mode=np.tile(np.array([1, 0], np.uint8), 60))
     result = averaged(one, 60 * SECOND, "mean")
     assert result.mode.tolist() == [1, 0, 1, 0]
     np.testing.assert_allclose(

@@ -81,7 +81,7 @@ def test_counts_of_fast_are_summed_within_each_mode(demo: DemoSummary) -> None:
     one = at_cadence(plain, Config(data=data))
     assert one.provenance.cadence == "60 s sum"
     bins = np.floor(plain.time / 60)
-    usable = np.isfinite(plain.values).any(axis=(0, 2))
+    usable = np.asarray(np.isfinite(plain.values).any(axis=(0, 2)))
     pairs = sorted({(b, m) for b, m, ok in zip(bins, plain.mode, usable, strict=True) if ok})
     kept = np.isfinite(one.values).any(axis=(0, 2))
     assert kept.sum() == len(pairs)

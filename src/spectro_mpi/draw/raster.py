@@ -8,6 +8,7 @@ loop runs over records, columns or rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,6 +187,17 @@ def paint(
         below |= bool((means < z_scale.low).any())
         above |= bool((means > z_scale.high).any())
     return Painted(bands[:, columns.group], np.cumsum(fresh) - 1, below, above)
+
+
+def overlaid(layers: Sequence[Painted]) -> Painted:
+    """Combine the pixels of one panel: each shows the first of `layers` that is not blank there."""
+    if len(layers) == 1:
+        return layers[0]
+    pixels = layers[0].pixels
+    for layer in layers[1:]:
+        pixels = np.where(pixels == BLANK, layer.pixels, pixels)
+    below, above = (any(getattr(layer, end) for layer in layers) for end in ("below", "above"))
+    return Painted(pixels, np.arange(len(pixels)), below, above)
 
 
 def _table(
