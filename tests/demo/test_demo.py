@@ -455,7 +455,7 @@ def test_settings_say_every_contract_setting_and_parse(demo: DemoSummary) -> Non
     everything = parse(re.sub(r"(?m)^# (?=\w+ = |\[)", "", text))
     assert {name: len(table) for name, table in everything.items() if isinstance(table, dict)} == {
         "select": 5,
-        "data": 8,
+        "data": 9,
         "pitch_angles": 4,
         "extrema": 3,
         "plot": 13,

@@ -61,8 +61,7 @@ def test_pixels_are_those_of_a_straight_reference(kind: str, seed: int) -> None:
     cells = reduce_columns(values, tables_of(energy, pairs, mode, held), held, columns)
     scale = Scale(kind, 2.0, 700.0)
     painted = paint(cells, columns, rows, scale, Scale("linear", -0.25, 200.75), STEP)
-    picture = np.empty((rows, records // 2), np.uint8)
-    painted.write(picture[::-1])
+    picture = painted.pixels[::-1]
     for column in range(records // 2):
         for row in range(rows):
             total = weight = 0.0

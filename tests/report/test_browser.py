@@ -22,6 +22,7 @@ from spectro_mpi.demo import DemoSummary
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.system.logs import FailureMark
 from tests.conftest import spectro_mpi
+from tests.phases.test_shared_panels import run_of
 
 ORBIT = "13321"
 """It and the next one have electron and ion figures."""
@@ -272,6 +273,31 @@ def test_the_value_of_an_energy_flux_has_four_digits_of_the_store(
     )
     for visit in visiting(browser, run_dir):
         assert_values_are_read(visit, run_dir, "ies", lambda value: float(f"{value:.4g}"))
+
+
+def test_the_value_in_a_shared_panel_is_that_of_the_instrument_that_is_drawn(
+    browser: Browser, tmp_path: Path
+) -> None:
+    run = run_of(tmp_path, 6 * 2.0 ** np.arange(5, dtype=np.float32))
+    low, high = (run.spectrogram("20170101", name) for name in ("low", "high"))
+    for visit in visiting(browser, run.path):
+        page = visit.open("#item/20170101")
+        expect(page.locator("#metadata")).to_contain_text("sources")
+        image = page.locator("#figures img")
+        assert_shown(image)
+        name = page.locator("#figures figcaption a").inner_text()
+        assert "grid" in name
+        (panel,) = described(next((run.path / "plots").rglob(name)))["panels"]
+        page.locator("#readout").evaluate("element => element.style.position = 'static'")
+        places = [(low, 1, 4), (low, 5, 0), (high, 1, 4), (high, 3, 3)]
+        places += [(high, 0, 0)]  # before the first record of the other
+        for one, record, channel in places:
+            time = float(one.time[record]) - (4.5 if (record, channel) == (0, 0) else 0)
+            point_at(page, image, panel, time, float(one.energy[0, channel]))
+            expect(page.locator("#readout")).to_contain_text(f"record {record}, channel {channel}:")
+            expect(page.locator("#readout")).to_contain_text(f"Flux: {one.instrument}")
+            shown = float(page.locator("#value").inner_text().split(" ")[0])
+            assert shown == float(f"{one.values[0, record, channel]:.4g}")
 
 
 def assert_values_are_read(

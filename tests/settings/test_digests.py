@@ -27,6 +27,7 @@ def test_it_is_that_of_the_settings_as_json() -> None:
     data = {
         "angle_borders": "",
         "angle_weight": "pitch-angle",
+        "cadence": "",
         "errors": False,
         "preset": "fast-esa",
         "quality": "mark",
@@ -68,6 +69,7 @@ def test_every_setting_of_the_reduction_changes_it() -> None:
         {"data": {"preset": "istp", "errors": True}},
         {"data": {"preset": "istp", "angle_borders": "centre"}},
         {"data": {"preset": "istp", "angle_weight": "domega"}},
+        {"data": {"preset": "istp", "cadence": "60 s"}},
         {"pitch_angles": {"all": [[0, 359]]}},
         {"pitch_angles": {"more": [[0, 10]]}},
         {"instrument": [{**TABLE, "value": "FEDO"}]},

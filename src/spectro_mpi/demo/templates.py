@@ -40,6 +40,7 @@ quantity = "counts"      # decoded, summed over a category's bins; or averages t
 # errors = false         # true: store uncertainties
 # angle_borders = ""     # bins at borders: "fraction" or "centre"; empty: by quantity
 # angle_weight = "pitch-angle"   # solid angle of a bin's ring; or "domega" of the file
+# cadence = ""           # "60 s": sums of counts, means of anything else over that time
 # chunk_records = 4096   # records in memory at a time
 
 [pitch_angles]           # degrees, [from, to); 0 is along B: downward (earthward) in the northern

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.model.cadence import gaps, local_widths, own_edges, stray, time_order
+from spectro_mpi.model.cadence import (
+    gaps,
+    join_edges,
+    local_widths,
+    own_edges,
+    stray,
+    time_order,
+)
 from spectro_mpi.settings.schema import PlotSettings
 
 
@@ -65,29 +72,8 @@ def records_of(
     order, centre = order[kept], centre[kept]
     widths = local_widths(centre)
     start, end, given = own_edges(centre, time_start[order], time_end[order], widths)
-    _join(centre, start, end, given, gaps(centre, widths, gap_factor))
+    join_edges(centre, start, end, given, gaps(centre, widths, gap_factor))
     return Records(order, centre, start, end, tuple(group for group in groups if len(group)))
-
-
-def _join(
-    centre: NDArray[np.float64],
-    start: NDArray[np.float64],
-    end: NDArray[np.float64],
-    has_edges: NDArray[np.bool_],
-    has_gap: NDArray[np.bool_],
-) -> None:
-    """Move, in place, the edges of neighbours to where they meet, unless a gap is between them."""
-    left, right = end[:-1], start[1:]
-    step = centre[1:] - centre[:-1]
-    meet = ~has_gap | (left > right)
-    middle = (left + right) / 2
-    if not has_edges.all():
-        first, second = has_edges[:-1], has_edges[1:]
-        middle = np.where(first > second, left, np.where(first < second, right, middle))
-        middle = np.where(first | second, middle, centre[:-1] + step / 2)
-    middle = np.clip(middle, centre[:-1], centre[1:])
-    end[:-1] = np.where(meet, middle, left)
-    start[1:] = np.where(meet, middle, right)
 
 
 def columns_of(records: Records, begin: float, finish: float, columns: int) -> Columns:

@@ -12,7 +12,7 @@ from spectro_mpi.settings.schema import PlotSettings
 
 @dataclass(frozen=True)
 class Panel:
-    """One row of a figure: one category of one spectrogram."""
+    """One row of a figure: one category of one spectrogram, or of several."""
 
     label: str
     spectrogram: Spectrogram
@@ -22,6 +22,14 @@ class Panel:
     z_label: str
     y_label: str = Legend.y_label
     """Label of the vertical axis."""
+    beside: tuple[tuple[Spectrogram, int], ...] = ()
+    """Other spectrograms in the same panel, each with an index into its categories. A pixel shows
+    the first spectrogram that has a value there; this one before them."""
+
+    @property
+    def layers(self) -> tuple[tuple[Spectrogram, int], ...]:
+        """All spectrograms with the indices of their categories, the first to be shown first."""
+        return ((self.spectrogram, self.category), *self.beside)
 
 
 @dataclass(frozen=True)

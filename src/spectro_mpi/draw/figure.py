@@ -25,7 +25,7 @@ from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
 from spectro_mpi.draw.names import DRAWING, KEYWORD
 from spectro_mpi.draw.palette import BLANK, FLAGGED, UNDER, marker_of, palette_of
 from spectro_mpi.draw.png import encode_png
-from spectro_mpi.draw.raster import Painted, paint
+from spectro_mpi.draw.raster import Painted, overlaid, paint
 from spectro_mpi.draw.reuse import Reduced, Reductions, has_values
 from spectro_mpi.draw.scale import usable_scale
 from spectro_mpi.draw.text import Lettering
@@ -39,7 +39,7 @@ from spectro_mpi.draw.times import (
     left_out_text,
 )
 from spectro_mpi.model.marks import Event
-from spectro_mpi.model.spectrogram import drawn_scales
+from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
 from spectro_mpi.system.activity import doing
 from spectro_mpi.system.words import count
 
@@ -107,7 +107,7 @@ class Painter:
 
         The canvas is reused: it is valid only until the next figure is drawn.
         """
-        spectrograms = [panel.spectrogram for panel in content.panels]
+        spectrograms = [each for panel in content.panels for each, _ in panel.layers]
         whole = self._reductions.window(spectrograms, style.gap_factor)
         events = events_in(whole, content.events)
         drawn = open_ended(whole, events)
@@ -179,7 +179,7 @@ class Painter:
 
     def _left_out(self, content: FigureContent, style: Style) -> Iterator[str]:
         """Return a note for each group of records that are not drawn, by their times."""
-        shown = {id(panel.spectrogram): panel.spectrogram for panel in content.panels}
+        shown = {id(each): each for panel in content.panels for each, _ in panel.layers}
         for spectrogram in shown.values():
             name = f"{spectrogram.instrument}: " if len(shown) > 1 else ""
             for times in self._reductions.records(spectrogram, style.gap_factor).stray:
@@ -244,20 +244,19 @@ class Painter:
         """Compute the pixels of a panel; None if there are no times."""
         if window is None:
             return None
-        reduced = self._reduced(panel, box, window, style)
-        return paint(
-            reduced.cells,
-            reduced.columns,
-            box.height,
-            row.y_scale,
-            row.z_scale,
-            palette_of(style.colormap).index,
-        )
+        index = palette_of(style.colormap).index
+        layers = []
+        for spectrogram, category in panel.layers:
+            reduced = self._reduced(spectrogram, category, box, window, style)
+            layers.append(
+                paint(reduced.cells, reduced.columns, box.height, row.y_scale, row.z_scale, index)
+            )
+        return overlaid(layers)
 
-    def _reduced(self, panel: Panel, box: Box, window: Window, style: Style) -> Reduced:
-        return self._reductions.reduced(
-            panel.spectrogram, panel.category, window, box.width, style.gap_factor
-        )
+    def _reduced(
+        self, spectrogram: Spectrogram, category: int, box: Box, window: Window, style: Style
+    ) -> Reduced:
+        return self._reductions.reduced(spectrogram, category, window, box.width, style.gap_factor)
 
     def _put(
         self, canvas: Canvas, layout: Layout, box: Box, panel: Panel, painted: Painted | None
@@ -268,7 +267,7 @@ class Painter:
             painted.write(canvas.image[box.top : box.bottom, box.left : box.right])
             if painted.bands.any():
                 return ""
-            if has_values(panel.spectrogram, panel.category):
+            if any(has_values(*layer) for layer in panel.layers):
                 note = "no data within these axes"
         stamp = self._lettering.fit(note, points.LABEL * layout.unit, box.width * 0.9)
         base = (box.top + box.bottom + stamp.height) / 2
@@ -288,19 +287,21 @@ class Painter:
 
         Records without a value in the panel are not marked.
         """
-        quality = panel.spectrogram.quality
-        if not quality.any():
-            return 0
-        drawn = np.isfinite(panel.spectrogram.values[panel.category]).any(axis=1)
-        quality = quality * drawn
-        records = self._reductions.records(panel.spectrogram, style.gap_factor)
-        columns = self._reduced(panel, box, window, style).columns
-        marked = np.flatnonzero(flagged_columns(quality, records, columns))
-        bottom = box.top - layout.pixels(points.LINE)
-        top = max(0, bottom - layout.pixels(points.STRIP))
-        canvas.image[top:bottom, box.left + marked] = FLAGGED
-        first, stop = np.searchsorted(records.centre, [window.begin, window.end])
-        return int((quality[records.order[first:stop]] > 0).sum())
+        total = 0
+        for spectrogram, category in panel.layers:
+            if not spectrogram.quality.any():
+                continue
+            drawn = np.isfinite(spectrogram.values[category]).any(axis=1)
+            quality = spectrogram.quality * drawn
+            records = self._reductions.records(spectrogram, style.gap_factor)
+            columns = self._reduced(spectrogram, category, box, window, style).columns
+            marked = np.flatnonzero(flagged_columns(quality, records, columns))
+            bottom = box.top - layout.pixels(points.LINE)
+            top = max(0, bottom - layout.pixels(points.STRIP))
+            canvas.image[top:bottom, box.left + marked] = FLAGGED
+            first, stop = np.searchsorted(records.centre, [window.begin, window.end])
+            total += int((quality[records.order[first:stop]] > 0).sum())
+        return total
 
     def _count_flagged(
         self, canvas: Canvas, layout: Layout, box: Box, label: str, flagged: int
@@ -360,11 +361,16 @@ def _encoded(canvas: Canvas, description: dict[str, Any], style: Style) -> bytes
         return encode_png(canvas.image, rgb, style.dpi, KEYWORD, text)
 
 
-def _origin(panel: Panel) -> dict[str, str]:
-    """Return the instrument and category of a panel, and the unit of its vertical axis."""
+def _origin(panel: Panel) -> dict[str, Any]:
+    """Return the instrument and category of a panel, and the unit of its vertical axis.
+
+    If it shows several instruments, it has all of them, too, the first to be shown first.
+    """
     spectrogram = panel.spectrogram
+    several = [each.instrument for each, _ in panel.layers] if panel.beside else []
     return {
         "instrument": spectrogram.instrument,
+        **({"instruments": several} if several else {}),
         "category": spectrogram.category[panel.category],
         "y_units": spectrogram.legend.axis_units,
     }
@@ -418,7 +424,8 @@ def _description(
 
 def _provenance(content: FigureContent) -> dict[str, Any]:
     """Return the digests of the sources, and of the settings that they were reduced with."""
-    shown = {panel.spectrogram.source: panel.spectrogram.provenance for panel in content.panels}
+    layers = [each for panel in content.panels for each, _ in panel.layers]
+    shown = {each.source: each.provenance for each in layers}
     settings = sorted({made.settings for made in shown.values() if made.settings})
     digests = [shown[name].sha256 if name in shown else "" for name in content.sources]
     return {"sha256": digests, "settings": " ".join(settings)}

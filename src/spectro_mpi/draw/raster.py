@@ -8,6 +8,7 @@ loop runs over records or columns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -72,6 +73,11 @@ class Painted:
     """Whether any pixel shows a value below the colour scale."""
     above: bool
     """Whether any pixel shows a value above the colour scale."""
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(row, column) palette indices, from the top."""
+        return self.bands[self.band_of_row]
 
     def write(self, image: NDArray[np.uint8]) -> None:
         """Write the palette indices into `image` (row, column), from the top."""
@@ -197,6 +203,17 @@ def paint(
 def _rows_of(edges: bytes, scale: Scale, rows: int) -> PixelRows:
     """Return `rows_of` of edges (channel, 2) float64: the same for all categories, often items."""
     return rows_of(np.frombuffer(edges).reshape(-1, 2), scale, rows)
+
+
+def overlaid(layers: Sequence[Painted]) -> Painted:
+    """Combine the pixels of one panel: each shows the first of `layers` that is not blank there."""
+    if len(layers) == 1:
+        return layers[0]
+    pixels = layers[0].pixels
+    for layer in layers[1:]:
+        pixels = np.where(pixels == BLANK, layer.pixels, pixels)
+    below, above = (any(getattr(layer, end) for layer in layers) for end in ("below", "above"))
+    return Painted(pixels, np.arange(len(pixels)), below, above)
 
 
 def _table(

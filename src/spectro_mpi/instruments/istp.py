@@ -6,7 +6,6 @@ of energy become bins. Energies may vary with time and with the bin.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -28,7 +27,7 @@ from spectro_mpi.instruments.istp_times import RecordTimes
 from spectro_mpi.instruments.istp_variables import Variables
 from spectro_mpi.instruments.master import with_master
 from spectro_mpi.instruments.preset import NamedFile, Quantity
-from spectro_mpi.instruments.units import is_unit, readable, titled
+from spectro_mpi.instruments.units import is_count, is_unit, readable, titled
 from spectro_mpi.model.distribution import EVERYTHING, Categories, Combine, Distribution
 from spectro_mpi.model.spectrogram import Legend
 from spectro_mpi.settings.file_pattern import FilePattern
@@ -239,8 +238,7 @@ class IstpFile:
         if angles == "sum" or angles == "mean":
             return angles
         units = str(self._table.units or self._attributes.get("UNITS", ""))
-        is_count = re.fullmatch(r"(raw )?counts?", units.strip().lower())
-        return "sum" if angles == "" and is_count else "mean"
+        return "sum" if angles == "" and is_count(units) else "mean"
 
     def _picked_bins(self) -> tuple[int, ...] | None:
         """The bin that `angles` selects, as one index for each angle axis; None: all bins."""

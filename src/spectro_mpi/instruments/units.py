@@ -63,6 +63,11 @@ def degrees_in(units: str) -> float | None:
     return math.degrees(1) if re.match(r"rad(?![a-z]*/)", plain) else None
 
 
+def is_count(units: str) -> bool:
+    """Whether values in these units are counts, which add up, and not a rate or a flux."""
+    return re.fullmatch(r"(raw )?counts?", units.strip().lower()) is not None
+
+
 def readable(text: str) -> str:
     """Convert a title or unit to Unicode: `cm!U-2!N` and `cm^-2` become `cm⁻²`, `!C` a space.
 

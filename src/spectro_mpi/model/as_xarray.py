@@ -80,6 +80,7 @@ def _attributes(spectrogram: Spectrogram, item: str) -> dict[str, str | int]:
         "history": f"reduced from {spectrogram.source}{package and f' by {package}'}",
         "angle_weight": made.weight,
         "angle_borders": made.borders,
+        "cadence": made.cadence,
         "settings": made.settings,
         "software": made.software,
     }

@@ -109,6 +109,32 @@ def own_edges(
     return start, end, given
 
 
+def join_edges(
+    centre: NDArray[np.float64],
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    has_edges: NDArray[np.bool_],
+    has_gap: NDArray[np.bool_],
+) -> None:
+    """Move, in place, the edges of neighbours to where they meet, unless a gap is between them.
+
+    `centre`, `start`, `end` (record,) s; `has_edges` (record,) whether the file gives the edges;
+    `has_gap` (record − 1,). Neighbours that overlap meet even so. They meet halfway between their
+    times, or at the edge that one of them has, or in the middle if both have one.
+    """
+    left, right = end[:-1], start[1:]
+    step = centre[1:] - centre[:-1]
+    meet = ~has_gap | (left > right)
+    middle = (left + right) / 2
+    if not has_edges.all():
+        first, second = has_edges[:-1], has_edges[1:]
+        middle = np.where(first > second, left, np.where(first < second, right, middle))
+        middle = np.where(first | second, middle, centre[:-1] + step / 2)
+    middle = np.clip(middle, centre[:-1], centre[1:])
+    end[:-1] = np.where(meet, middle, left)
+    start[1:] = np.where(meet, middle, right)
+
+
 def stray(centre: NDArray[np.float64]) -> tuple[int, int]:
     """How many records at the start and at the end are stray, which damaged times are.
 

@@ -6,7 +6,7 @@ axes enclose whole channels, so energies are counted by the edges of channels (`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 
@@ -95,6 +95,37 @@ def panel_limits(
         extrema, config.axes, instrument, category, scales, by_category, drawn, own
     )
     return given or own()
+
+
+def shared_limits(
+    config: Config,
+    extrema: Mapping[str, float],
+    layers: Sequence[tuple[Spectrogram, int]],
+    scales: ScalePair,
+    limits: str,
+) -> Limits:
+    """The limits of a panel that shows rows of several spectrograms: they cover those of each.
+
+    `layers` are spectrograms with the places of their rows. An end that is set by hand for any of
+    them is kept exactly; of several, the outermost.
+    """
+    rows = [panel_limits(config, extrema, *layer, scales, limits) for layer in layers]
+    if len(rows) == 1:
+        return rows[0]
+    fixed: dict[str, list[float]] = {}
+    for spectrogram, row in layers if limits != "raw" else ():
+        by_hand = _by_hand(config.axes, spectrogram.instrument, spectrogram.category[row])
+        for end, (_, value) in by_hand.items():
+            if _can_show(end, value, drawn_scales(spectrogram.legend, scales)):
+                fixed.setdefault(end, []).append(value)
+    values = {}
+    for end in _ENDS:
+        ends = fixed.get(end) or [getattr(row_limits, end) for row_limits in rows]
+        values[end] = min(ends) if end.endswith("min") else max(ends)
+    for low, high in _AXES:
+        pair = values[low], values[high]
+        values[low], values[high] = in_order(*pair, low in fixed, high in fixed)
+    return Limits(**values)
 
 
 def notes_on_limits(

@@ -66,12 +66,13 @@ def slug(label: str) -> str:
 
 
 def parse_marks(
-    text: str, where: str, label: str = PlotSettings.event_label
+    text: str, where: str, label: str = PlotSettings.event_label, by_index: bool = True
 ) -> dict[str, tuple[Mark, ...]]:
     """Parse the text of a table of events: item id → its marks.
 
-    Events of rows without a label are called `label`. Raises `SettingsError` naming the line that
-    cannot be read; `where` names the table in it.
+    Events of rows without a label are called `label`. Without `by_index` records are not those of
+    the files: columns of a record index are left out, and an index is a mistake. Raises
+    `SettingsError` naming the line that cannot be read; `where` names the table in it.
     """
     lines = _Lines(text)
     first = next(filter(_has_data, io.StringIO(text)), "").strip()
@@ -83,10 +84,17 @@ def parse_marks(
     numbers: dict[str, int] = {}
     try:
         header = [_one_line(name).lower() for name in next(rows)]
+        if not by_index:
+            header = ["" if name.endswith(("_index", " index")) else name for name in header]
         columns = _columns(header, f"{where}: the header", first)
         for row in lines.rows_of(rows):
             item, found = _read_row(row + [""] * (len(header) - len(row)), columns)
             for mark in found:
+                if not by_index and _has_index(mark):
+                    raise ValueError(
+                        "it has an event by record index, but records are averaged "
+                        "(data.cadence); give its times"
+                    )
                 named = replace(mark, label=mark.label or _one_line(label))
                 number = numbers.setdefault(named.label, len(numbers))
                 marks[item] = (*marks.get(item, ()), replace(named, number=number))

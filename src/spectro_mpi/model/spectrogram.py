@@ -79,6 +79,9 @@ class Provenance:
     "centre" is; "none" without pitch angles."""
     software: str = ""
     """Installed packages that affect the values: "spectro-mpi 0.2.0, numpy 2.3.1, …"."""
+    cadence: str = ""
+    """Time over which records were combined, and how: "60 s mean", "60 s sum"; empty: they are
+    those of the file."""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,10 @@ class FigureDigests:
         plot = self._config.plot
         shown = [figure.instrument] if figure.instrument else instruments
         set_by_tables = [
-            (table.title, table.label, table.y_scale, table.z_scale)
+            (
+                *(table.title, table.label, table.y_scale, table.z_scale),
+                *((table.panel,) if table.panel and not figure.instrument else ()),
+            )
             for table in self._config.instrument
             if table.name in shown
         ]

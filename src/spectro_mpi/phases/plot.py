@@ -28,10 +28,11 @@ from spectro_mpi.draw.names import (
 from spectro_mpi.errors import writing
 from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.model.artifacts import Artifact
-from spectro_mpi.model.extrema import Limits, notes_on_limits, panel_limits
+from spectro_mpi.model.extrema import Limits, notes_on_limits, shared_limits
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.levels import count_undrawn
 from spectro_mpi.model.marks import Marks, place
+from spectro_mpi.model.panels import notes_on_panels
 from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
 from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.phases.figure_digests import (
@@ -71,7 +72,7 @@ class PlotPhase(PreparingPhase, PartwisePhase):
         """Import matplotlib, which only processes that draw need."""
         self._workspace = workspace
         self._painter = self._make_painter(keep_frames=False)
-        self._limits: dict[tuple[str, int, ScalePair, str], Limits] = {}
+        self._limits: dict[Hashable, Limits] = {}
         self._preparer: Painter | None = None
 
     def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
@@ -222,7 +223,8 @@ class PlotPhase(PreparingPhase, PartwisePhase):
         config, kind, instrument = self.config, expected.kind, expected.instrument
         scales, limits = expected.scales, expected.limits
         rows = kind.rows(config, instrument, spectrograms)
-        sources = dict.fromkeys(row.spectrogram.instrument for row in rows)
+        shown = [spectrogram for row in rows for spectrogram, _ in row.layers]
+        sources = dict.fromkeys(spectrogram.instrument for spectrogram in shown)
         return FigureContent(
             item=item.id,
             kind=kind.name,
@@ -234,10 +236,15 @@ class PlotPhase(PreparingPhase, PartwisePhase):
                     if kind.names_missing
                     else ()
                 ),
-                *_undrawn([row.spectrogram for row in rows], scales),
+                *(
+                    notes_on_panels(spectrograms.values(), config.instrument)
+                    if kind.names_missing
+                    else ()
+                ),
+                *_undrawn(shown, scales),
                 *(self._on_limits(inputs, rows, scales) if limits != "raw" else ()),
-                *notes_on_modes([row.spectrogram for row in rows]),
-                *dict.fromkeys(note for row in rows for note in row.spectrogram.notes),
+                *notes_on_modes(shown),
+                *dict.fromkeys(note for spectrogram in shown for note in spectrogram.notes),
             ),
             panels=tuple(self._panel(inputs, row, scales, limits) for row in rows),
             scales=scales,
@@ -248,12 +255,10 @@ class PlotPhase(PreparingPhase, PartwisePhase):
 
     def _panel(self, inputs: Inputs, row: Row, scales: ScalePair, limits: str) -> Panel:
         plot, spectrogram, legend = self.config.plot, row.spectrogram, row.spectrogram.legend
-        key = (spectrogram.instrument, row.category, scales, limits)
+        key = (*((shown.instrument, place) for shown, place in row.layers), scales, limits)
         if key not in self._limits:  # Several figures show the same row.
             extrema = {} if limits == "raw" else inputs["extrema"]
-            self._limits[key] = panel_limits(
-                self.config, extrema, spectrogram, row.category, scales, limits
-            )
+            self._limits[key] = shared_limits(self.config, extrema, row.layers, scales, limits)
         return Panel(
             label=row.label,
             spectrogram=spectrogram,
@@ -261,6 +266,7 @@ class PlotPhase(PreparingPhase, PartwisePhase):
             limits=self._limits[key],
             z_label=plot.z_label or legend.z_label or legend.long_name,
             y_label=plot.y_label or legend.y_label,
+            beside=row.beside,
         )
 
     def _on_limits(self, inputs: Inputs, rows: Sequence[Row], scales: ScalePair) -> Iterable[str]:
@@ -268,9 +274,8 @@ class PlotPhase(PreparingPhase, PartwisePhase):
         return dict.fromkeys(
             note
             for row in rows
-            for note in notes_on_limits(
-                self.config, inputs["extrema"], row.spectrogram, row.category, scales
-            )
+            for layer in row.layers
+            for note in notes_on_limits(self.config, inputs["extrema"], *layer, scales)
         )
 
     def _style(self, scales: ScalePair) -> Style:
@@ -287,12 +292,12 @@ class PlotPhase(PreparingPhase, PartwisePhase):
 def _without_positive(rows: Iterable[Row], scales: ScalePair) -> Iterator[str]:
     """A note on the rows that a log colour scale cannot show, because no value is above 0."""
     names = []
-    for row in rows:
-        spectrogram, values = row.spectrogram, row.spectrogram.values[row.category]
+    for spectrogram, place_of_row in (layer for row in rows for layer in row.layers):
+        values = spectrogram.values[place_of_row]
         is_log = drawn_scales(spectrogram.legend, scales)[1] == "log"
         if is_log and np.isfinite(values).any() and not (values > 0).any():
             several = len(spectrogram.category) > 1
-            category = f" {spectrogram.category[row.category]}" if several else ""
+            category = f" {spectrogram.category[place_of_row]}" if several else ""
             names.append(spectrogram.instrument + category)
     if names:
         yield f"No value above 0: {', '.join(names)}"

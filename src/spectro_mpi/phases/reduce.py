@@ -17,7 +17,10 @@ from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader, loads_fast_reader
 from spectro_mpi.instruments.presets import preset_of
+from spectro_mpi.instruments.units import is_count
 from spectro_mpi.model.artifacts import Artifact
+from spectro_mpi.model.averages import averaged
+from spectro_mpi.model.distribution import Combine
 from spectro_mpi.model.extrema import WHOLE, flat_extrema
 from spectro_mpi.model.intervals import padded
 from spectro_mpi.model.items import InputPath, Item
@@ -73,7 +76,7 @@ class ReducePhase(MergingPhase[Tallies]):
                     parts.append(self._reduce_best(file, fast, context))
             if parts:
                 with context.boundary(instrument), doing("reduce"):
-                    spectrogram = join_spectrograms(parts)
+                    spectrogram = at_cadence(join_spectrograms(parts), self.config)
                     tallies |= tally(spectrogram)
                     outputs.groups.append(spectrogram)
         return outputs
@@ -245,6 +248,24 @@ def reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectro
         quality=quality,
         errors=errors,
         provenance=provenance_of(file, config, bins),
+    )
+
+
+def at_cadence(spectrogram: Spectrogram, config: Config) -> Spectrogram:
+    """A spectrogram with its records combined over `data.cadence`, if that is set.
+
+    Counts (and telemetry codes) are summed, anything else is averaged; a note says so.
+    """
+    micros = config.data.cadence_micros
+    if not micros:
+        return spectrogram
+    legend = spectrogram.legend
+    combine: Combine = "sum" if legend.is_whole or is_count(legend.units) else "mean"
+    length = f"{micros / 1e6:.12g} s"
+    return replace(
+        averaged(spectrogram, micros, combine),
+        provenance=replace(spectrogram.provenance, cadence=f"{length} {combine}"),
+        notes=(f"{spectrogram.instrument}: {combine}s over {length}", *spectrogram.notes),
     )
 
 

@@ -10,8 +10,10 @@ from spectro_mpi.settings.schema import Config, PlotSettings, SettingsError
 from spectro_mpi.system.atomic import write_atomic
 
 
-def read_marks(path: Path, label: str = PlotSettings.event_label) -> dict[str, tuple[Mark, ...]]:
-    """Read a table of events: item id → its marks; `label`: of events that have none.
+def read_marks(
+    path: Path, label: str = PlotSettings.event_label, by_index: bool = True
+) -> dict[str, tuple[Mark, ...]]:
+    """Read a table of events: item id → its marks; `label`, `by_index`: see `parse_marks`.
 
     Raises `SettingsError` if the file cannot be read, or naming the line that cannot.
     """
@@ -20,14 +22,15 @@ def read_marks(path: Path, label: str = PlotSettings.event_label) -> dict[str, t
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{where}: cannot be read: {error}") from None
-    return parse_marks(text, where, label)
+    return parse_marks(text, where, label, by_index)
 
 
 def marks_of(config: Config) -> Marks:
     """The marked events of a run, empty if the settings name no table. Raises `SettingsError`."""
     if not config.plot.events:
         return {}
-    return read_marks(events_copy(config) or Path(config.plot.events), config.plot.event_label)
+    path = events_copy(config) or Path(config.plot.events)
+    return read_marks(path, config.plot.event_label, by_index=not config.data.cadence)
 
 
 def events_copy(config: Config) -> Path | None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from spectro_mpi.errors import DamagedStateError, Failure, UserError
 from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.model.artifacts import Dataset
-from spectro_mpi.model.extrema import Limits, panel_limits
+from spectro_mpi.model.extrema import Limits, shared_limits
 from spectro_mpi.model.items import item_order
+from spectro_mpi.model.panels import panels_of
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import CONFIG, DATA, EXTREMA, figures_of
@@ -127,20 +128,44 @@ class Run:
         self.progress = load_progress(self.path, self.config.run_id)
 
     def limits(
-        self, item: str, instrument: str, category: str = "all", limits: str = "given_extrema"
+        self,
+        item: str,
+        instrument: str,
+        category: str = "all",
+        limits: str = "given_extrema",
+        shared: bool = False,
     ) -> Limits | None:
         """Axis limits of one row of a figure of the first scale pair.
 
-        `limits` is "given_extrema" (common to all items) or "raw" (of this spectrogram). None: the
-        run has no common limits, or not yet.
+        `limits` is "given_extrema" (common to all items) or "raw" (of this spectrogram). With
+        `shared`, they are those of the panel of the instrument grid that this instrument shares
+        with others (`panel_of`). None: the run has no common limits, or not yet.
         """
         extrema = self.extrema
         if limits != "raw" and not extrema:
             return None
-        spectrogram = self.spectrogram(item, instrument)
-        row = spectrogram.category.index(category)
-        scales = self.config.plot.scales[0]
-        return panel_limits(self.config, extrema, spectrogram, row, scales, limits)
+        names = self.panel_of(item, instrument) if shared else (instrument,)
+        together = [self.spectrogram(item, name) for name in names]
+        if shared:
+            (panel,) = panels_of(together, self.config.instrument)
+            together = list(panel)
+        layers = [(each, each.category.index(category)) for each in together]
+        return shared_limits(self.config, extrema, layers, self.config.plot.scales[0], limits)
+
+    def panel_of(self, item: str, instrument: str) -> tuple[str, ...]:
+        """The instruments in the panel of the instrument grid that shows `instrument`.
+
+        Usually this is itself only; `panel` of `[[instrument]]` puts several in one. Where their
+        ranges of energy overlap, the first one that has a value is drawn.
+        """
+        in_order = dict.fromkeys((*self.config.select.instruments, *self.instruments(item)))
+        there = [name for name in in_order if name in self.instruments(item)]
+        spectrograms = [self.spectrogram(item, name) for name in there]
+        for panel in panels_of(spectrograms, self.config.instrument):
+            names = tuple(spectrogram.instrument for spectrogram in panel)
+            if instrument in names:
+                return names
+        raise KeyError(f"{self.path}: item {item} has no instrument {instrument}")
 
     def _shard(self, item: str) -> Path:
         try:

@@ -44,7 +44,7 @@ def _check_meaning(config: Config) -> list[str]:
         _ = config.select.orbit_ranges
     except ValueError as error:
         mistakes.append(f'select.orbits = "{config.select.orbits}": {error}')
-    mistakes += _check_times(config.select)
+    mistakes += [*_check_times(config.select), *_check_cadence(config.data)]
     mistakes += _check_instruments(config)
     share = config.select.share
     if share and not re.fullmatch(r"[1-9]\d*/[1-9]\d*", share):
@@ -105,6 +105,14 @@ def _check_times(select: SelectSettings) -> list[str]:
                 f'select.start = "{select.start}" is not before select.stop = "{select.stop}"'
             )
     return mistakes
+
+
+def _check_cadence(data: DataSettings) -> list[str]:
+    try:
+        _ = data.cadence_micros
+    except ValueError as error:
+        return [f'data.cadence = "{data.cadence}": {error}']
+    return []
 
 
 def _check_instruments(config: Config) -> list[str]:

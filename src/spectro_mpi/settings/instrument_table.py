@@ -72,6 +72,9 @@ class InstrumentTable:
     z_scale: Literal["", "linear", "log"] = ""
     """Scale of the colours; empty: linear if the value's SCALETYP is, else that of
     `plot.scales`."""
+    panel: str = ""
+    """Instruments with the same name here are one panel of the instrument grid, with one energy
+    axis and one colour scale; empty: a panel of its own."""
     fill: float | None = None
     """Fill value; None: FILLVAL. NaN and −1e31 always count as missing."""
     valid_min: float | None = None
@@ -156,6 +159,8 @@ def mistakes_of(tables: Sequence[InstrumentTable]) -> Iterator[str]:
         if low is not None and high is not None and not low < high:
             yield f"{where}: valid_min = {low:g} is not below valid_max = {high:g}"
         yield from _mistakes_of_energies(table, where)
+    for panel in dict.fromkeys(table.panel for table in tables if table.panel):
+        yield from _mistakes_of_panel([table for table in tables if table.panel == panel])
 
 
 def _unknown_places(table: InstrumentTable, where: str, places: Sequence[str]) -> Iterator[str]:
@@ -229,3 +234,21 @@ def _pairs(
     pairs = [edge for edge in edges if isinstance(edge, tuple)]
     numbers = [edge for edge in edges if not isinstance(edge, tuple)]
     return pairs or list(pairwise(numbers))
+
+
+def _mistakes_of_panel(tables: Sequence[InstrumentTable]) -> Iterator[str]:
+    """The mistakes in tables that name the same panel."""
+    first = tables[0]
+    if len(tables) == 1:
+        yield (
+            f'instrument {first.name}: panel = "{first.panel}" is of no other instrument; name it '
+            "in the tables of all that share the panel"
+        )
+    for table in tables[1:]:
+        for key in ("quantity", "units", "y_scale", "z_scale"):
+            values = getattr(first, key), getattr(table, key)
+            if all(values) and values[0] != values[1]:
+                yield (
+                    f'instrument {table.name}: {key} = "{values[1]}" differs from "{values[0]}" of '
+                    f'{first.name}, with which it shares the panel "{first.panel}"'
+                )

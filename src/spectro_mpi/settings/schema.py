@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
+from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -35,6 +36,9 @@ LimitsKind = Literal["given_extrema", "raw"]
 KindName = Literal["pitch-angle", "instrument-grid"]
 Degrees = Annotated[float, Interval(ge=0, le=360)]
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
+_CADENCE = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h)", re.ASCII)
+_MICROSECONDS = {"ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000}
+_LONGEST_CADENCE = 8784 * _MICROSECONDS["h"]  # a year
 
 
 class SettingsError(UserError):
@@ -112,10 +116,26 @@ class DataSettings:
     Empty: "centre" for sums, "fraction" for anything else."""
     angle_weight: Literal["pitch-angle", "domega"] = "pitch-angle"
     """Weight of a bin in a mean: the solid angle of its ring of pitch angles, or the file's."""
+    cadence: str = ""
+    """Combine the records in each such time, as "60 s" (ms, s, min or h): counts to their sum,
+    anything else to its mean. Empty: records as in the file."""
     chunk_records: Annotated[int, Ge(1)] = 4096
     """Records read at a time; bounds the memory of a process."""
 
     __pydantic_config__ = _STRICT
+
+    @property
+    def cadence_micros(self) -> int:
+        """`cadence` in microseconds; 0: none. Raises `ValueError` if it cannot be read."""
+        if not self.cadence:
+            return 0
+        match = _CADENCE.fullmatch(self.cadence.strip())
+        if match is None:
+            raise ValueError('expected a number and a unit (ms, s, min or h) such as "60 s"')
+        micros = Fraction(match[1]) * _MICROSECONDS[match[2]]
+        if micros.denominator != 1 or not 1_000 <= micros <= _LONGEST_CADENCE:
+            raise ValueError("expected 1 ms to 8784 h, in whole microseconds")
+        return int(micros)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,13 @@ class Row(NamedTuple):
     spectrogram: Spectrogram
     category: int
     """Place of the category in the spectrogram."""
+    beside: tuple[tuple[Spectrogram, int], ...] = ()
+    """Other spectrograms in the same panel, each with the place of its category."""
+
+    @property
+    def layers(self) -> tuple[tuple[Spectrogram, int], ...]:
+        """All spectrograms with the places of their categories; the first is drawn on top."""
+        return ((self.spectrogram, self.category), *self.beside)
 
 
 class FigureKind(Protocol):

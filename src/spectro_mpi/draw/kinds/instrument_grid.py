@@ -1,4 +1,4 @@
-"""One figure of all instruments of an item: a row for each, over all pitch angles."""
+"""One figure of all instruments of an item: a row for each, or for those that share a panel."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from spectro_mpi.draw.kinds.base import Row, with_word
 from spectro_mpi.model.extrema import WHOLE
+from spectro_mpi.model.panels import panels_of
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.settings.schema import Config
 
@@ -30,7 +31,9 @@ class InstrumentGrid:
         return (WHOLE,)
 
     def row_count(self, config: Config, instrument: str, instruments: Sequence[str]) -> int:
-        return len(instruments)
+        tables = {table.name: table for table in config.instrument}
+        panels = [tables[name].panel if name in tables else "" for name in instruments]
+        return len(set(filter(None, panels))) + panels.count("")
 
     def title(
         self, config: Config, item: str, instrument: str, spectrograms: Mapping[str, Spectrogram]
@@ -43,10 +46,11 @@ class InstrumentGrid:
     def rows(
         self, config: Config, instrument: str, spectrograms: Mapping[str, Spectrogram]
     ) -> list[Row]:
-        return [
-            Row(_label(spectrogram), spectrogram, spectrogram.category.index(WHOLE))
-            for spectrogram in spectrograms.values()
-        ]
+        rows = []
+        for panel in panels_of(spectrograms.values(), config.instrument):
+            (first, category), *beside = [(each, each.category.index(WHOLE)) for each in panel]
+            rows.append(Row(" + ".join(map(_label, panel)), first, category, tuple(beside)))
+        return rows
 
 
 def _label(spectrogram: Spectrogram) -> str:

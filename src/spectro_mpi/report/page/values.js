@@ -160,18 +160,29 @@ spectroMpi.values = (() => {
     return { value, weight, record: part.order[at], channel: columns[0], time: part.centre[at], edges: table.edges[channel] };
   }
 
-  // Reads pixel (x, y) of a figure; null outside its panels.
+  // Reads pixel (x, y) of a figure; null outside its panels. Of a panel of several instruments it is
+  // the first that has a value there, as drawn; if none has, the first with a channel there.
   async function at(item, head, figure, x, y) {
     const panel = panelAt(figure, x, y);
     if (!panel) return null;
     const axes = axesAt(panel, x, y);
-    const read = { panel, time: axes.time, energy: axes.energy, cells: [], value: NaN, spectrogram: null };
-    const spectrogram = head.spectrograms[panel.instrument];
+    let first = null;
+    for (const instrument of panel.instruments || [panel.instrument]) {
+      const read = await ofInstrument(item, head, panel, instrument, axes);
+      if (Number.isFinite(read.value)) return read;
+      if (!first || (!first.cells.length && read.cells.length)) first = read;
+    }
+    return first;
+  }
+
+  async function ofInstrument(item, head, panel, instrument, axes) {
+    const read = { panel, time: axes.time, energy: axes.energy, cells: [], value: NaN, spectrogram: null, instrument };
+    const spectrogram = head.spectrograms[instrument];
     const row = spectrogram ? spectrogram.category.indexOf(panel.category) : -1;
     if (row < 0 || Number.isNaN(axes.time)) return read;
     read.spectrogram = spectrogram;
     const channels = spectrogram.tables.map((table) => channelsAt(withPairs(table), panel, axes));
-    for (const record of await recordsAt(item, spectrogram, panel.instrument, axes)) {
+    for (const record of await recordsAt(item, spectrogram, instrument, axes)) {
       const number = record[0].table[record[1]];
       for (const channel of channels[number] || []) {
         read.cells.push(valueOf(spectrogram, row, record, spectrogram.tables[number], channel));

@@ -156,7 +156,8 @@ spectroMpi.viewer = (() => {
     if (!reading) return ["The pointer is not over a panel."];
     const { panel, cells, spectrogram } = reading;
     const exact = cells.length === 1 ? cells[0].time : reading.time;
-    const text = [make("span", {}, panel.label), make("span", {}, `${clock(exact)} UTC`), make("span", {}, `${number(reading.energy)} ${panel.y_units || "eV"}`)];
+    const label = panel.instruments && cells.length ? `${panel.label}: ${reading.instrument}` : panel.label;
+    const text = [make("span", {}, label), make("span", {}, `${clock(exact)} UTC`), make("span", {}, `${number(reading.energy)} ${panel.y_units || "eV"}`)];
     if (!spectrogram) text.push(make("span", {}, config.values ? "no values" : "this run stores no values (report.values)"));
     else if (!cells.length) text.push(make("span", {}, "no data here"));
     else {
