@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spectro_mpi.errors import InvalidCdfError, UserError
+from spectro_mpi.inert import inert, is_inert
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader
 from spectro_mpi.instruments.istp import IstpFile
 from spectro_mpi.instruments.istp_axes import NUMBERS, VariableAxes, axes_of
@@ -20,6 +21,7 @@ from spectro_mpi.instruments.units import axis_unit, readable
 from spectro_mpi.model.distribution import EVERYTHING
 from spectro_mpi.settings.file_pattern import FilePattern
 from spectro_mpi.settings.instrument_table import InstrumentTable
+from spectro_mpi.settings.toml import parsed_toml
 
 _PROPOSED = 4
 """Variables drawn by the proposed settings; the others are in comments."""
@@ -91,24 +93,46 @@ def inspect_file(path: Path, names: Sequence[str] = ()) -> Inspection:
 
 def as_toml(inspection: Inspection) -> str:
     """The inspection as a settings file; all except the proposed settings is in comments."""
-    lines = [f"# {inspection.path.name}: {inspection.title}", "#"]
+    lines = [f"# {inert(inspection.path.name)}: {inert(inspection.title)}", "#"]
     lines.append("# Can be drawn:" if inspection.drawable else "# No variable can be drawn.")
     for variable in inspection.drawable:
         axes = " x ".join(
             f"{axis}*" if axis.startswith(f"{variable.energy} ") else axis for axis in variable.axes
         )
         units = variable.units or "no units"
-        lines.append(f"#   {variable.name}: {variable.records} records of {axes}, {units}")
+        lines.append(inert(f"#   {variable.name}: {variable.records} records of {axes}, {units}"))
     if inspection.drawable:
         lines.append("#   (* becomes the vertical axis)")
     if inspection.others:
         lines.append("# Cannot be drawn:")
-        lines += [f"#   {name}: {why}" for name, why in inspection.others]
+        lines += [inert(f"#   {name}: {why}") for name, why in inspection.others]
     for name, preset in presets_knowing(inspection.path.name):
         lines.append(f"# This is a {preset.files}: the preset {name} needs no tables.")
     if inspection.drawable:
         lines += ["", *_settings(inspection)]
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    _check_settings(text, inspection)
+    return text
+
+
+def _check_settings(text: str, inspection: Inspection) -> None:
+    """Raise `UserError` unless the text, read as TOML, has the proposed settings and no others."""
+    drawn = inspection.drawable[:_PROPOSED]
+    try:
+        table = parsed_toml(text)
+        keys = {"run_id", "input", "data", "plot", "instrument", "pitch_angles"} if drawn else set()
+        is_proposed = (
+            table.keys() <= keys
+            and table.get("input") in (None, str(inspection.path.absolute().parent))
+            and table.get("instrument", []) == [dict(_keys_of(each.table)) for each in drawn]
+        )
+    except ValueError:
+        is_proposed = False
+    if not is_proposed:
+        raise UserError(
+            f"{inspection.path}: settings cannot hold its path, or a name in it, as it is; "
+            "give the file or its folder another name"
+        )
 
 
 def as_json(inspection: Inspection) -> str:
@@ -123,7 +147,6 @@ def as_json(inspection: Inspection) -> str:
             "toml": as_toml(inspection),
         },
         indent=1,
-        ensure_ascii=False,
     )
 
 
@@ -303,7 +326,7 @@ def _settings(inspection: Inspection) -> Iterable[str]:
     for number, variable in enumerate(inspection.drawable):
         comment = "" if number < _PROPOSED else "# "
         yield ""
-        yield f"{comment}[[instrument]]                # {variable.label}"
+        yield f"{comment}[[instrument]]                # {inert(variable.label)}"
         for key, value in _keys_of(variable.table):
             yield f"{comment}{key} = {_quoted(value)}"
 
@@ -318,4 +341,5 @@ def _keys_of(table: InstrumentTable) -> Iterable[tuple[str, Any]]:
 
 def _quoted(value: Any) -> str:
     """The value in TOML, which has the same syntax as JSON for strings, numbers and lists."""
-    return json.dumps(value, ensure_ascii=False)
+    readable = json.dumps(value, ensure_ascii=False)
+    return readable if is_inert(readable) else json.dumps(value)

@@ -17,6 +17,7 @@ from typing import Literal
 
 from spectro_mpi.draw.names import KEYWORD, expected_figures, find_figures
 from spectro_mpi.errors import DamagedStateError, RunError, writing
+from spectro_mpi.inert import inert
 from spectro_mpi.model.items import item_order
 from spectro_mpi.operations.inputs import changes, inputs_of
 from spectro_mpi.planning.todo import digest
@@ -74,7 +75,7 @@ class Problem:
     """Phase in which they are redone, if `repair` is "item"."""
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.what}"
+        return inert(f"{self.path}: {self.what}")
 
 
 def verify(run_dir: Path, repair: bool, inputs: bool = False) -> int:
