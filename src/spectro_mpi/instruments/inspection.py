@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -22,7 +23,11 @@ from spectro_mpi.model.distribution import EVERYTHING
 from spectro_mpi.settings.file_pattern import FilePattern
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.toml import parsed_toml
+from spectro_mpi.system.untrusted import UntrustedCalls
 
+_CPU_SECONDS = 7
+_MEMORY_MB = 800
+"""What inspecting a file may take, besides the program itself."""
 _PROPOSED = 4
 """Variables drawn by the proposed settings; the others are in comments."""
 _DATES = (
@@ -70,8 +75,34 @@ class Inspection:
 def inspect_file(path: Path, names: Sequence[str] = ()) -> Inspection:
     """Inspect the variables called `names` of a file, or all if there are none.
 
-    Raises `UserError` if the file cannot be read or has no variable of one of these names.
+    A separate process reads it, with limits of time and memory: a damaged file may need any amount
+    of both. Raises `UserError` if the file cannot be read or has no variable of one of these names.
     """
+    try:
+        # cdflib inflates a compressed file into a temporary one, which a killed process leaves.
+        with (
+            tempfile.TemporaryDirectory(prefix="spectro-mpi-") as scratch,
+            UntrustedCalls(_CPU_SECONDS, _MEMORY_MB) as untrusted,
+        ):
+            return untrusted(_inspect_here, path, tuple(names), scratch)
+    except ChildProcessError:
+        raise UserError(
+            f"{path}: is damaged, or too large: reading it crashes or takes more than "
+            f"{_CPU_SECONDS} s"
+        ) from None
+    except MemoryError:
+        raise UserError(
+            f"{path}: is damaged, or too large: reading it takes more than {_MEMORY_MB} MB"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _inspect_here(path: Path, names: Sequence[str], scratch: str) -> Inspection:
+    """Inspect a file in this process, with temporary files in `scratch`."""
+    tempfile.tempdir = scratch
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UserError(f"{path}: is not a file")
     try:
         reader = CdflibReader(path)
         unknown = [name for name in names if name not in reader.names]
@@ -83,12 +114,10 @@ def inspect_file(path: Path, names: Sequence[str] = ()) -> Inspection:
         return _inspect(reader, names)
     except InvalidCdfError as error:
         raise UserError(str(error)) from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except MemoryError:
-        raise UserError(
-            f"{path}: is damaged: it has a variable that is larger than the memory"
-        ) from None
+    except (OSError, MemoryError, UserError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a damaged file makes of its axes
+        raise UserError(f"{path}: is damaged ({type(error).__name__}: {error})") from None
 
 
 def as_toml(inspection: Inspection) -> str:
