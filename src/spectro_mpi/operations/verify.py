@@ -176,6 +176,8 @@ def problem_of_figure(path: Path, item: str) -> str:
 
 def _half_written(run_dir: Path) -> Iterator[Problem]:
     for left in sorted(run_dir.rglob(f"*{SUFFIX}")):
+        if left.is_dir():
+            continue  # an item may be called so
         yield Problem(left, "is half-written", "remove")
 
 

@@ -16,6 +16,7 @@ from spectro_mpi.errors import UserError
 from spectro_mpi.instruments.preset import NamedFile
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import InputPath, Item, item_order
+from spectro_mpi.planning.item_names import with_problems
 from spectro_mpi.planning.stacks import snake
 from spectro_mpi.settings.paths import input_name, input_root, movable
 from spectro_mpi.settings.schema import Config, SelectSettings
@@ -77,7 +78,7 @@ def take_inventory(config: Config) -> Inventory:
             candidate = (name, InputPath(name.instrument, path, size, version))
             versions.setdefault(key, []).append(candidate)
     best = {key: _best(candidates) for key, candidates in versions.items()}
-    items = _items(best, config.select.instruments)
+    items = tuple(with_problems(_items(best, config.select.instruments), config))
     which, count = config.select.share_of
     if count > 1:
         items = tuple(sorted(snake(items, count)[which].items, key=lambda item: item.order))
@@ -109,6 +110,7 @@ def save_inventory(path: Path, inventory: Inventory, config: Config) -> None:
                 item.id,
                 item.start.isoformat() if item.start else "",
                 [stored(file) for file in item.files],
+                item.problem,
             ]
             for item in inventory.items
         ],
@@ -142,8 +144,9 @@ def load_inventory(path: Path, config: Config) -> Inventory | None:
                 item,
                 datetime.fromisoformat(start) if start else None,
                 tuple(map(input_path, files)),
+                *problem,
             )
-            for item, start, files in table["items"]
+            for item, start, files, *problem in table["items"]
         )
         superseded = tuple((at(name), at(used)) for name, used in table["superseded"])
         return Inventory(items, tuple(map(at, table["unknown"])), superseded)
