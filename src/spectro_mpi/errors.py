@@ -70,6 +70,13 @@ class OutputLostError(RunError):
     cause: Cause = "output-lost"
 
 
+class StoppedError(RunError):
+    """The user asked for a stop before anything had begun (exit code 75: run again)."""
+
+    exit_code = 75
+    cause: Cause = "stopped"
+
+
 class DamagedStateError(RunError):
     """A file of the run directory is not what this program wrote."""
 

@@ -34,7 +34,7 @@ def _put(folder: Path, *names: bytes) -> None:
     for name in names:
         path = os.path.join(os.fsencode(folder), b"in", name)  # noqa: PTH118 - bytes
         os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
-        shutil.copy(good, path)
+        shutil.copy(os.fsencode(good), path)
 
 
 def test_items_whose_names_cannot_be_used_are_recorded_and_the_others_done(tmp_path: Path) -> None:
