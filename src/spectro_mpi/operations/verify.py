@@ -5,7 +5,6 @@ On request, its input files are compared with those that its data were made from
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 import zlib
@@ -48,6 +47,7 @@ from spectro_mpi.rundir.repair import (
 )
 from spectro_mpi.rundir.store import instruments_of
 from spectro_mpi.rundir.tallies import read_tallies
+from spectro_mpi.settings.parsing import parsed_json
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import SUFFIX, set_aside
 from spectro_mpi.system.untrusted import UntrustedCalls
@@ -154,7 +154,7 @@ def problem_of_figure(path: Path, item: str) -> str:
             picture.load()
             if picture.format != "PNG":
                 return f"is a {picture.format} file, not PNG"
-            described = json.loads(picture.info[KEYWORD])["item"]
+            described = parsed_json(picture.info[KEYWORD])["item"]
     except FileNotFoundError:
         return "is missing"
     except KeyError as error:

@@ -18,6 +18,8 @@ from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import InputPath, Item, item_order
 from spectro_mpi.planning.item_names import with_problems
 from spectro_mpi.planning.stacks import snake
+from spectro_mpi.rundir.names import Count, ItemId
+from spectro_mpi.settings.parsing import as_type
 from spectro_mpi.settings.paths import input_name, input_root, movable
 from spectro_mpi.settings.schema import Config, SelectSettings
 from spectro_mpi.settings.versions import as_json, read_table
@@ -54,6 +56,9 @@ class Inventory:
 _Candidate = tuple[NamedFile, InputPath]
 _Key = tuple[str, str, str]
 """Item, instrument and part; files that agree in these are versions of one another."""
+_StoredFile = tuple[str, str, Count, Count, list[Any]]
+"""Instrument, name, size, version, and its older versions."""
+_StoredItem = tuple[ItemId, str, list[Any], str]
 _Rank = tuple[tuple[int, ...], datetime]
 
 
@@ -132,7 +137,7 @@ def load_inventory(path: Path, config: Config) -> Inventory | None:
         return os.path.join(root, name)  # noqa: PTH118 - 200,000 of them
 
     def input_path(table: list[Any]) -> InputPath:
-        instrument, name, size, version, older = table
+        ((instrument, name, size, version, older),) = as_type(list[_StoredFile], [table])
         return InputPath(instrument, at(name), size, version, tuple(map(input_path, older)))
 
     try:
@@ -146,10 +151,12 @@ def load_inventory(path: Path, config: Config) -> Inventory | None:
                 tuple(map(input_path, files)),
                 *problem,
             )
-            for item, start, files, *problem in table["items"]
+            for item, start, files, *problem in as_type(list[_StoredItem], table["items"])
         )
-        superseded = tuple((at(name), at(used)) for name, used in table["superseded"])
-        return Inventory(items, tuple(map(at, table["unknown"])), superseded)
+        pairs = as_type(list[tuple[str, str]], table["superseded"])
+        superseded = tuple((at(name), at(used)) for name, used in pairs)
+        unknown = as_type(list[str], table["unknown"])
+        return Inventory(items, tuple(map(at, unknown)), superseded)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -172,7 +179,7 @@ def load_left_out(path: Path) -> list[tuple[str, str]]:
     Paths are relative to the deepest folder that holds all of `input`.
     """
     try:
-        return [(file, why) for file, why in read_table(path)["left_out"]]
+        return as_type(list[tuple[str, str]], read_table(path)["left_out"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spectro_mpi.errors import DamagedStateError, Failure
-from spectro_mpi.rundir.layout import JOURNAL, PROGRESS
+from spectro_mpi.rundir.layout import JOBS, JOURNAL, PRODUCED, PROGRESS
 from spectro_mpi.rundir.lines import DurableLines
-from spectro_mpi.rundir.names import Count, DataFile, ItemId, PhaseName
+from spectro_mpi.rundir.names import Count, DataFile, ItemId, PhaseName, refuse_links_out
 from spectro_mpi.rundir.progress import _DAMAGE, Batch, Fact, Progress, _read_folded
 from spectro_mpi.settings.parsing import as_type, parsed_json, read_regular
 from spectro_mpi.settings.schema import ScalePair
@@ -31,6 +31,7 @@ def load_progress(run_dir: Path, run_id: str) -> Progress:
     Raises `RunError` if progress.json is damaged, `NewerVersionError` if a newer version wrote the
     state.
     """
+    refuse_links_out(run_dir, (*PRODUCED, JOBS))
     progress = Progress(run_id)
     try:
         _read_folded(run_dir / PROGRESS, progress)
@@ -159,7 +160,7 @@ def _apply_entry(progress: Progress, entry: dict[str, Any]) -> None:
     """Apply one line of the journal. Raises one of `_DAMAGE` if it is not an entry."""
     if "note" in entry:
         facts = as_type(_Note, entry["note"])
-        progress.note({name: getattr(facts, name) for name in entry["note"]})
+        progress.note({name: getattr(facts, name, None) for name in entry["note"]})
     elif "forget" in entry:
         forget = as_type(_Forget, entry)
         progress.forget(forget.forget, forget.phases)
