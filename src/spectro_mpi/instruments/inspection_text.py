@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.inert import inert, is_inert
 from spectro_mpi.instruments.inspection import Inspection, folders_of
 from spectro_mpi.instruments.presets import presets_knowing
 from spectro_mpi.instruments.proposals import Drawable
@@ -205,7 +206,13 @@ def _check(
     text: str, run_id: str, folders: Sequence[str], tables: Sequence[InstrumentTable]
 ) -> None:
     """Raise `UserError` unless the text, as settings, has these values."""
-    config = config_from_text(text, Path.cwd(), "the proposed settings")
+    try:
+        config = config_from_text(text, Path.cwd(), "the proposed settings")
+    except UserError as error:
+        raise UserError(
+            f"settings cannot hold the path of the file, or a name in it, as it is ({error}); give "
+            "the file or its folder another name"
+        ) from None
     loaded = [replace(table, master_sha256="") for table in config.instrument]
     resolved = [
         replace(table, master=str(Path(table.master).resolve())) if table.master else table
@@ -218,16 +225,11 @@ def _check(
 
 
 def _quoted(value: Any) -> str:
-    """A value in TOML: as in JSON, except that characters which cannot be seen are escaped."""
+    """A value in TOML, which has the syntax of JSON for texts, numbers and lists."""
     text = json.dumps(value, ensure_ascii=False)
-    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+    return text if is_inert(text) else json.dumps(value)
 
 
 def _comment(text: str) -> str:
     """A comment of one line, in which no character can end it or change how it looks."""
-    inert = "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
-    return f"# {inert}".rstrip()
-
-
-def _escaped(letter: str) -> str:
-    return f"\\u{ord(letter):04x}" if ord(letter) < 1 << 16 else f"\\U{ord(letter):08x}"
+    return f"# {inert(text)}".rstrip()
