@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,7 @@ def _print_notices(order: PhaseOrder, inventory: Inventory) -> None:
     from spectro_mpi.planning.todo import plan_run
     from spectro_mpi.rundir.claim import refuse_changes, refuse_other_versions
     from spectro_mpi.rundir.layout import CONFIG
+    from spectro_mpi.rundir.tallies import read_tallies
     from spectro_mpi.settings.loading import load_frozen
     from spectro_mpi.system.untrusted import UntrustedCalls
 
@@ -101,8 +103,11 @@ def _print_notices(order: PhaseOrder, inventory: Inventory) -> None:
     try:
         with UntrustedCalls() as untrusted:
             refuse_other_versions(order.config.run_dir, untrusted)
-        refuse_changes(order.config, load_frozen(frozen))
-        for sentence in plan_run(order, inventory).notices:
+            refuse_changes(order.config, load_frozen(frozen))
+            tallies = {}
+            with contextlib.suppress(OSError):  # damaged: the run restores it from the store
+                tallies = untrusted(read_tallies, order.config.run_dir)
+        for sentence in plan_run(order, inventory, tallies=tallies).notices:
             print(f"  {sentence}")
     except UserError as error:
         print(f"  run will be refused: {error}")
