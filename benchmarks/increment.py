@@ -4,8 +4,8 @@ Usage: python benchmarks/increment.py [--items 300] [--runs 3] [--ranks 1] [--js
 
 The input is `--items` short electron survey files, with the contents of eight. All of them are
 reduced and drawn, two small figures each, so that a full run is as cheap as it can be. Then one
-more file is added, `--runs` times, which changes no drawn limit; it is checked that nothing else was
-read or drawn. CPU is that of all processes: coordinator, workers, writer, report.
+more file is added, `--runs` times, which changes no drawn limit; it is checked that nothing else
+was read or drawn. CPU is that of all processes: coordinator, workers, writer, report.
 """
 
 from __future__ import annotations

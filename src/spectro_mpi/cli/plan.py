@@ -56,7 +56,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from spectro_mpi.phases.order import order_phases
     from spectro_mpi.planning.costs import load_constants
     from spectro_mpi.planning.events import marks_of
-    from spectro_mpi.planning.inventory import NoInputError, take_inventory
+    from spectro_mpi.planning.inventory import Inventory, NoInputError, take_inventory
     from spectro_mpi.planning.stored import stored_items
     from spectro_mpi.planning.worth import Forecast
     from spectro_mpi.rundir.journal import load_progress
@@ -75,6 +75,7 @@ def _plan(arguments: argparse.Namespace) -> int:
             raise
         print(f"input {', '.join(config.inputs)} is not there; `run --only plot` draws")
         summary.print_what_is_gone(config, len(stored))
+        _print_notices(order, Inventory((), ()))
         return 0
     summary.print_inventory(config, inventory, arguments.verbose)
     summary.print_phases(order)
