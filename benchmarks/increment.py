@@ -1,12 +1,11 @@
-"""Adding one item to a finished run: with the tallies that are kept, and without.
+"""One more item in a finished run, compared with the whole run: CPU of all processes.
 
-Usage: python benchmarks/increment.py [--runs 3] [--copies 13] [--json]
+Usage: python benchmarks/increment.py [--items 300] [--runs 3] [--ranks 1] [--json]
 
-The store holds `--copies` times the orbits of the demo, all but one. Then that one is added to
-copies of the run: with its tallies.h5 ("ours"), and without it, so that the tallies of all other
-items are restored from the store, as in earlier versions. One process reduces (`--only reduce`).
-CPU is that of all its processes; "beyond a run with nothing to do" is without what the start of any
-run takes, which includes opening every shard once.
+The input is `--items` short electron survey files, with the contents of eight. All of them are
+reduced and drawn, two small figures each, so that a full run is as cheap as it can be. Then one
+more file is added, `--runs` times, which changes no drawn limit; it is checked that nothing else
+was read or drawn. CPU is that of all processes: coordinator, workers, writer, report.
 """
 
 from __future__ import annotations
@@ -14,133 +13,124 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-import h5py
-from common import Row, benchmark, sample_data
-from whole import CONFIG, Whole, run_process, with_copies
+from common import Row, benchmark
+from whole import CONFIG, Whole, launcher, run_process
 
-from spectro_mpi.planning.inventory import take_inventory
-from spectro_mpi.rundir.journal import Journal, load_progress
-from spectro_mpi.rundir.layout import EXTREMA, TALLIES, rank_log, shard_path, shards_of
+from spectro_mpi.demo.damage import write_file
+from spectro_mpi.demo.orbits import FIRST_ORBIT, plan_orbit, short_survey
+from spectro_mpi.demo.track import ORBIT_SECONDS
+from spectro_mpi.rundir.layout import DIGESTS, PLOTS, PROGRESS, TALLIES, rank_logs
 from spectro_mpi.settings.loading import load_config
 
-_STEP = 1000
-"""Between the orbit numbers of two copies, as in `whole.with_copies`."""
-_WORK = re.compile(r"item (\w+): reduce (?:computed|read back) in")
+_CONTENTS = 8
+_FIRST_START = datetime(1999, 12, 31, tzinfo=timezone.utc)
+_RECORDS = 40
+_AT_LEAST = 20.0
+"""The full run takes this many times the CPU of one more item, or more: it takes at most 5 %."""
+_SETTINGS = """
+input = "FAST_data"
+[plot]
+dpi = 40
+panel_size = [4, 1]
+kinds = ["pitch-angle"]
+"""
+_WORK = re.compile(r"item (\w+): reduce (computed|read back) in")
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
-    """Return medians in seconds, megabytes and numbers."""
-    with (
-        sample_data(arguments.data) as folder,
-        tempfile.TemporaryDirectory(prefix="spectro-mpi-increment-", dir=folder) as name,
-    ):
-        larger = with_copies(folder, arguments.copies)
-        finished, new = _finished_run(larger, Path(name))
-        kept, restored, idle = [], [], []
-        for number in range(arguments.runs):
-            ours, other = (Path(name) / f"{kind}-{number}" for kind in ("ours", "other"))
-            for run_dir in (ours, other):
-                shutil.copytree(finished, run_dir, copy_function=os.link)
-                rank_log(run_dir, 0).unlink()
-            (other / TALLIES).unlink()
-            kept.append(_reduce(larger, ours))
-            restored.append(_reduce(larger, other))
-            idle.append(_reduce(larger, ours))
-            if (ours / EXTREMA).read_bytes() != (other / EXTREMA).read_bytes():
-                raise RuntimeError("the extrema differ")
-        return _rows(ours, other, kept, restored, idle, new)
+    """Return CPU seconds, and numbers of files."""
+    with tempfile.TemporaryDirectory(prefix="spectro-mpi-increment-", dir=arguments.data) as name:
+        folder = Path(name)
+        (folder / "FAST_data").mkdir()
+        (folder / CONFIG).write_text(_SETTINGS)
+        contents = _write_contents(folder / "contents")
+        for number in range(arguments.items):
+            _add(folder, contents, number)
+        ranks, number = arguments.ranks, arguments.items
+        full = _run(folder, ranks)
+        idle = statistics.median(_run(folder, ranks).cpu for _ in range(arguments.runs))
+        more: list[float] = []
+        with_report: list[float] = []
+        for _ in range(arguments.runs):
+            for runs, report in ((more, False), (with_report, True)):
+                _add(folder, contents, number)
+                runs.append(_increment(folder, ranks, number, report).cpu)
+                number += 1
+        (load_config(folder / CONFIG).run_dir / TALLIES).unlink()
+        _add(folder, contents, number)
+        without = _run(folder, ranks).cpu
+        return _rows(
+            folder, full, idle, statistics.median(more), statistics.median(with_report), without
+        )
 
 
 def _rows(
-    ours: Path,
-    other: Path,
-    kept: list[Whole],
-    restored: list[Whole],
-    idle: list[Whole],
-    new: str,
+    folder: Path, full: Whole, idle: float, more: float, with_report: float, without: float
 ) -> list[Row]:
-    cpu, cpu_other, start = (
-        statistics.median(run.cpu for run in runs) for runs in (kept, restored, idle)
-    )
-    shards = load_progress(ours, "").shards
-    worked, worked_other = (
-        _WORK.findall(rank_log(run_dir, 0).read_text()) for run_dir in (ours, other)
-    )
-    if set(worked) != {new}:
-        raise RuntimeError(f"not only {new} was read: {worked}")
-    opened, opened_other = (
-        len({shards[item] for item in items}) for items in (worked, worked_other)
-    )
-    store = sum(path.stat().st_size for path in shards_of(ours))
-    without = "without tallies.h5"
+    run_dir = load_config(folder / CONFIG).run_dir
+    size = sum((run_dir / name).stat().st_size for name in (PROGRESS, DIGESTS, TALLIES))
+    whole = sum(path.stat().st_size for path in run_dir.rglob("*") if path.is_file())
     return [
-        Row(
-            f"{len(shards)} items, reduced or read back",
-            "",
-            len(worked),
-            len(worked_other),
-            without,
-        ),
-        Row("shards written or read back", "", opened, opened_other, without),
-        Row("CPU", "s", cpu, cpu_other, without),
-        Row("CPU beyond a run with nothing to do", "s", cpu - start, cpu_other - start, without),
-        Row("tallies.h5", "MB", (ours / TALLIES).stat().st_size / 1e6, store / 1e6, "all shards"),
+        Row("one more item", "s CPU", more, full.cpu, "the full run", at_least=_AT_LEAST),
+        Row("… with the report at the end", "s CPU", with_report, full.cpu, "the full run"),
+        Row("… beyond a run with nothing to do", "s CPU", more - idle, idle, "nothing to do"),
+        Row("… with its tallies", "s CPU", more, without, "without tallies.h5"),
+        Row("state that is read", "MB", size / 1e6, whole / 1e6, "the run directory"),
     ]
 
 
-def _finished_run(folder: Path, into: Path) -> tuple[Path, str]:
-    """A run directory with all items but the last, whose id is returned, too."""
-    config = load_config(folder / CONFIG, _settings(into / "finished"))
-    items = [item.id for item in take_inventory(config).items]
-    new, first = items[-1], [item for item in items if int(item) < int(items[0]) + _STEP]
-    _reduce(folder, config.run_dir, f"select.orbits={','.join(first)}")
-    journal = Journal(config.run_dir, config.run_id, config.plot.scales)
-    number = len(shards_of(config.run_dir))
-    for shard in shards_of(config.run_dir):
-        for copied in _copies(shard, items, new):
-            path = shard_path(config.run_dir, number)
-            with h5py.File(shard) as source, h5py.File(path, "w") as file:
-                file.attrs.update(source.attrs)
-                for item, name in copied.items():
-                    source.copy(item, file, name)
-            journal.adopt(path.name, copied.values())
-            number += 1
-    journal.close()
-    _reduce(folder, config.run_dir, f"select.skip=[{new}]")
-    return config.run_dir, new
+def _increment(folder: Path, ranks: int, number: int, report: bool) -> Whole:
+    """Run with one more item. Raises `RuntimeError` if more than that was read or drawn."""
+    run_dir = load_config(folder / CONFIG).run_dir
+    logs = {path: path.stat().st_size for path in rank_logs(run_dir)}
+    before = _figures(run_dir)
+    done = _run(folder, ranks, report)
+    item = str(FIRST_ORBIT + number)
+    drawn = {
+        path.name.split("_")[0]
+        for path, when in _figures(run_dir).items()
+        if before.get(path) != when
+    }
+    work = set[tuple[str, str]]()
+    for path in rank_logs(run_dir):
+        work |= {*_WORK.findall(path.read_bytes()[logs.get(path, 0) :].decode())}
+    if drawn != {item} or work != {(item, "computed")}:
+        raise RuntimeError(f"not only {item} was read and drawn: {work}, {drawn}")
+    return done
 
 
-def _copies(shard: Path, items: list[str], new: str) -> Iterator[dict[str, str]]:
-    """For each copy of a shard: item in it → id of the copy."""
-    with h5py.File(shard) as file:
-        held = list(file)
-    for copy in range(1, 1 + (int(items[-1]) - int(items[0])) // _STEP):
-        names = {item: str(int(item) + _STEP * copy) for item in held}
-        yield {item: name for item, name in names.items() if name in items and name != new}
+def _figures(run_dir: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in (run_dir / PLOTS).rglob("*.png")}
 
 
-def _reduce(folder: Path, run_dir: Path, *settings: str) -> Whole:
-    given = [part for setting in (*_settings(run_dir), *settings) for part in ("-s", setting)]
-    command = [sys.executable, "-m", "spectro_mpi", "run", str(folder / CONFIG), "--only", "reduce"]
-    return run_process([*command, "--no-progress", *given])
+def _run(folder: Path, ranks: int, report: bool = False) -> Whole:
+    command = [sys.executable, "-m", "spectro_mpi", "run", str(folder / CONFIG), "--no-progress"]
+    command += ["-s", f"report.at_end={str(report).lower()}"]
+    return run_process([launcher(), "-n", str(ranks), *command] if ranks > 1 else command)
 
 
-def _settings(run_dir: Path) -> tuple[str, ...]:
-    return (
-        f'output="{run_dir.parent}"',
-        f'run_id="{run_dir.name}"',
-        'run.isolation="none"',
-        "report.at_end=false",
-        'plot.events=""',
-    )
+def _write_contents(folder: Path) -> list[Path]:
+    folder.mkdir()
+    contents = []
+    for number in range(_CONTENTS):
+        orbit = plan_orbit(FIRST_ORBIT + number, 0)
+        contents.append(folder / f"{number}.cdf")
+        write_file(contents[-1], orbit, short_survey(orbit, "ees", _RECORDS))
+    return contents
+
+
+def _add(folder: Path, contents: list[Path], number: int) -> None:
+    """Add an item: a file under the name that it would have in the archive."""
+    start = _FIRST_START + number * timedelta(seconds=ORBIT_SECONDS)
+    name = f"fa_esa_l2_ees_{start:%Y%m%d%H%M%S}_{FIRST_ORBIT + number:05d}_v01.cdf"
+    os.link(contents[number % len(contents)], folder / "FAST_data" / name)
 
 
 if __name__ == "__main__":
-    benchmark(__doc__, measure, runs=3, copies=13)
+    benchmark(__doc__, measure, runs=3, items=300, ranks=1)

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,7 +34,7 @@ from spectro_mpi.rundir.reader import Run
 from spectro_mpi.settings.schema import ScaleName
 from tests.conftest import NO_REPORT
 from tests.conftest import spectro_mpi as command
-from tests.outputs import same_output
+from tests.outputs import pictures, same_output
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -137,6 +138,46 @@ def test_called_again_it_has_nothing_to_do_and_ignore_progress_starts_over(
     again = plot(True)
     assert again.keys() == first.keys()
     assert again != first
+
+
+@pytest.mark.slow
+def test_called_with_other_arguments_it_draws_what_they_change_from_the_store(
+    demo: DemoSummary, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for path in (demo.directory / "FAST_data").rglob("fa_esa_l2_ees_*_1331[23]_v*.cdf"):
+        shutil.copy(path, data)
+    files = {path: path.read_bytes() for path in data.iterdir()}
+    plot: dict[str, Any] = {"dpi": 50}
+
+    def drawn(output: str, **arguments: Any) -> tuple[Run, dict[str, int]]:
+        settings = {"plot": dict(plot), "report": {"at_end": False}}
+        run = spectro_mpi.plot_directory(data, tmp_path / output, settings=settings, **arguments)
+        return run, {p.name: p.stat().st_mtime_ns for p in (run.path / "plots").rglob("*.png")}
+
+    run, before = drawn("run")
+    for change, arguments, number in (
+        ({}, {"z_scale": "linear"}, 8),
+        ({"colormap": "magma"}, {"z_scale": "linear"}, 8),
+    ):
+        plot |= change
+        for path, content in files.items():
+            path.write_bytes(bytes(len(content)))
+        capsys.readouterr()
+        run, after = drawn("run", **arguments)
+        assert f"{number} figures will be drawn" in capsys.readouterr().out
+        written = {name for name in after if after[name] != before.get(name)}
+        assert written == {name for name in after if "z-linear" in name}
+        assert len(written) == number
+        for path, content in files.items():
+            path.write_bytes(content)
+        fresh, _ = drawn(f"fresh-{len(plot)}", **arguments)
+        pngs = pictures(run.path)
+        assert {name: pngs[name] for name in pngs if "z-linear" in name} == pictures(fresh.path)
+        assert {name for name in before if "z-log" in name} <= after.keys()
+        before = after
+    assert run.config.plot.colormap == "magma"
 
 
 @pytest.mark.slow

@@ -191,3 +191,37 @@ def test_events_are_kept_and_used_when_the_table_is_gone(project: Path, tmp_path
     assert pictures(run_dir) != before
     assert spectro_mpi("run", settings, "-s", "plot.events=''").code == 3
     assert not (run_dir / "events.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["fast (1)", "Früh", "fast"])
+def test_a_copy_may_have_any_name_to_be_read_and_that_of_a_run_to_go_on(
+    project: Path, tmp_path: Path, name: str
+) -> None:
+    copy = Path(shutil.copytree(project / "runs" / "fast", tmp_path / "Zwei Läufe" / name))
+    for command in ("status", "verify", "report"):
+        done = spectro_mpi_here(command, copy)
+        assert done.code == 0, done.err
+    assert f"{name}: finished" in spectro_mpi_here("runs", copy.parent).out
+    assert open_run(copy).items == ["13312", "13313", "13319"]
+    done = spectro_mpi(
+        "run", copy / "config.toml", "--only", "plot", "-s", 'phases=["reduce","plot"]'
+    )
+    if name == "fast":
+        assert done.code == 3, done.err
+        return
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert f"{copy}: can be read, but not continued under this name; rename it" in done.err
+
+
+def test_a_run_directory_that_is_a_symbolic_link_goes_on_by_either_path(
+    project: Path, tmp_path: Path
+) -> None:
+    moved = Path(shutil.copytree(project, tmp_path / "moved"))
+    real = Path(shutil.move(moved / "runs" / "fast", tmp_path / "scratch" / "real"))
+    (moved / "runs" / "fast").symlink_to(real)
+    before = pictures(real)
+    for settings in (moved / "spectro-mpi.toml", real / "config.toml"):
+        done = spectro_mpi("run", settings)
+        assert done.code == 3, done.err
+        assert "without input" not in done.out
+    assert pictures(real) == before

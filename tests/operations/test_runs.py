@@ -63,6 +63,10 @@ def test_runs_lists_the_runs_of_the_settings_here(home: Path) -> None:
     damaged, fast = sorted(done.out.splitlines())
     assert fast.startswith("fast: finished; reduce 0/1, plot 0/0 items; 1 item with failures; ")
     assert "config.toml: is not valid TOML" in damaged
+    assert spectro_mpi("runs", "spectro-mpi.toml", cwd=home).out == done.out
+    for run in ("fast", "fast/config.toml"):
+        assert spectro_mpi("runs", home / "out" / run).out.startswith("fast: finished; ")
+    assert spectro_mpi("runs", ".", cwd=home / "out" / "fast").out.startswith("fast: finished; ")
     assert spectro_mpi("runs", home / "out" / "no run").out.endswith("there are no runs\n")
     nowhere = spectro_mpi("runs", home / "nowhere")
     assert (nowhere.code, nowhere.err.count("\n")) == (2, 1)

@@ -169,6 +169,27 @@ def test_what_was_made_of_a_file_that_is_gone_or_cut_off_stays(finished: Path) -
 
 
 @pytest.mark.slow
+def test_instruments_are_added_and_put_in_another_order_but_not_removed(finished: Path) -> None:
+    run_dir = finished.parent / "runs" / "fast"
+    select = 'select.instruments=["ees"]'
+    assert spectro_mpi("run", finished, "-s", select, "--fresh").code == 0
+    before = {path: path.stat().st_mtime_ns for path in (run_dir / "plots").rglob("*.png")}
+    for words in ('["ees", "ies"]', '["ies", "ees"]'):
+        select = f"select.instruments={words}"
+        done = spectro_mpi("run", finished, "-s", select)
+        assert done.code == 0, done.err
+        assert spectro_mpi("run", finished, "-s", select, "-s", "run_id=new", "--fresh").code == 0
+        same_output(run_dir, run_dir.with_name("new"))
+        after = {path: path.stat().st_mtime_ns for path in before}
+        assert {path.name for path in before if after[path] != before[path]} == {
+            path.name for path in before if "instrument-grid" in path.name
+        }
+    refused = spectro_mpi("run", finished, "-s", 'select.instruments=["ies"]')
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "was made with other settings of select.instruments" in refused.err
+
+
+@pytest.mark.slow
 def test_figures_that_are_gone_are_drawn_again(finished: Path) -> None:
     run_dir = finished.parent / "runs" / "fast"
     before = pictures(run_dir)

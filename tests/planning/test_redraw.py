@@ -87,6 +87,10 @@ def is_given(name: str) -> bool:
         (["plot.dpi=50"], lambda n: True, 14),
         (["plot.panel_size=[5, 1]"], lambda n: True, 14),
         (["plot.z_label=Number"], lambda n: True, 14),
+        (["plot.y_label=Energy per charge"], lambda n: True, 14),
+        (["plot.event_label=crossing"], lambda n: "13313" in n, 14),
+        (["plot.gap_factor=9"], lambda n: True, 14),
+        (["plot.category_limits=instrument"], lambda n: is_given(n) and "pitch-angle" in n, 14),
         (["plot.zoom_minutes=3"], lambda n: "13313" in n, 14),
         (
             ["axes.ees.z_max=123"],
@@ -95,6 +99,8 @@ def is_given(name: str) -> bool:
         ),
         (["axes.ies.parallel.z_max=123"], lambda n: is_given(n) and "_ies_" in n, 14),
         (["extrema.max_percentile=70"], is_given, 14),
+        (["extrema.min_percentile=40"], is_given, 14),
+        (["extrema.energy_coverage=0.5"], lambda n: True, 14),
     ],
 )
 def test_a_changed_setting_redraws_what_it_changes_and_nothing_else(
@@ -120,11 +126,58 @@ def test_a_changed_setting_redraws_what_it_changes_and_nothing_else(
 
 
 @pytest.mark.slow
+def test_events_added_and_removed_redraw_their_orbits_from_the_store(
+    whole: Path, finished: Path
+) -> None:
+    run_dir, table = finished.parent / "runs" / "fast", finished.with_name("events.csv")
+    for number, (rows, orbits) in enumerate(
+        [
+            (f"{EVENTS}13312,ees,2,5\n", {"13312"}),
+            ("orbit,instrument,start,end\n13312,ees,2,5\n", {"13313"}),
+            ("orbit,instrument,start,end\n13312,ees,2,6\n", {"13312"}),
+        ]
+    ):
+        before = times(run_dir)
+        spoil(finished)
+        table.write_text(rows)
+        assert "nothing is read from CDF" in run(finished).out
+        after = times(run_dir)
+        assert changed(before, after) == {n for n in after if n.split("_")[0] in orbits}
+        assert len(after) == 14
+        restore(finished, whole)
+        run(finished, "-s", f"run_id=new-{number}")
+        same_output(run_dir, run_dir.with_name(f"new-{number}"))
+
+
+@pytest.mark.slow
+def test_figures_that_were_deleted_are_drawn_again_and_no_others(
+    whole: Path, finished: Path
+) -> None:
+    run_dir = finished.parent / "runs" / "fast"
+    before = times(run_dir)
+    gone = {next(n for n in before if n.startswith(f"{item}_")) for item in ("13312", "13313")}
+    for name in gone:
+        next((run_dir / "plots").rglob(name)).unlink()
+    spoil(finished)
+    for command in ("plan", "run"):
+        done = spectro_mpi(command, finished)
+        assert "2 figures no longer on disk" in done.out
+        assert "2 figures will be drawn from the store; nothing is read from CDF" in done.out
+    assert changed(before, times(run_dir)) == gone
+    same_output(run_dir, whole / "runs" / "fast")
+    assert "on disk" not in run(finished).out
+
+
+@pytest.mark.slow
 def test_one_line_says_what_is_drawn_again_in_run_and_plan(finished: Path) -> None:
     line = "14 figures will be drawn again from the store; nothing is read from CDF"
     assert line in spectro_mpi("plan", finished, "-s", "plot.dpi=50").out
     assert "drawn again" not in spectro_mpi("plan", finished).out
     assert line in run(finished, "-s", "plot.dpi=50").out
+    percentile = ["-s", "plot.dpi=50", "-s", "extrema.max_percentile=70"]
+    line = "7 figures will be drawn again from the store; nothing is read from CDF"
+    assert line in spectro_mpi("plan", finished, *percentile).out
+    assert line in run(finished, *percentile).out
     refused = spectro_mpi("plan", finished, "-s", "data.quantity=rate")
     assert "run will be refused" in refused.out
     assert "data.quantity" in refused.out
@@ -154,7 +207,18 @@ def test_a_new_orbit_rewrites_only_figures_whose_drawn_limits_change(
     before, pngs, limits = times(run_dir), pictures(run_dir), drawn_limits(run_dir)
     for path in data.glob("*.late"):
         path.rename(path.with_suffix(".cdf"))
-    run(finished)
+    line = "  up to 2 figures will be drawn again, if their common limits change\n"
+    assert line in spectro_mpi("plan", finished).out
+    both = "  4 figures will be drawn again from the store\n"
+    assert both in spectro_mpi("plan", finished, "-s", "plot.dpi=50").out
+    more = (
+        "  1 figure will be drawn from the store, and up to 2 more if their common limits change\n"
+    )
+    raw = next((run_dir / "plots").rglob("13312_pitch*_raw-*.png"))
+    raw.rename(raw.with_suffix(".kept"))
+    assert more in spectro_mpi("plan", finished).out
+    raw.with_suffix(".kept").rename(raw)
+    assert line in run(finished).out
     rewritten = {name for name in changed(before, times(run_dir)) if "13312" in name}
     after = drawn_limits(run_dir)
     assert rewritten == {name for name in limits if limits[name] != after[name]}

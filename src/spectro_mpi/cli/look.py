@@ -47,7 +47,8 @@ def _add_runs(commands: Commands) -> None:
         type=Path,
         nargs="?",
         metavar="DIR",
-        help="directory of run directories (default: `output` of ./spectro-mpi.toml, else ./runs)",
+        help="directory of run directories, or a settings file, whose `output` is meant (default: "
+        "./spectro-mpi.toml, else ./runs)",
     )
     runs.set_defaults(call=_runs)
 
@@ -117,9 +118,9 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _runs(arguments: argparse.Namespace) -> int:
-    from spectro_mpi.operations.runs import default_output, runs_in
+    from spectro_mpi.operations.runs import output_of, runs_in
 
-    folder = arguments.directory or default_output()
+    folder = output_of(arguments.directory)
     found = False
     for found_run in runs_in(folder):
         print(found_run, flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,7 +104,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from spectro_mpi.phases.order import order_phases
     from spectro_mpi.planning.costs import load_constants
     from spectro_mpi.planning.events import marks_of
-    from spectro_mpi.planning.inventory import NoInputError, take_inventory
+    from spectro_mpi.planning.inventory import Inventory, NoInputError, take_inventory
     from spectro_mpi.planning.stored import stored_items
     from spectro_mpi.planning.worth import Forecast
     from spectro_mpi.rundir.journal import load_progress
@@ -122,6 +123,7 @@ def _plan(arguments: argparse.Namespace) -> int:
             raise
         print(f"input {', '.join(config.inputs)} is not there; `run --only plot` draws")
         summary.print_what_is_gone(config, len(stored))
+        _print_notices(order, Inventory((), ()))
         return 0
     summary.print_inventory(config, inventory, arguments.verbose)
     summary.print_phases(order)
@@ -140,6 +142,7 @@ def _print_notices(order: PhaseOrder, inventory: Inventory) -> None:
     from spectro_mpi.planning.todo import plan_run
     from spectro_mpi.rundir.claim import refuse_changes, refuse_other_versions
     from spectro_mpi.rundir.layout import CONFIG
+    from spectro_mpi.rundir.tallies import read_tallies
     from spectro_mpi.settings.loading import load_frozen
     from spectro_mpi.system.untrusted import UntrustedCalls
 
@@ -149,8 +152,11 @@ def _print_notices(order: PhaseOrder, inventory: Inventory) -> None:
     try:
         with UntrustedCalls() as untrusted:
             refuse_other_versions(order.config.run_dir, untrusted)
-        refuse_changes(order.config, load_frozen(frozen))
-        for sentence in plan_run(order, inventory).notices:
+            refuse_changes(order.config, load_frozen(frozen))
+            tallies = {}
+            with contextlib.suppress(OSError):  # damaged: the run restores it from the store
+                tallies = untrusted(read_tallies, order.config.run_dir)
+        for sentence in plan_run(order, inventory, tallies=tallies).notices:
             print(f"  {sentence}")
     except UserError as error:
         print(f"  run will be refused: {error}")

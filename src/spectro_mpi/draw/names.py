@@ -90,9 +90,15 @@ def find_figures(
 
     Returns tail → word of the labels in the name (empty: none) → name of the file; sorted.
     """
-    by_tail = {figure.tail: figure for figure in figures}
+    return find_by_tail(item_id, {figure.tail: figure for figure in figures}, sorted(names))
+
+
+def find_by_tail(
+    item_id: str, by_tail: Mapping[str, ExpectedFigure], names: Iterable[str]
+) -> dict[str, dict[str, str]]:
+    """As `find_figures`, in the order of the names; `by_tail`: tail of a figure → the figure."""
     found: dict[str, dict[str, str]] = {}
-    for name in sorted(names):
+    for name in names:
         if not name.startswith(f"{item_id}_"):
             continue
         word, tail = "", name[len(item_id) + 1 :]

@@ -133,10 +133,11 @@ def _run_config(
             plan, lock = prepare_run(request, order, signals)
         except UserError as error:
             code = _report(error)
-        if plan is not None and plan.nothing_to_do:
-            code = print_summary(config, plan.progress, "")
+    has_tasks = False
     try:
-        has_tasks = plan is not None and not plan.nothing_to_do
+        if plan is not None:
+            has_tasks = not plan.nothing_to_do
+            code = 0 if has_tasks else print_summary(config, plan.progress, "")
         if size > 1:
             has_tasks = broadcast(comm, has_tasks)
         if has_tasks:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from spectro_mpi.errors import Failure, UserError
+from spectro_mpi.errors import Failure, UserError, writing
 from spectro_mpi.planning.stored import stored_sources
 from spectro_mpi.rundir.claim import claim_directory, open_for_writing, refuse_other_versions
 from spectro_mpi.rundir.journal import Journal
@@ -47,25 +47,31 @@ def join(config: Config, parts: Sequence[Path]) -> int:
     runs = [open_run(part) for part in parts]
     claim_directory(config)
     lock = RunLock(config.run_dir)
-    lock.acquire()
-    try:
-        open_for_writing(config, fresh=False)
-        journal = Journal(config.run_dir, config.run_id, config.plot.scales)
-        present = dict.fromkeys(journal.state.settled["reduce"], "the run directory itself")
-        origins = _origins(config.run_dir, journal.state, present)
-        new = [_new_items(config, run, present, origins) for run in runs]
-        _remove_left_over(config.run_dir, journal.state, origins)
-        with UntrustedCalls() as untrusted:
-            drop_stale(config.run_dir, journal.state.stores, untrusted)
-        for run, items in zip(runs, new, strict=True):
-            _add(run, items, journal, config.run_dir)
-        joined = {item for run in runs for item in run.progress.settled["reduce"]}
-        journal.note(items_total=len(journal.state.settled["reduce"]))
-        journal.close()
-        write_links(config.run_dir, journal.state.shards)
-    finally:
-        lock.release()
+    with writing(config.run_dir):
+        lock.acquire()
+        try:
+            joined = _join(config, runs)
+        finally:
+            lock.release()
     return len(joined)
+
+
+def _join(config: Config, runs: Sequence[Run]) -> set[str]:
+    """Add the items of `runs`; returns those of all of them. The caller holds the lock."""
+    open_for_writing(config, fresh=False)
+    journal = Journal(config.run_dir, config.run_id, config.plot.scales)
+    present = dict.fromkeys(journal.state.settled["reduce"], "the run directory itself")
+    origins = _origins(config.run_dir, journal.state, present)
+    new = [_new_items(config, run, present, origins) for run in runs]
+    _remove_left_over(config.run_dir, journal.state, origins)
+    with UntrustedCalls() as untrusted:
+        drop_stale(config.run_dir, journal.state.stores, untrusted)
+    for run, items in zip(runs, new, strict=True):
+        _add(run, items, journal, config.run_dir)
+    journal.note(items_total=len(journal.state.settled["reduce"]))
+    journal.close()
+    write_links(config.run_dir, journal.state.shards)
+    return {item for run in runs for item in run.progress.settled["reduce"]}
 
 
 def _new_items(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,16 @@ class RunSummary:
     changed: float
     """Time of the last change of a file, s since 1970."""
 
+    @property
+    def name(self) -> str:
+        """Its run id."""
+        return self.run_dir.absolute().name
+
     def __str__(self) -> str:
         size = f"{self.size / 1e6:,.1f} MB"
         if self.status is None:
             problem = f"{self.problem}; {size}; changed {utc(self.changed)}"
-            return inert(f"{self.run_dir.name}: {problem}")
+            return inert(f"{self.name}: {problem}")
         failed = len(self.status.errors)
         items = ", ".join(f"{p.phase} {p.done}/{p.total}" for p in self.status.phases)
         words = (
@@ -44,7 +50,7 @@ class RunSummary:
             size,
             f"changed {utc(self.changed)}",
         )
-        return inert(f"{self.run_dir.name}: {'; '.join(filter(None, words))}")
+        return inert(f"{self.name}: {'; '.join(filter(None, words))}")
 
 
 def run_directory(word: str | Path) -> Path:
@@ -67,7 +73,7 @@ def run_directory(word: str | Path) -> Path:
         return path
     raise UserError(
         f"{word}: is neither a run directory nor a settings file, and {folder} has no run of that "
-        f"name (`spectro-mpi runs {folder}` lists them)"
+        f"name (`spectro-mpi runs {shlex.quote(str(folder))}` lists them)"
     )
 
 
@@ -78,12 +84,30 @@ def default_output() -> Path:
     return Path(Config.output)
 
 
+def output_of(place: Path | None) -> Path:
+    """The directory of runs that is meant: itself, or `output` of a settings file.
+
+    None: that of `default_output`. Raises `UserError` if the settings cannot be read.
+    """
+    if place is None:
+        return default_output()
+    if not place.is_file():
+        return place
+    return place.absolute().parent if _is_frozen(place) else Path(load_config(place).output)
+
+
 def runs_in(folder: Path) -> Iterator[RunSummary]:
-    """The runs in a directory, that with the latest change first. Raises `UserError`."""
+    """The runs in a directory, that with the latest change first; or that run, if it is one.
+
+    Raises `UserError` if it cannot be listed.
+    """
     try:
-        run_dirs = [path for path in folder.iterdir() if _is_run(path)]
+        run_dirs = [folder] if _is_run(folder) else list(filter(_is_run, folder.iterdir()))
     except OSError as error:
-        raise UserError(f"{folder}: cannot be listed: {error.strerror or error}") from None
+        raise UserError(
+            f"{folder}: cannot be listed: {error.strerror or error}; name a directory of run "
+            "directories, or a settings file"
+        ) from None
     measured = [(run_dir, *_size_and_change(run_dir)) for run_dir in run_dirs]
     for run_dir, size, changed in sorted(measured, key=lambda run: (-run[2], run[0])):
         status, problem = None, ""

@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 PartDigests = Callable[[Item, Mapping[str, str], Sequence[Failure]], dict[str, str]]
 """Item, instrument → digest of its reduced data, failures in earlier phases → part → digest."""
+PartsOnDisk = Callable[[Item, Sequence[str]], set[str]]
+"""Item, parts → those of them of which there is a file. May be called from several threads."""
 
 
 @dataclass
@@ -216,8 +218,12 @@ class PartwisePhase(Phase):
         """
         raise NotImplementedError
 
-    def parts_on_disk(self, run_dir: Path, item: Item, parts: Sequence[str]) -> set[str]:
-        """Those of `parts` of which there is a file."""
+    def parts_on_disk(self, run_dir: Path) -> PartsOnDisk:
+        """A function that finds those parts of an item of which there is a file."""
+        raise NotImplementedError
+
+    def is_common(self, part: str) -> bool:
+        """Whether a part is made today, and may depend on artifacts of the run."""
         raise NotImplementedError
 
 

@@ -42,6 +42,7 @@ from spectro_mpi.phases.figure_digests import (
     item_name,
     missing_note,
 )
+from spectro_mpi.phases.figures_on_disk import FiguresOnDisk
 from spectro_mpi.phases.interface import Outputs, PartwisePhase, PreparingPhase
 from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
@@ -141,14 +142,18 @@ class PlotPhase(PreparingPhase, PartwisePhase):
         """The digests of an item's figures, and of its preview."""
         return FigureDigests(self.config, run_wide.get("extrema", {}), marks)
 
-    def parts_on_disk(self, run_dir: Path, item: Item, parts: Sequence[str]) -> set[str]:
-        """The figures that are on disk as they look today; the preview does not matter."""
-        names = [path.name for path in item_folder(run_dir, self.name, item).glob("*.png")]
-        instruments = dict.fromkeys(part.split("/")[1] for part in parts if part != PREVIEW)
-        figures = expected_figures(self.config, filter(None, instruments))
-        found = find_figures(item.id, figures, names)
-        there = {PREVIEW, *(figure.part for figure in figures if figure.tail in found)}
-        return there.intersection(parts)
+    def parts_on_disk(self, run_dir: Path) -> FiguresOnDisk:
+        """Finds the figures that are on disk as they look today."""
+        return FiguresOnDisk(self.config, run_dir, self.name)
+
+    def is_common(self, part: str) -> bool:
+        """Whether the settings list a figure, and it has common limits."""
+        if part == PREVIEW:
+            return False
+        kind, _, scales, limits = part.split("/")
+        plot = self.config.plot
+        listed = kind in plot.kinds and limits in plot.limits
+        return listed and limits == "given_extrema" and tuple(scales.split("-")) in plot.scales
 
     def alike(self, task: Task, marks: Marks) -> Hashable:
         """What the frames of an item's figures depend on, besides the common limits.

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from spectro_mpi.model.items import Item
 from spectro_mpi.phases.figure_digests import PREVIEW
-from spectro_mpi.phases.interface import PartDigests
+from spectro_mpi.phases.interface import PartDigests, PartsOnDisk
 from spectro_mpi.phases.task import Task
 from spectro_mpi.rundir.digests import FAILED, KnownDigests
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.system.words import count
+
+_AT_ONCE = 8
+"""Folders listed at the same time, for file systems with a high latency."""
+_BATCH = 100
+"""Folders that a thread lists one after another."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +44,11 @@ def with_parts(
     tasks: Iterable[Task],
     expected: PartDigests,
     known: KnownDigests,
-    on_disk: Callable[[Item, Sequence[str]], set[str]],
+    on_disk: PartsOnDisk,
 ) -> Iterator[Task]:
     """Tasks of items that are not settled, with the parts that are not on disk as they should be.
 
     Of an item whose data is not known all parts are made, and made again by the next run.
-    `on_disk`: item, parts → those of them of which there is a file.
     """
     for task in tasks:
         data = _data_of(task, known)
@@ -90,6 +95,31 @@ def outdated_parts(
             again = sum(part in recorded for part in figures) if recorded else len(figures)
             replaced, new = replaced + again, new + len(figures) - again
     return OutdatedParts(tuple(items), outdated, replaced, new)
+
+
+def missing_parts(
+    tasks: Iterable[Task], expected: PartDigests, known: KnownDigests, on_disk: PartsOnDisk
+) -> dict[str, tuple[str, ...]]:
+    """Item → parts that are recorded as up to date, but are not on disk. Lists each folder once."""
+    up_to_date: list[tuple[Item, list[str]]] = []
+    for task in tasks:
+        recorded, data = known.figures.get(task.item.id), _data_of(task, known)
+        if recorded and data is not None:
+            parts = expected(task.item, data, task.failures)
+            same = [part for part in parts if recorded.get(part) == parts[part]]
+            up_to_date.append((task.item, same))
+
+    def missing(batch: list[tuple[Item, list[str]]]) -> dict[str, tuple[str, ...]]:
+        found = {item.id: on_disk(item, parts) for item, parts in batch}
+        return {
+            item.id: tuple(part for part in parts if part not in found[item.id])
+            for item, parts in batch
+            if len(found[item.id]) < len(parts)
+        }
+
+    batches = (up_to_date[n : n + _BATCH] for n in range(0, len(up_to_date), _BATCH))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return {item: gone for batch in pool.map(missing, batches) for item, gone in batch.items()}
 
 
 def _data_of(task: Task, known: KnownDigests) -> Mapping[str, str] | None:

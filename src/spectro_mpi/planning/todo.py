@@ -7,13 +7,12 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from functools import partial
 from typing import Any
 
 from spectro_mpi.errors import Failure, UserError
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.marks import Marks
-from spectro_mpi.phases.contributions import is_kept
+from spectro_mpi.phases.contributions import Contributions, is_kept
 from spectro_mpi.phases.interface import MergingPhase, PartwisePhase, Phase, PreparingPhase
 from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.phases.task import Mode, Task
@@ -21,6 +20,7 @@ from spectro_mpi.planning.events import marks_of
 from spectro_mpi.planning.inventory import Inventory
 from spectro_mpi.planning.redraw import (
     OutdatedParts,
+    missing_parts,
     outdated_parts,
     with_parts,
 )
@@ -71,6 +71,8 @@ class RunPlan:
     """Name of an artifact of the run → its content, which the coordinator updates."""
     stored: frozenset[str] = frozenset()
     """Items whose data is in the store, but whose input is not there."""
+    missing: int = 0
+    """Number of parts of settled items that are up to date by the record, but not on disk."""
 
     @property
     def items_total(self) -> int:
@@ -100,7 +102,7 @@ class RunPlan:
                     tasks,
                     phase.part_digests(self.run_wide, self.marks),
                     self.known,
-                    partial(phase.parts_on_disk, self.order.config.run_dir),
+                    phase.parts_on_disk(self.order.config.run_dir),
                 )
             )
         if also:
@@ -146,13 +148,28 @@ class RunPlan:
             and (self.assets_only or not any(self.outdated(phase).parts for phase in phases))
         )
 
-    def outdated(self, phase: Phase) -> OutdatedParts:
-        """The parts of a phase's output that are recorded or settled, and are not up to date."""
+    def outdated(self, phase: Phase, run_wide: Mapping[str, Any] | None = None) -> OutdatedParts:
+        """The parts of a phase's output that are recorded or settled, and are not up to date.
+
+        `run_wide`: the artifacts of the run by which they are judged; None: as they are now.
+        """
         if not isinstance(phase, PartwisePhase):
             return OutdatedParts()
-        expected = phase.part_digests(self.run_wide, self.marks)
+        expected = phase.part_digests(self.run_wide if run_wide is None else run_wide, self.marks)
         tasks = self._tasks(phase, self._possible(phase))
         return outdated_parts(tasks, expected, self.known, self.progress)
+
+    def forget_missing(self, phase: PartwisePhase) -> None:
+        """Forget the digests of parts that are no longer on disk, so that they are made again."""
+        settled = self.progress.settled[phase.name]
+        missing = missing_parts(
+            self._tasks(phase, (item for item in self._possible(phase) if item in settled)),
+            phase.part_digests(self.run_wide, self.marks),
+            self.known,
+            phase.parts_on_disk(self.order.config.run_dir),
+        )
+        self.known.drop(missing)
+        self.missing += sum(map(len, missing.values()))
 
     @property
     def notices(self) -> list[str]:
@@ -169,19 +186,44 @@ class RunPlan:
 
     def _what_is_redrawn(self, phase: Phase) -> Iterator[str]:
         """Sentences on the figures of finished items that this execution draws again."""
-        is_drawn = isinstance(phase, PartwisePhase) and self.order.is_active(phase)
-        if not (is_drawn and self.progress.settled[phase.name]):
+        if not (isinstance(phase, PartwisePhase) and self.order.is_active(phase)):
+            return
+        if not self.progress.settled[phase.name]:
             return
         if not any(self.known.figures.values()):
             yield "what the figures were drawn from is not recorded: they are drawn again, once"
+        if self.missing:
+            yield f"{count(self.missing, 'figure')} no longer on disk"
         earlier = [task for giver in self.order.givers(phase) for task in self.tasks(giver)]
         reads = any(task.mode == "run" for task in earlier)
         from_cdf = "" if reads else "; nothing is read from CDF"
-        if earlier or any(map(self.must_conclude, self.order.givers(phase))):
-            # The extrema are not known yet.
-            yield f"figures whose data or common limits change will be drawn again{from_cdf}"
-        elif (outdated := self.outdated(phase)).items:
+        outdated = self.outdated(phase, self._run_wide_before(phase))
+        others = self._perhaps_outdated(phase, outdated) if earlier else 0
+        if outdated.items and not others:
             yield f"{outdated}{from_cdf}"
+        elif outdated.items:
+            yield f"{outdated}, and up to {others} more if their common limits change{from_cdf}"
+        elif others:
+            figures = count(others, "figure")
+            yield f"up to {figures} will be drawn again, if their common limits change{from_cdf}"
+
+    def _run_wide_before(self, phase: Phase) -> Mapping[str, Any]:
+        """The artifacts of the run as they will be when a phase begins, as far as known."""
+        run_wide = dict(self.run_wide)
+        for giver in self.order.givers(phase):
+            if isinstance(giver, MergingPhase) and self.must_conclude(giver):
+                kept = Contributions(giver, 0, self.kept(giver))
+                run_wide[giver.run_wide.name] = giver.conclude(kept.whole())
+        return run_wide
+
+    def _perhaps_outdated(self, phase: PartwisePhase, outdated: OutdatedParts) -> int:
+        """Number of parts of settled items that depend on other items, besides outdated ones."""
+        known, settled = self.known.figures, self.progress.settled[phase.name]
+        return sum(
+            phase.is_common(part)
+            for item in settled
+            for part in known.get(item, {}).keys() - outdated.parts.get(item, ())
+        )
 
     def basis(self, phase: MergingPhase[Any], content: Mapping[str, Any]) -> str:
         """Digest of an artifact of the run: its content, and the settings and items behind it."""
@@ -332,6 +374,9 @@ def plan_run(
         in_parts = (phase.name for phase in order.phases if isinstance(phase, PartwisePhase))
         if entry.all_parts and set(entry.phases).intersection(in_parts):
             plan.known.drop({item: tuple(plan.known.figures[item]) for item in entry.items})
+    for phase in () if assets_only else order.phases:
+        if isinstance(phase, PartwisePhase) and order.is_active(phase):
+            plan.forget_missing(phase)
     _check_inactive(plan)
     return plan
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from spectro_mpi.errors import writing
+from spectro_mpi.errors import RunError
 from spectro_mpi.inert import inert_lines
 from spectro_mpi.operations.status import read_status
 from spectro_mpi.report.contents import ItemEntry, item_entries
@@ -51,7 +52,7 @@ def make_report(
     run, status = open_run(run_dir), read_status(run_dir)
     entries = item_entries(run)
     place = run_dir / REPORT if output is None else output
-    with writing(place):
+    with _writing_report(place):
         folder = PageFolder(place, Path(PAGE).name)
         if previews and output is None:
             entries = _completed(run, entries, tell or (lambda _: None))
@@ -69,6 +70,17 @@ def make_report(
         }
         folder.finish(_render("index.html", facts))
     return folder.page
+
+
+@contextmanager
+def _writing_report(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{error.filename or place}: the report cannot be written: {error.strerror or error}; "
+            "fix this, or choose another folder with `report --output`"
+        ) from error
 
 
 def _completed(run: Run, entries: list[ItemEntry], tell: Callable[[str], None]) -> list[ItemEntry]:

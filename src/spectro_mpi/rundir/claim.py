@@ -155,6 +155,9 @@ def claim_directory(config: Config) -> None:
 def refuse_changes(config: Config, frozen: Config) -> None:
     """Raise `UserError` naming settings that differ from those that existing data was made with."""
     free: tuple[str, ...] = _FREE_TO_CHANGE
+    if set(frozen.select.instruments) <= set(config.select.instruments):
+        # Files of added instruments are new files of their items; figures follow the order.
+        free += ("select.instruments",)
     try:
         progress = load_progress(config.run_dir, config.run_id)
     except RunError:

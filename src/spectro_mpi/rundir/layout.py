@@ -116,7 +116,8 @@ def files_root(run_dir: Path, phase: str) -> Path:
 
 def item_folder(run_dir: Path, phase: str, item: Item) -> Path:
     """`YYYY/MM/{item}` in `files_root`, by the item's start; if unknown, `undated/00/{item}`."""
-    year, month = (f"{item.start:%Y}", f"{item.start:%m}") if item.start else ("undated", "00")
+    start = item.start
+    year, month = (f"{start.year:04d}", f"{start.month:02d}") if start else ("undated", "00")
     return files_root(run_dir, phase) / year / month / item.id
 
 

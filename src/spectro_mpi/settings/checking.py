@@ -22,6 +22,8 @@ from spectro_mpi.system.scheduler.walltime import seconds_of
 
 _MOST_PIXELS = 250_000_000
 """Pixels of a figure; PNG readers refuse larger images as a possible attack."""
+RUN_ID_LETTERS = 'only letters, digits, ".", "_" and "-", and no dot at the start'
+"""What a run id consists of, in messages."""
 
 
 def is_run_id(name: str) -> bool:
@@ -37,10 +39,7 @@ def _check_meaning(config: Config) -> list[str]:
         return [str(error)]
     mistakes = []
     if not is_run_id(config.run_id):
-        mistakes.append(
-            f'run_id = "{config.run_id}": use only letters, digits, ".", "_" and "-", '
-            "and no dot at the start"
-        )
+        mistakes.append(f'run_id = "{config.run_id}": use {RUN_ID_LETTERS}')
     try:
         _ = config.select.orbit_ranges
     except ValueError as error:

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_type_hints
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
-from spectro_mpi.settings.checking import _check_meaning, is_run_id
+from spectro_mpi.settings.checking import RUN_ID_LETTERS, _check_meaning, is_run_id
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.paths import RUNS
 from spectro_mpi.settings.presets import preset_named
@@ -56,11 +56,17 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
     path = Path(DEFAULT_FILE) if path is None else Path(path)
     base = path.absolute().parent
     table = _read_toml(path)
-    if SETTINGS in table and table.get("output") == RUNS:
+    is_frozen = SETTINGS in table and table.get("output") == RUNS
+    if is_frozen:
         base = base.resolve()
         table["run_id"] = base.name  # the directory may have been renamed
     for override in overrides:
         _apply_override(table, override)
+    if is_frozen and table["run_id"] == base.name and not is_run_id(base.name):
+        raise SettingsError(
+            f"{base}: can be read, but not continued under this name; rename it: the name of a run "
+            f"directory is its run id: {RUN_ID_LETTERS}"
+        )
     return config_from(table, base, where=str(path))
 
 

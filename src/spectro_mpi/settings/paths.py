@@ -18,10 +18,12 @@ def movable(config: Config, folder: Path, events: str) -> Config:
 
     `output` is relative to `folder`; so are `input`, `phases`, masters and `events`, the table of
     events to name, if they are in the folder that holds `output`. What is elsewhere keeps its
-    absolute path.
+    absolute path, and so does everything if the run directory is elsewhere, by a symbolic link in
+    `output`.
     """
     project = Path(config.output).parent
-    if project == project.parent:  # the root of the file system is nobody's project
+    is_linked = not config.run_dir.resolve().is_relative_to(project)
+    if is_linked or project == project.parent:  # the root of the file system is nobody's project
         project = config.run_dir
 
     def relative(path: str) -> str:
