@@ -24,7 +24,7 @@ from spectro_mpi.instruments.istp_rings import PitchAxis, angle_factor, is_pitch
 from spectro_mpi.instruments.istp_times import RecordTimes
 from spectro_mpi.instruments.istp_variables import Variables
 from spectro_mpi.instruments.preset import NamedFile, Quantity
-from spectro_mpi.instruments.units import is_count, is_unit, readable, titled
+from spectro_mpi.instruments.units import is_count, is_logarithmic, is_unit, readable, titled
 from spectro_mpi.model.distribution import EVERYTHING, Categories, Combine, Distribution
 from spectro_mpi.model.spectrogram import Legend
 from spectro_mpi.settings.file_pattern import FilePattern
@@ -254,6 +254,8 @@ class IstpFile:
             "linear" if is_log_axis(reader, each) is False else ""
             for each in (axes.energy, table.value)
         ]
+        if is_logarithmic(table.units or str(attributes.get("UNITS", ""))):
+            by_attribute[1] = "linear"
         return Legend(
             mission=mission or title,
             title=title,
