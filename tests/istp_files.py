@@ -174,7 +174,8 @@ def write_column_major(path: Path, given: Mapping[str, Variable]) -> Path:
 
 def _typed(attributes: Attributes) -> Attributes:
     """Numbers with their CDF type, which cdflib does not take from numpy; arrays as lists."""
-    names = {"f": "CDF_FLOAT", "d": "CDF_DOUBLE", "l": "CDF_INT8", "B": "CDF_UINT1"}
+    names = {"f": "CDF_FLOAT", "d": "CDF_DOUBLE", "l": "CDF_INT8", "i": "CDF_INT4"}
+    names["B"] = "CDF_UINT1"
     return {
         name: value
         if isinstance(value, str)

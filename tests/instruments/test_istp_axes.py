@@ -241,3 +241,59 @@ def test_scales_are_those_of_the_table_or_linear_by_scaletyp(tmp_path: Path) -> 
     assert reduced(path, table).legend == linear  # the store has what the file says
     set_by_hand = shown_as_set(reduced(path, table), [table]).legend
     assert (set_by_hand.y_scale, set_by_hand.z_scale) == ("log", "log")
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("kind", ["text", "per channel", "whole number", "double"])
+def test_limits_and_fill_values_of_another_type_than_the_values(
+    tmp_path: Path, reader: Any, kind: str
+) -> None:
+    given = without_angles()
+    data = given["Flux"].data
+    data[4], data[6, 2], data[7, 0] = -999, 2e4, -3
+    numbers = (-999, -2, 10**4)
+    told: dict[str, dict[str, Any]] = {
+        "text": {"FILLVAL": " -9.99E+02", "VALIDMIN": "-2.0", "VALIDMAX": "10000"},
+        "per channel": {
+            "FILLVAL": np.full(5, -999, np.float32),
+            "VALIDMIN": np.linspace(-2, -2, 5),
+            "VALIDMAX": np.array([1e4, 1e9, 1e4, 1e9, 1e9]),
+        },
+        "whole number": dict(zip(NAMES, map(np.int32, numbers), strict=True)),
+        "double": dict(zip(NAMES, map(np.float64, numbers), strict=True)),
+    }
+    given["Flux"].attributes.update(told[kind])
+    one = reduced(write(tmp_path / "x.cdf", given), reader=reader)
+    expected = data.copy()
+    expected[4], expected[6, 2], expected[7, 0] = np.nan, np.nan, np.nan
+    np.testing.assert_array_equal(one.values[0], expected)
+
+
+NAMES = ("FILLVAL", "VALIDMIN", "VALIDMAX")
+
+
+def without_angles() -> dict[str, Variable]:
+    """A flux by record and energy, without fill values."""
+    given = variables()
+    flux = given["Flux"]
+    told = {key: text for key, text in flux.attributes.items() if key not in (*NAMES, "DEPEND_2")}
+    data = np.random.default_rng(2).lognormal(2, 1, (RECORDS, CHANNELS)).astype(np.float32)
+    return {
+        "Epoch": given["Epoch"],
+        "Energy": given["Energy"],
+        "Flux": replace(flux, data=data, attributes={**told, "DEPEND_1": "Energy"}),
+    }
+
+
+@pytest.mark.parametrize("units", ["dB", "log10(cm^-2 s^-1)", "Log (V/m)", "[dB re 1 nT]", "ln nT"])
+@pytest.mark.parametrize("scale", ["log", "linear", ""])
+def test_logarithms_are_never_drawn_on_a_log_colour_scale(
+    tmp_path: Path, units: str, scale: str
+) -> None:
+    given = without_angles()
+    given["Flux"].attributes.update(UNITS=units, SCALETYP=scale)
+    path = write(tmp_path / "x.cdf", given)
+    assert reduced(path).legend.z_scale == "linear"
+    given["Flux"].attributes.update(UNITS="counts/log10(E)")
+    expected = "linear" if scale == "linear" else ""
+    assert reduced(write(path, given)).legend.z_scale == expected

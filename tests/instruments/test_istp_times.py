@@ -15,7 +15,7 @@ from spectro_mpi.instruments.inspection import inspect_file
 from spectro_mpi.instruments.times import TimeUnit, seconds_in, time_unit_of
 from spectro_mpi.model.spectrogram import Spectrogram
 from tests.instruments.test_istp import TABLE, reduced
-from tests.istp_files import RECORDS, TIME, Variable, variables, write
+from tests.istp_files import RECORDS, TIME, Variable, epoch, variables, write
 
 STEP = 6.0  # s between records
 
@@ -179,10 +179,40 @@ def test_a_file_with_times_in_days_since_a_date(tmp_path: Path) -> None:
     np.testing.assert_allclose(one.time, TIME, atol=1e-3)
 
 
-def test_a_time_of_two_numbers_a_record_is_refused(tmp_path: Path) -> None:
-    both = numbers(np.stack([TIME, TIME + STEP], axis=1), UNITS="seconds since 1970-01-01")
-    with pytest.raises(InvalidCdfError, match=r"Epoch has shape \(2,\) per record"):
-        reduced(file(tmp_path, time=both))
+@pytest.mark.parametrize("reader", [CdflibReader, PycdfppReader])
+@pytest.mark.parametrize("kind", ["CDF_TIME_TT2000", "CDF_EPOCH", "unix", "reversed"])
+def test_two_times_a_record_are_its_start_and_end(tmp_path: Path, reader: Any, kind: str) -> None:
+    if reader is PycdfppReader:
+        pytest.importorskip("pycdfpp")
+    ends = TIME + np.linspace(2, 5, RECORDS)
+    if kind.startswith("CDF"):
+        data = np.stack([epoch(kind, time) for time in (TIME, ends)], axis=1)
+        both = Variable("Epoch", data, {"FILLVAL": data.dtype.type(0)}, cdf_type=kind)
+    else:
+        pair = (ends, TIME) if kind == "reversed" else (TIME, ends)
+        both = numbers(np.stack(pair, axis=1), UNITS="seconds since 1970-01-01")
+    one = reduced(file(tmp_path, time=both), reader=reader)
+    precise = 1e-5  # s; CDF_EPOCH is precise to 8 µs
+    np.testing.assert_allclose(one.time_start, TIME, atol=precise, rtol=0)
+    np.testing.assert_allclose(one.time_end, ends, atol=precise, rtol=0)
+    np.testing.assert_allclose(one.time, (TIME + ends) / 2, atol=precise, rtol=0)
+
+
+def test_of_two_times_one_may_be_missing(tmp_path: Path) -> None:
+    pair = np.stack([TIME, TIME + 4], axis=1)
+    pair[3, 1], pair[5, 0], pair[7] = 0, 0, 0
+    both = numbers(pair, UNITS="seconds since 1970-01-01", FILLVAL=np.float64(0))
+    one = reduced(file(tmp_path, time=both))
+    expected = TIME + 2
+    expected[3], expected[5], expected[7] = TIME[3], TIME[5] + 4, np.nan
+    np.testing.assert_allclose(one.time, expected)
+    assert np.flatnonzero(np.isnan(one.time_start)).tolist() == [3, 5, 7]
+
+
+def test_a_time_of_three_numbers_a_record_is_refused(tmp_path: Path) -> None:
+    times = numbers(np.stack([TIME] * 3, axis=1), UNITS="seconds since 1970-01-01")
+    with pytest.raises(InvalidCdfError, match=r"Epoch has shape \(3,\) per record"):
+        reduced(file(tmp_path, time=times))
 
 
 def test_fill_values_of_a_time_in_seconds_are_missing(tmp_path: Path) -> None:

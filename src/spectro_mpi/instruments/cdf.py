@@ -26,7 +26,7 @@ Attribute = str | int | float | tuple[float, ...]
 """A tuple: VALIDMIN or VALIDMAX with one limit per channel or cell."""
 
 _MAGIC_V3_UNCOMPRESSED = bytes.fromhex("CDF300010000FFFF")
-_LIMITS = ("VALIDMIN", "VALIDMAX")
+_LIMITS = ("VALIDMIN", "VALIDMAX", "FILLVAL")
 _GDR_OFFSET_AT = 20
 """Byte of the file at which the offset of the global descriptor record (GDR) is."""
 _EOF_WITHIN_GDR = 36
@@ -56,7 +56,7 @@ class CdfReader(Protocol):
         """The attributes of a variable. Of several entries, the first.
 
         Epochs are numbers: ms (CDF_EPOCH16: s) since the year 0, or ns since J2000. Limits of a
-        valid range that have several values are tuples.
+        valid range and fill values that have several values are tuples.
         """
         ...
 

@@ -27,7 +27,7 @@ from spectro_mpi.instruments.istp_times import RecordTimes
 from spectro_mpi.instruments.istp_variables import Variables
 from spectro_mpi.instruments.master import with_master
 from spectro_mpi.instruments.preset import NamedFile, Quantity
-from spectro_mpi.instruments.units import is_count, is_unit, readable, titled
+from spectro_mpi.instruments.units import is_count, is_logarithmic, is_unit, readable, titled
 from spectro_mpi.model.distribution import EVERYTHING, Categories, Combine, Distribution
 from spectro_mpi.model.spectrogram import Legend
 from spectro_mpi.settings.file_pattern import FilePattern
@@ -280,6 +280,8 @@ class IstpFile:
             "linear" if is_log_axis(reader, each) is False else ""
             for each in (axes.described_by, table.value)
         ]
+        if is_logarithmic(table.units or str(attributes.get("UNITS", ""))):
+            by_attribute[1] = "linear"
         return Legend(
             mission=mission or title,
             title=title,

@@ -45,7 +45,7 @@ class VariableAxes:
     depends: tuple[str, ...]
     """Name of the variable along each axis; empty: the file names none."""
     time: str
-    """Name of the variable with the time of the records."""
+    """Name of the variable with the time of the records, or with start and end of each."""
     time_unit: TimeUnit
     """How it counts."""
     energy: str
@@ -146,8 +146,10 @@ def _time_of(reader: CdfReader, table: InstrumentTable, records: int) -> tuple[s
     try:
         if kind not in EPOCH_TYPES and kind not in NUMBERS:
             raise ValueError(f"is neither an epoch nor a number ({kind})")
-        if reader.shape(time):
-            raise ValueError(f"has shape {reader.shape(time)} per record, expected one time")
+        if reader.shape(time) not in ((), (2,)):
+            raise ValueError(
+                f"has shape {reader.shape(time)} per record, expected one time, or start and end"
+            )
         unit = time_unit_of(kind, units, texts_on_time(time, attributes))
     except ValueError as error:
         raise InvalidCdfError(

@@ -2,7 +2,8 @@
 
 DELTA_PLUS_VAR and DELTA_MINUS_VAR of a time variable name the widths of its records after and
 before their time. BIN_LOCATION says where in its record a time is: 0 at the start, 0.5 in the
-middle, 1 at the end (https://spdf.gsfc.nasa.gov/istp_guide/vattributes.html).
+middle, 1 at the end (https://spdf.gsfc.nasa.gov/istp_guide/vattributes.html). A variable of two
+times per record has the start and the end of each.
 """
 
 from __future__ import annotations
@@ -61,12 +62,18 @@ class RecordTimes:
     @cached_property
     def _all(self) -> tuple[Floats, Floats, Floats]:
         """Of all records, since the valid range and the widths depend on all."""
-        time = unix_seconds(self._reader.range(self._time, 0, self._records), self._unit)
+        raw = self._reader.range(self._time, 0, self._records)
+        time = unix_seconds(raw.reshape(-1), self._unit)
         fill = self._attributes.get("FILLVAL")
         if self._unit.cdf_type in NUMBERS and isinstance(fill, int | float):
             time[time == unix_seconds(np.array([float(fill)]), self._unit)] = np.nan
         self._drop_invalid(time)
-        before, after = self._widths(time)
+        half: Floats | None = None
+        if raw.ndim == 2:
+            first, last = time.reshape(raw.shape).T
+            half = np.abs(last - first) / 2
+            time = np.where(np.isfinite(half), (first + last) / 2, np.fmin(first, last))
+        before, after = self._widths(time, half)
         # Not the mean of start and end, which may differ from the time in the last digit.
         shift = (after - before) / 2
         return time + np.where(np.isfinite(shift), shift, 0), time - before, time + after
@@ -103,15 +110,21 @@ class RecordTimes:
         with np.errstate(invalid="ignore"):
             return float(unix_seconds(np.array([limit]), self._unit)[0])
 
-    def _widths(self, time: Floats) -> tuple[Floats, Floats]:
-        """(record,) s of each record before and after its time; NaN: not known."""
-        # Of a single delta, the other side is 0; without any, both are unknown.
-        missing = np.full(1, 0.0 if self._minus or self._plus else np.nan)
-        before, after = (
-            np.broadcast_to(self._seconds(delta) if delta else missing, time.shape).copy()
-            for delta in (self._minus, self._plus)
-        )
-        place = self._place_in_record
+    def _widths(self, time: Floats, half: Floats | None) -> tuple[Floats, Floats]:
+        """(record,) s of each record before and after its time; NaN: not known.
+
+        `half` (record,) s is half the width of records whose middle `time` is; None: deltas tell.
+        """
+        place = self._place_in_record if half is None else None
+        if half is not None:
+            before, after = half.copy(), half.copy()
+        else:
+            # Of a single delta, the other side is 0; without any, both are unknown.
+            missing = np.full(1, 0.0 if self._minus or self._plus else np.nan)
+            before, after = (
+                np.broadcast_to(self._seconds(delta) if delta else missing, time.shape).copy()
+                for delta in (self._minus, self._plus)
+            )
         if place is not None:
             before, after = place * (before + after), (1 - place) * (before + after)
         order = np.flatnonzero(np.isfinite(time))

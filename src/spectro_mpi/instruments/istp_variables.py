@@ -6,6 +6,7 @@ A variable that does not vary by record, bin or channel has size 1 there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ class Variables:
         values = self.in_order(self._reader.range(name, first, last))
         return without_missing(
             values,
-            fill if table.fill is None else table.fill,
+            self._limit_of_value(fill) if table.fill is None else table.fill,
             self._limit_of_value(low) if table.valid_min is None else table.valid_min,
             self._limit_of_value(high) if table.valid_max is None else table.valid_max,
         )
@@ -166,7 +167,7 @@ class Variables:
         return values
 
     def _limit_of_value(self, limit: Attribute | None) -> Attribute | Floats | None:
-        """A limit of the value; one per channel, bin or cell as (1, bin or 1, channel or 1)."""
+        """A limit or fill value; one per channel, bin or cell as (1, bin or 1, channel or 1)."""
         if not isinstance(limit, tuple):
             return limit
         axes = self._axes
@@ -200,9 +201,12 @@ def without_missing(
 ) -> NDArray[np.floating[Any]]:
     """Values as floats, with NaN for the fill value and values outside the valid range.
 
-    Limits are numbers or arrays that broadcast to `values`; anything else is none. A pair with
-    `low` at or above `high` was never set, and is none either.
+    Limits are numbers, text that reads as one, or arrays that broadcast to `values`; anything else
+    is none. A pair with `low` at or above `high` was never set, and is none either.
     """
+    fill, low, high = (
+        _number(limit) if isinstance(limit, str) else limit for limit in (fill, low, high)
+    )
     fill, low, high = (
         limit if isinstance(limit, int | float | np.ndarray) else None
         for limit in (fill, low, high)
@@ -235,6 +239,14 @@ def _shaped(limits: tuple[float, ...], shape: tuple[int, ...]) -> float | Floats
         if shape[axis] == len(limits):
             return np.reshape(limits, (-1, *([1] * (len(shape) - axis - 1))))
     return limits[0]
+
+
+def _number(text: str) -> int | float | None:
+    """The number that a text holds, as some files have limits; None: it holds none."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return None
 
 
 def _in_type(limit: float | Floats, dtype: np.dtype[Any]) -> Any:

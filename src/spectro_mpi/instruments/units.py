@@ -70,6 +70,11 @@ def is_count(units: str) -> bool:
     return re.fullmatch(r"(raw )?counts?", units.strip().lower()) is not None
 
 
+def is_logarithmic(units: str) -> bool:
+    """Whether values in these units are logarithms already: dB, or as in "log10(cm^-2 s^-1)"."""
+    return re.match(r"\s*\[?(log(10)?|ln|dB\w?)\b", units, re.IGNORECASE) is not None
+
+
 def readable(text: str) -> str:
     """Convert a title or unit to Unicode: `cm!U-2!N` and `cm^-2` become `cm⁻²`, `!C` a space.
 

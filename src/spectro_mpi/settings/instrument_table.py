@@ -76,7 +76,8 @@ class InstrumentTable:
     """Instruments with the same name here are one panel of the instrument grid, with one energy
     axis and one colour scale; empty: a panel of its own."""
     fill: float | None = None
-    """Fill value; None: FILLVAL. NaN and −1e31 always count as missing."""
+    """Fill value; None: FILLVAL. NaN, infinite values and those at or below −1e30 always count as
+    missing."""
     valid_min: float | None = None
     """Smallest valid value; None: VALIDMIN."""
     valid_max: float | None = None
