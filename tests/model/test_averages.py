@@ -237,8 +237,12 @@ def test_records_in_any_order_and_without_a_time_do_not_matter() -> None:
     assert averaged(nothing, SECOND, "mean") is nothing
 
 
-def test_memory_in_parts_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = spectrogram(0.5 + np.arange(500.0), 1.0)
-    at_once = averaged(one, 7 * SECOND, "mean")
-    monkeypatch.setattr(averages, "_CELLS_AT_ONCE", 40)
-    np.testing.assert_array_equal(averaged(one, 7 * SECOND, "mean").values, at_once.values)
+def test_what_is_averaged_at_a_time_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    widths = np.tile([1.0, 2.0], 250)
+    edges = np.r_[0, np.cumsum(widths)]
+    one = spectrogram((edges[1:] + edges[:-1]) / 2, widths)
+    one = replace(one, errors=0.1 * one.values)
+    monkeypatch.setattr(averages, "_CELLS_AT_ONCE", 40)  # 8 records
+    for seconds in (1.0, 7.0, 100.0):
+        expected = straight(one, seconds, widths)
+        assert_is(averaged(one, int(seconds * SECOND), "mean"), expected)

@@ -57,9 +57,11 @@ def measurement(
     }
 
 
-def run_of(folder: Path, high: NDArray[np.float32], *more: str, **told: Any) -> spectro_mpi.Run:
+def run_of(
+    folder: Path, high: NDArray[np.float32], *more: str, settings: str = SETTINGS, **told: Any
+) -> spectro_mpi.Run:
     (folder / "data").mkdir(parents=True)
-    (folder / "spectro-mpi.toml").write_text(SETTINGS)
+    (folder / "spectro-mpi.toml").write_text(settings)
     write(folder / "data" / "low_20170101_v1.cdf", measurement(LOW, TIME, 1))
     later = TIME[0] + 1 + 10 * np.arange(6)
     write(folder / "data" / "high_20170101_v1.cdf", measurement(high, later, 2, **told))
@@ -172,3 +174,27 @@ def test_tables_that_cannot_share_a_panel_are_refused(
 ) -> None:
     with pytest.raises(SettingsError, match=sentence):
         config_from({"data": {"preset": "istp"}, "instrument": tables}, Path("/"))
+
+
+def test_panels_of_one_figure_may_have_scales_of_their_own(tmp_path: Path) -> None:
+    scales = {"low": ("linear", "log"), "high": ("log", "linear")}
+    text = SETTINGS.replace('panel = "both"\n', "")
+    for name, (y_scale, z_scale) in scales.items():
+        own = f'name = "{name}"\ny_scale = "{y_scale}"\nz_scale = "{z_scale}"'
+        text = text.replace(f'name = "{name}"', own)
+    run = run_of(tmp_path, 64 * 2.0 ** np.arange(5, dtype=np.float32), settings=text)
+    for limits in ("raw", "given_extrema"):
+        panels, _ = grid_of(run, limits)
+        for panel, (name, expected) in zip(panels, scales.items(), strict=True):
+            assert (panel.entry["y_scale"], panel.entry["z_scale"]) == expected
+            one = run.spectrogram("20170101", name)
+            values = seen(one, panel)
+            low, top = panel.entry["z"]
+            shown = np.isfinite(values) & (values > low) & (values < top)
+            shown[:, 1:] &= values[:, 1:] == values[:, :-1]
+            shown[:, :-1] &= values[:, 1:] == values[:, :-1]
+            shown[1:] &= values[1:] == values[:-1]
+            shown[:-1] &= values[1:] == values[:-1]
+            assert shown.mean() > 0.3
+            step = 0.01 * (top - low) if expected[1] == "linear" else 0.0
+            np.testing.assert_allclose(panel.value()[shown], values[shown], rtol=0.03, atol=step)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ _BRIDGED = 10
 """Cadences of the longest gap that an empty record keeps open; a figure sees longer ones."""
 _EQUAL = 1.01
 """Records of one bin whose widths differ by a smaller ratio have equal weight."""
-_CELLS_AT_ONCE = 1 << 20
+_CELLS_AT_ONCE = 1 << 18
 """Cells that are averaged at a time, to bound memory."""
 
 Floats = NDArray[np.float64]
@@ -179,42 +178,56 @@ def _combined(
     values = np.full((categories, total, channels), np.nan, np.float32)
     has_errors = bool(spectrogram.errors.size)
     errors = np.full(values.shape if has_errors else (0, 0, 0), np.nan, np.float32)
-    for part, first in _parts(groups, channels):
-        member = groups.member[part]
-        weight = groups.weight[part, None] if combine == "mean" else np.ones((len(member), 1))
-        at = place[np.searchsorted(groups.first, part.start + first)]
+    for number, members, first in _parts(groups, channels):
         for category in range(categories):
-            cells = spectrogram.values[category, member].astype(np.float64)
-            finite = np.isfinite(cells)
-            norm = _sums(np.where(finite, weight, 0), first)
+            sums = [_sums(spectrogram, category, groups, part, first, combine) for part in members]
+            amount, norm, squares = (sum(each) for each in zip(*sums, strict=True))
             known = norm > 0
             divisor = np.where(known, norm, np.nan) if combine == "mean" else 1.0
-            amount = _sums(np.where(finite, weight * cells, 0), first)
+            at = place[number]
             values[category, at] = np.where(known, amount / divisor, np.nan)
             if has_errors:
-                sigma = spectrogram.errors[category, member].astype(np.float64)
-                squares = _sums(np.where(finite, (weight * sigma) ** 2, 0), first)
                 errors[category, at] = np.where(known, np.sqrt(squares) / divisor, np.nan)
     return values, errors
 
 
-def _parts(groups: _Groups, channels: int) -> Iterator[tuple[slice, Places]]:
-    """Runs of groups that fit in memory: their members, and the first one of each group in these.
+def _sums(
+    spectrogram: Spectrogram,
+    category: int,
+    groups: _Groups,
+    part: slice,
+    first: Places,
+    combine: Combine,
+) -> tuple[Floats, Floats, Floats]:
+    """Σ w C, Σ w and Σ (w σ)² of some members of groups, (group, channel).
 
-    A single group may have more cells.
+    `first` (group,) is the first member of each group, as an index into those of `part`.
+    """
+    member = groups.member[part]
+    weight = groups.weight[part, None] if combine == "mean" else np.ones((len(member), 1))
+    cells = spectrogram.values[category, member].astype(np.float64)
+    finite = np.isfinite(cells)
+    norm = np.add.reduceat(np.where(finite, weight, 0), first, axis=0)
+    amount = np.add.reduceat(np.where(finite, weight * cells, 0), first, axis=0)
+    if not spectrogram.errors.size:
+        return amount, norm, np.zeros_like(norm)
+    sigma = spectrogram.errors[category, member].astype(np.float64)
+    squares = np.add.reduceat(np.where(finite, (weight * sigma) ** 2, 0), first, axis=0)
+    return amount, norm, squares
+
+
+def _parts(groups: _Groups, channels: int) -> Iterator[tuple[slice, list[slice], Places]]:
+    """Runs of groups, by number: their members, and the first one of each group in these.
+
+    Members are in slices that fit in memory; in several if there is only one group.
     """
     step = max(1, _CELLS_AT_ONCE // max(1, channels))
     stop = groups.stop
     begin = 0
     while begin < len(groups.first):
-        least = groups.first[begin] + step
-        end = max(begin + 1, int(np.searchsorted(stop, least, "right")))
-        members = slice(int(groups.first[begin]), int(stop[end - 1]))
-        yield members, groups.first[begin:end] - members.start
+        start = int(groups.first[begin])
+        end = max(begin + 1, int(np.searchsorted(stop, start + step, "right")))
+        last = int(stop[end - 1])
+        members = [slice(at, min(at + step, last)) for at in range(start, last, step)]
+        yield slice(begin, end), members, groups.first[begin:end] - start
         begin = end
-
-
-def _sums(cells: NDArray[Any], first: Places) -> Floats:
-    """Sums of rows by group: (row, channel) → (group, channel)."""
-    sums: Floats = np.add.reduceat(cells, first, axis=0)
-    return sums
