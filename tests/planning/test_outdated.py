@@ -100,10 +100,10 @@ def test_a_figure_that_failed_is_not_tried_again_until_what_it_shows_changes(
 
 def test_a_figure_that_is_recorded_but_not_on_disk_is_made_again(plan: RunPlan) -> None:
     folder = item_folder(plan.order.config.run_dir, "plot", ITEM)
-    plan.forget_missing(plot_of(plan))
+    plan.forget_missing()
     assert (plan.missing, plan.outdated(plot_of(plan)).parts) == (0, {})
     next(folder.glob("*grid*")).unlink()
-    plan.forget_missing(plot_of(plan))
+    plan.forget_missing()
     assert (plan.missing, plan.outdated(plot_of(plan)).parts) == (1, {"1": (GRID,)})
 
 
@@ -113,7 +113,7 @@ def test_what_failed_or_is_not_listed_is_not_looked_for(plan: RunPlan) -> None:
     plan.known.figures["1"] = unlisted | failed
     for path in item_folder(plan.order.config.run_dir, "plot", ITEM).iterdir():
         path.unlink()
-    plan.forget_missing(plot_of(plan))
+    plan.forget_missing()
     assert (plan.missing, plan.known.figures["1"]) == (0, unlisted | failed)
 
 

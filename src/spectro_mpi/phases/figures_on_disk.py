@@ -29,8 +29,8 @@ class FiguresOnDisk:
     def __call__(self, item: Item, parts: Sequence[str]) -> set[str]:
         try:
             names = os.listdir(item_folder(self._run_dir, self._phase, item))  # noqa: PTH208
-        except FileNotFoundError:
-            names = []
+        except OSError:
+            names = []  # drawing into it reports what is wrong with the folder
         figures = [part for part in parts if part != PREVIEW]
         instruments = tuple(dict.fromkeys(part.split("/")[1] for part in figures))
         by_tail = self._by_tail.get(instruments)

@@ -159,17 +159,20 @@ class RunPlan:
         tasks = self._tasks(phase, self._possible(phase))
         return outdated_parts(tasks, expected, self.known, self.progress)
 
-    def forget_missing(self, phase: PartwisePhase) -> None:
+    def forget_missing(self) -> None:
         """Forget the digests of parts that are no longer on disk, so that they are made again."""
-        settled = self.progress.settled[phase.name]
-        missing = missing_parts(
-            self._tasks(phase, (item for item in self._possible(phase) if item in settled)),
-            phase.part_digests(self.run_wide, self.marks),
-            self.known,
-            phase.parts_on_disk(self.order.config.run_dir),
-        )
-        self.known.drop(missing)
-        self.missing += sum(map(len, missing.values()))
+        for phase in () if self.assets_only else self.order.phases:
+            if not (isinstance(phase, PartwisePhase) and self.order.is_active(phase)):
+                continue
+            settled = self.progress.settled[phase.name]
+            missing = missing_parts(
+                self._tasks(phase, (item for item in self._possible(phase) if item in settled)),
+                phase.part_digests(self.run_wide, self.marks),
+                self.known,
+                phase.parts_on_disk(self.order.config.run_dir),
+            )
+            self.known.drop(missing)
+            self.missing += sum(map(len, missing.values()))
 
     @property
     def notices(self) -> list[str]:
@@ -374,9 +377,7 @@ def plan_run(
         in_parts = (phase.name for phase in order.phases if isinstance(phase, PartwisePhase))
         if entry.all_parts and set(entry.phases).intersection(in_parts):
             plan.known.drop({item: tuple(plan.known.figures[item]) for item in entry.items})
-    for phase in () if assets_only else order.phases:
-        if isinstance(phase, PartwisePhase) and order.is_active(phase):
-            plan.forget_missing(phase)
+    plan.forget_missing()
     _check_inactive(plan)
     return plan
 
