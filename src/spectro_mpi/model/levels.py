@@ -164,6 +164,28 @@ def count_undrawn(spectrogram: Spectrogram, scale: str) -> int:
     return int(undrawn.sum(axis=1).max(initial=0))
 
 
+def count_beyond(
+    spectrogram: Spectrogram, row: int, scale: str, limits: tuple[float, float]
+) -> int:
+    """Number of channels with a finite value in a row that lie wholly outside of an energy axis.
+
+    `limits` are the ends of the axis. Channels that an axis of this scale cannot show at all are
+    not counted. Of several energy tables, that with the most counts.
+    """
+    values = spectrogram.values[row : row + 1]
+    measured = measured_channels(values, spectrogram.mode, len(spectrogram.energy))
+    edges = spectrogram.edges
+    drawn = log_edges(edges, spectrogram.energy) if scale == "log" else edges
+    with np.errstate(invalid="ignore"):
+        outside = (drawn[..., 0] >= limits[1]) | (drawn[..., 1] <= limits[0])
+    # Repeated channels are one.
+    distinct = [
+        np.unique(table[chosen], axis=0)
+        for table, chosen in zip(drawn, measured & outside, strict=True)
+    ]
+    return max(map(len, distinct), default=0)
+
+
 def _level_edges(energy: Floats, edges: Floats, tables: int) -> NDArray[np.float32]:
     """Lower, upper, and lower edge on a log axis of channels: (table, channel, 3).
 
