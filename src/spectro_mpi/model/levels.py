@@ -167,23 +167,21 @@ def count_undrawn(spectrogram: Spectrogram, scale: str) -> int:
 def count_beyond(
     spectrogram: Spectrogram, row: int, scale: str, limits: tuple[float, float]
 ) -> int:
-    """Number of channels with a finite value in a row that lie wholly outside of an energy axis.
+    """Number of channels with a finite value in a row whose centres are not on an energy axis.
 
-    `limits` are the ends of the axis. Channels that an axis of this scale cannot show at all are
-    not counted. Of several energy tables, that with the most counts.
+    `limits` are the ends of the axis. Since these are rounded, a border of the next channel may be
+    on it. Channels that an axis of this scale cannot show at all are not counted.
     """
-    values = spectrogram.values[row : row + 1]
-    measured = measured_channels(values, spectrogram.mode, len(spectrogram.energy))
-    edges = spectrogram.edges
-    drawn = log_edges(edges, spectrogram.energy) if scale == "log" else edges
+    energy = spectrogram.energy
+    drawn = log_edges(spectrogram.edges, energy) if scale == "log" else spectrogram.edges
     with np.errstate(invalid="ignore"):
-        outside = (drawn[..., 0] >= limits[1]) | (drawn[..., 1] <= limits[0])
-    # Repeated channels are one.
-    distinct = [
-        np.unique(table[chosen], axis=0)
-        for table, chosen in zip(drawn, measured & outside, strict=True)
-    ]
-    return max(map(len, distinct), default=0)
+        outside = (energy < limits[0]) | (energy > limits[1])
+    outside &= np.isfinite(drawn).all(axis=-1)
+    channels = np.flatnonzero(outside.any(axis=0))
+    known = spectrogram.mode < len(energy)
+    values = spectrogram.values[row][:, channels][known]
+    beyond = np.isfinite(values) & outside[:, channels][spectrogram.mode[known]]
+    return int(beyond.any(axis=0).sum())
 
 
 def _level_edges(energy: Floats, edges: Floats, tables: int) -> NDArray[np.float32]:
