@@ -369,6 +369,12 @@ def _keys_of(table: InstrumentTable) -> Iterable[tuple[str, Any]]:
 
 
 def _quoted(value: Any) -> str:
-    """The value in TOML, which has the same syntax as JSON for strings, numbers and lists."""
-    readable = json.dumps(value, ensure_ascii=False)
-    return readable if is_inert(readable) else json.dumps(value)
+    """The value in TOML: as in JSON, but every character that could act is an escape."""
+    return "".join(map(_toml_letter, json.dumps(value, ensure_ascii=False)))
+
+
+def _toml_letter(letter: str) -> str:
+    if is_inert(letter):
+        return letter
+    number = ord(letter)
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
