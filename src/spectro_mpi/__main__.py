@@ -9,8 +9,10 @@ def main() -> int:
     # Ctrl-C during imports ends the process without a traceback; a run sets its own handlers soon.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from spectro_mpi import cli
+    from spectro_mpi.cli.console import open_missing_streams
     from spectro_mpi.system.signals import ignore_stop_signals
 
+    open_missing_streams()
     code = cli.main()
     ignore_stop_signals()  # a second signal must not replace the exit code
     return code

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from spectro_mpi.inert import inert
+
 Reason = Literal[
     "timeout",
     "invalid-cdf",
@@ -37,9 +39,15 @@ Cause = Literal[
 
 
 class UserError(Exception):
-    """A user's mistake. The message is one sentence: what, where, what to do (exit code 2)."""
+    """A user's mistake. The message is one sentence: what, where, what to do (exit code 2).
+
+    Several arguments are several mistakes, a line each. Text from outside in them is `inert`.
+    """
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        return "\n".join(inert(str(line)) for line in self.args)
 
 
 class RunError(UserError):
@@ -60,6 +68,13 @@ class OutputLostError(RunError):
     """The output cannot be written, for another reason."""
 
     cause: Cause = "output-lost"
+
+
+class StoppedError(RunError):
+    """The user asked for a stop before anything had begun (exit code 75: run again)."""
+
+    exit_code = 75
+    cause: Cause = "stopped"
 
 
 class DamagedStateError(RunError):
@@ -108,6 +123,9 @@ def writing(path: Path) -> Iterator[None]:
 class InvalidCdfError(Exception):
     """A CDF file that cannot be read, or lacks what the program needs from it."""
 
+    def __str__(self) -> str:
+        return inert(super().__str__())
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -117,6 +135,10 @@ class Failure:
     phase: str
     reason: Reason
     message: str
+
+    def __post_init__(self) -> None:
+        for name in ("instrument", "phase", "message"):
+            object.__setattr__(self, name, inert(getattr(self, name)))
 
 
 def reason_of(error: BaseException, phase: str) -> Reason:

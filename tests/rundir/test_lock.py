@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from spectro_mpi.errors import RunError
-from spectro_mpi.rundir.layout import LOCK
+from spectro_mpi.errors import RunError, StoppedError
+from spectro_mpi.rundir.layout import LIVE, LOCK, TAKEOVER
 from spectro_mpi.rundir.lock import RunLock, is_running, read_owner
 
 
@@ -51,17 +51,74 @@ def test_an_owner_on_another_host_that_shows_a_sign_of_life_is_named(tmp_path: P
         RunLock(tmp_path).acquire()
 
 
+@pytest.mark.parametrize("hours", [0, -1000, 5])
 def test_an_owner_on_another_host_is_dead_a_minute_after_its_last_heartbeat(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: float
 ) -> None:
-    _lock_of_elsewhere(tmp_path, seconds_ago=58)
-    began = time.monotonic()
-    RunLock(tmp_path).acquire()  # waits for the minute to be over
-    assert 1 < time.monotonic() - began < 30
-    assert is_running(tmp_path)
-    _lock_of_elsewhere(tmp_path, seconds_ago=61)
+    clock = _Clock(monkeypatch)
+    _lock_of_elsewhere(tmp_path, seconds_ago=-3600 * hours)
     RunLock(tmp_path).acquire()
+    assert 60 <= clock.now < 62  # whatever the date of the last heartbeat
+    owner = read_owner(tmp_path)
+    assert owner is not None
+    assert owner.pid == os.getpid()
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+
+
+@pytest.mark.parametrize("kind", ["empty", "no JSON", "dangling link", "pipe", "wrong types"])
+def test_what_is_no_lock_is_removed_after_a_minute_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    clock = _Clock(monkeypatch)
+    path = tmp_path / LOCK
+    if kind == "dangling link":
+        path.symlink_to(tmp_path / "nowhere")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        wrong = '{"host": ["a"], "pid": "x", "started": 1, "job": {}}'
+        path.write_text({"empty": "", "no JSON": "host", "wrong types": wrong}[kind])
+    if not path.is_symlink():
+        os.utime(path, (1 << 33, 1 << 33))  # in the year 2242
+    RunLock(tmp_path).acquire()
+    assert 60 <= clock.now < 62
+    assert "names no owner; waiting up to 60 s" in caplog.text
     assert is_running(tmp_path)
+
+
+def test_a_directory_in_place_of_the_lock_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _Clock(monkeypatch)
+    (tmp_path / LOCK).mkdir()
+    with pytest.raises(RunError, match=r"run\.lock: cannot be removed"):
+        RunLock(tmp_path).acquire()
+
+
+def test_a_first_stop_while_it_waits_ends_it_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = _Clock(monkeypatch)
+    _lock_of_elsewhere(tmp_path, seconds_ago=-1e5)
+    with pytest.raises(StoppedError) as raised:
+        RunLock(tmp_path).acquire(lambda: clock.now > 7)
+    assert raised.value.exit_code == 75
+    assert clock.now < 9
+    assert (tmp_path / LOCK).exists()
+
+
+def test_what_dead_processes_left_is_swept_by_whoever_gets_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = _Clock(monkeypatch)
+    _lock_of_elsewhere(tmp_path)
+    for name in (f"{LOCK}.oldhost.17", TAKEOVER, LIVE, f"{LIVE}.part"):
+        (tmp_path / name).write_text("{}")
+        os.utime(tmp_path / name, (1 << 33, 1 << 33))
+    (tmp_path / "progress.json").write_text("")
+    RunLock(tmp_path).acquire()
+    assert clock.now < 130  # a minute for the lock, and one for the token
+    assert {path.name for path in tmp_path.iterdir()} == {LOCK, "progress.json"}
 
 
 def test_an_owner_in_another_container_of_this_name_is_judged_by_its_heartbeat(
@@ -97,9 +154,9 @@ def test_the_earlier_start_of_a_requeued_job_is_dead_on_whatever_host(
 def test_of_many_that_want_a_dead_owners_lock_one_gets_it(tmp_path: Path) -> None:
     path = tmp_path / LOCK
     path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": "", "job": ""}))
-    os.utime(path, (0, 0))
     code = (
-        "import sys, time; from pathlib import Path\n"
+        "import sys, time; from pathlib import Path; from spectro_mpi.rundir import lock\n"
+        "lock.DEAD_AFTER_SECONDS = 3\n"
         "from spectro_mpi.rundir.lock import RunLock; from spectro_mpi.errors import RunError\n"
         "try: RunLock(Path(sys.argv[1])).acquire()\n"
         "except RunError: sys.exit(3)\n"
@@ -142,6 +199,18 @@ def test_heartbeats_are_dated_by_the_clock_of_the_file_system(
     monkeypatch.setattr(time, "time", lambda: late)
     with _beating(path), pytest.raises(RunError, match="process 1 on elsewhere"):
         RunLock(tmp_path).acquire()
+
+
+class _Clock:
+    """Replaces the monotonic clock: time passes only in pauses, and at once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "sleep", self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 def _lock_of_elsewhere(run_dir: Path, seconds_ago: float = 0, **more: object) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,14 @@ from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.phases.interface import Outputs, Phase
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.planning.inventory import Inventory
+from spectro_mpi.planning.item_names import problem_of_name
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.settings.loading import config_from
 from spectro_mpi.settings.schema import Config, ScaleName
 from spectro_mpi.system.atomic import write_atomic
 
-_NAME = re.compile(r"[^/\0.][^/\0]*")
+_MOST_BYTES = 240
+"""Most bytes of a name; file names have 255, and the suffixes follow."""
 
 
 def batch_plot(
@@ -152,7 +153,7 @@ def _named(items: Iterable[Any], name: Callable[[Any], str]) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for item in items:
         item_id = name(item)
-        if not isinstance(item_id, str) or not _NAME.fullmatch(item_id):
+        if not isinstance(item_id, str) or problem_of_name(item_id, _MOST_BYTES):
             raise UserError(
                 f"items: {item!r} is named {item_id!r}, which cannot be a file name; "
                 "give valid names by `name=`"

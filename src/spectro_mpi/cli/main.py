@@ -3,42 +3,63 @@
 from __future__ import annotations
 
 import argparse
-import codecs
-import io
-import os
+import errno
 import sys
-import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 
 from spectro_mpi.cli import input as of_input
 from spectro_mpi.cli import jobs, look, plan, run
+from spectro_mpi.cli.console import Console, consoles
 from spectro_mpi.errors import UserError
 
 _INTERRUPTED = 130
-_PLAIN = {"–": "-", "×": "x", "→": "->"}
-"""Replacements for characters in our output that Unicode does not decompose into ASCII."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand; returns the exit code. `argv` is by default that of the process."""
-    _print_in_any_encoding()
     argv = list(sys.argv[1:] if argv is None else argv)
     parser, commands = _parser()
     if not argv or (argv[0] not in commands and argv[0] not in ("-h", "--help", "--version")):
         argv.insert(0, "run")
-    arguments = parser.parse_args(argv)
-    try:
-        code: int = arguments.call(arguments)
-    except UserError as error:
-        print(f"spectro-mpi: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        # The reader of our output (head, less) has exited, so no message can reach it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+    with consoles() as out:
+        try:
+            try:
+                code = _call(parser.parse_args(argv), out)
+            finally:
+                out.flush()
+        except UserError as error:
+            print(f"spectro-mpi: {error}", file=sys.stderr)
+            return error.exit_code
+        except OSError as error:
+            return _report(error, out)
+        except KeyboardInterrupt:
+            return _INTERRUPTED
     return code
+
+
+def _call(arguments: argparse.Namespace, out: Console) -> int:
+    """Run the subcommand; a run goes on if nobody reads its output."""
+    try:
+        Path.cwd()
+    except OSError:
+        raise UserError(
+            "the current directory does not exist any more; change to another one"
+        ) from None
+    out.goes_on = arguments.call in run.CALLS
+    code: int = arguments.call(arguments)
+    return code
+
+
+def _report(error: OSError, out: Console) -> int:
+    """Print why a file or the output cannot be read or written; returns the exit code."""
+    why = error.strerror or str(error)
+    if error is not out.trouble:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"spectro-mpi: {where}{why}", file=sys.stderr)
+    elif error.errno != errno.EPIPE:  # the reader (head, less) has seen what it wanted
+        print(f"spectro-mpi: the output cannot be printed: {why}", file=sys.stderr)
+    return 1
 
 
 def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
@@ -66,20 +87,3 @@ class _Version(argparse.Action):
 
         print(f"spectro-mpi {spectro_mpi.__version__}")
         parser.exit()
-
-
-def _print_in_any_encoding() -> None:
-    """Replace characters that the encoding of the output lacks by the nearest letters."""
-    codecs.register_error("nearest", _nearest_letters)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="nearest")
-
-
-def _nearest_letters(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    missing = error.object[error.start : error.end]
-    letters = (_PLAIN.get(char) or unicodedata.normalize("NFKD", char) for char in missing)
-    plain = "".join(word if word.isascii() else "?" for word in letters)
-    return plain, error.end

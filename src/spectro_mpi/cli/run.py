@@ -81,3 +81,7 @@ def _run(arguments: argparse.Namespace) -> int:
         code = run(request, signals)
         leave(code)  # inside the context, so that a stop request during it does no harm either
         return code
+
+
+CALLS = (_run,)
+"""What runs items, and goes on if nobody reads its output."""

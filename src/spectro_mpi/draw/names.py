@@ -22,7 +22,8 @@ DRAWING = 2
 """Version of the drawing, in every PNG: raised when the pixels or texts of a figure change for the
 same data and settings, and only then, so that no other change of the program changes a figure."""
 
-_LABEL_LETTERS = 40
+LONGEST_LABEL = 40 * "x"
+"""As long as the word for the labels of events in the name of a figure can be."""
 _LABEL = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -74,7 +75,7 @@ def expected_figures(config: Config, instruments: Iterable[str]) -> list[Expecte
 def joined(labels: Iterable[str]) -> str:
     """Labels as one word of a file name: their distinct slugs, joined by "-"; may be empty."""
     word = "-".join(dict.fromkeys(map(slug, labels)))
-    return word[:_LABEL_LETTERS].strip("-")
+    return word[: len(LONGEST_LABEL)].strip("-")
 
 
 def labels_shown(description: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +15,11 @@ from spectro_mpi.instruments.master import Remembering, WithMaster
 from spectro_mpi.instruments.proposals import Drawable, drawable, why_not
 from spectro_mpi.settings.file_pattern import FilePattern
 from spectro_mpi.settings.instrument_table import InstrumentTable
+from spectro_mpi.system.untrusted import UntrustedCalls
 
+_CPU_SECONDS = 7
+_MEMORY_MB = 800
+"""What inspecting a file may take, besides the program itself."""
 _DATES = (
     (r"\d{4}-\d{2}-\d{2}", "%Y-%m-%d", "{date:%Y-%m-%d}"),
     (r"\d{4}_\d{2}_\d{2}", "%Y_%m_%d", "{date:%Y_%m_%d}"),
@@ -55,9 +60,38 @@ def inspect_file(
     """Inspect the variables called `names` of a file, or all if there are none.
 
     `everything`: also support data. `master`: a file that supplies what this one lacks; None: one
-    beside it, if it has no attributes. Raises `UserError` if a file cannot be read or has no
-    variable of one of these names.
+    beside it, if it has no attributes.
+
+    A separate process reads it, with limits of time and memory: a damaged file may need any amount
+    of both. Raises `UserError` if a file cannot be read or has no variable of one of these names.
     """
+    try:
+        # cdflib inflates a compressed file into a temporary one, which a killed process leaves.
+        with (
+            tempfile.TemporaryDirectory(prefix="spectro-mpi-") as scratch,
+            UntrustedCalls(_CPU_SECONDS, _MEMORY_MB) as untrusted,
+        ):
+            return untrusted(_inspect_here, path, tuple(names), everything, master, scratch)
+    except ChildProcessError:
+        raise UserError(
+            f"{path}: is damaged, or too large: reading it crashes or takes more than "
+            f"{_CPU_SECONDS} s"
+        ) from None
+    except MemoryError:
+        raise UserError(
+            f"{path}: is damaged, or too large: reading it takes more than {_MEMORY_MB} MB"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _inspect_here(
+    path: Path, names: Sequence[str], everything: bool, master: Path | None, scratch: str
+) -> Inspection:
+    """Inspect a file in this process, with temporary files in `scratch`."""
+    tempfile.tempdir = scratch
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UserError(f"{path}: is not a file")
     try:
         reader: CdfReader = Remembering(CdflibReader(path))
         if master is None and not any("DEPEND_0" in reader.attributes(n) for n in reader.names):
@@ -73,12 +107,10 @@ def inspect_file(
         return _inspect(reader, names, everything, str(master.absolute()) if master else "")
     except InvalidCdfError as error:
         raise UserError(str(error)) from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except MemoryError:
-        raise UserError(
-            f"{path}: is damaged: it has a variable that is larger than the memory"
-        ) from None
+    except (OSError, MemoryError, UserError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a damaged file makes of its axes
+        raise UserError(f"{path}: is damaged ({type(error).__name__}: {error})") from None
 
 
 def inspect_files(

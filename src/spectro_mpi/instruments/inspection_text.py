@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.inert import inert, is_inert
 from spectro_mpi.instruments.inspection import Inspection, folders_of
 from spectro_mpi.instruments.presets import presets_knowing
 from spectro_mpi.instruments.proposals import Drawable
@@ -80,7 +81,6 @@ def as_json(inspections: Sequence[Inspection], paths: Sequence[Path] = ()) -> st
             "toml": as_toml(inspections, paths, everything=True),
         },
         indent=1,
-        ensure_ascii=False,
     )
 
 
@@ -205,29 +205,38 @@ def _check(
     text: str, run_id: str, folders: Sequence[str], tables: Sequence[InstrumentTable]
 ) -> None:
     """Raise `UserError` unless the text, as settings, has these values."""
-    config = config_from_text(text, Path.cwd(), "the proposed settings")
+    try:
+        config = config_from_text(text, Path.cwd(), "the proposed settings")
+    except UserError:
+        raise _unfit(folders) from None
     loaded = [replace(table, master_sha256="") for table in config.instrument]
     resolved = [
         replace(table, master=str(Path(table.master).resolve())) if table.master else table
         for table in tables
     ]
     if (config.run_id, list(config.inputs), loaded) != (run_id, list(folders), resolved):
-        raise UserError(
-            "the proposed settings do not mean what was found in the file; please report this file"
-        )
+        raise _unfit(folders)
+
+
+def _unfit(folders: Sequence[str]) -> UserError:
+    return UserError(
+        f"{', '.join(folders)}: settings cannot hold this path, or a name in its files, as it is; "
+        "give the file or its folder another name"
+    )
 
 
 def _quoted(value: Any) -> str:
-    """A value in TOML: as in JSON, except that characters which cannot be seen are escaped."""
-    text = json.dumps(value, ensure_ascii=False)
-    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+    """The value in TOML: as in JSON, but every character that could act is an escape."""
+    return "".join(map(_toml_letter, json.dumps(value, ensure_ascii=False)))
 
 
 def _comment(text: str) -> str:
     """A comment of one line, in which no character can end it or change how it looks."""
-    inert = "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
-    return f"# {inert}".rstrip()
+    return f"# {inert(text)}".rstrip()
 
 
-def _escaped(letter: str) -> str:
-    return f"\\u{ord(letter):04x}" if ord(letter) < 1 << 16 else f"\\U{ord(letter):08x}"
+def _toml_letter(letter: str) -> str:
+    if is_inert(letter):
+        return letter
+    number = ord(letter)
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

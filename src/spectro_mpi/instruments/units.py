@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from spectro_mpi.inert import inert
+
 Kind = Literal["energy", "frequency", "y"]
 """Kind of an axis, and its name in the store; "y": neither energy nor frequency."""
 
@@ -77,7 +79,7 @@ def readable(text: str) -> str:
         text,
     )
     text = _UNIT_POWER.sub(lambda match: match[1] + match[2].translate(_SUPERSCRIPT), text)
-    return re.sub(r"\s+", " ", text.replace("\0", "")).strip()
+    return inert(re.sub(r"\s+", " ", text.replace("\0", "")).strip())
 
 
 def titled(title: str, units: str) -> str:

@@ -33,6 +33,8 @@ class Item:
     """Start of the data by the earliest file name, UTC; None if names have no date."""
     files: tuple[InputPath, ...]
     """In the order of `select.instruments`; those of an instrument by name."""
+    problem: str = ""
+    """Why it cannot be processed, such as a name that is no text; empty: it can."""
 
     @property
     def by_instrument(self) -> dict[str, list[InputPath]]:

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -199,7 +200,8 @@ class Coordinator:
             stop = self._config.run_dir / STOP
             if stop.exists():
                 # Removed, so that the next run does not stop at once.
-                stop.unlink(missing_ok=True)
+                with suppress(OSError):  # it is a directory, and the next run says so
+                    stop.unlink(missing_ok=True)
                 self.stopped_for_good = True
                 self._stop(f"found {stop}", at_once=False)
         return False

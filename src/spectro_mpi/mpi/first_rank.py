@@ -32,6 +32,7 @@ from spectro_mpi.rundir.repair import repair
 from spectro_mpi.rundir.tallies import drop_stale
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.logs import RankLog
+from spectro_mpi.system.signals import StopSignals
 from spectro_mpi.system.untrusted import UntrustedCalls
 from spectro_mpi.terminal.summary import print_inventory, print_what_is_gone
 
@@ -68,19 +69,22 @@ def make_report(config: Config, request: Request, anything_done: bool) -> None:
         print(f"report: {config.run_dir / PAGE}", flush=True)
 
 
-def prepare_run(request: Request, order: PhaseOrder) -> tuple[RunPlan, RunLock]:
+def prepare_run(
+    request: Request, order: PhaseOrder, signals: StopSignals
+) -> tuple[RunPlan, RunLock]:
     """Take the inventory, claim and repair the run directory, and plan the run.
 
     Returns the plan and the acquired lock of the directory. Raises `UserError` if the input or the
-    directory is not usable, `RunError` if the output cannot be written or assets fail.
+    directory is not usable, `RunError` if the output cannot be written or assets fail,
+    `StoppedError` for a signal while it waits for the lock.
     """
     with UntrustedCalls() as untrusted:
         refuse_other_versions(order.config.run_dir, untrusted, request.fresh)
-        return _prepare_run(request, order, untrusted)
+        return _prepare_run(request, order, untrusted, signals)
 
 
 def _prepare_run(
-    request: Request, order: PhaseOrder, untrusted: UntrustedCalls
+    request: Request, order: PhaseOrder, untrusted: UntrustedCalls, signals: StopSignals
 ) -> tuple[RunPlan, RunLock]:
     config = order.config
     saved = config.run_dir / INVENTORY
@@ -91,7 +95,7 @@ def _prepare_run(
     claim_directory(config)
     lock = RunLock(config.run_dir)
     with writing(config.run_dir):
-        lock.acquire()
+        lock.acquire(lambda: bool(signals.received))
     try:
         with writing(config.run_dir):
             open_for_writing(config, request.fresh)

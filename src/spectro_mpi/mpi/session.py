@@ -130,7 +130,7 @@ def _run_config(
     code = 0
     if order is not None:
         try:
-            plan, lock = prepare_run(request, order)
+            plan, lock = prepare_run(request, order, signals)
         except UserError as error:
             code = _report(error)
         if plan is not None and plan.nothing_to_do:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.inert import inert
 from spectro_mpi.operations.status import Status, read_status
 from spectro_mpi.rundir.layout import CONFIG, JOB_RECORD, PROGRESS
 from spectro_mpi.settings.loading import DEFAULT_FILE, frozen_version, load_config
@@ -32,7 +33,8 @@ class RunSummary:
     def __str__(self) -> str:
         size = f"{self.size / 1e6:,.1f} MB"
         if self.status is None:
-            return f"{self.run_dir.name}: {self.problem}; {size}; changed {utc(self.changed)}"
+            problem = f"{self.problem}; {size}; changed {utc(self.changed)}"
+            return inert(f"{self.run_dir.name}: {problem}")
         failed = len(self.status.errors)
         items = ", ".join(f"{p.phase} {p.done}/{p.total}" for p in self.status.phases)
         words = (
@@ -42,7 +44,7 @@ class RunSummary:
             size,
             f"changed {utc(self.changed)}",
         )
-        return f"{self.run_dir.name}: {'; '.join(filter(None, words))}"
+        return inert(f"{self.run_dir.name}: {'; '.join(filter(None, words))}")
 
 
 def run_directory(word: str | Path) -> Path:

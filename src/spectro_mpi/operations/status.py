@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spectro_mpi.diagnosis.verdict import Diagnosis, diagnose
+from spectro_mpi.inert import inert
 from spectro_mpi.operations.submit import Submitted, jobs_of, submitted_for
 from spectro_mpi.rundir.layout import CONFIG, JOBS, LOCAL_LOG
 from spectro_mpi.rundir.live import Live, read_live
@@ -135,7 +136,7 @@ def as_text(status: Status, workers: bool = False) -> str:
     listed = [(item, error) for item, errors in status.errors.items() for error in errors]
     for item, error in listed[-_LISTED:]:
         lines.append("  {item} {instrument} {phase} {reason}: {message}".format(item=item, **error))
-    return "\n".join(lines)
+    return "\n".join(map(inert, lines))
 
 
 def _phases(run: Run) -> tuple[PhaseStatus, ...]:

@@ -12,10 +12,15 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Interval
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.rundir.layout import JOB_RECORD, JOB_SETTINGS, JOBS, LOCAL_LOG, LOGS
 from spectro_mpi.rundir.lock import Owner, beginning_of
+from spectro_mpi.rundir.names import JobId
+from spectro_mpi.settings.parsing import as_type
 from spectro_mpi.settings.paths import movable
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.settings.versions import as_json, read_table
@@ -34,13 +39,13 @@ later; second: earlier). MPICH ignores these variables."""
 class Submitted:
     """Jobs, or a local mpirun, that were started for a run; stored in its directory."""
 
-    assets: str = ""
+    assets: JobId = ""
     """Id of the job that prepares the run."""
-    run: str = ""
+    run: JobId = ""
     """Id of the job that runs it."""
     scheduler: str = ""
     """Name of the scheduler of the jobs."""
-    local: int = 0
+    local: Annotated[int, Interval(ge=0, le=(1 << 31) - 1)] = 0
     """Process id of a local mpirun, the leader of its process group."""
     host: str = ""
     """Host of the local mpirun."""
@@ -118,7 +123,7 @@ def submitted_for(run_dir: Path) -> Submitted:
         if "pregenerate" in record:  # written by version 0.1
             record["assets"] = record.pop("pregenerate")
             record["scheduler"] = "slurm" if record["run"] else ""
-        return Submitted(**record)
+        return as_type(Submitted, record)
     except (OSError, ValueError, TypeError, KeyError):
         return Submitted()
 

@@ -5,7 +5,6 @@ On request, its input files are compared with those that its data were made from
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 import zlib
@@ -17,6 +16,7 @@ from typing import Literal
 
 from spectro_mpi.draw.names import KEYWORD, expected_figures, find_figures
 from spectro_mpi.errors import DamagedStateError, RunError, writing
+from spectro_mpi.inert import inert
 from spectro_mpi.model.items import item_order
 from spectro_mpi.operations.inputs import changes, inputs_of
 from spectro_mpi.planning.todo import digest
@@ -47,6 +47,7 @@ from spectro_mpi.rundir.repair import (
 )
 from spectro_mpi.rundir.store import instruments_of
 from spectro_mpi.rundir.tallies import read_tallies
+from spectro_mpi.settings.parsing import parsed_json
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import SUFFIX, set_aside
 from spectro_mpi.system.untrusted import UntrustedCalls
@@ -74,7 +75,7 @@ class Problem:
     """Phase in which they are redone, if `repair` is "item"."""
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.what}"
+        return inert(f"{self.path}: {self.what}")
 
 
 def verify(run_dir: Path, repair: bool, inputs: bool = False) -> int:
@@ -153,7 +154,7 @@ def problem_of_figure(path: Path, item: str) -> str:
             picture.load()
             if picture.format != "PNG":
                 return f"is a {picture.format} file, not PNG"
-            described = json.loads(picture.info[KEYWORD])["item"]
+            described = parsed_json(picture.info[KEYWORD])["item"]
     except FileNotFoundError:
         return "is missing"
     except KeyError as error:
@@ -175,6 +176,8 @@ def problem_of_figure(path: Path, item: str) -> str:
 
 def _half_written(run_dir: Path) -> Iterator[Problem]:
     for left in sorted(run_dir.rglob(f"*{SUFFIX}")):
+        if left.is_dir():
+            continue  # an item may be called so
         yield Problem(left, "is half-written", "remove")
 
 

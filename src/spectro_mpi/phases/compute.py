@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from spectro_mpi.errors import Failure
 from spectro_mpi.model.artifacts import Artifact
 from spectro_mpi.phases.context import Context, Inputs, ReportStep
 from spectro_mpi.phases.interface import MergingPhase, Outputs, Phase, PreparingPhase
@@ -31,6 +32,8 @@ class ReadyPhase:
 
         Raises `RunError` if the output cannot be written.
         """
+        if task.item.problem:
+            return Outcome([Failure("name", task.phase, "generic", task.item.problem)])
         activity.start_counting()
         context = Context(task, self.workspace, self.phase.settings, self.phase.gives_files, report)
         inputs = Inputs(self.kinds, task, self.workspace)

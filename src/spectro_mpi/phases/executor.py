@@ -221,22 +221,29 @@ class ChildExecutor:
         """Replace the child if its task exceeds a limit; the outcome of that task, or None."""
         if self._task is None:
             return None
-        settings, now = self._settings, time.monotonic()
-        factor = 2 if self._task.again else 1
+        now = time.monotonic()
+        late = self._excess_time(now)
+        # Memory first: an item that exceeds both limits is recorded by one rule, and a second try
+        # with more time would exceed that of memory again.
+        if late or now - self._memory_checked > _MEMORY_CHECK_SECONDS:
+            self._memory_checked = now
+            excess = self._excess_memory()
+            if excess:
+                return self._replace("out-of-memory", excess)
+        return self._replace("timeout", late) if late else None
+
+    def _excess_time(self, now: float) -> str:
+        """How the task exceeds its time limits; empty if it does not. The item's comes first."""
+        settings, again = self._settings, self._task is not None and self._task.again
+        factor = 2 if again else 1
         for scope, began, limit in (
             ("orbit", self._task_began, settings.orbit_timeout_seconds),
             ("instrument", self._step_began, settings.instrument_timeout_seconds),
         ):
             if now - began > factor * limit:
-                doubled = ", doubled" if self._task.again else ""
-                excess = f"took longer than {scope}_timeout_seconds = {limit:g}{doubled}"
-                return self._replace("timeout", excess)
-        if now - self._memory_checked > _MEMORY_CHECK_SECONDS:
-            self._memory_checked = now
-            excess = self._excess_memory()
-            if excess:
-                return self._replace("out-of-memory", excess)
-        return None
+                doubled = ", doubled" if again else ""
+                return f"took longer than {scope}_timeout_seconds = {limit:g}{doubled}"
+        return ""
 
     def _excess_memory(self) -> str:
         """How the child exceeds its memory limit; empty if it does not, or there is none."""

@@ -97,7 +97,7 @@ def order_phases(
         if name not in names:
             mistakes.append(f"phase.{name}: there is no such phase; choose from {', '.join(names)}")
     if mistakes:
-        raise SettingsError("\n".join(f"phases: {mistake}" for mistake in mistakes))
+        raise SettingsError(*(f"phases: {mistake}" for mistake in mistakes))
     carried = tuple(carry(entry, phase.name) for entry, phase in zip(entries, loaded, strict=True))
     return PhaseOrder(
         config, tuple(loaded), carried, frozenset(names if active is None else active)

@@ -178,7 +178,7 @@ class ReducePhase(MergingPhase[Tallies]):
 def _word(file: InputPath) -> str:
     """The part of a fingerprint for one file: "DIGEST:BYTES"."""
     name = os.path.basename(file.path)  # noqa: PTH119 - called for 200,000 files
-    return f"{zlib.crc32(f'{file.instrument} {name}'.encode()):08x}:{file.size}"
+    return f"{zlib.crc32(os.fsencode(f'{file.instrument} {name}')):08x}:{file.size}"
 
 
 def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogram:

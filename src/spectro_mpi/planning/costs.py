@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import resources
@@ -12,6 +11,7 @@ from typing import Any
 from spectro_mpi.draw.kinds import kinds_of
 from spectro_mpi.errors import UserError
 from spectro_mpi.model.items import Item
+from spectro_mpi.settings.parsing import as_type, parsed_json
 from spectro_mpi.settings.schema import Config
 
 CONSTANTS = "constants.json"
@@ -97,8 +97,9 @@ def load_constants(path: Path | None = None) -> Constants:
     """
     file = path or resources.files("spectro_mpi.planning") / CONSTANTS
     try:
-        table: dict[str, Any] = json.loads(file.read_bytes())
-        return Constants(**{constant.name: table[constant.name] for constant in fields(Constants)})
+        table: dict[str, Any] = parsed_json(file.read_bytes())
+        known = {constant.name: table[constant.name] for constant in fields(Constants)}
+        return as_type(Constants, known)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{file}: holds no constants ({type(error).__name__}: {error}); "

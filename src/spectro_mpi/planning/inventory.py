@@ -16,7 +16,10 @@ from spectro_mpi.errors import UserError
 from spectro_mpi.instruments.preset import NamedFile
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import InputPath, Item, item_order
+from spectro_mpi.planning.item_names import with_problems
 from spectro_mpi.planning.stacks import snake
+from spectro_mpi.rundir.names import Count, ItemId
+from spectro_mpi.settings.parsing import as_type
 from spectro_mpi.settings.paths import input_name, input_root, movable
 from spectro_mpi.settings.schema import Config, SelectSettings
 from spectro_mpi.settings.versions import as_json, read_table
@@ -53,6 +56,9 @@ class Inventory:
 _Candidate = tuple[NamedFile, InputPath]
 _Key = tuple[str, str, str]
 """Item, instrument and part; files that agree in these are versions of one another."""
+_StoredFile = tuple[str, str, Count, Count, list[Any]]
+"""Instrument, name, size, version, and its older versions."""
+_StoredItem = tuple[ItemId, str, list[Any], str]
 _Rank = tuple[tuple[int, ...], datetime]
 
 
@@ -77,7 +83,7 @@ def take_inventory(config: Config) -> Inventory:
             candidate = (name, InputPath(name.instrument, path, size, version))
             versions.setdefault(key, []).append(candidate)
     best = {key: _best(candidates) for key, candidates in versions.items()}
-    items = _items(best, config.select.instruments)
+    items = tuple(with_problems(_items(best, config.select.instruments), config))
     which, count = config.select.share_of
     if count > 1:
         items = tuple(sorted(snake(items, count)[which].items, key=lambda item: item.order))
@@ -109,6 +115,7 @@ def save_inventory(path: Path, inventory: Inventory, config: Config) -> None:
                 item.id,
                 item.start.isoformat() if item.start else "",
                 [stored(file) for file in item.files],
+                item.problem,
             ]
             for item in inventory.items
         ],
@@ -130,7 +137,7 @@ def load_inventory(path: Path, config: Config) -> Inventory | None:
         return os.path.join(root, name)  # noqa: PTH118 - 200,000 of them
 
     def input_path(table: list[Any]) -> InputPath:
-        instrument, name, size, version, older = table
+        ((instrument, name, size, version, older),) = as_type(list[_StoredFile], [table])
         return InputPath(instrument, at(name), size, version, tuple(map(input_path, older)))
 
     try:
@@ -142,11 +149,14 @@ def load_inventory(path: Path, config: Config) -> Inventory | None:
                 item,
                 datetime.fromisoformat(start) if start else None,
                 tuple(map(input_path, files)),
+                *problem,
             )
-            for item, start, files in table["items"]
+            for item, start, files, *problem in as_type(list[_StoredItem], table["items"])
         )
-        superseded = tuple((at(name), at(used)) for name, used in table["superseded"])
-        return Inventory(items, tuple(map(at, table["unknown"])), superseded)
+        pairs = as_type(list[tuple[str, str]], table["superseded"])
+        superseded = tuple((at(name), at(used)) for name, used in pairs)
+        unknown = as_type(list[str], table["unknown"])
+        return Inventory(items, tuple(map(at, unknown)), superseded)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -169,7 +179,7 @@ def load_left_out(path: Path) -> list[tuple[str, str]]:
     Paths are relative to the deepest folder that holds all of `input`.
     """
     try:
-        return [(file, why) for file, why in read_table(path)["left_out"]]
+        return as_type(list[tuple[str, str]], read_table(path)["left_out"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from PIL import Image
 from spectro_mpi.draw.layout import Box
 from spectro_mpi.draw.names import KEYWORD
 from spectro_mpi.draw.thumbnail import thumbnail
+from spectro_mpi.settings.parsing import parsed_json
 
 UNREADABLE_FIGURE = (OSError, ValueError, KeyError, TypeError, SyntaxError)
 """Exceptions of `read_figure` for a file that is not a figure; `verify` reports it."""
@@ -25,7 +25,7 @@ def read_figure(path: Path) -> tuple[dict[str, Any], NDArray[np.uint8]]:
     """
     with Image.open(path) as picture:
         picture.load()
-        description = json.loads(picture.info[KEYWORD])
+        description = parsed_json(picture.info[KEYWORD])
         palette = np.zeros((256, 3), np.uint8)
         known = np.array(picture.getpalette(), np.uint8).reshape(-1, 3)
         palette[: len(known)] = known

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from spectro_mpi.planning.stored import named_in, starts_of
 from spectro_mpi.rundir.layout import DATA, PLOTS, PREVIEWS, SCRIPT, SHEET
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.rundir.store import sources_of
+from spectro_mpi.settings.parsing import parsed_json
 from spectro_mpi.settings.schema import Config
 
 
@@ -195,7 +195,7 @@ def _labels_in(path: Path) -> list[str]:
 
     try:
         with Image.open(path) as picture:
-            return labels_shown(json.loads(picture.info[KEYWORD]))
+            return labels_shown(parsed_json(picture.info[KEYWORD]))
     except (OSError, ValueError, KeyError, TypeError, SyntaxError, Image.DecompressionBombError):
         return []
 

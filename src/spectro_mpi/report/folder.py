@@ -59,4 +59,4 @@ class PageFolder:
 
     def to(self, path: Path) -> str:
         """Return the address of a path outside the folder, relative to the page."""
-        return quote(os.path.relpath(path.resolve(), self.path.resolve()))
+        return quote(os.fsencode(os.path.relpath(path.resolve(), self.path.resolve())))

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from spectro_mpi.errors import writing
+from spectro_mpi.inert import inert_lines
 from spectro_mpi.operations.status import read_status
 from spectro_mpi.report.contents import ItemEntry, item_entries
 from spectro_mpi.report.facts import page_facts
@@ -152,10 +153,16 @@ def _render(name: str, facts: dict[str, Any]) -> bytes:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters["number"] = _number
     environment.filters["utc"] = utc
     return environment.get_template(name).render(facts).encode()
+
+
+def _shown(value: Any) -> Any:
+    """Text from outside as it is shown in a page: with control characters as escapes."""
+    return inert_lines(value) if type(value) is str else value
 
 
 def _number(value: float) -> str:

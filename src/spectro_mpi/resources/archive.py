@@ -19,6 +19,7 @@ import numpy as np
 
 from spectro_mpi.resources.lines import TABLES, drop_lines, read_lines
 from spectro_mpi.resources.tables import (
+    _LARGEST,
     TEXT,
     Array,
     Ends,
@@ -224,7 +225,10 @@ def _read_archive(path: Path, tables: Iterable[str]) -> Record:
 
 
 def _read_table(group: Any, kind: type[Table]) -> Table:
-    return kind(*_columns(group, kind))
+    columns = list(_columns(group, kind))
+    if len({len(column) for column in columns}) > 1:
+        raise ValueError(f"the columns of {group.name} have different lengths")
+    return kind(*columns)
 
 
 def _columns(group: Any, kind: type[Table]) -> Iterable[Array]:
@@ -234,7 +238,13 @@ def _columns(group: Any, kind: type[Table]) -> Iterable[Array]:
             yield np.array([_cause_of(words) for words in endings], TEXT if endings else "U1")
             continue
         values = group[column.name][()]
-        yield _decoded(values) if column.metadata["dtype"] == TEXT else values
+        dtype, width = column.metadata["dtype"], column.metadata["width"]
+        kinds = "SO" if dtype == TEXT else "biuf"
+        if values.dtype.kind not in kinds or values.shape[1:] != ((width,) if width else ()):
+            raise ValueError(f"{column.name} has another type or shape")
+        if dtype[:1] == "f" and (np.abs(values) > _LARGEST).any():
+            raise ValueError(f"{column.name} has implausible numbers")
+        yield _decoded(values) if dtype == TEXT else values
 
 
 def _decoded(values: Array) -> Array:

@@ -9,10 +9,21 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from spectro_mpi.resources.tables import Ends, Nodes, Plans, Ranks, Samples, Steps, Table
+from spectro_mpi.resources.tables import (
+    TEXT,
+    Ends,
+    Nodes,
+    Plans,
+    Ranks,
+    Samples,
+    Steps,
+    Table,
+    is_plausible,
+)
 from spectro_mpi.rundir.layout import RESOURCE_LINES, all_rank_lines, rank_lines
 from spectro_mpi.system.atomic import part_path
 
@@ -78,10 +89,21 @@ def read_lines(path: Path) -> Rows:
     rows: Rows = {name: [] for name in TABLES}
     with contextlib.suppress(FileNotFoundError):
         for line in path.read_bytes().split(b"\n"):
-            with contextlib.suppress(ValueError, TypeError, KeyError):
+            with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
                 name, *row = json.loads(line)
-                rows[name].append(row)
+                if all(map(_fits, row, fields(TABLES[name])[2:])):
+                    rows[name].append(row)
     return rows
+
+
+def _fits(value: Any, column: Any) -> bool:
+    """Whether a value of a line is one of a column."""
+    dtype, width = column.metadata["dtype"], column.metadata["width"]
+    if dtype == TEXT:
+        return isinstance(value, str)
+    if width:
+        return isinstance(value, list) and all(is_plausible(each) for each in value)
+    return is_plausible(value) and (dtype[0] == "f" or isinstance(value, int))
 
 
 def drop_lines(run_dir: Path, ranks: Iterable[int]) -> None:

@@ -18,6 +18,8 @@ from spectro_mpi.system.activity import ACTIVITIES
 
 Array = NDArray[Any]
 
+_LARGEST = 1e11
+"""Largest plausible number: a time in s since 1970, in the year 5138."""
 TEXT = "U"
 """Type of columns with text."""
 
@@ -144,6 +146,11 @@ def table_of(kind: type[T], rows: Iterable[Sequence[Any]]) -> T:
             for values, declared in zip(columns, fields(kind), strict=True)
         )
     )
+
+
+def is_plausible(value: object) -> bool:
+    """Whether a value is a number that a column may hold: a time, a size, a count, or NaN."""
+    return isinstance(value, int | float) and not abs(value) > _LARGEST
 
 
 def rows_of(table: Table) -> list[list[Any]]:

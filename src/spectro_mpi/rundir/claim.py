@@ -140,6 +140,8 @@ def claim_directory(config: Config) -> None:
             f'output = "{config.output}" cannot be written: {error.strerror or error}; '
             "set `output` to a directory that you can write"
         ) from None
+    if (run_dir / STOP).is_dir():
+        raise UserError(f"{run_dir / STOP}: is a directory, which would stop every run; remove it")
     known = {*PRODUCED, STOP, JOBS, LIVE}
     if CONFIG not in names and any(
         name not in known and not name.startswith("run.lock") and not name.endswith(SUFFIX)
@@ -192,7 +194,7 @@ def _begun(progress: Progress) -> set[str]:
 def _clear(run_dir: Path) -> None:
     """Remove the output of earlier executions, and nothing else."""
     for path in (*run_dir.glob(f"*{DAMAGED}*"), *(run_dir / name for name in PRODUCED)):
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)

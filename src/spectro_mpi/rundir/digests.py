@@ -7,7 +7,6 @@ Lines are appended, a later one replaces what it repeats, and now and then the f
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,8 +16,10 @@ from typing import Any
 
 from spectro_mpi.rundir.layout import DATA, DIGESTS
 from spectro_mpi.rundir.lines import DurableLines
+from spectro_mpi.rundir.names import ItemId
 from spectro_mpi.rundir.progress import _DAMAGE, Progress
 from spectro_mpi.rundir.store import digests_in
+from spectro_mpi.settings.parsing import as_type, parsed_json, read_regular
 from spectro_mpi.settings.versions import as_json, version_of
 from spectro_mpi.system.atomic import write_atomic
 from spectro_mpi.system.untrusted import UntrustedCalls
@@ -26,6 +27,8 @@ from spectro_mpi.system.untrusted import UntrustedCalls
 FAILED = "!"
 """Before the digest of a figure that was asked for when its item failed: it may be missing."""
 _ITEMS_A_LINE = 100
+_Digests = dict[ItemId, dict[str, str]]
+"""Item → instrument, or number of a figure → digest."""
 
 
 @dataclass
@@ -170,9 +173,11 @@ def _read(path: Path) -> tuple[KnownDigests, dict[str, int], int, bool]:
     """
     known, names, written = KnownDigests(), list[str](), 0
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except FileNotFoundError:
         return known, {}, 0, True
+    except ValueError:
+        return known, {}, 0, False
     *lines, rest = content.split(b"\n")
     try:
         for entry in _entries(lines, path):
@@ -184,7 +189,7 @@ def _read(path: Path) -> tuple[KnownDigests, dict[str, int], int, bool]:
 
 def _entries(lines: Iterable[bytes], path: Path) -> Iterator[dict[str, Any]]:
     for line in lines:
-        entry = json.loads(line)
+        entry = parsed_json(line)
         version_of(entry, path)
         yield entry
 
@@ -192,17 +197,18 @@ def _entries(lines: Iterable[bytes], path: Path) -> Iterator[dict[str, Any]]:
 def _apply(entry: Mapping[str, Any], known: KnownDigests, names: list[str]) -> int:
     """Apply one line; returns the number of digests of figures in it."""
     if "parts" in entry:
-        names += entry["parts"]
+        names += as_type(list[str], entry["parts"])
     elif "data" in entry:
-        shard = str(entry["shard"])
-        known.data |= {item: (shard, dict(data)) for item, data in entry["data"].items()}
+        shard, data = as_type(str, entry.get("shard")), as_type(_Digests, entry["data"])
+        known.data |= {item: (shard, digests) for item, digests in data.items()}
     elif "outdated" in entry:
-        dropped = entry["outdated"].items()
+        dropped = as_type(dict[ItemId, list[int]], entry["outdated"]).items()
         known.drop({item: [_named(names, n) for n in numbers] for item, numbers in dropped})
     else:
-        for item, parts in entry["figures"].items():
-            known.figures[item].update({_named(names, n): str(d) for n, d in parts.items()})
-        return sum(map(len, entry["figures"].values()))
+        figures = as_type(_Digests, entry.get("figures"))
+        for item, parts in figures.items():
+            known.figures[item].update({_named(names, n): d for n, d in parts.items()})
+        return sum(map(len, figures.values()))
     return 0
 
 

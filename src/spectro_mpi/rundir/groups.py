@@ -7,8 +7,8 @@ is several times slower.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from spectro_mpi.instruments import fast_esa
 from spectro_mpi.model.artifacts import EPOCH, Dataset, Group
 from spectro_mpi.model.spectrogram import Legend, Provenance, Spectrogram, data_digest
+from spectro_mpi.settings.parsing import parsed_json
 
 EDGES = "_edges"
 """Suffix of the dataset of channel edges: "energy_edges"."""
@@ -127,10 +128,11 @@ def fill(dataset: Any, values: NDArray[Any]) -> None:
 
 def read_group(group: h5py.Group) -> Spectrogram:
     """Read a spectrogram. Raises one of `store.UNREADABLE` if the file is damaged."""
+    refuse_foreign(group)
     instrument = group.name.rpartition("/")[2]
     if "legend" in group.attrs:
         quantity = str(group.attrs["quantity"])
-        legend = Legend(**json.loads(group.attrs["legend"]))
+        legend = _legend(parsed_json(group.attrs["legend"]))
     else:  # written by a version that supported only FAST
         quantity, meaning = ("counts", "codes") if "counts" in group else ("eflux", "eflux")
         legend = fast_esa.legend(instrument, meaning)
@@ -149,8 +151,8 @@ def read_group(group: h5py.Group) -> Spectrogram:
         time_start=group["time_start"][:],
         time_end=group["time_end"][:],
         mode=group["mode"][:],
-        energy=group[legend.axis][:],
-        values=group[quantity][:],
+        energy=member(group, legend.axis)[:],
+        values=member(group, quantity)[:],
         source=str(group.attrs["source"]),
         source_size=int(group.attrs["source_size"]),
         notes=tuple(str(group.attrs.get("notes", "")).splitlines()),
@@ -168,9 +170,40 @@ def digest_of(group: h5py.Group) -> str:
     return str(group.attrs.get(DIGEST, "")) or data_digest(read_group(group))
 
 
+def _legend(table: Mapping[str, Any]) -> Legend:
+    """A legend from JSON. Raises `ValueError` or `TypeError` if it is none."""
+    legend = Legend(**table)
+    if any(type(value) is not type(default) for value, default in _with_defaults(legend)):
+        raise ValueError("the legend has a value of another type")
+    return legend
+
+
+def _with_defaults(legend: Legend) -> Iterator[tuple[object, object]]:
+    return ((getattr(legend, each.name), each.default) for each in fields(Legend))
+
+
+def member(group: Any, name: str) -> Any:
+    """An object of a group. Raises `ValueError` if it is a link, which may lead to another file."""
+    if "/" in name or not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} is a link, or missing")
+    return group[name]
+
+
+def members(group: Any) -> Iterator[tuple[str, Any]]:
+    """The objects of a group with their names. Raises as `member`."""
+    return ((name, member(group, name)) for name in group)
+
+
+def refuse_foreign(group: Any) -> None:
+    """Raise `ValueError` if a dataset of a group has its values in another file."""
+    for name, dataset in members(group):
+        if isinstance(dataset, h5py.Dataset) and (dataset.external or dataset.is_virtual):
+            raise ValueError(f"{name} has its values in another file")
+
+
 def _provenance_of(group: h5py.Group) -> Provenance:
     """What the attributes say; earlier versions wrote neither."""
-    made = json.loads(group.attrs.get("provenance", "{}"))
+    made = parsed_json(group.attrs.get("provenance", "{}"))
     return Provenance(str(group.attrs.get("source_sha256", "")), **made)
 
 
@@ -244,6 +277,7 @@ def write_datasets(group: h5py.Group, content: Group) -> dict[str, tuple[str, ..
 def read_datasets(group: h5py.Group) -> Group:
     """Read what `write_datasets` wrote; raises one of `store.UNREADABLE` if the file is damaged."""
     datasets: dict[str, Dataset] = {}
+    refuse_foreign(group)
     for name, dataset in group.items():
         if dataset.is_scale:
             continue

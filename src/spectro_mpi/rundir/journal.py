@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from spectro_mpi.errors import DamagedStateError
-from spectro_mpi.rundir.layout import JOURNAL, PROGRESS
+from spectro_mpi.errors import DamagedStateError, Failure
+from spectro_mpi.rundir.layout import JOBS, JOURNAL, PRODUCED, PROGRESS
 from spectro_mpi.rundir.lines import DurableLines
-from spectro_mpi.rundir.progress import _DAMAGE, Batch, Fact, Progress, _failure, _read_folded
+from spectro_mpi.rundir.names import Count, DataFile, ItemId, PhaseName, refuse_links_out
+from spectro_mpi.rundir.progress import _DAMAGE, Batch, Fact, Progress, _read_folded
+from spectro_mpi.settings.parsing import as_type, parsed_json, read_regular
 from spectro_mpi.settings.schema import ScalePair
 from spectro_mpi.settings.versions import as_json, version_of
 from spectro_mpi.system.atomic import sync_directory, write_atomic
@@ -29,6 +31,7 @@ def load_progress(run_dir: Path, run_id: str) -> Progress:
     Raises `RunError` if progress.json is damaged, `NewerVersionError` if a newer version wrote the
     state.
     """
+    refuse_links_out(run_dir, (*PRODUCED, JOBS))
     progress = Progress(run_id)
     try:
         _read_folded(run_dir / PROGRESS, progress)
@@ -156,18 +159,49 @@ class Journal:
 def _apply_entry(progress: Progress, entry: dict[str, Any]) -> None:
     """Apply one line of the journal. Raises one of `_DAMAGE` if it is not an entry."""
     if "note" in entry:
-        progress.note(entry["note"])
+        facts = as_type(_Note, entry["note"])
+        progress.note({name: getattr(facts, name, None) for name in entry["note"]})
     elif "forget" in entry:
-        progress.forget(entry["forget"], entry["phases"])
+        forget = as_type(_Forget, entry)
+        progress.forget(forget.forget, forget.phases)
     elif "lose" in entry:
-        progress.lose(entry["lose"])
+        progress.lose(as_type(list[ItemId], entry["lose"]))
     else:
-        failures = {
-            item: tuple(map(_failure, tables)) for item, tables in entry["failures"].items()
-        }
-        items, held = tuple(entry["items"]), tuple(entry["held"])
-        prints = dict(entry.get("fingerprints", {}))
-        progress.apply(Batch(entry["phase"], items, failures, entry["shard"], held, prints))
+        batch = as_type(_Batch, entry)
+        if batch.held and not batch.shard:
+            raise ValueError("names no shard for what it holds")
+        progress.apply(Batch(**vars(batch)))
+
+
+@dataclass
+class _Batch:
+    """What is read of a line that records a batch."""
+
+    phase: PhaseName
+    items: tuple[ItemId, ...]
+    failures: dict[ItemId, tuple[Failure, ...]]
+    shard: Literal[""] | DataFile
+    held: tuple[ItemId, ...]
+    fingerprints: dict[ItemId, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Forget:
+    """What is read of a line that has items redone."""
+
+    forget: list[ItemId]
+    phases: list[PhaseName]
+
+
+@dataclass
+class _Note:
+    """What is read of a line with plain fields, each of which it may leave out."""
+
+    items_total: Count = 0
+    fruitless_stops: Count = 0
+    phases: tuple[PhaseName, ...] = ()
+    totals: dict[PhaseName, Count] = field(default_factory=dict)
+    made_from: dict[str, str] = field(default_factory=dict)
 
 
 def _journal_entries(path: Path) -> Iterable[dict[str, Any]]:
@@ -176,12 +210,12 @@ def _journal_entries(path: Path) -> Iterable[dict[str, Any]]:
     Raises `NewerVersionError` if a newer version wrote one of them.
     """
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+        content = read_regular(path)
+    except (FileNotFoundError, ValueError):
         return
     for line in content.split(b"\n")[:-1]:
         try:
-            entry = json.loads(line)
+            entry = parsed_json(line)
             version_of(entry, path)
             _apply_entry(Progress(""), entry)
         except _DAMAGE:

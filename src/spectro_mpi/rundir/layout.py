@@ -122,7 +122,10 @@ def item_folder(run_dir: Path, phase: str, item: Item) -> Path:
 
 def item_folders(run_dir: Path, phase: str) -> dict[str, Path]:
     """Item → its folder, for items that have a folder on disk."""
-    return {path.name: path for path in files_root(run_dir, phase).glob("*/*/*")}
+    root = files_root(run_dir, phase)
+    months = [path for path in root.glob("*/*") if not path.is_symlink()]
+    months = [path for path in months if not path.parent.is_symlink()]
+    return {path.name: path for month in months for path in month.glob("*")}
 
 
 def figures_of(run_dir: Path, item_id: str) -> list[Path]:

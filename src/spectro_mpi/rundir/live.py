@@ -6,8 +6,13 @@ import contextlib
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Interval
 
 from spectro_mpi.rundir.layout import LIVE
+from spectro_mpi.rundir.names import Count
+from spectro_mpi.settings.parsing import as_type
 from spectro_mpi.settings.versions import as_json, read_table
 from spectro_mpi.system.activity import Doing
 from spectro_mpi.system.atomic import part_path
@@ -21,10 +26,10 @@ class Live:
     """Progress of the current phase."""
 
     phase: str = ""
-    done: int = 0
-    failed: int = 0
-    total: int = 0
-    seconds: float = 0.0
+    done: Count = 0
+    failed: Count = 0
+    total: Count = 0
+    seconds: Annotated[float, Interval(ge=0, le=1e10)] = 0.0
     """Time since the start of the phase."""
     stopping: str = ""
     """Why the run is stopping, or empty."""
@@ -91,6 +96,6 @@ def read_live(run_dir: Path) -> Live | None:
     Raises `NewerVersionError` if a newer version wrote it.
     """
     try:
-        return Live(**read_table(run_dir / LIVE))
+        return as_type(Live, read_table(run_dir / LIVE))
     except (OSError, ValueError, TypeError):
         return None

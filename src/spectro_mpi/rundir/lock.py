@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from spectro_mpi.errors import RunError
-from spectro_mpi.rundir.layout import LOCK, TAKEOVER
+from annotated_types import Interval
+
+from spectro_mpi.errors import RunError, StoppedError
+from spectro_mpi.rundir.layout import LIVE, LOCK, TAKEOVER
+from spectro_mpi.rundir.names import Count, JobId
+from spectro_mpi.settings.parsing import as_type
 from spectro_mpi.settings.versions import NewerVersionError, as_json, read_table
+from spectro_mpi.system.atomic import SUFFIX
 from spectro_mpi.system.scheduler import current
 
 log = logging.getLogger(__name__)
@@ -27,7 +33,9 @@ _EXITING = 0x4
 """The Linux flag PF_EXITING: the process has been killed and is exiting."""
 
 _LOOK_SECONDS = 0.5
-"""Time between checks for a heartbeat of an owner on another host."""
+"""Time between looks for a heartbeat of an owner on another host."""
+_FIRST_LOOK_SECONDS = 0.05
+"""Time after the first look: most often the owner is here, or somebody else takes the lock over."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +43,12 @@ class Owner:
     """The process that holds a lock."""
 
     host: str
-    pid: int
+    pid: Annotated[int, Interval(ge=1, le=(1 << 31) - 1)]
     started: str
     """Its `beginning_of`: the system may have given the pid to another process."""
-    job: str
+    job: JobId
     """The scheduler's job id, or empty."""
-    restarts: int = 0
+    restarts: Count = 0
     """How often the job had been requeued when the process started."""
     cluster: str = ""
     """Cluster of the job: job ids are unique only within a cluster."""
@@ -66,41 +74,31 @@ class RunLock:
         self._path = run_dir / LOCK
         self._owner = _this_process()
         self._beaten = 0.0
-        self._now = 0.0
-        """Current time by the clock of the file system, which also dates heartbeats."""
 
-    def acquire(self) -> None:
+    def acquire(self, is_stopped: Callable[[], bool] = lambda: False) -> None:
         """Take the lock, also from a dead owner. Raises `RunError` if its owner is alive.
 
-        If the owner is on another host and its last heartbeat is less than a minute old, this
-        waits for another heartbeat or until the minute is over.
+        If this host cannot see the owner, this waits until the lock changes or has not changed for
+        a minute. Dates do not matter: a clock may have been wrong. Raises `StoppedError` if
+        `is_stopped` while it waits.
         """
-        watched: tuple[Owner, float] | None = None
+        lock, token = _Watch(self._path), _Watch(self._path.with_name(TAKEOVER))
         while not self._create():
-            owner, heartbeat = read_owner(self._path.parent), _modified(self._path)
-            age = self._now - heartbeat
-            if owner is None and age < DEAD_AFTER_SECONDS:
-                time.sleep(0.1)  # it is being written, or was left empty by a crash
-            elif owner is None or self._is_dead(owner, age, is_first=watched is None):
-                self._take_away(owner)
-            elif owner.is_here or watched not in (None, (owner, heartbeat)):
+            owner = lock.look()
+            if owner is not None and self._is_alive(owner, lock):
                 raise RunError(
                     f"{self._path.parent}: another run is writing here ({owner}); "
                     "wait until it ends, stop it, or choose another run_id"
                 )
-            else:
-                if watched is None:
-                    left = DEAD_AFTER_SECONDS - age
-                    log.warning(
-                        "%s: held by %s; waiting up to %.0f s to see whether it is alive",
-                        self._path,
-                        owner,
-                        left,
-                    )
-                watched = owner, heartbeat
-                time.sleep(_LOOK_SECONDS)
+            if lock.still_for >= DEAD_AFTER_SECONDS or self._is_dead(owner, lock):
+                if self._take_away(owner):
+                    continue
+                token.look()
+                if token.still_for >= DEAD_AFTER_SECONDS:  # left by a crash in `_take_away`
+                    _unlink(token.path)
+            self._wait(owner, lock, is_stopped)
         self._beaten = time.monotonic()
-        self._remove_drafts()
+        self._sweep()
 
     def beat(self) -> None:
         """Write a heartbeat if one is due; cheap enough to call in every turn of a loop.
@@ -135,55 +133,112 @@ class RunLock:
             if _owner(self._path) == self._owner:
                 self._path.unlink()
 
-    def _is_dead(self, owner: Owner, age: float, is_first: bool) -> bool:
-        """Whether an owner is known to be dead. The first check asks the scheduler, too."""
+    def _is_alive(self, owner: Owner, lock: _Watch) -> bool:
+        """Whether an owner is known to be alive: its process is seen here, or the lock changes."""
         if owner.is_here:
-            return not _is_alive(owner, age)
+            return beginning_of(owner.pid) == owner.started
+        return lock.has_changed
+
+    def _is_dead(self, owner: Owner | None, lock: _Watch) -> bool:
+        """Whether an owner is known to be dead. The first look asks the scheduler, too."""
+        if owner is None:
+            return False
+        if owner.is_here:
+            return beginning_of(owner.pid) != owner.started
         this = self._owner
-        if this.job and owner.job and owner.cluster == this.cluster:
-            if owner.job == this.job and owner.restarts < this.restarts:
-                return True  # an earlier start of the same job has ended, on whatever host
-            if owner.job != this.job and is_first and _is_over(owner.job):
-                return True
-        return age >= DEAD_AFTER_SECONDS
+        if not (this.job and owner.job and owner.cluster == this.cluster):
+            return False
+        if owner.job == this.job:
+            return owner.restarts < this.restarts  # an earlier start of this job, on whatever host
+        return lock.looks == 1 and _is_over(owner.job)
+
+    def _wait(self, owner: Owner | None, lock: _Watch, is_stopped: Callable[[], bool]) -> None:
+        """Pause before the next look, and say why if that may take long."""
+        if is_stopped():
+            raise StoppedError(f"{self._path.parent}: stopped while it waited for the lock")
+        if not lock.is_told and lock.looks > 1:
+            lock.is_told = True
+            holder = f"is held by {owner}" if owner else "names no owner"
+            log.warning(
+                "%s: %s; waiting up to %.0f s to see whether that changes",
+                self._path,
+                holder,
+                DEAD_AFTER_SECONDS,
+            )
+        time.sleep(_LOOK_SECONDS if lock.is_told else _FIRST_LOOK_SECONDS)
 
     def _create(self) -> bool:
         # Written under another name, then linked: nobody can read an incomplete owner.
         draft = self._path.with_name(f"{LOCK}.{socket.gethostname()}.{os.getpid()}")
         draft.write_bytes(as_json(asdict(self._owner)))
-        self._now = draft.stat().st_mtime
         try:
             os.link(draft, self._path)
         except FileExistsError:
             return False
+        except FileNotFoundError:
+            return False  # swept by the process that got the lock meanwhile
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
         return True
 
-    def _remove_drafts(self) -> None:
-        """Remove what processes on this host left that were killed in `_create`."""
-        for draft in self._path.parent.glob(f"{LOCK}.{socket.gethostname()}.*"):
-            owner = _owner_in(draft)
-            if owner is not None and owner.is_here and not _is_alive(owner, 0):
-                draft.unlink(missing_ok=True)
+    def _sweep(self) -> None:
+        """Remove what processes left that were killed: drafts of locks, tokens, `live.json`.
 
-    def _take_away(self, owner: Owner | None) -> None:
-        """Remove the lock of a dead owner, but not a newer lock of another process."""
-        # One process at a time may check and remove; the others try again later.
+        A living process that tries to take the lock writes its draft again.
+        """
+        left = [*self._path.parent.glob(f"{LOCK}.*")]
+        left += [self._path.with_name(name) for name in (LIVE, LIVE + SUFFIX)]
+        for path in left:
+            if not path.is_dir():
+                path.unlink(missing_ok=True)
+
+    def _take_away(self, owner: Owner | None) -> bool:
+        """Remove the lock of a dead owner, but not a newer lock of another process.
+
+        Returns whether it was this process's turn: one at a time may check and remove.
+        """
         token = self._path.with_name(TAKEOVER)
         try:
             token.touch(exist_ok=False)
         except FileExistsError:
-            if self._now - _modified(token) > DEAD_AFTER_SECONDS:
-                token.unlink(missing_ok=True)  # left by a crash between these lines
-            time.sleep(0.05)
-            return
+            return False
         try:
             if _owner_in(self._path) == owner:
                 log.warning("%s: taken over from %s, which has died", self._path, owner)
-                self._path.unlink(missing_ok=True)
+                _unlink(self._path)
         finally:
             token.unlink(missing_ok=True)
+        return True
+
+
+class _Watch:
+    """Watches whether a file changes, by the monotonic clock: dates of files say nothing of now."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.looks = 0
+        self.has_changed = False
+        """Whether it has changed since the first look."""
+        self.is_told = False
+        """Whether the user knows of the wait."""
+        self._seen: object = None
+        self._since = 0.0
+
+    def look(self) -> Owner | None:
+        """Look at the file; returns the owner that it names, None if it names none."""
+        owner, now = _owner_in(self.path), time.monotonic()
+        # After it was read: file servers may tell old facts of a file that is not opened.
+        seen = owner, _facts(self.path)
+        self.looks += 1
+        if seen != self._seen:
+            self.has_changed = self.looks > 1
+            self._seen, self._since = seen, now
+        return owner
+
+    @property
+    def still_for(self) -> float:
+        """For how long it has not changed, s."""
+        return time.monotonic() - self._since if self.looks else 0.0
 
 
 def read_owner(run_dir: Path) -> Owner | None:
@@ -195,9 +250,18 @@ def read_owner(run_dir: Path) -> Owner | None:
 
 
 def is_running(run_dir: Path) -> bool:
-    """Whether a living process holds the run directory's lock."""
+    """Whether a living process holds the run directory's lock.
+
+    Of an owner on another host one look shows no more than the date of its last heartbeat, which
+    may be wrong. Nobody may write on the strength of that: `RunLock.acquire` watches the lock.
+    """
     owner = read_owner(run_dir)
-    return owner is not None and _is_alive(owner, time.time() - _modified(run_dir / LOCK))
+    if owner is None:
+        return False
+    if owner.is_here:
+        return beginning_of(owner.pid) == owner.started
+    facts = _facts(run_dir / LOCK)
+    return facts is not None and abs(time.time() - facts[-1] / 1e9) < DEAD_AFTER_SECONDS
 
 
 def beginning_of(pid: int) -> str:
@@ -227,7 +291,7 @@ def _owner_in(path: Path) -> Owner | None:
 def _owner(path: Path) -> Owner | None:
     """The owner that a lock names; None if it names none. Raises `OSError`."""
     try:
-        return Owner(**read_table(path))
+        return as_type(Owner, read_table(path))
     except (ValueError, TypeError):
         return None
 
@@ -253,14 +317,18 @@ def _created(pid: int) -> str:
         return ""
 
 
-def _is_alive(owner: Owner, age: float) -> bool:
-    """Whether an owner is alive: by its process, or on another host by its last heartbeat."""
-    return beginning_of(owner.pid) == owner.started if owner.is_here else age < DEAD_AFTER_SECONDS
-
-
-def _modified(path: Path) -> float:
-    """Time of the last heartbeat, s since 1970 by the file system's clock; inf without a lock."""
+def _facts(path: Path) -> tuple[int, int, int] | None:
+    """What changes with a heartbeat, or if another process takes a lock; None: it is not there."""
     try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return math.inf
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _unlink(path: Path) -> None:
+    """Remove what stands in the way of a lock. Raises `RunError` if it cannot be removed."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be removed ({error.strerror}); remove it") from None

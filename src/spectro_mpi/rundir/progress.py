@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spectro_mpi.errors import Failure
+from spectro_mpi.errors import Failure, Reason
 from spectro_mpi.model.items import item_order
+from spectro_mpi.rundir.names import Count, DataFile, ItemId, PhaseName
+from spectro_mpi.settings.parsing import as_type, read_json
 from spectro_mpi.settings.schema import ScalePair
 from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION, version_of
 
 PHASES = ("reduce", "plot")
 """The default phases."""
 
-_DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
+_DAMAGE = (ValueError, TypeError)
 """Exceptions raised on reading damaged state."""
 
 _NOTED = ("items_total", "fruitless_stops", "phases", "totals", "made_from")
@@ -192,30 +193,53 @@ def _read_folded(path: Path, progress: Progress) -> None:
     Raises `NewerVersionError` if a newer version wrote it.
     """
     try:
-        table = json.loads(path.read_bytes())
+        content = read_json(path)
     except FileNotFoundError:
         return
-    progress.version = version_of(table, path)
-    progress.items_total = table["items_total"]
-    progress.phases = tuple(table["completed"])
-    progress.totals = dict(table.get("totals", {}))
-    progress.stores["reduce"] = dict(table["shards"])
-    for phase, held in table.get("other_shards", {}).items():
-        progress.stores[phase] = dict(held)
-    for phase, prints in table.get("fingerprints", {}).items():
-        progress.fingerprints[phase] = dict(prints)
-    progress.fruitless_stops = table["fruitless_stops"]
-    progress.made_from = dict(table.get("made_from", {}))
-    for phase, completed in table["completed"].items():
+    progress.version = version_of(content, path)
+    table = as_type(_Folded, content)
+    progress.items_total = table.items_total
+    progress.phases = tuple(table.completed)
+    progress.totals = table.totals
+    progress.stores["reduce"] = table.shards
+    progress.stores.update(table.other_shards)
+    progress.fingerprints.update(table.fingerprints)
+    progress.fruitless_stops = table.fruitless_stops
+    progress.made_from = table.made_from
+    for phase, completed in table.completed.items():
         progress.settled[phase] = set(completed)
-    for item, error in table["errors"].items():
-        progress.failures[item] = tuple(map(_failure, (error, *error["others"])))
-        for phase in error["settled"]:
+    for item, error in table.errors.items():
+        first = Failure(error.instrument, error.phase, error.reason, error.message)
+        progress.failures[item] = (first, *error.others)
+        for phase in error.settled:
             progress.settled[phase].add(item)
 
 
-def _failure(table: Mapping[str, Any]) -> Failure:
-    return Failure(**{name: table[name] for name in ("instrument", "phase", "reason", "message")})
+@dataclass
+class _Error:
+    """The entry of an item in `errors`: its first failure, and the others."""
+
+    instrument: str
+    phase: PhaseName
+    reason: Reason
+    message: str
+    others: list[Failure]
+    settled: list[PhaseName]
+
+
+@dataclass
+class _Folded:
+    """What is read of progress.json; `Progress.to_json` writes it."""
+
+    items_total: Count
+    completed: dict[PhaseName, list[ItemId]]
+    errors: dict[ItemId, _Error]
+    shards: dict[ItemId, DataFile]
+    fruitless_stops: Count
+    other_shards: dict[PhaseName, dict[ItemId, DataFile]] = field(default_factory=dict)
+    fingerprints: dict[PhaseName, dict[ItemId, str]] = field(default_factory=dict)
+    totals: dict[PhaseName, Count] = field(default_factory=dict)
+    made_from: dict[str, str] = field(default_factory=dict)
 
 
 def _sorted(items: Iterable[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import CONFIG, DATA, EXTREMA, figures_of
 from spectro_mpi.rundir.store import instruments_of, read_datasets, read_spectrogram
 from spectro_mpi.settings.loading import load_frozen
+from spectro_mpi.settings.parsing import as_type, read_json
 from spectro_mpi.settings.schema import Config
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def read_run_wide(path: Path) -> dict[str, Any]:
     Raises `RunError` if it is damaged.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path)
         if not isinstance(content, dict):
             raise ValueError("not a JSON object")
     except FileNotFoundError:
@@ -40,10 +40,10 @@ def read_run_wide(path: Path) -> dict[str, Any]:
 
 def read_extrema(run_dir: Path) -> dict[str, float]:
     """Read extrema.json; empty if it does not exist. Raises `RunError` if it is damaged."""
-    extrema = read_run_wide(run_dir / EXTREMA)
-    if not all(isinstance(value, int | float) for value in extrema.values()):
-        raise _damaged(run_dir / EXTREMA, "a value is not a number")
-    return extrema
+    try:
+        return as_type(dict[str, float], read_run_wide(run_dir / EXTREMA))
+    except ValueError as error:
+        raise _damaged(run_dir / EXTREMA, error) from None
 
 
 def _damaged(path: Path, problem: object) -> DamagedStateError:

@@ -13,7 +13,17 @@ from pathlib import Path
 from spectro_mpi.errors import RunError
 from spectro_mpi.model.items import InputPath, Item, item_order, source_of
 from spectro_mpi.rundir.journal import Journal, damaged_state
-from spectro_mpi.rundir.layout import DATA, EXTREMA, links_path, shards_of, sweep_files
+from spectro_mpi.rundir.layout import (
+    ASSETS,
+    DATA,
+    EXTREMA,
+    JOBS,
+    REPORT,
+    RESOURCE_LINES,
+    links_path,
+    shards_of,
+    sweep_files,
+)
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_extrema
 from spectro_mpi.rundir.store import (
@@ -52,8 +62,11 @@ def _repair(config: Config, items: Sequence[Item], untrusted: UntrustedCalls) ->
     run_dir = config.run_dir
     yield from set_damaged_state_aside(run_dir)
     journal = Journal(run_dir, config.run_id, config.plot.scales)
-    for folder in (run_dir, run_dir / DATA):
+    for folder in (run_dir, run_dir / DATA, run_dir / JOBS, run_dir / RESOURCE_LINES):
         sweep(folder)
+    for place in (ASSETS, REPORT):
+        for folder in (run_dir / place, *(run_dir / place).rglob("*/")):
+            sweep(folder)
     for item in items:
         for phase in journal.state.phases:
             if item.id not in journal.state.settled[phase]:

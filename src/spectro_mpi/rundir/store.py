@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from spectro_mpi.model.artifacts import Group
 from spectro_mpi.model.spectrogram import SEPARATOR, Spectrogram
 from spectro_mpi.rundir.layout import DATA, links_path
+from spectro_mpi.rundir.names import refuse_link_out
 from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION, version_of
 from spectro_mpi.system.atomic import commit, part_path
 
@@ -133,6 +134,7 @@ def opened(path: Path) -> Iterator[Any]:
     """
     import h5py
 
+    refuse_link_out(path)
     with h5py.File(path, "r") as file:
         version_of(file.attrs, path)
         yield file
@@ -165,12 +167,14 @@ def write_shard(path: Path, items: Mapping[str, Packed], phase: str = "reduce") 
 
 def problem_of_shard(shard: Path, items: Sequence[str] = ()) -> str:
     """What is wrong with a shard, or empty if it opens and all data of `items` can be read."""
+    from spectro_mpi.rundir.groups import member, members
+
     try:
         with opened(shard) as file:
             for item_id in items:
                 if item_id not in file:
                     return f"does not hold item {item_id}"
-                for group in file[item_id].values():
+                for _, group in members(member(file, item_id)):
                     _read(group)
     except UNREADABLE as error:
         return f"cannot be read ({type(error).__name__}: {first_line(error)})"
@@ -210,6 +214,8 @@ def sources_of(shard: Path) -> dict[str, dict[str, Source]]:
 
     Raises `OSError` if the shard is damaged.
     """
+    from spectro_mpi.rundir.groups import members
+
     try:
         with opened(shard) as file:
             return {
@@ -219,9 +225,9 @@ def sources_of(shard: Path) -> dict[str, dict[str, Source]]:
                         int(group.attrs["source_size"]),
                         str(group.attrs.get("source_sha256", "")),
                     )
-                    for instrument, group in item.items()
+                    for instrument, group in members(item)
                 }
-                for item_id, item in file.items()
+                for item_id, item in members(file)
             }
     except UNREADABLE as error:
         raise OSError(first_line(error)) from error
@@ -232,12 +238,12 @@ def digests_in(shard: Path, items: Iterable[str]) -> dict[str, dict[str, str]]:
 
     Raises `OSError` if the shard is damaged.
     """
-    from spectro_mpi.rundir.groups import digest_of
+    from spectro_mpi.rundir.groups import digest_of, member, members
 
     try:
         with opened(shard) as file:
             return {
-                item: {name: digest_of(group) for name, group in file[item].items()}
+                item: {name: digest_of(group) for name, group in members(member(file, item))}
                 for item in items
             }
     except UNREADABLE as error:
@@ -277,9 +283,11 @@ def links_are(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce") -
 
 def read_item(shard: Path, item_id: str) -> Iterator[Spectrogram | Group]:
     """Read all groups of an item, one after the other. Raises one of `UNREADABLE`."""
+    from spectro_mpi.rundir.groups import member, members
+
     with opened(shard) as file:
         if item_id in file:
-            for group in file[item_id].values():
+            for _, group in members(member(file, item_id)):
                 yield _read(group)
 
 
@@ -293,10 +301,11 @@ def read_spectrogram(shard: Path, item_id: str, instrument: str) -> Spectrogram:
 
     Raises `OSError` if the shard cannot be opened, `KeyError` if it does not hold the spectrogram.
     """
-    from spectro_mpi.rundir.groups import read_group
+    from spectro_mpi.rundir.groups import member, read_group
 
     with opened(shard) as file:
-        return read_group(file[f"{item_id}/{instrument}"])
+        file[f"{item_id}/{instrument}"]  # raises KeyError, with the name of what is missing
+        return read_group(member(member(file, item_id), instrument))
 
 
 def read_datasets(shard: Path, item_id: str, name: str) -> Group:
@@ -307,13 +316,15 @@ def read_datasets(shard: Path, item_id: str, name: str) -> Group:
     from spectro_mpi.rundir import groups
 
     with opened(shard) as file:
-        return groups.read_datasets(file[f"{item_id}/{name}"])
+        return groups.read_datasets(groups.member(groups.member(file, item_id), name))
 
 
 def instruments_of(shard: Path, item_id: str) -> list[str]:
     """The instruments that an item has data of. Raises `OSError` if the shard cannot be opened."""
+    from spectro_mpi.rundir.groups import member
+
     with opened(shard) as file:
-        return list(file[item_id]) if item_id in file else []
+        return list(member(file, item_id)) if item_id in file else []
 
 
 def _read(group: Any) -> Spectrogram | Group:

@@ -135,8 +135,12 @@ def _read_phase(name: str, stored: Any) -> KeptPhase:
 
 
 def _read_group(phase: str, version: int, stored: Any) -> KeptGroup:
+    from spectro_mpi.rundir.groups import members, refuse_foreign
+
+    refuse_foreign(stored)
     items, shards = (_read(stored[name]).tolist() for name in ("item", "shard"))
-    arrays = {name: _read(dataset) for name, dataset in stored["arrays"].items()}
+    refuse_foreign(stored["arrays"])
+    arrays = {name: _read(dataset) for name, dataset in members(stored["arrays"])}
     group = KeptGroup(dict(zip(items, shards, strict=True)), arrays)
     if stored.attrs[_DIGEST] != _digest(phase, version, group):
         raise ValueError(f"group {stored.name} differs from its digest")

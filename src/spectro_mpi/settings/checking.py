@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.inert import is_inert
 from spectro_mpi.settings.instrument_table import mistakes_of
 from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import (
@@ -150,14 +151,17 @@ def _check_slurm(slurm: JobSettings) -> list[str]:
             seconds_of(slurm.time)
         except ValueError as error:
             mistakes.append(f"slurm.time: {error}")
-    for name in ("partition", "account", "mpi"):
+    for name in ("time", "partition", "account", "mpi"):
         word = getattr(slurm, name)
-        if len(word.split()) > 1 or word != word.strip():
-            mistakes.append(f"slurm.{name} = {json.dumps(word)}: expected one word")
+        if not set(word) <= _WORD_LETTERS:
+            mistakes.append(
+                f"slurm.{name} = {json.dumps(word)}: expected one word of letters, digits and "
+                "any of " + " ".join(sorted(_WORD_LETTERS - _RUN_ID_LETTERS)) + " . _ -"
+            )
     mistakes += [
         f'slurm.extra: {json.dumps(option)} is not an sbatch option such as "--mem-per-cpu=2G"'
         for option in slurm.extra
-        if not option.startswith("-") or "\n" in option
+        if not option.startswith("-") or not is_inert(option)
     ]
     return mistakes
 
@@ -218,3 +222,5 @@ def _is_log(config: Config, instrument: str, index: int) -> bool:
 
 
 _RUN_ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_WORD_LETTERS = _RUN_ID_LETTERS | frozenset("+,/:=@%")
+"""Letters of the names of partitions, accounts and types of MPI; none means anything to a shell."""

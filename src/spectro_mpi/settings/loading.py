@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import difflib
 import json
-import sys
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.inert import is_inert
 from spectro_mpi.settings.checking import _check_meaning, is_run_id
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.paths import RUNS
@@ -25,6 +25,7 @@ from spectro_mpi.settings.schema import (
     DataSettings,
     SettingsError,
 )
+from spectro_mpi.settings.toml import parsed_toml
 from spectro_mpi.settings.versions import (
     SETTINGS,
     SETTINGS_VERSION,
@@ -65,7 +66,11 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
 
 def config_from_text(text: str, base: Path, where: str) -> Config:
     """Check settings in TOML; `base` and `where` as for `config_from`. Raises as `load_config`."""
-    return config_from(_parsed(text, where), base, where)
+    try:
+        table = parsed_toml(text)
+    except ValueError as error:
+        raise SettingsError(f"{where}: is not valid TOML: {error}") from None
+    return config_from(table, base, where)
 
 
 def load_frozen(path: Path) -> Config:
@@ -78,7 +83,7 @@ def load_frozen(path: Path) -> Config:
     table = {SETTINGS: 1, **_read_frozen(path), "output": RUNS}
     if is_run_id(base.name):
         table["run_id"] = base.name
-    return config_from(table, base, where=str(path), frozen=True)
+    return _config_from(table, base, str(path), frozen=True)
 
 
 def frozen_version(path: Path) -> int:
@@ -86,14 +91,34 @@ def frozen_version(path: Path) -> int:
     return _version_of(_read_frozen(path), str(path))
 
 
-def config_from(
-    table: dict[str, Any], base: Path, where: str = "settings", frozen: bool = False
-) -> Config:
+def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> Config:
     """Check a table of settings, in which relative paths are relative to `base`.
 
-    `where` names the table in messages. `frozen`: the table says what a run was made with, and no
-    file that it names is looked at. Raises as `load_config`.
+    `where` names the table in messages. Raises as `load_config`, also for a path of `input`,
+    `output` or the table of events with line ends, other control characters, or bytes that are not
+    UTF-8: job scripts, logs and the settings of the run could not hold it as text.
     """
+    config = _config_from(table, base, where, frozen=False)
+    paths = {
+        "input": config.inputs,
+        "output": (config.output,),
+        "plot.events": (config.plot.events,),
+        "instrument.master": tuple(table.master for table in config.instrument),
+    }
+    mistakes = [
+        f'{where}: {key} = "{path}": has characters or bytes that are no text; give that folder or '
+        "file another name"
+        for key, of_key in paths.items()
+        for path in of_key
+        if not is_inert(path)
+    ]
+    if mistakes:
+        raise SettingsError(*mistakes)
+    return config
+
+
+def _config_from(table: dict[str, Any], base: Path, where: str, frozen: bool) -> Config:
+    """`frozen`: the table says what a run was made with; no file that it names is looked at."""
     table = _completed(table, where)
     _select_all_instruments(table)
     for name, key in (("select", "orbits"), ("slurm", "time")):
@@ -114,7 +139,7 @@ def config_from(
             ),
         )
     if mistakes or config is None:
-        raise SettingsError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
+        raise SettingsError(*(f"{where}: {mistake}" for mistake in mistakes))
     plot = config.plot
     if plot.events:
         plot = replace(plot, events=str((base / plot.events).resolve()))
@@ -171,22 +196,10 @@ def _by_name(config: Config) -> dict[str, Any]:
     }
 
 
-def _parsed(text: str, where: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        table: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{where}: is not valid TOML: {error}") from None
-    return table
-
-
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         # Some editors begin a file with a byte order mark, which utf-8-sig skips.
-        return _parsed(path.read_text(encoding="utf-8-sig"), str(path))
+        return parsed_toml(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise SettingsError(
             f"{path}: there is no such settings file; "
@@ -196,6 +209,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: is a directory; expected a settings file (TOML)") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from None
+    except ValueError as error:
+        raise SettingsError(f"{path}: is not valid TOML: {error}") from None
 
 
 def _read_frozen(path: Path) -> dict[str, Any]:
@@ -209,20 +224,16 @@ def _read_frozen(path: Path) -> dict[str, Any]:
 
 
 def _apply_override(table: dict[str, Any], override: str) -> None:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     key, equals, value = override.partition("=")
     try:
         if not equals:
             raise ValueError
-        parts = _path_of(tomllib.loads(f"{key} = 0"))
+        parts = _path_of(parsed_toml(f"{key} = 0"))
     except ValueError:
         raise SettingsError(f"-s {override}: expected key=value, as in plot.dpi=100") from None
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        parsed = parsed_toml(f"value = {value}")["value"]
+    except ValueError:
         # Shells remove quotes, so a bare word is taken as a string.
         parsed = value.strip()
     for part in parts[:-1]:
@@ -258,6 +269,9 @@ def _validate(table: dict[str, Any], mistakes: list[str]) -> Config | None:
                 mistakes.append(_sentence(mistake, table))
         mistakes[:] = dict.fromkeys(mistakes)
         return None
+    except RecursionError:
+        mistakes.append("is nested too deeply")
+        return None
 
 
 def _sentence(error: Any, table: dict[str, Any]) -> str:
@@ -271,6 +285,8 @@ def _sentence(error: Any, table: dict[str, Any]) -> str:
     if error["type"] == "unexpected_keyword_argument":
         return f"{key}: there is no such setting{_nearest(error['loc'])}"
     value = json.dumps(error["input"])
+    if error["type"] == "json_invalid":
+        return "a name or value has bytes that are not UTF-8"
     if error["type"] == "missing":
         return f"{key}: is missing"
     if error["type"] in ("too_short", "too_long"):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.settings.parsing import read_json
 
 SETTINGS = "settings_version"
 SCHEMA = "schema_version"
@@ -51,7 +52,7 @@ def read_table(path: Path) -> dict[str, Any]:
 
     Raises `NewerVersionError`, `OSError`, or `ValueError` or `TypeError` if it is damaged.
     """
-    table = json.loads(path.read_bytes())
+    table = read_json(path)
     version_of(table, path)
     return {key: value for key, value in table.items() if key != SCHEMA}
 

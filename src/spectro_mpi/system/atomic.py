@@ -58,7 +58,7 @@ def set_aside(path: Path) -> Path:
 
 def sweep(folder: Path) -> list[Path]:
     """Remove files left half-written in a folder; returns their paths. Raises `OSError`."""
-    left = list(folder.glob(f"*{SUFFIX}"))
+    left = [path for path in folder.glob(f"*{SUFFIX}") if not path.is_dir()]
     for path in left:
         path.unlink(missing_ok=True)
     return left

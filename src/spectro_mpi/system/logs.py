@@ -9,9 +9,10 @@ import logging.handlers
 import re
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from spectro_mpi.errors import RunError, output_trouble
+from spectro_mpi.inert import inert, inert_lines, is_inert
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -32,7 +33,8 @@ class FailureMark(NamedTuple):
 
     def __str__(self) -> str:
         """The mark as written to the log: JSON, so that names may contain anything."""
-        return _MARK + json.dumps(self, ensure_ascii=False)
+        readable = json.dumps(self, ensure_ascii=False)
+        return _MARK + (readable if is_inert(readable) else json.dumps(self))
 
 
 def failure_mark_in(line: str) -> FailureMark | None:
@@ -46,6 +48,16 @@ def failure_mark_in(line: str) -> FailureMark | None:
             return FailureMark(*names)
     old = _OLD_FAILURE.search(line)
     return FailureMark(**old.groupdict()) if old else None
+
+
+class _Lines(logging.Formatter):
+    """Formats a record as one line, followed by the lines of its traceback if it has one."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return inert(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        return inert_lines(super().formatException(ei))
 
 
 class _LogFile(logging.FileHandler):
@@ -84,7 +96,7 @@ class RankLog:
         """
         path.parent.mkdir(exist_ok=True)
         self._file = _LogFile(path, delay=True, encoding="utf-8")
-        self._file.setFormatter(logging.Formatter(FORMAT))
+        self._file.setFormatter(_Lines(FORMAT))
         self._held = logging.handlers.MemoryHandler(
             records, flushLevel=logging.ERROR, target=self._file
         )

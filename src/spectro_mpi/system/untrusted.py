@@ -1,9 +1,13 @@
-"""Run calls that may hang or crash in a child process: HDF5 does both on damaged files."""
+"""Run calls that may hang, crash or take all memory in a child process.
+
+HDF5 and the readers of CDF do so on damaged files.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import resource
+import sys
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -19,7 +23,7 @@ T = TypeVar("T")
 
 _SPAWN = multiprocessing.get_context("spawn")
 _CPU_SECONDS = 10
-"""CPU time allowed for one call by default. Waiting for a slow file server takes none."""
+"""CPU time allowed for one call. Waiting for a slow file server takes none."""
 
 
 class UntrustedCalls:
@@ -28,8 +32,9 @@ class UntrustedCalls:
     The child is started by the first call, and again by the next one after a call killed it.
     """
 
-    def __init__(self, cpu_seconds: int = _CPU_SECONDS) -> None:
-        self._cpu_seconds = cpu_seconds
+    def __init__(self, cpu_seconds: int = _CPU_SECONDS, memory_mb: int = 0) -> None:
+        """`memory_mb`: what a call may use on top of the program itself; 0: unlimited."""
+        self._limits = cpu_seconds, memory_mb
         self._child: tuple[Connection, SpawnProcess] | None = None
 
     def __enter__(self) -> UntrustedCalls:
@@ -41,12 +46,13 @@ class UntrustedCalls:
     def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `function` in the child and return its result.
 
-        Raises the `OSError` or `UserError` that the function raises; `ChildProcessError`, also an
-        `OSError`, if the child did not survive the call; `RunError` if it cannot be started.
+        Raises the `OSError`, `UserError` or `MemoryError` that the function raises;
+        `ChildProcessError`, also an `OSError`, if the child did not survive the call; `RunError` if
+        it cannot be started.
         """
-        pipe, _ = self._child = self._child or _start()
+        pipe, _ = self._child = self._child or _start(*self._limits)
         try:
-            pipe.send((self._cpu_seconds, function, args, kwargs))
+            pipe.send((function, args, kwargs))
             returned, result = pipe.recv()
         except (EOFError, OSError) as error:
             self._end()
@@ -65,35 +71,50 @@ class UntrustedCalls:
         self._child = None
 
 
-def _start() -> tuple[Connection, SpawnProcess]:
+def _start(cpu_seconds: int, memory_mb: int) -> tuple[Connection, SpawnProcess]:
     pipe, theirs = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=_serve, args=(theirs,), daemon=True)
+    limits = cpu_seconds, memory_mb
+    process = _SPAWN.Process(target=_serve, args=(theirs, *limits), daemon=True)
     process.start()
     theirs.close()
     try:
         pipe.recv()
     except EOFError as error:
         raise RunError(
-            "the process that checks existing files cannot be started; see its output above"
+            "the process that reads files cannot be started; see its output above"
         ) from error
     return pipe, process
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, cpu_seconds: int, memory_mb: int) -> None:
     die_with_parent()
     ignore_stop_signals()
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     pipe.send("ready")
     while True:
         try:
-            seconds, function, args, kwargs = pipe.recv()
+            function, args, kwargs = pipe.recv()
         except EOFError:
             return
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        allowed = int(time.process_time()) + seconds
+        allowed = int(time.process_time()) + cpu_seconds
         resource.setrlimit(resource.RLIMIT_CPU, (allowed, hard))
+        if memory_mb:
+            _limit_memory(memory_mb << 20)
         try:
             answer = True, function(*args, **kwargs)
-        except (OSError, UserError) as error:
+        except (OSError, UserError, MemoryError) as error:
             answer = False, error
         pipe.send(answer)
+
+
+def _limit_memory(size: int) -> None:
+    """Let this process use so many bytes more than now; on Linux only."""
+    if sys.platform == "linux":
+        import psutil
+
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        allowed = int(psutil.Process().memory_info().vms) + size
+        if hard != resource.RLIM_INFINITY:
+            allowed = min(allowed, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))

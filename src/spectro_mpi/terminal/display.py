@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from spectro_mpi.inert import inert
 from spectro_mpi.system.activity import Doing
 from spectro_mpi.system.launchers import MPIRUN
 from spectro_mpi.system.words import duration
@@ -224,7 +225,7 @@ class BarDisplay:
             lines = [f"  {len(lines)} workers: {counts}"]
         if self._stopping:
             lines.append(self._stopping)
-        self._live.update(Group(self._bar, *(Text(line) for line in lines)), refresh=True)
+        self._live.update(Group(self._bar, *(Text(inert(line)) for line in lines)), refresh=True)
 
 
 def _terminal() -> Console | None:
@@ -235,7 +236,7 @@ def _terminal() -> Console | None:
             return None
         from rich.console import Console
 
-        return Console()
+        return Console(file=getattr(sys.stdout, "terminal", sys.stdout))
     # Under mpirun the output of a rank is a pipe (MPICH) or an invisible terminal (Open MPI).
     path = _output_of(launcher)
     if not path.startswith(("/dev/pts/", "/dev/tty")):
@@ -248,7 +249,8 @@ def _terminal() -> Console | None:
     finally:
         os.close(descriptor)
     # mpirun passes on all output of a rank, including escape sequences.
-    return Console(force_terminal=True, width=width or 80)
+    stream = getattr(sys.stdout, "terminal", sys.stdout)
+    return Console(file=stream, force_terminal=True, width=width or 80)
 
 
 def _launcher() -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
+from spectro_mpi.inert import inert
 from spectro_mpi.model.items import item_order
 from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.planning.costs import Constants
@@ -101,7 +102,7 @@ def print_knee(best: Simulated, constants: Constants) -> None:
 def _print(lines: Iterable[str], most: int = _LISTED) -> None:
     """Print the first lines, indented, and how many more there are."""
     for line in shortened(list(lines), most):
-        print(f"  {line}")
+        print(f"  {inert(line)}")
 
 
 def exit_code(progress: Progress, stopped_by: str) -> int:

@@ -118,8 +118,8 @@ class Slurm:
         rest = re.sub(r"# module load.*\n# source.*\n", lambda _: "\n".join(setup) + "\n", rest)
         rest = rest.replace("${1:-spectro-mpi.toml}", shlex.quote(str(script.settings)))
         if script.mpi:
-            launch = f'LAUNCH="srun --kill-on-bad-exit=1 --mpi={script.mpi}"'
-            rest = re.sub(r"^LAUNCH=.*$", launch, rest, flags=re.MULTILINE)
+            launch = shlex.quote(f"srun --kill-on-bad-exit=1 --mpi={script.mpi}")
+            rest = re.sub(r"^LAUNCH=.*$", lambda _: f"LAUNCH={launch}", rest, flags=re.MULTILINE)
         return "\n".join(lines) + "\n" + rest
 
 
@@ -130,9 +130,9 @@ def _options(script: Script) -> list[str]:
     options = {
         "ntasks": str(script.ranks),
         "nodes": str(script.nodes or ""),
-        "time": script.time,
-        "partition": script.partition,
-        "account": script.account,
+        "time": shlex.quote(script.time) if script.time else "",
+        "partition": shlex.quote(script.partition) if script.partition else "",
+        "account": shlex.quote(script.account) if script.account else "",
         "output": shlex.quote(f"{folder}/%x-%j.log"),
     }
     return [f"--{name}={value}" for name, value in options.items() if value] + list(script.extra)
