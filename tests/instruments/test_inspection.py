@@ -296,12 +296,16 @@ def test_text_of_a_file_is_never_syntax(tmp_path: Path) -> None:
     given["Flux"] = replace(
         given["Flux"], attributes={**given["Flux"].attributes, "LABLAXIS": evil, "UNITS": evil}
     )
-    folder = tmp_path / 'x"\\ \x7fy'
+    folder = tmp_path / 'x"\\ y'
     folder.mkdir()
     text = proposed(write(folder / "tst_20170101_v1.cdf", given, source=f"T>{evil}"))
     assert loads(text)["run_id"] == "tst"
     assert loads(text)["input"] == str(folder)
     assert all(letter.isprintable() or letter == "\n" for letter in text)
+    unfit = folder.rename(tmp_path / "x\x7fy")
+    refused = spectro_mpi("inspect", unfit / "tst_20170101_v1.cdf")
+    assert refused.code == 2
+    assert "settings cannot hold this path" in refused.err
 
 
 def test_an_energy_unit_is_taken_from_a_description(tmp_path: Path) -> None:
