@@ -32,9 +32,9 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         pytest.fail(f"a circle of imports: {error.args[1]}")
 
 
-def test_beside_the_rooms_are_only_the_way_in_and_the_errors() -> None:
+def test_beside_the_rooms_are_only_the_way_in_and_what_errors_are_made_of() -> None:
     beside = {path.name for path in SOURCE.iterdir() if path.is_file()}
-    assert beside == {"__init__.py", "__main__.py", "errors.py", "py.typed"}
+    assert beside == {"__init__.py", "__main__.py", "errors.py", "inert.py", "py.typed"}
 
 
 def test_modules_and_functions_are_short() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +16,15 @@ from spectro_mpi.demo import DemoSummary
 from spectro_mpi.instruments.inspection import pattern_of
 from spectro_mpi.rundir.reader import open_run
 from spectro_mpi.settings.file_pattern import FilePattern
+from spectro_mpi.settings.schema import Config
 from tests.conftest import real_file, spectro_mpi
 from tests.instruments.test_istp import PSP, expected, read_back, ring_weights, weighted_mean
-from tests.istp_files import TIME, Variable, flux, variables, write
+from tests.istp_files import ENERGY, TIME, Variable, flux, variables, write
+
+if sys.version_info >= (3, 11):
+    from tomllib import loads
+else:
+    from tomli import loads
 
 
 def proposed(path: Path, *variables: str) -> str:
@@ -156,3 +165,166 @@ def test_the_pattern_of_a_name_finds_it_again(name: str, pattern: str, item: str
     match = FilePattern(f"{pattern}.cdf").match(f"{name}.cdf")
     assert match is not None
     assert match.item == item
+
+
+PLAIN = {"DEPEND_0": "Epoch", "DEPEND_1": "Energy", "VAR_TYPE": "data"}
+"""Attributes of a flux without angles."""
+
+
+def spectra(scale: float = 1) -> np.ndarray[Any, Any]:
+    return (scale * np.abs(flux()[:, 0])).astype(np.float32)
+
+
+def mixed() -> dict[str, Variable]:
+    """Variables that a scientist would draw in another order than that of their names."""
+    given = variables()
+    for name, units, text in (
+        ("A_counts", "counts", "Oxygen counts"),
+        ("B_O_flux", "1/(cm^2 s sr keV)", "Oxygen flux"),
+        ("C_P_flux_err", "1/(cm^2 s sr keV)", "Proton flux"),
+        ("D_empty_flux", "1/(cm^2 s sr keV)", "Electron flux of another sensor"),
+        ("E_P_rate", "counts/s", "Proton rate"),
+        ("Y_P_flux", "1/(cm^2 s sr keV)", "Proton flux"),
+        ("Z_E_flux", "1/(cm^2 s sr keV)", "Electron flux"),
+    ):
+        data = spectra(0 if "empty" in name else 1)
+        given[name] = Variable(name, data, {**PLAIN, "UNITS": units, "CATDESC": text})
+    given["X_more"] = Variable(
+        "X_more", spectra(), {**PLAIN, "UNITS": "counts", "VAR_TYPE": "support_data"}
+    )
+    return given
+
+
+def active(text: str) -> list[str]:
+    """The variables that the proposed settings draw."""
+    return [table["value"] for table in loads(text).get("instrument", [])]
+
+
+def test_what_a_scientist_would_draw_comes_first(tmp_path: Path) -> None:
+    text = proposed(write(tmp_path / "tst_20170101_v1.cdf", mixed()))
+    assert active(text) == ["Z_E_flux", "Y_P_flux", "Flux", "B_O_flux"]
+    commented = re.findall(r'^# value = "(.*)"$', text, re.MULTILINE)
+    assert commented == ["E_P_rate", "A_counts", "C_P_flux_err", "D_empty_flux"]
+    assert "D_empty_flux: 12 records of Energy (5)*, 1/(cm² s sr keV) (no value above 0)" in text
+    assert "X_more" not in text
+    assert 'value = "X_more"' in proposed(tmp_path / "tst_20170101_v1.cdf", "--all")
+
+
+def test_if_there_is_nothing_better_uncertainties_are_drawn(tmp_path: Path) -> None:
+    given = {**variables()}
+    given["Flux_sigma"] = replace(given.pop("Flux"), name="Flux_sigma")
+    assert active(proposed(write(tmp_path / "x_20170101.cdf", given))) == ["Flux_sigma"]
+
+
+def test_pitch_angles_without_units_have_the_default_categories(tmp_path: Path) -> None:
+    given = variables()
+    given["Pitch"] = replace(given["Pitch"], attributes={"LABLAXIS": "Pitch angle"})
+    text = proposed(write(tmp_path / "tst_20170101_v1.cdf", given))
+    assert 'pitch_angle = "Pitch"' in text
+    table = loads(text)["pitch_angles"]
+    defaults = {name: pairs for name, pairs in Config().pitch_angles.items() if name != "all"}
+    assert {name: tuple(map(tuple, pairs)) for name, pairs in table.items()} == defaults
+
+
+def test_a_file_without_attributes_varies_with_time(tmp_path: Path) -> None:
+    bare = {
+        "Epoch": replace(variables()["Epoch"], attributes={}),
+        "FLUX": Variable("FLUX", spectra(), {}),
+        "ENERGY": Variable("ENERGY", np.tile(ENERGY, (12, 1)), {}),
+        "TABLE": Variable("TABLE", ENERGY, {}, varies=False),
+    }
+    path = write(tmp_path / "tst_20170101_v1.cdf", bare)
+    text = proposed(path)
+    assert active(text)[0] == "FLUX"
+    assert loads(text)["instrument"][0]["time"] == "Epoch"
+    assert loads(text)["instrument"][0]["energy"] == "ENERGY"
+    assert "set energy_units" in text
+    assert "TABLE: has no DEPEND_0: it does not vary with time" in proposed(path, "--all")
+    (tmp_path / "spectro-mpi.toml").write_text(text)
+    done = spectro_mpi("run", "--no-progress", "-s", "plot.dpi=40", cwd=tmp_path)
+    assert done.code == 0, done.err
+    drawn = open_run(tmp_path / "runs" / "tst").spectrogram("20170101", "flux")
+    np.testing.assert_array_equal(drawn.values[0], spectra())
+    two = {**bare, "Start": replace(bare["Epoch"], name="Start")}
+    two["Stop"] = replace(two.pop("Epoch"), name="Stop")
+    found = spectro_mpi("inspect", write(tmp_path / "y.cdf", two))
+    assert found.code == 1
+    assert "FLUX: has no DEPEND_0: it varies, but the file does not say with which" in found.out
+
+
+def test_a_master_beside_a_file_without_attributes_is_used(tmp_path: Path) -> None:
+    given = variables()
+    write(
+        tmp_path / "tst_20170101_v1.cdf",
+        {name: replace(given[name], attributes={}) for name in ("Epoch", "Flux")},
+    )
+    master = write(
+        tmp_path / "tst_00000000_v2.cdf",
+        {
+            name: replace(one, data=one.data[: 0 if one.varies else None])
+            for name, one in given.items()
+        },
+    )
+    text = proposed(tmp_path)
+    assert loads(text)["instrument"][0]["master"] == str(master)
+    (tmp_path / "spectro-mpi.toml").write_text(text)
+    done = spectro_mpi("run", "--no-progress", "-s", "plot.dpi=40", cwd=tmp_path)
+    assert done.code == 0, done.err
+    drawn = open_run(tmp_path / "runs" / "tst").spectrogram("20170101", "flux")
+    np.testing.assert_allclose(drawn.values[0], expected(), rtol=1e-6)
+
+
+def test_several_files_are_one_proposal_with_names_that_differ(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("a_north_20170101_v1", "a_north_20170102_v1", "a_south_20170101_v1"):
+        write(tmp_path / "data" / f"{name}.cdf", variables())
+    (tmp_path / "data" / "a_north_20170101_v0.cdf").write_bytes(b"")
+    for given in (["data"], sorted((tmp_path / "data").glob("*.cdf"))):
+        found = spectro_mpi("inspect", *given, cwd=tmp_path)
+        assert found.code == 0, found.err
+        table = loads(found.out)
+        assert table["input"] == str(tmp_path / "data")
+        assert [one["name"] for one in table["instrument"]] == ["flux_north", "flux_south"]
+        assert "(3 files like it)" in found.out
+    table = json.loads(spectro_mpi("inspect", "data", "Flux", "--json", cwd=tmp_path).out)
+    assert [one["like"] for one in table["files"]] == [3, 1]
+
+
+def test_text_of_a_file_is_never_syntax(tmp_path: Path) -> None:
+    given = variables()
+    evil = 'a"]\nrun_id = "stolen"\r\x1b[2J\u202e\x7f\u2028'
+    given["Flux"] = replace(
+        given["Flux"], attributes={**given["Flux"].attributes, "LABLAXIS": evil, "UNITS": evil}
+    )
+    folder = tmp_path / 'x"\\ y'
+    folder.mkdir()
+    text = proposed(write(folder / "tst_20170101_v1.cdf", given, source=f"T>{evil}"))
+    assert loads(text)["run_id"] == "tst"
+    assert loads(text)["input"] == str(folder)
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
+    unfit = folder.rename(tmp_path / "x\x7fy")
+    refused = spectro_mpi("inspect", unfit / "tst_20170101_v1.cdf")
+    assert refused.code == 2
+    assert "settings cannot hold this path" in refused.err
+
+
+def test_an_energy_unit_is_taken_from_a_description(tmp_path: Path) -> None:
+    given = variables()
+    labels = np.array(["f 6.4-8.6", "f 8.6-11.2", "f 11.2-13.4", "f 13.4-17.9", "f 17.9-25. 1"])
+    given["Label"] = Variable("Label", labels, {}, varies=False)
+    attributes = {
+        "DEPEND_0": "Epoch",
+        "LABL_PTR_1": "Label",
+        "UNITS": "1/(cm2 sr s MeV/nucleon)",
+        "CATDESC": "C intensity, at 5 energies 6.4-25.1 MeV/nuc",
+    }
+    given["Flux"] = Variable("Flux", spectra(), attributes)
+    text = proposed(write(tmp_path / "tst_20170101_v1.cdf", given))
+    assert 'energy_units = "MeV/nuc"' in text
+    (tmp_path / "spectro-mpi.toml").write_text(text)
+    chosen = ("-s", "plot.dpi=40", "--only", "reduce")
+    done = spectro_mpi("run", "--no-progress", *chosen, cwd=tmp_path)
+    assert done.code == 0, done.err
+    edges = open_run(tmp_path / "runs" / "tst").spectrogram("20170101", "flux").edges[0]
+    border = 1e6 * np.array([6.4, 8.6, 11.2, 13.4, 17.9, 25.1])
+    np.testing.assert_allclose(edges, np.stack([border[:-1], border[1:]], axis=-1), rtol=1e-6)

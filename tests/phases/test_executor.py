@@ -54,6 +54,20 @@ def end_by(pid: int, number: signal.Signals) -> None:
     os.kill(pid, signal.SIGCONT)
 
 
+def test_what_exceeds_memory_and_time_at_once_is_out_of_memory(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunSettings(memory_limit_mb=1, orbit_timeout_seconds=1e-9, retry_timeouts=False)
+    with child_executor(tmp_path, run) as executor:
+        # Memory was looked at a moment ago, so that only the time limit is due.
+        monkeypatch.setattr("spectro_mpi.phases.executor._MEMORY_CHECK_SECONDS", 3600)
+        executor._memory_checked = time.monotonic()
+        executor.submit(task)
+        (failure,) = wait(executor).failures
+    assert failure.reason == "out-of-memory"
+    assert "memory_limit_mb = 1" in failure.message
+
+
 @pytest.fixture
 def task(demo: DemoSummary) -> Task:
     path = next(demo.directory.glob("FAST_data/*/*/*ees*13313*.cdf"))

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spectro_mpi.inert import is_inert
@@ -47,8 +47,8 @@ def test_items_whose_names_cannot_be_used_are_recorded_and_the_others_done(tmp_p
         b"t_twin_v1.cdf",
         b"\xfcber\x07/t_deep_v1.cdf",
     )
-    settings = _settings(tmp_path, "t_{item}_v{version}.cdf")
-    done = spectro_mpi("run", settings, "--no-progress")
+    path = _settings(tmp_path, "t_{item}_v{version}.cdf")
+    done = spectro_mpi("run", path, "--no-progress")
     assert done.code == 3, done.err
     run = open_run(tmp_path / "runs" / "names")
     assert set(run.completed("plot")) == {"plain", "half.part", "TWIN", "deep"}
@@ -57,7 +57,7 @@ def test_items_whose_names_cannot_be_used_are_recorded_and_the_others_done(tmp_p
     ((long, why),) = told.items()
     assert long.startswith("q" * 60 + "~")
     assert "its name has 230 bytes" in why
-    again = spectro_mpi("run", settings, "--no-progress", "-s", "report.at_end=true")
+    again = spectro_mpi("run", path, "--no-progress", "-s", "report.at_end=true")
     assert again.code == 3
     assert (run.path / "report" / "index.html").exists()
     for options in ((), ("--inputs",)):
@@ -67,8 +67,8 @@ def test_items_whose_names_cannot_be_used_are_recorded_and_the_others_done(tmp_p
 
 def test_a_file_name_that_is_no_text_costs_its_item(tmp_path: Path) -> None:
     _put(tmp_path, b"a_1_20170101.cdf", b"a_\xe4\xf6_20170102.cdf", b"a_\x1b[5m_20170103.cdf")
-    settings = _settings(tmp_path, "a_*_{date}.cdf")
-    done = spectro_mpi("run", settings, "--no-progress", "-s", "report.at_end=true", ranks=2)
+    path = _settings(tmp_path, "a_*_{date}.cdf")
+    done = spectro_mpi("run", path, "--no-progress", "-s", "report.at_end=true", ranks=2)
     assert done.code == 3, done.err
     run = open_run(tmp_path / "runs" / "names")
     assert run.completed("plot") == ["20170101"]
@@ -78,7 +78,7 @@ def test_a_file_name_that_is_no_text_costs_its_item(tmp_path: Path) -> None:
 
 
 def test_the_longest_name_that_is_let_through_can_be_written(tmp_path: Path) -> None:
-    settings = _settings(tmp_path, "t_{item}.cdf")
+    path = _settings(tmp_path, "t_{item}.cdf")
     _put(tmp_path, b"t_x.cdf")
     events = tmp_path / "events.csv"
     room = room_for_names(Config())
@@ -86,7 +86,7 @@ def test_the_longest_name_that_is_let_through_can_be_written(tmp_path: Path) -> 
         name = b"y" * room
         _put(tmp_path, b"t_" + name + b".cdf")
         events.write_text(f"item,instrument,start,end,label\n{name.decode()},flux,1,3,{60 * 'z'}\n")
-        done = spectro_mpi("run", settings, "--no-progress", "-s", f'plot.events="{events}"')
+        done = spectro_mpi("run", path, "--no-progress", "-s", f'plot.events="{events}"')
         failures = open_run(tmp_path / "runs" / "names").errors
         if not failures:
             break
@@ -97,6 +97,7 @@ def test_the_longest_name_that_is_let_through_can_be_written(tmp_path: Path) -> 
     assert done.code == 0, done.out
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(), max_size=300), max_size=5, unique=True))
 def test_whatever_the_names_are_all_items_have_names_that_can_be_written(names: list[str]) -> None:
     files = (InputPath("ees", "/in/x.cdf", 1, 1),)

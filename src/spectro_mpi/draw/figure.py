@@ -152,7 +152,9 @@ class Painter:
                 draw_time_axis(canvas, layout, self._lettering, column, window)
                 lines = spec.grid.event_lines
                 draw_events(canvas, layout, self._lettering, column, window, drawn, lines)
-        return canvas, _description(content, style, events, panels)
+        notes = [*content.notes, *self._left_out(content, style)]
+        described = _description(content, style, events, panels)
+        return canvas, described | ({"notes": notes} if notes else {})
 
     def _composed(self, content: FigureContent, style: Style) -> tuple[Canvas, dict[str, Any]]:
         with _own_rc():

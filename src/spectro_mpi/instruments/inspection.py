@@ -60,9 +60,10 @@ def inspect_file(
     """Inspect the variables called `names` of a file, or all if there are none.
 
     `everything`: also support data. `master`: a file that supplies what this one lacks; None: one
-    beside it, if it has no attributes. A separate process reads them, with limits of time and
-    memory: a damaged file may need any amount of both. Raises `UserError` if a file cannot be read
-    or has no variable of one of these names.
+    beside it, if it has no attributes.
+
+    A separate process reads it, with limits of time and memory: a damaged file may need any amount
+    of both. Raises `UserError` if a file cannot be read or has no variable of one of these names.
     """
     try:
         # cdflib inflates a compressed file into a temporary one, which a killed process leaves.

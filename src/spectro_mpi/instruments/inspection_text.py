@@ -81,7 +81,6 @@ def as_json(inspections: Sequence[Inspection], paths: Sequence[Path] = ()) -> st
             "toml": as_toml(inspections, paths, everything=True),
         },
         indent=1,
-        ensure_ascii=False,
     )
 
 
@@ -208,28 +207,36 @@ def _check(
     """Raise `UserError` unless the text, as settings, has these values."""
     try:
         config = config_from_text(text, Path.cwd(), "the proposed settings")
-    except UserError as error:
-        raise UserError(
-            f"settings cannot hold the path of the file, or a name in it, as it is ({error}); give "
-            "the file or its folder another name"
-        ) from None
+    except UserError:
+        raise _unfit(folders) from None
     loaded = [replace(table, master_sha256="") for table in config.instrument]
     resolved = [
         replace(table, master=str(Path(table.master).resolve())) if table.master else table
         for table in tables
     ]
     if (config.run_id, list(config.inputs), loaded) != (run_id, list(folders), resolved):
-        raise UserError(
-            "the proposed settings do not mean what was found in the file; please report this file"
-        )
+        raise _unfit(folders)
+
+
+def _unfit(folders: Sequence[str]) -> UserError:
+    return UserError(
+        f"{', '.join(folders)}: settings cannot hold this path, or a name in its files, as it is; "
+        "give the file or its folder another name"
+    )
 
 
 def _quoted(value: Any) -> str:
-    """A value in TOML, which has the syntax of JSON for texts, numbers and lists."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if is_inert(text) else json.dumps(value)
+    """The value in TOML: as in JSON, but every character that could act is an escape."""
+    return "".join(map(_toml_letter, json.dumps(value, ensure_ascii=False)))
 
 
 def _comment(text: str) -> str:
     """A comment of one line, in which no character can end it or change how it looks."""
     return f"# {inert(text)}".rstrip()
+
+
+def _toml_letter(letter: str) -> str:
+    if is_inert(letter):
+        return letter
+    number = ord(letter)
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

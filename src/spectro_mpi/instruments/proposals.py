@@ -46,7 +46,13 @@ _SPECIES = (
     ),
 )
 """Words of electrons, protons (or all ions), helium and traces."""
-_TRACE = len(_SPECIES) - 1
+_WEIGHTS = {
+    "support data": 1,
+    "an uncertainty or a background": 2,
+    "a table of energies or angles": 4,
+    "no value above 0": 8,
+}
+"""Why a variable is not among the first to draw, and how far behind it is."""
 _CELLS = 1 << 20
 """Values read at a time to see whether any counts."""
 _MOST_CELLS = 1 << 25
@@ -107,7 +113,7 @@ def drawable(reader: CdfReader, plain: InstrumentTable) -> Drawable:
         scales=(_scale(reader, axes.described_by), _scale(reader, name)),
         table=table,
         remarks=(*guesses, *reasons),
-        rank=(len(reasons), *_rank(reader, name, units, table, axes)),
+        rank=(sum(map(_WEIGHTS.__getitem__, reasons)), *_rank(reader, name, units, table, axes)),
         is_first_choice=not reasons,
     )
 
@@ -252,18 +258,11 @@ def _words(name: str) -> str:
 
 
 def _reasons_to_wait(reader: CdfReader, name: str, units: str) -> list[str]:
-    """Why a variable is not among the first to draw, the weightiest last."""
-    attributes = reader.attributes(name)
-    reasons = []
-    if str(attributes.get("VAR_TYPE", "")).lower() == "support_data":
-        reasons.append("support data")
-    if _is_error(reader, name):
-        reasons.append("an uncertainty or a background")
-    if axis_unit(units).kind != "y" or units.lower() in ("sr", "ster", "deg", "degrees"):
-        reasons.append("a table of energies or angles")
-    if not _counts(reader, name):
-        reasons.append("no value above 0")
-    return reasons
+    """Why a variable is not among the first to draw: some of `_WEIGHTS`."""
+    kind = str(reader.attributes(name).get("VAR_TYPE", "")).lower()
+    is_table = axis_unit(units).kind != "y" or units.lower() in ("sr", "ster", "deg", "degrees")
+    applies = (kind == "support_data", _is_error(reader, name), is_table, not _counts(reader, name))
+    return [reason for reason, holds in zip(_WEIGHTS, applies, strict=True) if holds]
 
 
 def _is_error(reader: CdfReader, name: str) -> bool:

@@ -164,6 +164,28 @@ def count_undrawn(spectrogram: Spectrogram, scale: str) -> int:
     return int(undrawn.sum(axis=1).max(initial=0))
 
 
+def count_beyond(
+    spectrogram: Spectrogram, row: int, scale: str, limits: tuple[float, float]
+) -> int:
+    """Number of channels with a finite value in a row whose centres are not on an energy axis.
+
+    `limits` are the ends of the axis. Since these are rounded, a border of the next channel may be
+    on it. Channels that an axis of this scale cannot show at all are not counted.
+    """
+    energy = spectrogram.energy
+    drawn = log_edges(spectrogram.edges, energy) if scale == "log" else spectrogram.edges
+    with np.errstate(invalid="ignore"):
+        outside = (energy < limits[0]) | (energy > limits[1])
+    outside &= np.isfinite(drawn).all(axis=-1)
+    channels = np.flatnonzero(outside.any(axis=0))
+    if not len(channels):
+        return 0
+    known = spectrogram.mode < len(energy)
+    values = spectrogram.values[row][:, channels][known]
+    beyond = np.isfinite(values) & outside[:, channels][spectrogram.mode[known]]
+    return int(beyond.any(axis=0).sum())
+
+
 def _level_edges(energy: Floats, edges: Floats, tables: int) -> NDArray[np.float32]:
     """Lower, upper, and lower edge on a log axis of channels: (table, channel, 3).
 

@@ -85,4 +85,6 @@ def _why(file: InputPath, config: Config) -> str:
         return f"cannot be read: {error.strerror or error}"
     except MemoryError:
         return "it has a variable that is larger than the memory"
+    except Exception as error:  # noqa: BLE001 - whatever a damaged file makes of its numbers
+        return f"cannot be used: {type(error).__name__}: {error}"
     return ""

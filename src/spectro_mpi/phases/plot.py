@@ -30,7 +30,7 @@ from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.model.artifacts import Artifact
 from spectro_mpi.model.extrema import Limits, notes_on_limits, shared_limits
 from spectro_mpi.model.items import Item
-from spectro_mpi.model.levels import count_undrawn
+from spectro_mpi.model.levels import count_beyond, count_undrawn
 from spectro_mpi.model.marks import Marks, place
 from spectro_mpi.model.panels import notes_on_panels
 from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
@@ -229,6 +229,7 @@ class PlotPhase(PreparingPhase, PartwisePhase):
         scales, limits = expected.scales, expected.limits
         rows = kind.rows(config, instrument, spectrograms)
         shown = [spectrogram for row in rows for spectrogram, _ in row.layers]
+        panels = tuple(self._panel(inputs, row, scales, limits) for row in rows)
         sources = dict.fromkeys(spectrogram.instrument for spectrogram in shown)
         return FigureContent(
             item=item.id,
@@ -247,11 +248,12 @@ class PlotPhase(PreparingPhase, PartwisePhase):
                     else ()
                 ),
                 *_undrawn(shown, scales),
+                *notes_on_axes(panels, scales),
                 *(self._on_limits(inputs, rows, scales) if limits != "raw" else ()),
                 *notes_on_modes(shown),
                 *dict.fromkeys(note for spectrogram in shown for note in spectrogram.notes),
             ),
-            panels=tuple(self._panel(inputs, row, scales, limits) for row in rows),
+            panels=panels,
             scales=scales,
             limits=limits,
             sources=tuple(spectrograms[name].source for name in sources),
@@ -317,6 +319,25 @@ def _undrawn(spectrograms: Iterable[Spectrogram], scales: ScalePair) -> Iterator
             words = "channel at or below 0 is" if count == 1 else "channels at or below 0 are"
             where = f"{name}: " if len(by_name) > 1 else ""
             yield f"{where}{count} {words} not drawn"
+
+
+def notes_on_axes(panels: Iterable[Panel], scales: ScalePair) -> Iterator[str]:
+    """A note on the panels with values in channels that lie outside of their energy axis."""
+    beyond = []
+    for panel, (spectrogram, category) in ((p, layer) for p in panels for layer in p.layers):
+        y_scale = drawn_scales(spectrogram.legend, scales)[0]
+        ends = panel.limits.y_min, panel.limits.y_max
+        count = count_beyond(spectrogram, category, y_scale, ends)
+        if count:
+            names = [spectrogram.name, spectrogram.category[category]]
+            beyond.append((names if len(spectrogram.category) > 1 else names[:1], count))
+    if beyond:
+        instruments = {names[0] for names, _ in beyond}
+        listed = ", ".join(
+            f"{' '.join(names[1:] if len(instruments) == 1 and names[1:] else names)} {count}"
+            for names, count in beyond
+        )
+        yield f"Channels outside of the axis: {listed}"
 
 
 def notes_on_modes(spectrograms: Iterable[Spectrogram]) -> Iterator[str]:

@@ -220,7 +220,7 @@ class _Watch:
         self.has_changed = False
         """Whether it has changed since the first look."""
         self.is_told = False
-        """Whether the user knows that somebody waits for it."""
+        """Whether the user knows of the wait."""
         self._seen: object = None
         self._since = 0.0
 

@@ -72,7 +72,11 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
 
 def config_from_text(text: str, base: Path, where: str) -> Config:
     """Check settings in TOML; `base` and `where` as for `config_from`. Raises as `load_config`."""
-    return config_from(_parsed(text, where), base, where)
+    try:
+        table = parsed_toml(text)
+    except ValueError as error:
+        raise SettingsError(f"{where}: is not valid TOML: {error}") from None
+    return config_from(table, base, where)
 
 
 def load_frozen(path: Path) -> Config:
@@ -100,11 +104,12 @@ def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> C
     `output` or the table of events with line ends, other control characters, or bytes that are not
     UTF-8: job scripts, logs and the settings of the run could not hold it as text.
     """
-    config = _config_from(table, base, where)
+    config = _config_from(table, base, where, frozen=False)
     paths = {
         "input": config.inputs,
         "output": (config.output,),
         "plot.events": (config.plot.events,),
+        "instrument.master": tuple(table.master for table in config.instrument),
     }
     mistakes = [
         f'{where}: {key} = "{path}": has characters or bytes that are no text; give that folder or '

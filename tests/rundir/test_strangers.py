@@ -1,0 +1,223 @@
+"""A run directory from somebody else, or a damaged one: files are parsed, and nothing leaves it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+
+from spectro_mpi.errors import UserError
+from spectro_mpi.operations.status import as_json, as_text, read_status
+from spectro_mpi.rundir.claim import open_for_writing
+from spectro_mpi.rundir.digests import load_digests
+from spectro_mpi.rundir.journal import load_progress
+from spectro_mpi.rundir.layout import (
+    DIGESTS,
+    EXTREMA,
+    INVENTORY,
+    JOB_RECORD,
+    JOURNAL,
+    LEFT_OUT,
+    LIVE,
+    LOCK,
+    PROGRESS,
+    shards_of,
+)
+from spectro_mpi.rundir.names import is_data_file, is_item_id, is_job_id, is_phase_name
+from spectro_mpi.rundir.reader import open_run
+from spectro_mpi.rundir.store import problem_of_shard, read_item
+from spectro_mpi.settings.schema import Config
+from tests.conftest import spectro_mpi_here
+from tests.rundir.test_progress import fill
+
+NESTED = "[" * 100_000 + "]" * 100_000
+WRONG: tuple[Any, ...] = (None, -1, 10**40, 1.5, "../../x", [[1]], {"a": [1]})
+
+
+@pytest.fixture
+def run_dir(sampled: Path, tmp_path: Path) -> Path:
+    """A copy of a run directory, for the test to spoil."""
+    shutil.copytree(sampled, tmp_path / "fast")
+    return tmp_path / "fast"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A run directory with settings and progress only."""
+    config = Config(output=str(tmp_path), run_id="small")
+    config.run_dir.mkdir()
+    open_for_writing(config, fresh=False)
+    fill(config.run_dir).close()
+    return config.run_dir
+
+
+def looks(run_dir: Path) -> None:
+    """What looks at a run gives an answer or a sentence, and no other exception."""
+    try:
+        status = read_status(run_dir)
+    except UserError as error:
+        assert str(run_dir) in str(error)
+    else:
+        as_text(status, workers=True)
+        as_json(status)
+
+
+def places(value: Any) -> list[Callable[[Any], None]]:
+    """Functions that each put something else in a place of a JSON value."""
+    found: list[Callable[[Any], None]] = []
+    pairs = value.items() if isinstance(value, dict) else enumerate(value[:2])
+    for key, inner in list(pairs)[:12]:
+        found.append(partial(value.__setitem__, key))
+        if isinstance(inner, dict | list):
+            found += places(inner)
+    return found
+
+
+@pytest.mark.parametrize("name", [PROGRESS, JOURNAL, LIVE, LOCK, JOB_RECORD, EXTREMA, DIGESTS])
+def test_wrong_values_in_files_of_the_state_are_told_in_a_sentence(small: Path, name: str) -> None:
+    run_dir, path = small, small / name
+    path.parent.mkdir(exist_ok=True)
+    failure = {"instrument": "ees", "phase": "reduce", "reason": "timeout", "message": "slow"}
+    made: dict[str, dict[str, Any]] = {
+        JOURNAL: {
+            "phase": "plot",
+            "items": ["7"],
+            "failures": {"7": [failure]},
+            "shard": "shard-00000.h5",
+            "held": ["7"],
+            "fingerprints": {"7": "a"},
+        },
+        LIVE: {"phase": "plot", "done": 1, "failed": 0, "total": 2, "seconds": 1.0, "workers": {}},
+        LOCK: {"host": os.uname().nodename, "pid": os.getpid(), "started": "", "job": "7"},
+        JOB_RECORD: {"assets": "1", "run": "2", "scheduler": "", "local": 7, "host": "h"},
+        EXTREMA: {"ees_log_log_z_min": 1.0},
+        DIGESTS: {"parts": ["a"]},
+    }
+    good = json.dumps(made[name]) if name in made else path.read_text()
+    whole = json.loads(good)
+    contents = [NESTED, "[1]", "3", '"x"', "null", '{"schema_version": 1e999}', good[:-9], "\0"]
+    for number in range(len(places(whole))):
+        for wrong in WRONG:
+            spoilt = json.loads(good)
+            places(spoilt)[number](wrong)
+            contents.append(json.dumps(spoilt))
+    for content in contents:
+        path.write_text(content + "\n")
+        looks(run_dir)
+        if name == DIGESTS:
+            load_digests(run_dir)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)  # nobody writes to it
+    looks(run_dir)
+
+
+@pytest.mark.parametrize("name", [INVENTORY, LEFT_OUT])
+def test_commands_end_with_a_sentence_whatever_lists_of_files_hold(
+    run_dir: Path, name: str
+) -> None:
+    path = run_dir / name
+    path.parent.mkdir(exist_ok=True)
+    for content in (NESTED, '{"left_out": [[1, 2]]}', '{"items": 7, "searched": "x"}'):
+        path.write_text(content)
+        done = spectro_mpi_here("report", run_dir, "--no-previews")
+        assert done.code == 0, done.err
+
+
+OUTSIDE = ["../../x.h5", "/etc/passwd", "shard-00000.h5/../x", "x.h5", "shard-1.h5", ""]
+
+
+@pytest.mark.parametrize("shard", OUTSIDE)
+def test_nothing_outside_the_directory_is_renamed_or_read(run_dir: Path, shard: str) -> None:
+    outside = run_dir.parents[0] / "x.h5"
+    outside.write_bytes(b"precious")
+    table = json.loads((run_dir / PROGRESS).read_text())
+    item = next(iter(table["shards"]))
+    table["shards"][item] = shard
+    (run_dir / PROGRESS).write_text(json.dumps(table))
+    done = spectro_mpi_here("verify", run_dir, "--repair")
+    assert done.code == 1
+    assert f"{PROGRESS}: is damaged" in done.out
+    assert outside.read_bytes() == b"precious"
+    assert sorted(path.name for path in run_dir.parent.iterdir()) == ["fast", "x.h5"]
+
+
+@pytest.mark.parametrize("name", ["../../../x", ".", "..", "a/b", "", "a\0b", "9" * 5000])
+def test_names_of_items_and_phases_that_would_lead_outside_are_damage(
+    small: Path, name: str
+) -> None:
+    for key in ("reduce", name):
+        table = json.loads((small / PROGRESS).read_text())
+        table["completed"] = {key: [name], "plot": []}
+        (small / PROGRESS).write_text(json.dumps(table))
+        with pytest.raises(UserError, match="is damaged"):
+            load_progress(small, "small")
+        assert not is_item_id(name) or key != "reduce"
+
+
+def test_what_the_program_writes_is_let_through() -> None:
+    assert all(map(is_item_id, ("13312", "a.part", "Ωμέγα", "20000101_a+b")))
+    assert all(map(is_data_file, ("shard-00000.h5", "shard-123456.h5")))
+    assert all(map(is_phase_name, ("reduce", "plot", "my-phase_2", "_x")))
+    assert all(map(is_job_id, ("", "4711", "4711_3", "12.server")))
+    assert not any(map(is_job_id, ("--all", "-u", "1 2", "1\n", ";x")))
+
+
+def _external_storage(group: Any, outside: Path) -> None:
+    del group["mode"]
+    group.create_dataset("mode", (4,), "u1", external=[(str(outside), 0, 4)])
+
+
+def _virtual(group: Any, outside: Path) -> None:
+    del group["mode"]
+    layout = h5py.VirtualLayout((4,), "u1")
+    layout[:] = h5py.VirtualSource(str(outside), "x", (4,))
+    group.create_virtual_dataset("mode", layout)
+
+
+def _external_link(group: Any, outside: Path) -> None:
+    item = group.parent
+    del item[group.name.rpartition("/")[2]]
+    item["ees"] = h5py.ExternalLink(str(outside), "/")
+
+
+def _soft_link(group: Any, outside: Path) -> None:
+    group["other"] = h5py.SoftLink("/")
+
+
+@pytest.mark.parametrize("spoil", [_external_storage, _virtual, _external_link, _soft_link])
+def test_values_and_links_in_other_files_are_refused(
+    run_dir: Path, spoil: Callable[[Any, Path], None]
+) -> None:
+    outside = run_dir.parent / "outside.h5"
+    with h5py.File(outside, "w") as file:
+        file["x"] = [1, 2, 3, 4]
+    run = open_run(run_dir)
+    item = run.items[0]
+    shard = run_dir / "data" / run.progress.shards[item]
+    assert problem_of_shard(shard, [item]) == ""
+    with h5py.File(shard, "r+") as file:
+        spoil(next(iter(file[item].values())), outside)
+    assert problem_of_shard(shard, [item]).startswith("cannot be read (ValueError")
+    with pytest.raises(ValueError, match=r"another file|is a link"):
+        list(read_item(shard, item))
+
+
+def test_links_of_the_file_system_that_lead_outside_are_refused(run_dir: Path) -> None:
+    shard = shards_of(run_dir)[0]
+    shard.rename(run_dir.parent / "elsewhere.h5")
+    shard.symlink_to(run_dir.parent / "elsewhere.h5")
+    assert "leads out of its folder" in problem_of_shard(shard)
+    (run_dir / "plots").rename(run_dir.parent / "plots")
+    (run_dir / "plots").symlink_to(run_dir.parent / "plots")
+    for command in (("status",), ("verify", "--repair")):
+        done = spectro_mpi_here(command[0], run_dir, *command[1:])
+        assert done.code == 2
+        assert "plots: is a link that leads out of the run directory" in done.err
+    assert any((run_dir.parent / "plots").rglob("*.png"))
