@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def places(value: Any) -> list[Callable[[Any], None]]:
     found: list[Callable[[Any], None]] = []
     pairs = value.items() if isinstance(value, dict) else enumerate(value[:2])
     for key, inner in list(pairs)[:12]:
-        found.append(lambda wrong, key=key: value.__setitem__(key, wrong))
+        found.append(partial(value.__setitem__, key))
         if isinstance(inner, dict | list):
             found += places(inner)
     return found
