@@ -127,6 +127,27 @@ def test_ctrl_c_while_a_run_starts_ends_it_without_a_traceback(settings: Path) -
         assert process.returncode == 75 or (launcher and process.returncode != 0), out
 
 
+def test_a_first_signal_ends_a_run_that_waits_for_the_lock(settings: Path) -> None:
+    run_dir = settings.parent / "runs" / "fast"
+    run_dir.mkdir(parents=True)
+    (run_dir / "config.toml").write_text('settings_version = 2\nrun_id = "fast"\n')
+    lock = run_dir / "run.lock"
+    lock.write_text('{"host": "elsewhere", "pid": 7, "started": "", "job": ""}')
+    os.utime(lock, (1 << 33, 1 << 33))  # its server's clock was wrong
+    process = subprocess.Popen(
+        [str(BIN / "spectro-mpi"), "run", str(settings), "--no-progress"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert "held by process 7 on elsewhere; waiting up to 60 s" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 75
+    assert rest.splitlines() == [f"spectro-mpi: {run_dir}: stopped while it waited for the lock"]
+    assert lock.exists()
+
+
 def test_what_an_encoding_does_not_have_is_told_in_the_nearest_letters(
     demo: DemoSummary, settings: Path
 ) -> None:

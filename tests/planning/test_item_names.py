@@ -12,8 +12,16 @@ from hypothesis import strategies as st
 
 from spectro_mpi.inert import is_inert
 from spectro_mpi.model.items import InputPath, Item
+from spectro_mpi.planning.inventory import (
+    load_inventory,
+    load_left_out,
+    save_inventory,
+    save_left_out,
+    take_inventory,
+)
 from spectro_mpi.planning.item_names import problem_of_name, room_for_names, with_problems
 from spectro_mpi.rundir.reader import open_run
+from spectro_mpi.settings.loading import load_config
 from spectro_mpi.settings.schema import Config
 from tests.conftest import NO_REPORT, spectro_mpi
 from tests.istp_files import variables, write
@@ -119,3 +127,17 @@ def test_names_that_cannot_be_used(name: str) -> None:
 def test_names_with_letters_of_any_alphabet_can_be_used() -> None:
     for name in ("13312", "a.part", "Ωμέγα", "日本", "x" * 240):
         assert problem_of_name(name, 240) == ""
+
+
+def test_an_inventory_with_any_names_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
+    _put(
+        tmp_path, b"a_1_20170101.cdf", b"a_\xe4_20170102.cdf", b"\xfc/a_2_20170103.cdf", b"\xf6.cdf"
+    )
+    config = load_config(_settings(tmp_path, "a_*_{date}.cdf"))
+    inventory = take_inventory(config)
+    assert len(inventory.items) == 3
+    assert len(inventory.unknown) == 1
+    save_inventory(tmp_path / "inventory.json", inventory, config)
+    assert load_inventory(tmp_path / "inventory.json", config) == inventory
+    save_left_out(tmp_path / "left-out.json", inventory, config)
+    assert load_left_out(tmp_path / "left-out.json") == [(r"\xf6.cdf", "unknown file name")]

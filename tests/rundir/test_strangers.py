@@ -32,8 +32,11 @@ from spectro_mpi.rundir.layout import (
 )
 from spectro_mpi.rundir.names import is_data_file, is_item_id, is_job_id, is_phase_name
 from spectro_mpi.rundir.reader import open_run
+from spectro_mpi.rundir.repair import repair
 from spectro_mpi.rundir.store import problem_of_shard, read_item
+from spectro_mpi.settings.loading import load_frozen
 from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.untrusted import UntrustedCalls
 from tests.conftest import spectro_mpi_here
 from tests.rundir.test_progress import fill
 
@@ -221,3 +224,21 @@ def test_links_of_the_file_system_that_lead_outside_are_refused(run_dir: Path) -
         assert done.code == 2
         assert "plots: is a link that leads out of the run directory" in done.err
     assert any((run_dir.parent / "plots").rglob("*.png"))
+
+
+def test_half_written_files_are_swept_wherever_a_run_writes_them(
+    run_dir: Path,
+) -> None:
+    left = [
+        run_dir / folder / "x.part"
+        for folder in (".", "data", "jobs", "report", "assets", "assets/frames", "assets/my/deep")
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half")
+    folder = run_dir / "assets" / "item.part"
+    folder.mkdir()
+    with UntrustedCalls() as untrusted:
+        repair(load_frozen(run_dir / "config.toml"), (), untrusted)
+    assert not [path for path in left if path.exists()]
+    assert folder.is_dir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 
 import pytest
@@ -20,3 +21,17 @@ def test_a_call_that_ends_its_process_is_told_and_the_next_one_works() -> None:
 def test_what_a_call_raises_is_raised_here() -> None:
     with UntrustedCalls() as untrusted, pytest.raises(FileNotFoundError):
         untrusted(os.listdir, "/nowhere")
+
+
+def test_a_call_that_does_not_end_is_ended() -> None:
+    with UntrustedCalls(cpu_seconds=1) as untrusted:
+        with pytest.raises(ChildProcessError):
+            untrusted(any, itertools.repeat(0))
+        assert untrusted(len, "four") == 4
+
+
+def test_a_call_cannot_take_more_memory_than_it_may() -> None:
+    with UntrustedCalls(memory_mb=200) as untrusted:
+        with pytest.raises(MemoryError):
+            untrusted(bytearray, 1 << 30)
+        assert untrusted(len, bytes(1 << 20)) == 1 << 20

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.inert import inert
 from spectro_mpi.instruments.preset import NamedFile
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import InputPath, Item, item_order
@@ -56,8 +57,8 @@ class Inventory:
 _Candidate = tuple[NamedFile, InputPath]
 _Key = tuple[str, str, str]
 """Item, instrument and part; files that agree in these are versions of one another."""
-_StoredFile = tuple[str, str, Count, Count, list[Any]]
-"""Instrument, name, size, version, and its older versions."""
+_StoredFile = tuple[str, Any, Count, Count, list[Any]]
+"""Instrument, name (which may be no text), size, version, and its older versions."""
 _StoredItem = tuple[ItemId, str, list[Any], str]
 _Rank = tuple[tuple[int, ...], datetime]
 
@@ -153,9 +154,9 @@ def load_inventory(path: Path, config: Config) -> Inventory | None:
             )
             for item, start, files, *problem in as_type(list[_StoredItem], table["items"])
         )
-        pairs = as_type(list[tuple[str, str]], table["superseded"])
+        pairs = as_type(list[tuple[Any, Any]], table["superseded"])
         superseded = tuple((at(name), at(used)) for name, used in pairs)
-        unknown = as_type(list[str], table["unknown"])
+        unknown = as_type(list[Any], table["unknown"])
         return Inventory(items, tuple(map(at, unknown)), superseded)
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -168,7 +169,8 @@ def save_left_out(path: Path, inventory: Inventory, config: Config) -> None:
         (input_name(path, root), input_name(used, root)) for path, used in inventory.superseded
     )
     unknown = tuple(input_name(path, root) for path in inventory.unknown)
-    left_out = Inventory((), unknown, superseded).left_out
+    named = Inventory((), unknown, superseded).left_out
+    left_out = [(inert(file), inert(why)) for file, why in named]
     if not path.exists() or load_left_out(path) != left_out:
         write_atomic(path, as_json({"left_out": left_out}))
 

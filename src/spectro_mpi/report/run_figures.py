@@ -17,6 +17,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from spectro_mpi.inert import inert
 from spectro_mpi.report.run_time import RANK_ACTIVITIES, RunTime, Span, clock, read_run_time
 from spectro_mpi.report.stacks_figure import draw_stacks
 from spectro_mpi.report.style import (
@@ -227,13 +228,14 @@ def _nodes(axes: Axes, cores_and_load: bool, time: RunTime) -> None:
     hosts = list(dict.fromkeys(ranks.host.tolist()))
     capacity = dict(zip(ranks.host, ranks.cores if cores_and_load else ranks.memory, strict=True))
     at = time.of(nodes.time, nodes.execution)
-    total = np.array([capacity[host] for host in nodes.host], float)
+    total = np.array([capacity.get(host, np.nan) for host in nodes.host], float)
     values = nodes.cpu if cores_and_load else (total - nodes.available) / 1024
     named = count(len(hosts), "node")
     if len(hosts) <= _FEW:
         for color, host in zip(SERIES, hosts, strict=False):
             rows = nodes.host == host
-            axes.plot(at[rows], values[rows], color=color, linewidth=1.3, label=host)
+            name = inert(host).replace("$", r"\$")  # not the begin of mathtext
+            axes.plot(at[rows], values[rows], color=color, linewidth=1.3, label=name)
             if cores_and_load:
                 axes.plot(at[rows], nodes.load[rows], color=color, linewidth=0.9, linestyle=":")
     else:

@@ -182,11 +182,25 @@ def _with_defaults(legend: Legend) -> Iterator[tuple[object, object]]:
     return ((getattr(legend, each.name), each.default) for each in fields(Legend))
 
 
+def holds(group: Any, name: str) -> bool:
+    """Whether a group has an object or a link of this name; the link is not followed."""
+    return bool(name) and "/" not in name and group.id.links.exists(name.encode())
+
+
 def member(group: Any, name: str) -> Any:
-    """An object of a group. Raises `ValueError` if it is a link, which may lead to another file."""
-    if "/" in name or not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"{name} is a link, or missing")
+    """An object of a group.
+
+    Raises `KeyError` if there is none, `ValueError` for a link, which may lead to another file.
+    """
+    _refuse_link(group, name)
     return group[name]
+
+
+def _refuse_link(group: Any, name: str) -> None:
+    if not holds(group, name):
+        raise KeyError(f"{group.name} has no {name}")
+    if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
+        raise ValueError(f"{name} is a link")
 
 
 def members(group: Any) -> Iterator[tuple[str, Any]]:
@@ -196,9 +210,13 @@ def members(group: Any) -> Iterator[tuple[str, Any]]:
 
 def refuse_foreign(group: Any) -> None:
     """Raise `ValueError` if a dataset of a group has its values in another file."""
-    for name, dataset in members(group):
-        if isinstance(dataset, h5py.Dataset) and (dataset.external or dataset.is_virtual):
-            raise ValueError(f"{name} has its values in another file")
+    for name in group:
+        _refuse_link(group, name)
+        found = h5py.h5o.open(group.id, name.encode())
+        if isinstance(found, h5d.DatasetID):
+            created = found.get_create_plist()
+            if created.get_external_count() or created.get_layout() == h5d.VIRTUAL:
+                raise ValueError(f"{name} has its values in another file")
 
 
 def _provenance_of(group: h5py.Group) -> Provenance:

@@ -62,11 +62,11 @@ def _repair(config: Config, items: Sequence[Item], untrusted: UntrustedCalls) ->
     run_dir = config.run_dir
     yield from set_damaged_state_aside(run_dir)
     journal = Journal(run_dir, config.run_id, config.plot.scales)
-    for folder in (run_dir, run_dir / DATA, run_dir / JOBS, run_dir / RESOURCE_LINES):
-        sweep(folder)
-    for place in (ASSETS, REPORT):
-        for folder in (run_dir / place, *(run_dir / place).rglob("*/")):
-            sweep(folder)
+    for name in ("", DATA, JOBS, RESOURCE_LINES, REPORT, ASSETS):
+        sweep(run_dir / name)
+    for path in (run_dir / ASSETS).rglob("*"):
+        if path.is_dir():
+            sweep(path)
     for item in items:
         for phase in journal.state.phases:
             if item.id not in journal.state.settled[phase]:

@@ -167,12 +167,12 @@ def write_shard(path: Path, items: Mapping[str, Packed], phase: str = "reduce") 
 
 def problem_of_shard(shard: Path, items: Sequence[str] = ()) -> str:
     """What is wrong with a shard, or empty if it opens and all data of `items` can be read."""
-    from spectro_mpi.rundir.groups import member, members
+    from spectro_mpi.rundir.groups import holds, member, members
 
     try:
         with opened(shard) as file:
             for item_id in items:
-                if item_id not in file:
+                if not holds(file, item_id):
                     return f"does not hold item {item_id}"
                 for _, group in members(member(file, item_id)):
                     _read(group)
@@ -283,10 +283,10 @@ def links_are(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce") -
 
 def read_item(shard: Path, item_id: str) -> Iterator[Spectrogram | Group]:
     """Read all groups of an item, one after the other. Raises one of `UNREADABLE`."""
-    from spectro_mpi.rundir.groups import member, members
+    from spectro_mpi.rundir.groups import holds, member, members
 
     with opened(shard) as file:
-        if item_id in file:
+        if holds(file, item_id):
             for _, group in members(member(file, item_id)):
                 yield _read(group)
 
@@ -304,7 +304,6 @@ def read_spectrogram(shard: Path, item_id: str, instrument: str) -> Spectrogram:
     from spectro_mpi.rundir.groups import member, read_group
 
     with opened(shard) as file:
-        file[f"{item_id}/{instrument}"]  # raises KeyError, with the name of what is missing
         return read_group(member(member(file, item_id), instrument))
 
 
@@ -321,10 +320,10 @@ def read_datasets(shard: Path, item_id: str, name: str) -> Group:
 
 def instruments_of(shard: Path, item_id: str) -> list[str]:
     """The instruments that an item has data of. Raises `OSError` if the shard cannot be opened."""
-    from spectro_mpi.rundir.groups import member
+    from spectro_mpi.rundir.groups import holds, member
 
     with opened(shard) as file:
-        return list(member(file, item_id)) if item_id in file else []
+        return list(member(file, item_id)) if holds(file, item_id) else []
 
 
 def _read(group: Any) -> Spectrogram | Group:
