@@ -47,7 +47,7 @@ __all__ = ["KEYWORD", "Event", "Figure", "FigureContent", "Painter", "Panel", "S
 _ZOOMED_EVENTS = 3
 _FRAME_BYTES = 64 << 20
 """Size limit of the frames kept in memory: eleven of 2400 × 2400 pixels."""
-_RC: Any = {
+RC: Any = {
     "text.hinting": "force_autohint",
     "text.antialiased": True,
     "mathtext.fontset": "dejavusans",
@@ -105,9 +105,13 @@ class Painter:
         """
         spectrograms = [panel.spectrogram for panel in content.panels]
         whole = self._reductions.window(spectrograms, style.gap_factor)
+        if content.span is not None:
+            whole = Window(*content.span)
         events = events_in(whole, content.events)
         drawn = open_ended(whole, events)
-        windows = [whole] if whole is None else [whole, *_zooms(whole, events, style)]
+        windows = [whole]
+        if whole is not None and style.has_zooms:
+            windows += _zooms(whole, events, style)
         grid, rows, header = self._plan(content, style, windows, drawn)
         layout = layout_of(grid)
         pixels = [
@@ -143,7 +147,7 @@ class Painter:
         return canvas, _description(content, style, events, panels)
 
     def _composed(self, content: FigureContent, style: Style) -> tuple[Canvas, dict[str, Any]]:
-        with mpl.rc_context(_RC):
+        with mpl.rc_context(RC):
             return self.compose(content, style)
 
     def _plan(
@@ -156,13 +160,21 @@ class Painter:
         """Return the grid of a figure, its rows and its header."""
         rows = tuple(_row(panel, content.scales) for panel in content.panels)
         columns, known = len(windows), [window for window in windows if window is not None]
-        grid = Grid(style.dpi, style.panel_size, max(1, len(rows)), columns, 1, int(bool(events)))
+        grid = Grid(
+            style.dpi,
+            style.panel_size,
+            max(1, len(rows)),
+            columns,
+            header_lines=1,
+            event_lines=int(bool(events)),
+            text_scale=style.text_scale,
+        )
         layout = layout_of(grid)
+        self._lettering.least = layout.least
         event_lines = lines_needed(layout, self._lettering, known, events)
-        room = layout.bars[-1][0].right - layout.boxes[0][0].left
         notes = (*content.notes, *self._left_out(content, style))
-        header = header_of(self._lettering, content.title, windows[0], notes, room, layout.unit)
-        grid = replace(grid, header_lines=len(header.lines), event_lines=event_lines)
+        header = header_of(self._lettering, content.title, windows[0], notes, layout)
+        grid = replace(grid, header_lines=header.line_count, event_lines=event_lines)
         return grid, rows, header
 
     def _left_out(self, content: FigureContent, style: Style) -> Iterator[str]:
@@ -224,7 +236,7 @@ class Painter:
         """Put the pixels of a panel on the canvas; return the note written into it, if any."""
         note = "no valid data"
         if painted is not None:
-            canvas.image[box.top : box.bottom, box.left : box.right] = painted.pixels
+            canvas.panel(box, painted)
             if painted.bands.any():
                 return ""
             if has_values(panel.spectrogram, panel.category):
@@ -257,7 +269,7 @@ class Painter:
         marked = np.flatnonzero(flagged_columns(quality, records, columns))
         bottom = box.top - layout.pixels(points.LINE)
         top = max(0, bottom - layout.pixels(points.STRIP))
-        canvas.image[top:bottom, box.left + marked] = FLAGGED
+        canvas.columns(box._replace(top=top, bottom=bottom), marked, FLAGGED)
         first, stop = np.searchsorted(records.centre, [window.begin, window.end])
         return int((quality[records.order[first:stop]] > 0).sum())
 

@@ -1,4 +1,4 @@
-"""The plot phase: draws an item's spectrograms, with the common extrema, to PNG files."""
+"""The plot phase: draws an item's spectrograms, with the common extrema, to files of figures."""
 
 from __future__ import annotations
 
@@ -7,49 +7,42 @@ from collections.abc import (
     Callable,
     Hashable,
     Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from spectro_mpi.draw.content import FigureContent, Panel, Style
-from spectro_mpi.draw.kinds import Row
+from spectro_mpi.draw.contents import content_of, style_of
 from spectro_mpi.draw.names import (
     ExpectedFigure,
+    as_png,
     expected_figures,
+    figure_files,
     find_figures,
     find_looks,
     labels_shown,
 )
+from spectro_mpi.draw.notes import in_order
 from spectro_mpi.errors import writing
 from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.model.artifacts import Artifact
-from spectro_mpi.model.extrema import notes_on_limits, panel_limits
 from spectro_mpi.model.items import Item
-from spectro_mpi.model.levels import count_undrawn
-from spectro_mpi.model.marks import Marks, place
-from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
+from spectro_mpi.model.marks import Marks
+from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.phases.context import Context, Inputs
-from spectro_mpi.phases.figure_digests import (
-    PREVIEW,
-    FigureDigests,
-    in_order,
-    item_name,
-    missing_note,
-)
+from spectro_mpi.phases.figure_digests import PREVIEW, FigureDigests
 from spectro_mpi.phases.interface import Outputs, PartwisePhase, PreparingPhase
 from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.rundir.layout import FRAMES, PREVIEWS, SHEET, item_folder, month_of
-from spectro_mpi.settings.schema import ScalePair
 from spectro_mpi.system.activity import doing
 
 if TYPE_CHECKING:
+    from spectro_mpi.draw.content import FigureContent, Style
     from spectro_mpi.draw.figure import Figure, Painter
+    from spectro_mpi.draw.vector import VectorPainter
     from spectro_mpi.previews.preview import Preview
 
 
@@ -82,12 +75,19 @@ class PlotPhase(PreparingPhase, PartwisePhase):
         from spectro_mpi.previews.preview import Preview
 
         preview = Preview(item.id)
+        formats = [name for name in self.config.plot.formats if name != "png"]
         drawn: dict[str, str] = {}  # tail of the name → name
 
-        def take(expected: ExpectedFigure, figure: Figure) -> None:
+        def take(
+            expected: ExpectedFigure, figure: Figure, content: FigureContent, style: Style
+        ) -> None:
             name = expected.name(item.id, labels_shown(figure.description))
             drawn[expected.tail] = name
             context.write(name, figure.png)
+            for file_format in formats:
+                with doing("draw"):
+                    vector = self._vector_painter.file(content, style, file_format)
+                context.write(f"{name.removesuffix('png')}{file_format}", vector)
             preview.add(name, figure.description, figure.thumbnail)
 
         def is_due(expected: ExpectedFigure) -> bool:
@@ -98,7 +98,7 @@ class PlotPhase(PreparingPhase, PartwisePhase):
         due = [figure for figure in figures if is_due(figure)]
         folder = item_folder(context.run_dir, self.name, item)
         with writing(folder):
-            on_disk = sorted(path.name for path in folder.glob("*.png"))
+            on_disk = figure_files(folder)
         for looks in find_looks(item.id, due, on_disk).values():
             for name in looks:
                 context.replace(name)  # another look or event, or it could not be drawn
@@ -141,11 +141,15 @@ class PlotPhase(PreparingPhase, PartwisePhase):
 
     def parts_on_disk(self, run_dir: Path, item: Item, parts: Sequence[str]) -> set[str]:
         """The figures that are on disk as they look today; the preview does not matter."""
-        names = [path.name for path in item_folder(run_dir, self.name, item).glob("*.png")]
+        names = figure_files(item_folder(run_dir, self.name, item))
         instruments = dict.fromkeys(part.split("/")[1] for part in parts if part != PREVIEW)
         figures = expected_figures(self.config, filter(None, instruments))
-        found = find_figures(item.id, figures, names)
-        there = {PREVIEW, *(figure.part for figure in figures if figure.tail in found)}
+        found = [
+            find_figures(item.id, figures, as_png(names, file_format))
+            for file_format in self.config.plot.formats
+        ]
+        tails = set(found[0]).intersection(*found)
+        there = {PREVIEW, *(figure.part for figure in figures if figure.tail in tails)}
         return there.intersection(parts)
 
     def alike(self, task: Task, marks: Marks) -> Hashable:
@@ -179,6 +183,12 @@ class PlotPhase(PreparingPhase, PartwisePhase):
 
         return Painter(FrameFiles(self._workspace.run_dir / FRAMES), keep_frames)
 
+    @cached_property
+    def _vector_painter(self) -> VectorPainter:
+        from spectro_mpi.draw.vector import VectorPainter
+
+        return VectorPainter()
+
     def _draw_all(
         self,
         item: Item,
@@ -186,7 +196,7 @@ class PlotPhase(PreparingPhase, PartwisePhase):
         context: Context,
         painter: Painter,
         is_due: Callable[[ExpectedFigure], bool],
-        take: Callable[[ExpectedFigure, Figure], None],
+        take: Callable[[ExpectedFigure, Figure, FigureContent, Style], None],
     ) -> Spectrograms:
         """Draw those of the item's figures that are due and call `take` with each.
 
@@ -203,118 +213,16 @@ class PlotPhase(PreparingPhase, PartwisePhase):
             context.status(step)
             with context.boundary(step):
                 with doing("draw"):
-                    content = self._content(item, inputs, context, spectrograms, expected)
-                    figure = painter.figure(content, self._style(expected.scales))
-                take(expected, figure)
+                    content = content_of(
+                        self.config,
+                        item.id,
+                        spectrograms,
+                        expected,
+                        {} if expected.limits == "raw" else inputs["extrema"],
+                        context.marks,
+                        context.earlier_failures,
+                    )
+                    style = style_of(self.config.plot, expected.scales)
+                    figure = painter.figure(content, style)
+                take(expected, figure, content, style)
         return spectrograms
-
-    def _content(
-        self,
-        item: Item,
-        inputs: Inputs,
-        context: Context,
-        spectrograms: Spectrograms,
-        expected: ExpectedFigure,
-    ) -> FigureContent:
-        """The content of one figure."""
-        config, kind, instrument = self.config, expected.kind, expected.instrument
-        scales, limits = expected.scales, expected.limits
-        rows = kind.rows(config, instrument, spectrograms)
-        sources = dict.fromkeys(row.spectrogram.instrument for row in rows)
-        return FigureContent(
-            item=item.id,
-            kind=kind.name,
-            title=kind.title(config, item_name(config, item), instrument, spectrograms),
-            notes=(
-                *_without_positive(rows, scales),
-                *(
-                    missing_note(config, spectrograms, context.earlier_failures)
-                    if kind.names_missing
-                    else ()
-                ),
-                *_undrawn([row.spectrogram for row in rows], scales),
-                *(self._on_limits(inputs, rows, scales) if limits != "raw" else ()),
-                *notes_on_modes([row.spectrogram for row in rows]),
-                *dict.fromkeys(note for row in rows for note in row.spectrogram.notes),
-            ),
-            panels=tuple(self._panel(inputs, row, scales, limits) for row in rows),
-            scales=scales,
-            limits=limits,
-            sources=tuple(spectrograms[name].source for name in sources),
-            events=tuple(place(context.marks, spectrograms, prefer=instrument)),
-        )
-
-    def _panel(self, inputs: Inputs, row: Row, scales: ScalePair, limits: str) -> Panel:
-        plot, legend = self.config.plot, row.spectrogram.legend
-        extrema = {} if limits == "raw" else inputs["extrema"]
-        return Panel(
-            label=row.label,
-            spectrogram=row.spectrogram,
-            category=row.category,
-            limits=panel_limits(
-                self.config, extrema, row.spectrogram, row.category, scales, limits
-            ),
-            z_label=plot.z_label or legend.z_label or legend.long_name,
-            y_label=plot.y_label or legend.y_label,
-        )
-
-    def _on_limits(self, inputs: Inputs, rows: Sequence[Row], scales: ScalePair) -> Iterable[str]:
-        """Notes on the common limits of rows, and on those set by hand, that are not kept."""
-        return dict.fromkeys(
-            note
-            for row in rows
-            for note in notes_on_limits(
-                self.config, inputs["extrema"], row.spectrogram, row.category, scales
-            )
-        )
-
-    def _style(self, scales: ScalePair) -> Style:
-        plot = self.config.plot
-        return Style(
-            dpi=plot.dpi,
-            panel_size=plot.panel_size,
-            colormap=plot.colormap_of(scales),
-            zoom_minutes=plot.zoom_minutes,
-            gap_factor=plot.gap_factor,
-        )
-
-
-def _without_positive(rows: Iterable[Row], scales: ScalePair) -> Iterator[str]:
-    """A note on the rows that a log colour scale cannot show, because no value is above 0."""
-    names = []
-    for row in rows:
-        spectrogram, values = row.spectrogram, row.spectrogram.values[row.category]
-        is_log = drawn_scales(spectrogram.legend, scales)[1] == "log"
-        if is_log and np.isfinite(values).any() and not (values > 0).any():
-            several = len(spectrogram.category) > 1
-            category = f" {spectrogram.category[row.category]}" if several else ""
-            names.append(spectrogram.instrument + category)
-    if names:
-        yield f"No value above 0: {', '.join(names)}"
-
-
-def _undrawn(spectrograms: Iterable[Spectrogram], scales: ScalePair) -> Iterator[str]:
-    """A note for each spectrogram with channels that the energy axis cannot show."""
-    by_name = {spectrogram.name: spectrogram for spectrogram in spectrograms}
-    for name, spectrogram in by_name.items():
-        count = count_undrawn(spectrogram, drawn_scales(spectrogram.legend, scales)[0])
-        if count:
-            words = "channel at or below 0 is" if count == 1 else "channels at or below 0 are"
-            where = f"{name}: " if len(by_name) > 1 else ""
-            yield f"{where}{count} {words} not drawn"
-
-
-def notes_on_modes(spectrograms: Iterable[Spectrogram]) -> Iterator[str]:
-    """A note on spectrograms whose values change with the mode, if there are several modes."""
-    by_name = {spectrogram.name: spectrogram for spectrogram in spectrograms}
-    changing = []
-    for name, spectrogram in by_name.items():
-        if not spectrogram.legend.by_mode:
-            continue
-        modes = np.unique(spectrogram.mode[np.isfinite(spectrogram.values).any(axis=(0, 2))])
-        if len(modes) > 1:
-            where = f"{name}: " if len(by_name) > 1 else ""
-            changing.append(f"{where}modes {', '.join(map(str, modes))}")
-    if changing:
-        values = next(iter(by_name.values())).legend.z_label
-        yield f"{values} are comparable only within a mode ({'; '.join(changing)})"

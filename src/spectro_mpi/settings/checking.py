@@ -71,9 +71,12 @@ def _check_meaning(config: Config) -> list[str]:
         ("plot.scales", config.plot.scales),
         ("plot.limits", config.plot.limits),
         ("plot.kinds", config.plot.kinds),
+        ("plot.formats", config.plot.formats),
     ):
         if len(set(listed)) < len(listed):
             mistakes.append(f"{name}: lists the same entry twice")
+    if "png" not in config.plot.formats:
+        mistakes.append('plot.formats: lacks "png", which the report and `verify` read')
     low, high = config.extrema.min_percentile, config.extrema.max_percentile
     if low >= high:
         mistakes.append(
