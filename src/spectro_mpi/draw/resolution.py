@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+_THICK = 4.0  # pixels; a cell of this size looks the same at half the resolution
+
 
 def even_grid(
     edges: NDArray[np.float64], low: float, high: float, most: int
@@ -17,10 +19,11 @@ def even_grid(
     `edges` is (cell, 2), the lower and upper edges of records or channels. If all that are inside
     the axis lie on an even grid, to within half a pixel of `most` along the axis, the grid has a
     cell for each, and may reach beyond the ends of the axis. Else, and where that would be more
-    than `most` cells, the axis is divided into `most` pixels.
+    than `most` cells, the axis is divided into `most` pixels; into half as many if no cell is
+    thinner than four of them.
     """
-    whole = (low, high, most)
     pixel = (high - low) / most
+    whole = (low, high, most)
     with np.errstate(invalid="ignore"):
         inside = edges[(edges[:, 1] > low) & (edges[:, 0] < high)]
     if not 1 <= len(inside) < most:
@@ -29,6 +32,8 @@ def even_grid(
     step = float(np.median(inside[:, 1] - inside[:, 0]))
     if step <= pixel:
         return whole
+    if (inside[:, 1] - inside[:, 0]).min() >= _THICK * pixel:
+        whole = (low, high, most // 2)
     number = np.append(0, np.cumsum(np.round(np.diff(used) / step)))
     first = float(used[0])
     if number[-1] > 0:

@@ -12,13 +12,12 @@ import matplotlib as mpl
 import numpy as np
 
 from spectro_mpi.draw.canvas import Canvas
-from spectro_mpi.draw.columns import columns_of
 from spectro_mpi.draw.content import FigureContent, Panel, Style
 from spectro_mpi.draw.figure import RC, Painter
 from spectro_mpi.draw.frame import FrameSpec, Row, draw_frame
 from spectro_mpi.draw.layout import Box, Layout
 from spectro_mpi.draw.palette import palette_of
-from spectro_mpi.draw.raster import Painted, paint, reduce_columns
+from spectro_mpi.draw.raster import Painted, paint
 from spectro_mpi.draw.resolution import even_grid
 from spectro_mpi.draw.scale import Scale
 from spectro_mpi.draw.text import FONT
@@ -74,11 +73,11 @@ class VectorPainter(Painter):
         low, high, rows = even_grid(places, 0.0, 1.0, box.height)
         if rows < box.height:
             scale = Scale(scale.kind, *map(float, scale.value([low, high])))
-        shown = columns_of(records, begin, end, columns)
-        values = panel.spectrogram.values[panel.category]
-        cells = reduce_columns(values, tables, records, shown)
+        reduced = self._reductions.reduced(
+            panel.spectrogram, panel.category, Window(begin, end), columns, style.gap_factor
+        )
         index = palette_of(style.colormap).index
-        painted = paint(cells, shown, rows, scale, row.z_scale, index)
+        painted = paint(reduced.cells, reduced.columns, rows, scale, row.z_scale, index)
         left, right = ((time - window.begin) / (window.end - window.begin) for time in (begin, end))
         return replace(painted, reach=(left, 1 - high, right, 1 - low))
 

@@ -142,9 +142,8 @@ class VectorCanvas(Canvas):
             cut = upright.transform([(box.left, box.bottom), (box.right, box.top)])
             context.set_clip_rectangle(Bbox(cut))
             (x, y), (right, top) = upright.transform(corners)
-            opaque = np.full((*pixels.shape, 4), 255, np.uint8)
-            opaque[..., :3] = page.rgb[pixels[::-1]]
-            renderer.draw_image(context, x, y, opaque, Affine2D().scale(right - x, top - y))
+            image = page.rgba[pixels[::-1]].view(np.uint8).reshape(*pixels.shape, 4)
+            renderer.draw_image(context, x, y, image, Affine2D().scale(right - x, top - y))
             context.restore()
 
         self._shapes.append(draw)
@@ -154,12 +153,15 @@ class _Page:
     """Colours of a figure, and where its pixels are for a renderer."""
 
     def __init__(self, rows: int, rgb: NDArray[np.uint8]) -> None:
-        self.rgb = rgb
+        self._rgb = rgb
         self._rows = rows
+        opaque = np.full((len(rgb), 1), 255, np.uint8)
+        self.rgba = np.concatenate([rgb, opaque], axis=1).view(np.uint32)[:, 0]
+        """(index,) the four bytes of each colour."""
 
     def color(self, index: int) -> tuple[float, float, float]:
         """The colour of a palette index."""
-        red, green, blue = (float(part) / 255 for part in self.rgb[index])
+        red, green, blue = (float(part) / 255 for part in self._rgb[index])
         return red, green, blue
 
     def transform(self, renderer: RendererBase, may_flip: bool = True) -> Affine2D:

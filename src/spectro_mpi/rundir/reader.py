@@ -89,8 +89,11 @@ class Run:
 
     def spectrogram(self, item: str, instrument: str) -> Spectrogram:
         """Read one spectrogram. Raises `KeyError` if the run does not have it."""
-        stored = read_spectrogram(self._shard(item), item, instrument)
-        return shown_as_set(stored, self.config.instrument)
+        return shown_as_set(self.stored(item, instrument), self.config.instrument)
+
+    def stored(self, item: str, instrument: str) -> Spectrogram:
+        """Read one spectrogram as it is stored, without what `[[instrument]]` tables set."""
+        return read_spectrogram(self._shard(item), item, instrument)
 
     def xarray(self, item: str, instrument: str) -> xarray.Dataset:
         """One spectrogram as `xarray.Dataset`, with the instrument's datasets of your phases.

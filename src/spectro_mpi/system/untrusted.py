@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import resource
 import time
@@ -18,8 +19,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _SPAWN = multiprocessing.get_context("spawn")
-_CPU_SECONDS = 10
-"""CPU time allowed for one call. Waiting for a slow file server takes none."""
+_CPU_SECONDS = 10.0
 
 
 class UntrustedCalls:
@@ -28,7 +28,9 @@ class UntrustedCalls:
     The child is started by the first call, and again by the next one after a call killed it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cpu_seconds: float = _CPU_SECONDS) -> None:
+        """Allow each call so much CPU time. Waiting for a slow file server takes none."""
+        self._cpu_seconds = math.ceil(cpu_seconds)
         self._child: tuple[Connection, SpawnProcess] | None = None
 
     def __enter__(self) -> UntrustedCalls:
@@ -45,7 +47,7 @@ class UntrustedCalls:
         """
         pipe, _ = self._child = self._child or _start()
         try:
-            pipe.send((function, args, kwargs))
+            pipe.send((self._cpu_seconds, function, args, kwargs))
             returned, result = pipe.recv()
         except (EOFError, OSError) as error:
             self._end()
@@ -85,11 +87,11 @@ def _serve(pipe: Connection) -> None:
     pipe.send("ready")
     while True:
         try:
-            function, args, kwargs = pipe.recv()
+            seconds, function, args, kwargs = pipe.recv()
         except EOFError:
             return
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        allowed = int(time.process_time()) + _CPU_SECONDS
+        allowed = int(time.process_time()) + seconds
         resource.setrlimit(resource.RLIMIT_CPU, (allowed, hard))
         try:
             answer = True, function(*args, **kwargs)
