@@ -13,6 +13,7 @@ from typing import Literal, get_args
 Reason = Literal[
     "timeout",
     "invalid-cdf",
+    "no-data",
     "divide-by-zero",
     "plotting",
     "out-of-memory",
@@ -109,6 +110,10 @@ class InvalidCdfError(Exception):
     """A CDF file that cannot be read, or lacks what the program needs from it."""
 
 
+class NoDataError(Exception):
+    """An item that there are no data of."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why one instrument of one item failed."""
@@ -127,6 +132,8 @@ def reason_of(error: BaseException, phase: str) -> Reason:
         return "out-of-memory"
     if isinstance(error, InvalidCdfError):
         return "invalid-cdf"
+    if isinstance(error, NoDataError):
+        return "no-data"
     if isinstance(error, ZeroDivisionError | FloatingPointError):
         return "divide-by-zero"
     if phase == "plot" and not isinstance(error, OSError):

@@ -103,15 +103,8 @@ class Painter:
 
         The canvas is reused: it is valid only until the next figure is drawn.
         """
-        spectrograms = [panel.spectrogram for panel in content.panels]
-        whole = self._reductions.window(spectrograms, style.gap_factor)
-        if content.span is not None:
-            whole = Window(*content.span)
-        events = events_in(whole, content.events)
-        drawn = open_ended(whole, events)
-        windows = [whole]
-        if whole is not None and style.has_zooms:
-            windows += _zooms(whole, events, style)
+        windows, events = self._windows(content, style)
+        drawn = open_ended(windows[0], events)
         grid, rows, header = self._plan(content, style, windows, drawn)
         layout = layout_of(grid)
         pixels = [
@@ -122,7 +115,7 @@ class Painter:
             for window, boxes in zip(windows, layout.boxes, strict=True)
         ]
         ends = tuple(
-            tuple(_ends(row, painted) for row, painted in zip(rows, column, strict=True))
+            tuple(ends_of(row, painted) for row, painted in zip(rows, column, strict=True))
             for column in pixels
         )
         spec = FrameSpec(grid, style.colormap, rows, ends)
@@ -145,6 +138,19 @@ class Painter:
                 lines = spec.grid.event_lines
                 draw_events(canvas, layout, self._lettering, column, window, drawn, lines)
         return canvas, _description(content, style, events, panels)
+
+    def _windows(
+        self, content: FigureContent, style: Style
+    ) -> tuple[list[Window | None], tuple[Event, ...]]:
+        """Return the time spans of the columns, and the events inside the first."""
+        spectrograms = [panel.spectrogram for panel in content.panels]
+        whole = self._reductions.window(spectrograms, style.gap_factor)
+        if content.span is not None:
+            whole = Window(*content.span)
+        events = events_in(whole, content.events)
+        if whole is None or not style.has_zooms:
+            return [whole], events
+        return [whole, *_zooms(whole, events, style)], events
 
     def _composed(self, content: FigureContent, style: Style) -> tuple[Canvas, dict[str, Any]]:
         with mpl.rc_context(RC):
@@ -296,7 +302,7 @@ def _row(panel: Panel, pair: tuple[str, str]) -> Row:
     )
 
 
-def _ends(row: Row, painted: Painted | None) -> Ends:
+def ends_of(row: Row, painted: Painted | None) -> Ends:
     """Return the pointed ends of a panel's colour bar: always the lower one of a log scale."""
     below, above = (painted.below, painted.above) if painted else (False, False)
     return Ends(low=below or row.z_scale.kind == "log", high=above)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,18 @@ from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.model.artifacts import Dataset
 from spectro_mpi.model.extrema import Limits, panel_limits
 from spectro_mpi.model.items import item_order
+from spectro_mpi.model.marks import Marks, parse_marks
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.rundir.journal import load_progress
-from spectro_mpi.rundir.layout import CONFIG, DATA, EXTREMA, figures_of
+from spectro_mpi.rundir.layout import CONFIG, DATA, EVENTS, EXTREMA, figures_of
 from spectro_mpi.rundir.store import instruments_of, read_datasets, read_spectrogram
 from spectro_mpi.settings.loading import load_frozen
-from spectro_mpi.settings.schema import Config
+from spectro_mpi.settings.schema import Config, KindName, LimitsKind
 
 if TYPE_CHECKING:
     import xarray
+
+    from spectro_mpi.draw.axes_figure import Figure
 
 
 def read_run_wide(path: Path) -> dict[str, Any]:
@@ -125,6 +129,75 @@ class Run:
         """The figures of an item that are on disk, sorted by name."""
         return figures_of(self.path, item)
 
+    def figure(
+        self,
+        item: str,
+        instrument: str = "",
+        *,
+        kind: KindName = "pitch-angle",
+        limits: LimitsKind | None = None,
+        span: tuple[float, float] | None = None,
+        panel_size: tuple[float, float] | None = None,
+        text_scale: float | None = None,
+        zooms: bool = False,
+    ) -> Figure:
+        """One figure of an item as a matplotlib figure, to be changed and saved by the caller.
+
+        Parameters
+        ----------
+        item, instrument : str
+            What to show; an empty instrument is the first that the item has data of.
+        kind : {"pitch-angle", "instrument-grid"}
+            Kind of figure.
+        limits : {"given_extrema", "raw"}, optional
+            None: the common limits, if the run has them.
+        span : (float, float), optional
+            Time span to show, s since 1970 UTC. None: all of the item.
+        panel_size : (float, float), optional
+            Width of a column and height of a row, inches. None: as in the settings.
+        text_scale : float, optional
+            Size of text, as `plot.text_scale`.
+        zooms : bool
+            Whether events have zoom columns.
+
+        Returns
+        -------
+        matplotlib Figure
+            `axes` holds those of the rows, from top to bottom, of each column in turn, then those
+            of the colour bars; x is in days since 1970, as matplotlib's dates are. Panels are
+            images of the resolution that PDF files have (`draw`). It is not known to pyplot.
+
+        Raises
+        ------
+        KeyError
+            If the run has no such item or instrument.
+        """
+        from spectro_mpi.draw.axes_figure import AxesPainter
+        from spectro_mpi.draw.contents import content_of, style_of
+        from spectro_mpi.draw.names import expected_figures
+        from spectro_mpi.draw.notes import in_order
+
+        config, extrema = self.config, self.extrema
+        chosen = limits or ("given_extrema" if extrema else "raw")
+        plot = replace(config.plot, kinds=(kind,), limits=(chosen,), scales=config.plot.scales[:1])
+        names = in_order(config, self.instruments(item))
+        if instrument and instrument not in names:
+            raise KeyError(f"{self.path}: item {item} has no data of {instrument}")
+        figures = expected_figures(replace(config, plot=plot), names)
+        shown = next(each for each in figures if each.instrument == instrument or not instrument)
+        failures = [each for each in self.errors.get(item, ()) if each.phase != "plot"]
+        spectrograms = {name: self.spectrogram(item, name) for name in names}
+        marks = _marks(self.path, config).get(item, ())
+        content = content_of(config, item, spectrograms, shown, extrema, marks, failures)
+        style = style_of(config.plot, shown.scales)
+        style = replace(
+            style,
+            panel_size=panel_size or style.panel_size,
+            text_scale=text_scale or style.text_scale,
+            has_zooms=zooms,
+        )
+        return AxesPainter().on_axes(replace(content, span=span), style)
+
     def refresh(self) -> None:
         """Read the state of the run again. Raises `RunError` if it is damaged."""
         self.progress = load_progress(self.path, self.config.run_id)
@@ -150,6 +223,15 @@ class Run:
             return self.path / DATA / self.progress.shards[item]
         except KeyError:
             raise KeyError(f"{self.path}: the store has no item {item}") from None
+
+
+def _marks(run_dir: Path, config: Config) -> Marks:
+    """The events of a run, of the copy that it keeps of their table; empty if it has none."""
+    try:
+        text = (run_dir / EVENTS).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return parse_marks(text, str(run_dir / EVENTS), config.plot.event_label)
 
 
 def open_run(path: Path | str) -> Run:
