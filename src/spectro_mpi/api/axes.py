@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from spectro_mpi.draw.mesh import (
     cells_of,
@@ -201,13 +201,18 @@ def _single(name: str, x: Any, x_is_time: bool) -> float:
 
 def _set_title(ax: Axes, text: str, above: bool) -> None:
     """Set the title of axes at the left, in as many lines as it needs; `above` event labels."""
-    from matplotlib.font_manager import FontProperties
-
     figure: Any = ax.figure
     inches = figure.get_figwidth() * ax.get_position().width
-    points: Any = FontProperties(size="medium").get_size_in_points()
-    wrapped = whole_title(text, inches, points)
+    wrapped = whole_title(text, inches, _points("medium"))
     ax.set_title(wrapped, loc="left", fontsize="medium", pad=18 if above and text else None)
+
+
+def _points(size: str) -> float:
+    """A font size such as "large" in points."""
+    from matplotlib.font_manager import FontProperties
+
+    points: Any = FontProperties(size=size).get_size_in_points()
+    return float(points)
 
 
 def _check_scales(**scales: str) -> None:
@@ -325,33 +330,39 @@ def plot_spectrogram_set(
     if not panels:
         raise ValueError("rows is empty: expected at least one row")
     low, high = _x_limits(x_min, x_max, center, width, x_is_time)
-    columns = [(low, high)]
     marked = events_of(events, x_is_time)
-    zoom = _zoom(panels, marked, zoom_minutes, x_is_time)
-    if zoom is not None:
-        columns.append(zoom)
+    columns = [(low, high), *_zoom(panels, marked, zoom_minutes, x_is_time)]
     size = panel_size[0] * len(columns), panel_size[1] * len(panels)
     figure = Figure(figsize=size, dpi=dpi, layout="constrained")
     grid = figure.subplots(len(panels), len(columns), sharex="col", squeeze=False)
-    style: dict[str, Any] = {"y_scale": y_scale, "z_scale": z_scale, "colormap": colormap}
-    style |= {"gap_factor": gap_factor, "x_is_time": x_is_time}
-    for column, (begin, end) in enumerate(columns):
-        for number, panel in enumerate(panels):
-            last = number == len(panels) - 1
-            own = {"x_label": panel["x_label"] or x_label * last, "x_min": begin, "x_max": end}
-            lines = [replace(event, label="") if number else event for event in marked]
-            with _row_in_errors(number):
-                make_spectrogram(**panel | own, **style, events=lines, ax=grid[number, column])
+    style = {"y_scale": y_scale, "z_scale": z_scale, "colormap": colormap}
+    panels[-1]["x_label"] = panels[-1]["x_label"] or x_label
+    _fill(
+        grid, panels, columns, marked, {**style, "gap_factor": gap_factor, "x_is_time": x_is_time}
+    )
     _share_times(list(grid[:, 0]), low, high, x_is_time)
     if title:
-        from matplotlib.font_manager import FontProperties
-
-        points: Any = FontProperties(size="large").get_size_in_points()
-        figure.suptitle(whole_title(title, size[0] * 0.96, points), fontsize="large")
+        figure.suptitle(whole_title(title, size[0] * 0.96, _points("large")), fontsize="large")
     if path is not None:
         path = Path(path)
         write_atomic(path, figure_file(figure, path.suffix.removeprefix(".") or "png"))
     return figure
+
+
+def _fill(
+    grid: NDArray[Any],
+    panels: Sequence[Mapping[str, Any]],
+    columns: Sequence[tuple[float | None, float | None]],
+    events: Sequence[Event],
+    style: Mapping[str, Any],
+) -> None:
+    """Draw panels on a grid of axes, (row, column); `columns` are their x limits."""
+    for (begin, end), column in zip(columns, grid.T, strict=True):
+        for number, (panel, ax) in enumerate(zip(panels, column, strict=True)):
+            lines = [replace(event, label="") if number else event for event in events]
+            shown = {**panel, **style, "x_min": begin, "x_max": end, "events": lines}
+            with _row_in_errors(number):
+                make_spectrogram(**shown, ax=ax)
 
 
 def _zoom(
@@ -359,10 +370,10 @@ def _zoom(
     events: Sequence[Event],
     minutes: float | None,
     x_is_time: bool,
-) -> tuple[float, float] | None:
-    """The limits of the zoom column: about the first event; None: there is none to show."""
+) -> list[tuple[float, float]]:
+    """The limits of the zoom column, about the first event; empty: there is none to show."""
     if minutes is None or not events:
-        return None
+        return []
     start, end = events[0].start, events[0].end
     half = max(minutes * (60 if x_is_time else 1), 1.5 * abs(end - start)) / 2
     low, high = (start + end) / 2 - half, (start + end) / 2 + half
@@ -372,8 +383,8 @@ def _zoom(
         inside = (x >= low) & (x <= high)
         values = panel["values"]
         if len(values) == len(x) and np.isfinite(values[inside]).any():
-            return low, high
-    return None
+            return [(low, high)]
+    return []
 
 
 @contextmanager

@@ -21,9 +21,7 @@ def add(commands: Commands) -> None:
         "--size and --style it is the figure of the run.",
     )
     draw.add_argument(
-        "source",
-        metavar="SOURCE",
-        help="CDF file; or a run: its directory, settings file or run id",
+        "source", metavar="SOURCE", help="CDF file; or a run: directory, settings file or run id"
     )
     draw.add_argument("items", nargs="*", metavar="ITEM", help="items of the run, such as 13312")
     draw.add_argument(

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
 from spectro_mpi.draw.kinds import FigureKind, kinds_of
 from spectro_mpi.model.marks import slug
-from spectro_mpi.settings.schema import Config, FormatName, ScalePair
+from spectro_mpi.settings.schema import Config, FormatName, KindName, LimitsKind, ScalePair
 
 KEYWORD = "spectro-mpi"
 """Of the text chunk in every PNG that says what the figure shows."""
@@ -73,6 +73,23 @@ def expected_figures(config: Config, instruments: Iterable[str]) -> list[Expecte
         for kind, instrument in kinds_of(config.plot, instruments)
         for scales, limits in product(config.plot.scales, config.plot.limits)
     ]
+
+
+def single_figure(
+    config: Config,
+    instruments: Sequence[str],
+    kind: KindName,
+    instrument: str = "",
+    limits: LimitsKind = "given_extrema",
+) -> ExpectedFigure:
+    """One figure of an item, of the first scale pair; `instrument` "": the first one.
+
+    `instruments` are those that the item has data of, `instrument` is one of them.
+    """
+    plot = replace(config.plot, kinds=(kind,), limits=(limits,), scales=config.plot.scales[:1])
+    figures = expected_figures(replace(config, plot=plot), instruments)
+    named = (figure for figure in figures if figure.instrument in ("", instrument))
+    return next(named, figures[0])
 
 
 def figure_files(folder: Path) -> list[str]:

@@ -96,7 +96,9 @@ def _with_font(svg: bytes, letters: set[str]) -> bytes:
     from fontTools.ttLib import TTFont
 
     font: Any = TTFont(FONT, recalcTimestamp=False)
-    subsetter = subset.Subsetter()
+    options = subset.Options()
+    options.drop_tables = [*options.drop_tables, "FFTM"]  # only FontForge reads it
+    subsetter = subset.Subsetter(options)
     subsetter.populate(text="".join(sorted(letters)))
     subsetter.subset(font)
     file = io.BytesIO()

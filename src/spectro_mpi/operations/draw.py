@@ -8,7 +8,7 @@ from pathlib import Path
 from spectro_mpi.draw.content import FigureContent, Style
 from spectro_mpi.draw.contents import content_of, style_of
 from spectro_mpi.draw.figure import Painter
-from spectro_mpi.draw.names import SUFFIXES, ExpectedFigure, expected_figures
+from spectro_mpi.draw.names import SUFFIXES, ExpectedFigure, single_figure
 from spectro_mpi.draw.reuse import Reductions
 from spectro_mpi.draw.sizes import PRESETS
 from spectro_mpi.draw.spans import parse_span
@@ -69,12 +69,12 @@ def draw(source: str, items: list[str], output: str, wish: Wish) -> list[str]:
     items = items or _only_item(source)
     if len(items) > 1 and _ITEM not in output:
         raise UserError(f"-o {output}: write {_ITEM} in it for a file of each of several items")
-    told = []
+    sentences = []
     for item in items:
         instrument = "" if wish.kind == "instrument-grid" else wish.instrument
         subject = subject_of_run(source, item, instrument, wish.settings)
-        told.append(_draw(subject, output.replace(_ITEM, item), wish))
-    return told
+        sentences.append(_draw(subject, output.replace(_ITEM, item), wish))
+    return sentences
 
 
 def _only_item(source: str) -> list[str]:
@@ -134,18 +134,9 @@ def _figure(subject: Subject, wish: Wish) -> ExpectedFigure:
         )
     if limits == "given_extrema" and subject.extrema == {} and not subject.config.axes:
         raise UserError("the run has no common limits yet; draw with --limits raw")
-    plot = replace(
-        subject.config.plot,
-        kinds=(wish.kind,),
-        limits=(limits,),
-        scales=subject.config.plot.scales[:1],
-    )
-    figures = expected_figures(replace(subject.config, plot=plot), subject.available)
-    if not figures:
+    if not subject.available:
         raise UserError(f"item {subject.item} has no data")
-    return next(
-        figure for figure in figures if figure.instrument == wish.instrument or not wish.instrument
-    )
+    return single_figure(subject.config, subject.available, wish.kind, wish.instrument, limits)
 
 
 def _in_time(content: FigureContent, style: Style, wish: Wish) -> FigureContent:

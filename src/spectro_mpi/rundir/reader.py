@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import xarray
 
     from spectro_mpi.draw.axes_figure import Figure
+    from spectro_mpi.draw.content import FigureContent
+    from spectro_mpi.draw.names import ExpectedFigure
 
 
 def read_run_wide(path: Path) -> dict[str, Any]:
@@ -148,7 +151,8 @@ class Run:
         item, instrument : str
             What to show; an empty instrument is the first that the item has data of.
         kind : {"pitch-angle", "instrument-grid"}
-            Kind of figure.
+            Kind of figure: a row for each category of the instrument, or for each instrument.
+            The latter needs no `instrument`.
         limits : {"given_extrema", "raw"}, optional
             None: the common limits, if the run has them.
         span : (float, float), optional
@@ -173,30 +177,30 @@ class Run:
             If the run has no such item or instrument.
         """
         from spectro_mpi.draw.axes_figure import AxesPainter
-        from spectro_mpi.draw.contents import content_of, style_of
-        from spectro_mpi.draw.names import expected_figures
+        from spectro_mpi.draw.contents import style_of
+        from spectro_mpi.draw.names import single_figure
         from spectro_mpi.draw.notes import in_order
 
-        config, extrema = self.config, self.extrema
-        chosen = limits or ("given_extrema" if extrema else "raw")
-        plot = replace(config.plot, kinds=(kind,), limits=(chosen,), scales=config.plot.scales[:1])
+        config = self.config
+        chosen: LimitsKind = limits or ("given_extrema" if self.extrema else "raw")
         names = in_order(config, self.instruments(item))
         if instrument and instrument not in names:
             raise KeyError(f"{self.path}: item {item} has no data of {instrument}")
-        figures = expected_figures(replace(config, plot=plot), names)
-        shown = next(each for each in figures if each.instrument == instrument or not instrument)
+        shown = single_figure(config, names, kind, instrument, chosen)
+        content = self._content(item, names, shown)
+        style = style_of(config.plot, shown.scales)
+        set_here = {"panel_size": panel_size, "text_scale": text_scale}
+        style = replace(style, **{k: v for k, v in set_here.items() if v}, has_zooms=zooms)  # type: ignore[arg-type]
+        return AxesPainter().on_axes(replace(content, span=span), style)
+
+    def _content(self, item: str, names: Sequence[str], figure: ExpectedFigure) -> FigureContent:
+        """The content of a figure of an item that has data of the instruments `names`."""
+        from spectro_mpi.draw.contents import content_of
+
         failures = [each for each in self.errors.get(item, ()) if each.phase != "plot"]
         spectrograms = {name: self.spectrogram(item, name) for name in names}
-        marks = _marks(self.path, config).get(item, ())
-        content = content_of(config, item, spectrograms, shown, extrema, marks, failures)
-        style = style_of(config.plot, shown.scales)
-        style = replace(
-            style,
-            panel_size=panel_size or style.panel_size,
-            text_scale=text_scale or style.text_scale,
-            has_zooms=zooms,
-        )
-        return AxesPainter().on_axes(replace(content, span=span), style)
+        marks = _marks(self.path, self.config).get(item, ())
+        return content_of(self.config, item, spectrograms, figure, self.extrema, marks, failures)
 
     def refresh(self) -> None:
         """Read the state of the run again. Raises `RunError` if it is damaged."""
