@@ -14,6 +14,7 @@ from spectro_mpi import open_run
 from spectro_mpi.draw.sizes import parse_size
 from spectro_mpi.draw.spans import parse_span
 from tests.conftest import spectro_mpi_here
+from tests.istp_files import variables, write
 
 DAY = 946684800.0  # 2000-01-01
 ITEM = "13312"
@@ -66,6 +67,17 @@ def test_a_cdf_file_is_drawn_as_the_run_draws_it(sampled: Path, tmp_path: Path) 
         assert (panel["time"], panel["z"]) == (same["time"], same["z"])
         left, top, right, bottom = panel["box"]
         assert (drawn[top:bottom, left:right] == expected[top:bottom, left:right]).mean() > 0.95
+
+
+def test_a_file_of_any_mission_is_drawn_as_inspect_proposes(tmp_path: Path) -> None:
+    file = tmp_path / "tst_l2_20170101_v1.cdf"
+    write(file, variables())
+    done = spectro_mpi_here("draw", file, "-o", tmp_path / "x.png", "-s", "plot.dpi=50")
+    assert (done.code, done.err) == (0, "")
+    panels = described(tmp_path / "x.png")["panels"]
+    assert {panel["category"] for panel in panels} >= {"all", "parallel"}  # type: ignore[attr-defined]
+    refused = spectro_mpi_here("draw", file, "-o", tmp_path / "y.png", "--instrument", "none")
+    assert refused.code == 2 and "no variable none that can be drawn; it has" in refused.err
 
 
 def test_a_time_span_is_drawn_alone(sampled: Path, tmp_path: Path) -> None:

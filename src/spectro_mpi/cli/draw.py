@@ -74,9 +74,9 @@ def add(commands: Commands) -> None:
 
 
 def _draw(arguments: argparse.Namespace) -> int:
-    from spectro_mpi.operations.draw import Wish, draw
+    from spectro_mpi.operations.draw import Request, draw
 
-    wish = Wish(
+    request = Request(
         kind=arguments.kind,
         instrument=arguments.instrument,
         limits=_LIMITS.get(arguments.limits),  # type: ignore[arg-type]
@@ -86,7 +86,7 @@ def _draw(arguments: argparse.Namespace) -> int:
         settings=tuple(arguments.set),
         file=arguments.settings,
     )
-    for sentence in draw(arguments.source, arguments.items, arguments.output, wish):
+    for sentence in draw(arguments.source, arguments.items, arguments.output, request):
         print(sentence)
     return 0
 

@@ -30,7 +30,7 @@ _ITEM = "{item}"
 
 
 @dataclass(frozen=True)
-class Wish:
+class Request:
     """What to draw, and how."""
 
     kind: KindName = "pitch-angle"
@@ -50,7 +50,7 @@ class Wish:
     """A settings file for a CDF file; empty: none."""
 
 
-def draw(source: str, items: list[str], output: str, wish: Wish) -> list[str]:
+def draw(source: str, items: list[str], output: str, request: Request) -> list[str]:
     """Draw a figure of each item into a file; return a sentence about each.
 
     `source` is a CDF file or a run (`run_directory`). `output` ends in .png, .pdf or .svg; for
@@ -61,19 +61,19 @@ def draw(source: str, items: list[str], output: str, wish: Wish) -> list[str]:
     if is_cdf(source):
         if items:
             raise UserError(f"{' '.join(items)}: a CDF file has no items to choose from")
-        instrument = "" if wish.kind == "instrument-grid" else wish.instrument
-        subject = subject_of_cdf(source, instrument, wish.settings, wish.file)
-        return [_draw(subject, output, wish)]
-    if wish.file:
-        raise UserError(f"--settings {wish.file}: a run has its own settings; use -s")
+        instrument = "" if request.kind == "instrument-grid" else request.instrument
+        subject = subject_of_cdf(source, instrument, request.settings, request.file)
+        return [_draw(subject, output, request)]
+    if request.file:
+        raise UserError(f"--settings {request.file}: a run has its own settings; use -s")
     items = items or _only_item(source)
     if len(items) > 1 and _ITEM not in output:
         raise UserError(f"-o {output}: write {_ITEM} in it for a file of each of several items")
     sentences = []
     for item in items:
-        instrument = "" if wish.kind == "instrument-grid" else wish.instrument
-        subject = subject_of_run(source, item, instrument, wish.settings)
-        sentences.append(_draw(subject, output.replace(_ITEM, item), wish))
+        instrument = "" if request.kind == "instrument-grid" else request.instrument
+        subject = subject_of_run(source, item, instrument, request.settings)
+        sentences.append(_draw(subject, output.replace(_ITEM, item), request))
     return sentences
 
 
@@ -84,8 +84,8 @@ def _only_item(source: str) -> list[str]:
     return items
 
 
-def _draw(subject: Subject, output: str, wish: Wish) -> str:
-    figure = _figure(subject, wish)
+def _draw(subject: Subject, output: str, request: Request) -> str:
+    figure = _figure(subject, request)
     content = content_of(
         subject.config,
         subject.item,
@@ -96,13 +96,13 @@ def _draw(subject: Subject, output: str, wish: Wish) -> str:
         subject.failures,
     )
     style = style_of(subject.config.plot, figure.scales)
-    content, style = _in_time(content, style, wish), _of_size(style, len(content.panels), wish)
+    content = _in_time(content, style, request)
+    style = _of_size(style, len(content.panels), request)
     path = Path(output)
     file_format = path.suffix.lower().removeprefix(".")
     if file_format == "png":
-        columns = 4 if style.has_zooms else 1
         width, height = (round(side * style.dpi) for side in style.panel_size)
-        if columns * width * height * len(content.panels) > _MOST_PIXELS:
+        if width * height * len(content.panels) > _MOST_PIXELS:
             raise UserError(f"{output}: would have more than 250 million pixels; lower plot.dpi")
         drawn = Painter().draw(content, style)
     else:
@@ -116,14 +116,14 @@ def _draw(subject: Subject, output: str, wish: Wish) -> str:
     return f"{output}: {content.title}, limits {content.limits}{hint}"
 
 
-def _figure(subject: Subject, wish: Wish) -> ExpectedFigure:
-    """The figure that is wished for. Raises `UserError` if there are no data for it."""
-    if wish.instrument and wish.instrument not in subject.available:
+def _figure(subject: Subject, request: Request) -> ExpectedFigure:
+    """The figure that is asked for. Raises `UserError` if there are no data for it."""
+    if request.instrument and request.instrument not in subject.available:
         raise UserError(
-            f"--instrument {wish.instrument}: item {subject.item} has data of "
+            f"--instrument {request.instrument}: item {subject.item} has data of "
             f"{listed(subject.available)}"
         )
-    limits = wish.limits
+    limits = request.limits
     if limits is None:
         has_common = subject.extrema is not None or subject.config.axes
         limits = "given_extrema" if has_common else "raw"
@@ -136,32 +136,34 @@ def _figure(subject: Subject, wish: Wish) -> ExpectedFigure:
         raise UserError("the run has no common limits yet; draw with --limits raw")
     if not subject.available:
         raise UserError(f"item {subject.item} has no data")
-    return single_figure(subject.config, subject.available, wish.kind, wish.instrument, limits)
+    return single_figure(
+        subject.config, subject.available, request.kind, request.instrument, limits
+    )
 
 
-def _in_time(content: FigureContent, style: Style, wish: Wish) -> FigureContent:
-    if not wish.time:
+def _in_time(content: FigureContent, style: Style, request: Request) -> FigureContent:
+    if not request.time:
         return content
     spectrograms = [panel.spectrogram for panel in content.panels]
     window = Reductions().window(spectrograms, style.gap_factor)
     if window is None:
-        raise UserError(f"--time {wish.time}: the item has no times")
+        raise UserError(f"--time {request.time}: the item has no times")
     try:
-        span = parse_span(wish.time, window.begin, window.end)
+        span = parse_span(request.time, window.begin, window.end)
     except ValueError as error:
         raise UserError(f"--time {error}") from None
     return replace(content, span=span)
 
 
-def _of_size(style: Style, rows: int, wish: Wish) -> Style:
-    """A style with the size wished for, without zoom columns if size or time is given."""
-    if not (wish.style or wish.size or wish.time):
+def _of_size(style: Style, rows: int, request: Request) -> Style:
+    """A style with the size asked for, without zoom columns if size or time is given."""
+    if not (request.style or request.size or request.time):
         return style
     style = replace(style, has_zooms=False)
-    size = wish.size
-    if wish.style:
-        preset = PRESETS[wish.style]
-        is_set = {setting.partition("=")[0].strip() for setting in wish.settings}
+    size = request.size
+    if request.style:
+        preset = PRESETS[request.style]
+        is_set = {setting.partition("=")[0].strip() for setting in request.settings}
         scale = style.text_scale if "plot.text_scale" in is_set else preset.text_scale
         dpi = style.dpi if "plot.dpi" in is_set else preset.dpi
         style = replace(style, text_scale=scale, dpi=dpi)

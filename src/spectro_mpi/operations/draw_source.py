@@ -35,6 +35,8 @@ from spectro_mpi.system.untrusted import UntrustedCalls
 
 _LEAST_CPU_SECONDS, _CPU_SECONDS_PER_MB = 60.0, 1.0
 """CPU time that reading and reducing a CDF file may take."""
+_DAMAGED = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+"""Errors, besides `InvalidCdfError`, that reading a damaged file raises."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ def _reduced(
             reduced = reduce_with(entry, config, fast and loads_fast_reader())
         except InvalidCdfError as error:
             raise UserError(str(error)) from None
+        except _DAMAGED as error:
+            raise UserError(f"{path}: is damaged: {error or type(error).__name__}") from None
         spectrograms[name.instrument] = shown_as_set(reduced, config.instrument)
     ordered = {name: spectrograms[name] for name in available if name in spectrograms}
     item = names[0].item
@@ -171,9 +175,7 @@ def _config_of(path: Path, instrument: str, settings: tuple[str, ...], file: str
     if not file and not has_preset and not any(presets_knowing(path.name)):
         inspection = inspect_file(path)
         wanted = tuple(
-            variable
-            for variable in inspection.drawable
-            if not instrument or instrument in (variable.name, variable.table.name)
+            variable for variable in inspection.drawable if instrument in ("", variable.table.name)
         )
         if not wanted:
             there = [variable.table.name for variable in inspection.drawable]
