@@ -15,6 +15,7 @@ from spectro_mpi.inert import inert
 Reason = Literal[
     "timeout",
     "invalid-cdf",
+    "no-data",
     "divide-by-zero",
     "plotting",
     "out-of-memory",
@@ -127,6 +128,10 @@ class InvalidCdfError(Exception):
         return inert(super().__str__())
 
 
+class NoDataError(Exception):
+    """An item that there are no data of."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why one instrument of one item failed."""
@@ -149,6 +154,8 @@ def reason_of(error: BaseException, phase: str) -> Reason:
         return "out-of-memory"
     if isinstance(error, InvalidCdfError):
         return "invalid-cdf"
+    if isinstance(error, NoDataError):
+        return "no-data"
     if isinstance(error, ZeroDivisionError | FloatingPointError):
         return "divide-by-zero"
     if phase == "plot" and not isinstance(error, OSError):

@@ -490,6 +490,17 @@ def test_batch_plot_goes_on_where_it_was_and_outlives_crashes_and_hangs(tmp_path
     assert before.items() <= after.items()
 
 
+def test_an_item_without_rows_is_recorded_as_such(tmp_path: Path) -> None:
+    def load_rows(item: str) -> list[dict[str, object]]:
+        return [dict(ROW)] * (item != "empty")
+
+    run = spectro_mpi.batch_plot(
+        ["empty", "full"], tmp_path / "out", load_rows, dpi=40, max_workers=1, show_progress=False
+    )
+    assert run.errors["empty"][0].reason == "no-data"
+    assert run.completed("figures") == ["full"]
+
+
 T_DAY = 15_000 * 86400.0
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spectro_mpi.draw.contents import limit_notes, panel_of
 from spectro_mpi.draw.kinds.base import Row
+from spectro_mpi.draw.notes import without_positive
 from spectro_mpi.model.extrema import Limits, empty_limits
 from spectro_mpi.model.spectrogram import Legend, Spectrogram
 from spectro_mpi.model.tally import merge_tallies, tally
-from spectro_mpi.phases.plot import PlotPhase, _without_positive
 from spectro_mpi.phases.reduce import ReducePhase
 from spectro_mpi.phases.registry import make_phase
 from spectro_mpi.phases.workspace import Workspace
@@ -68,12 +69,9 @@ def drawn(
 ) -> tuple[Limits, tuple[str, ...]]:
     """The limits of a figure with `[axes.ees]`, and its notes on them."""
     config = Config(axes={"ees": AxisLimits(**by_hand)})
-    phase = make_phase("plot", Workspace(config, Path("nowhere")))
-    assert isinstance(phase, PlotPhase)
-    inputs: Any = {"extrema": extrema}
     rows = [Row("", data, 0), Row("", data, 0)]
-    panel = phase._panel(inputs, rows[0], LOG, limits)
-    return panel.limits, tuple(phase._on_limits(inputs, rows, LOG))
+    panel = panel_of(config, extrema, rows[0], LOG, limits)
+    return panel.limits, tuple(limit_notes(config, extrema, rows, LOG))
 
 
 @pytest.mark.parametrize(
@@ -157,10 +155,10 @@ def test_a_row_that_a_log_colour_scale_cannot_show_is_named() -> None:
     spectrogram = with_values(values)
     rows = [Row("", spectrogram, category) for category in range(4)]
     linear: ScalePair = ("log", "linear")
-    assert list(_without_positive(rows, LOG)) == ["No value above 0: ees all, ees upgoing"]
-    assert list(_without_positive(rows, linear)) == []
-    assert list(_without_positive(rows[2:], LOG)) == []
+    assert list(without_positive(rows, LOG)) == ["No value above 0: ees all, ees upgoing"]
+    assert list(without_positive(rows, linear)) == []
+    assert list(without_positive(rows[2:], LOG)) == []
     alone = [Row("", with_values(values[:1]), 0)]
-    assert list(_without_positive(alone, LOG)) == ["No value above 0: ees"]
+    assert list(without_positive(alone, LOG)) == ["No value above 0: ees"]
     always_linear = [Row("", with_values(values, Legend(z_scale="linear")), 0)]
-    assert list(_without_positive(always_linear, LOG)) == []
+    assert list(without_positive(always_linear, LOG)) == []

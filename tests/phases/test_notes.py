@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from spectro_mpi.draw.notes import notes_on_modes
 from spectro_mpi.instruments.cdf import CdflibReader
 from spectro_mpi.model.items import InputPath
 from spectro_mpi.model.spectrogram import Spectrogram
-from spectro_mpi.phases.plot import notes_on_modes
 from spectro_mpi.phases.reduce import reduce_file
 from spectro_mpi.settings.schema import Config, DataSettings
 from tests.fast_files import content, write

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 
 from spectro_mpi.draw.content import Panel
+from spectro_mpi.draw.contents import panel_of
 from spectro_mpi.draw.kinds import KINDS, Row
 from spectro_mpi.model.spectrogram import Legend, Spectrogram
-from spectro_mpi.phases.context import Inputs
-from spectro_mpi.phases.plot import PlotPhase
 from spectro_mpi.settings.schema import Config, PlotSettings, ScalePair
 
 LEGEND = Legend(z_label="Flux (cm⁻² s⁻¹)", y_label="Frequency (Hz)", long_name="Flux")
@@ -28,10 +27,8 @@ def spectrogram(**changes: Any) -> Spectrogram:
     return replace(one, **changes)
 
 
-def phase(**plot: Any) -> PlotPhase:
-    made = PlotPhase()
-    made.config = Config(plot=PlotSettings(**plot))
-    return made
+def config(**plot: Any) -> Config:
+    return Config(plot=PlotSettings(**plot))
 
 
 @pytest.mark.parametrize(
@@ -47,14 +44,12 @@ def test_labels_are_those_of_the_data_unless_they_are_set(
     settings: dict[str, str], legend: Legend, labels: tuple[str, str]
 ) -> None:
     row = Row("all", spectrogram(legend=legend), 0)
-    inputs = cast(Inputs, {"extrema": {}})
-    shown = phase(**settings)._panel(inputs, row, ("log", "log"), "raw")
+    shown = panel_of(config(**settings), {}, row, ("log", "log"), "raw")
     assert (shown.y_label, shown.z_label) == labels
 
 
 def panel(data: Spectrogram, pair: ScalePair, limits: str, **extrema: float) -> Panel:
-    inputs = cast(Inputs, {"extrema": extrema})
-    return phase()._panel(inputs, Row("all", data, 0), pair, limits)
+    return panel_of(config(), extrema, Row("all", data, 0), pair, limits)
 
 
 def test_limits_are_those_of_the_scale_that_is_drawn() -> None:

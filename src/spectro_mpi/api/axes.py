@@ -7,31 +7,30 @@ same edges in time and energy (`columns.records_of`, `raster.tables_of`).
 from __future__ import annotations
 
 import io
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spectro_mpi.draw.bars import Ends
-from spectro_mpi.draw.columns import Records, records_of
-from spectro_mpi.draw.palette import UNDER_COLOR
-from spectro_mpi.draw.raster import EnergyTable, tables_of
-from spectro_mpi.draw.scale import Scale, usable_scale
-from spectro_mpi.draw.times import left_out_text
-from spectro_mpi.model.channels import channel_edges
-from spectro_mpi.model.extrema import coloured_values, in_order
-from spectro_mpi.model.levels import count_levels, edge_range, measured_channels
-from spectro_mpi.model.samples import Samples
-from spectro_mpi.settings.schema import (
-    SCALE_PAIR_COLORMAPS,
-    ExtremaSettings,
-    PlotSettings,
-    ScaleName,
+from spectro_mpi.draw.mesh import (
+    cells_of,
+    collapsed,
+    colormap_of,
+    colour_limits,
+    draw_cells,
+    draw_event_lines,
+    energy_axis,
+    events_of,
+    set_x_axis,
+    whole_title,
+    x_values,
 )
+from spectro_mpi.model.marks import Event
+from spectro_mpi.settings.schema import PlotSettings, ScaleName
 from spectro_mpi.system.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -41,27 +40,12 @@ if TYPE_CHECKING:
 
 ROW_KEYS = (
     *("x", "y", "data", "axis", "collapse", "time_start", "time_end", "energy_edges"),
-    *("label", "y_label", "z_label"),
+    *("label", "x_label", "y_label", "z_label"),
     *("y_min", "y_max", "z_min", "z_max", "vmin", "vmax"),
 )
 """Keys that a row of `plot_spectrogram_set` may have."""
 
-_PERCENTILES = (1, 99)
-_SECONDS_PER_DAY = 86400.0
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """Values, with the edges of their cells in order of time."""
-
-    records: Records
-    tables: tuple[EnergyTable, ...]
-    values: NDArray[np.float32]
-    """(record, channel), in the order given."""
-    channels: NDArray[np.float32]
-    """(table, channel, 3) centre, lower and upper edge."""
-    mode: NDArray[np.intp]
-    """(record,) row of `channels`, in the order given."""
+_LIMITS = ("y_min", "y_max", "z_min", "z_max")
 
 
 def make_spectrogram(
@@ -69,22 +53,33 @@ def make_spectrogram(
     energy: ArrayLike,
     values: ArrayLike,
     *,
+    axis: int | None = None,
+    collapse: str = "mean",
     time_start: ArrayLike | None = None,
     time_end: ArrayLike | None = None,
     energy_edges: ArrayLike | None = None,
     gap_factor: float = PlotSettings.gap_factor,
     ax: Axes | None = None,
+    x_is_time: bool = True,
     y_scale: ScaleName = "log",
     z_scale: ScaleName = "log",
+    x_min: Any = None,
+    x_max: Any = None,
+    center: Any = None,
+    width: float | None = None,
     y_min: float | None = None,
     y_max: float | None = None,
     z_min: float | None = None,
     z_max: float | None = None,
+    vmin: float | None = None,
+    vmax: float | None = None,
     colormap: str = "",
     label: str = "",
+    x_label: str = "",
     y_label: str = "Energy (eV)",
     z_label: str = "",
     colorbar: bool = True,
+    events: Sequence[Any] = (),
 ) -> Axes:
     """Draw one spectrogram, with each value between the edges of its record and channel.
 
@@ -95,9 +90,14 @@ def make_spectrogram(
         A few times that are far from all others are left out with a warning.
     energy : array_like, (channel,) or (record, channel)
         Centres of the channels, in any order, eV (or Hz, or as in `y_label`); NaN: no channel.
-    values : array_like, (record, channel)
+    values : array_like, (record, channel), or of three dimensions
         Values to draw. NaN is blank. Values below a log colour scale, those at or below 0 too, are
         light grey, shown as a triangle at the lower end of the colour bar.
+    axis : int, optional
+        Of values of three dimensions: the one that is collapsed, such as 1 of (record, pitch angle,
+        channel).
+    collapse : {"mean", "sum"}
+        What becomes of the finite values along `axis`.
     time_start, time_end : array_like, (record,), optional
         Start and end of the records, in the form of `time`. None: half-way between neighbours.
     energy_edges : array_like, (channel, 2) or (record, channel, 2), optional
@@ -110,20 +110,32 @@ def make_spectrogram(
         The local width is the larger of the medians of up to 5 steps before and 5 after a record.
     ax : matplotlib Axes, optional
         Axes to draw on. None: those of a new figure.
+    x_is_time : bool
+        False: `time` and all other values of x are plain numbers, of any quantity.
     y_scale, z_scale : {"linear", "log"}
         Scale of the energy axis and of the colours.
+    x_min, x_max : time or float, optional
+        Limits of the x axis, in a form of `time`. None: where the records begin and end. Colours
+        and energies have the limits of all values, also of those not shown.
+    center, width : time or float, and float, optional
+        The middle of the x axis and its length (s, or in the unit of x), in place of its limits.
     y_min, y_max, z_min, z_max : float, optional
         Limits of energy (y) and colours (z), kept exactly. None: for y the lower edge of the lowest
         channel with a positive value (on a linear axis at most 0), and the upper edge at or below
         which channels with 99 % of the positive values lie; all finite values count if any is
         negative or none is positive. For z the 1st and 99th percentile of the positive values, or
         on linear colours of all finite values if any is negative or none is positive.
+    vmin, vmax : float, optional
+        Other names of `z_min` and `z_max`, which they override.
     colormap : str
         A matplotlib colour map; empty: by the pair of scales, as in a run's figures.
-    label, y_label, z_label : str
-        Title, label of the energy axis, label of the colour bar.
+    label, x_label, y_label, z_label : str
+        Title, wrapped to the width of the axes; labels of the axes and of the colour bar.
     colorbar : bool
         Whether to draw a colour bar.
+    events : sequence
+        Values of x to mark by lines: one, (start, end), or (start, end, label). Each label has its
+        colour.
 
     Returns
     -------
@@ -137,24 +149,70 @@ def make_spectrogram(
         or colour map is unknown, or a limit is not finite, not positive on a log axis, or not
         below the upper one.
     """
+    z_min, z_max = (z_min if vmin is None else vmin), (z_max if vmax is None else vmax)
     _check_scales(y_scale=y_scale, z_scale=z_scale)
     _check_limits("y", y_scale, y_min, y_max)
     _check_limits("z", z_scale, z_min, z_max)
     if not gap_factor > 1:
         raise ValueError(f"gap_factor = {gap_factor!r}: expected a number above 1")
-    cells = _cells(time, energy, values, time_start, time_end, energy_edges, y_scale, gap_factor)
+    data = collapsed(values, axis, collapse)
+    cells = cells_of(
+        time, energy, data, time_start, time_end, energy_edges, y_scale, gap_factor, x_is_time
+    )
+    low, high = _x_limits(x_min, x_max, center, width, x_is_time)
+    marked = events_of(events, x_is_time)
+    name = colormap_of(colormap, y_scale, z_scale)
     ax = _new_axes() if ax is None else ax
-    limits = _limits(cells.values[cells.records.order], z_scale, z_min, z_max)
-    y = _energy_axis(cells, y_scale, y_min, y_max)
+    limits = colour_limits(cells.values[cells.records.order], z_scale, z_min, z_max)
+    y = energy_axis(cells, y_scale, y_min, y_max)
     ax.set_yscale(y_scale)
-    mesh, extend = _draw(ax, cells, z_scale, limits, _colormap(colormap, y_scale, z_scale))
+    mesh, extend = draw_cells(ax, cells, z_scale, limits, name)
     ax.set(ylim=(y.low, y.high), ylabel=y_label)
-    _set_times(ax, cells.records)
-    ax.set_title(label, loc="left", fontsize="medium")
+    set_x_axis(ax, cells, low, high, x_label)
+    draw_event_lines(ax, marked, cells, name)
+    _set_title(ax, label, above=any(event.label for event in marked))
     if colorbar:
         figure: Any = ax.figure
         figure.colorbar(mesh, ax=ax, label=z_label, pad=0.01, extend=extend)
     return ax
+
+
+def _x_limits(
+    x_min: Any, x_max: Any, center: Any, width: float | None, x_is_time: bool
+) -> tuple[float | None, float | None]:
+    """The limits of the x axis, s since 1970 UTC or numbers; None: not set."""
+    if (center is None) != (width is None):
+        raise ValueError("center and width: give both or none")
+    low, high = (
+        None if end is None else _single(name, end, x_is_time)
+        for name, end in (("x_min", x_min), ("x_max", x_max))
+    )
+    if center is not None and width is not None:
+        middle = _single("center", center, x_is_time)
+        low, high = middle - width / 2, middle + width / 2
+    if low is not None and high is not None and not low < high:
+        raise ValueError("x_min is not below x_max")
+    return low, high
+
+
+def _single(name: str, x: Any, x_is_time: bool) -> float:
+    return float(x_values(name, np.asarray([x]), x_is_time)[0])
+
+
+def _set_title(ax: Axes, text: str, above: bool) -> None:
+    """Set the title of axes at the left, in as many lines as it needs; `above` event labels."""
+    figure: Any = ax.figure
+    inches = figure.get_figwidth() * ax.get_position().width
+    wrapped = whole_title(text, inches, _points("medium"))
+    ax.set_title(wrapped, loc="left", fontsize="medium", pad=18 if above and text else None)
+
+
+def _points(size: str) -> float:
+    """A font size such as "large" in points."""
+    from matplotlib.font_manager import FontProperties
+
+    points: Any = FontProperties(size=size).get_size_in_points()
+    return float(points)
 
 
 def _check_scales(**scales: str) -> None:
@@ -185,19 +243,6 @@ def _new_axes() -> Axes:
     return axes
 
 
-def _energy_axis(cells: _Cells, scale: ScaleName, low: float | None, high: float | None) -> Scale:
-    """The energy axis: of the channels with values that count, as in a run's figures."""
-    order = cells.records.order
-    energy, edges = cells.channels[..., 0], cells.channels[..., 1:]
-    mode, values = cells.mode[order].astype(np.uint32), cells.values[order]
-    levels = count_levels(energy, edges, Samples(mode, values, are_means=False))
-    computed = levels.limits(scale, ExtremaSettings.energy_coverage)
-    if computed is None:
-        measured = measured_channels(values[None], mode, len(energy))
-        computed = edge_range(energy, edges, measured, scale)
-    return _axis(scale, computed or (1.0, 10.0), low, high)
-
-
 def plot_spectrogram_set(
     rows: Sequence[Mapping[str, Any]],
     *,
@@ -206,6 +251,20 @@ def plot_spectrogram_set(
     title: str = "",
     colormap: str = "",
     gap_factor: float = PlotSettings.gap_factor,
+    axis: int | None = None,
+    collapse: str = "mean",
+    x_is_time: bool = True,
+    x_label: str = "",
+    x_min: Any = None,
+    x_max: Any = None,
+    center: Any = None,
+    width: float | None = None,
+    y_min: float | None = None,
+    y_max: float | None = None,
+    z_min: float | None = None,
+    z_max: float | None = None,
+    events: Sequence[Any] = (),
+    zoom_minutes: float | None = None,
     panel_size: tuple[float, float] = (12.0, 3.0),
     dpi: float = 100,
     path: Path | str | None = None,
@@ -219,23 +278,37 @@ def plot_spectrogram_set(
         (record, channel), as `time`, `energy` and `values` of `make_spectrogram`. ``data`` may have
         a third axis, whose number is ``axis``. It is collapsed by the mean of its finite values or,
         with ``collapse="sum"``, by their sum. Optional, as the arguments of
-        `make_spectrogram`: ``time_start``, ``time_end``, ``energy_edges``, ``label``, ``y_label``,
-        ``z_label``, ``y_min``, ``y_max``, ``z_min``, ``z_max``. ``vmin`` and ``vmax`` are other
-        names for the last two and take precedence.
+        `make_spectrogram`: ``time_start``, ``time_end``, ``energy_edges``, ``label``, ``x_label``,
+        ``y_label``, ``z_label``, ``y_min``, ``y_max``, ``z_min``, ``z_max``, ``vmin``, ``vmax``.
     y_scale, z_scale : {"linear", "log"}
         Scale of the energy axes and of the colours.
     title : str
-        Title of the figure.
+        Title of the figure, wrapped to its width.
     colormap : str
         A matplotlib colour map; empty: by the pair of scales.
     gap_factor : float
         As for `make_spectrogram`.
+    axis, collapse
+        As for `make_spectrogram`, for the rows that do not have them.
+    x_is_time, x_min, x_max, center, width
+        As for `make_spectrogram`, for all rows.
+    x_label : str
+        Label below the last row.
+    y_min, y_max, z_min, z_max : float, optional
+        Limits of the rows that have none of their own.
+    events : sequence
+        Values of x to mark in all rows, as for `make_spectrogram`; labels are above the first row.
+    zoom_minutes : float, optional
+        Add a second column that shows the first event, as wide as so many minutes (units of x if
+        it is not time), or as one and a half events if that is more. It is left out if no row has
+        a finite value there.
     panel_size : (float, float)
-        Width of the figure and height of one row, inches.
+        Width of a column and height of one row, inches.
     dpi : float
         Pixels per inch.
     path : path, optional
-        File to write the figure to, in the format of its suffix. It is complete or absent.
+        File to write the figure to, in the format of its suffix; text in PDF files stays text. It
+        is complete or absent.
 
     Returns
     -------
@@ -251,31 +324,88 @@ def plot_spectrogram_set(
     """
     from matplotlib.figure import Figure
 
-    panels = [{**_panel(n, row), "gap_factor": gap_factor} for n, row in enumerate(rows)]
+    shared = {"axis": axis, "collapse": collapse}
+    limits = dict(zip(_LIMITS, (y_min, y_max, z_min, z_max), strict=True))
+    panels = [_panel(number, row, shared | limits) for number, row in enumerate(rows)]
     if not panels:
         raise ValueError("rows is empty: expected at least one row")
-    width, height = panel_size
-    figure = Figure(figsize=(width, height * len(panels)), dpi=dpi, layout="constrained")
-    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    for number, (panel, ax) in enumerate(zip(panels, axes, strict=True)):
-        try:
-            make_spectrogram(**panel, ax=ax, y_scale=y_scale, z_scale=z_scale, colormap=colormap)
-        except ValueError as error:
-            raise ValueError(f"row {number}: {error}") from None
-    _share_times(list(axes))
+    low, high = _x_limits(x_min, x_max, center, width, x_is_time)
+    marked = events_of(events, x_is_time)
+    columns = [(low, high), *_zoom(panels, marked, zoom_minutes, x_is_time)]
+    size = panel_size[0] * len(columns), panel_size[1] * len(panels)
+    figure = Figure(figsize=size, dpi=dpi, layout="constrained")
+    grid = figure.subplots(len(panels), len(columns), sharex="col", squeeze=False)
+    style = {"y_scale": y_scale, "z_scale": z_scale, "colormap": colormap}
+    panels[-1]["x_label"] = panels[-1]["x_label"] or x_label
+    _fill(
+        grid, panels, columns, marked, {**style, "gap_factor": gap_factor, "x_is_time": x_is_time}
+    )
+    _share_times(list(grid[:, 0]), low, high, x_is_time)
     if title:
-        figure.suptitle(title)
+        figure.suptitle(whole_title(title, size[0] * 0.96, _points("large")), fontsize="large")
     if path is not None:
         path = Path(path)
         write_atomic(path, figure_file(figure, path.suffix.removeprefix(".") or "png"))
     return figure
 
 
-def _share_times(axes: Sequence[Axes]) -> None:
-    """Have panels that share their time axis show the times of all."""
+def _fill(
+    grid: NDArray[Any],
+    panels: Sequence[Mapping[str, Any]],
+    columns: Sequence[tuple[float | None, float | None]],
+    events: Sequence[Event],
+    style: Mapping[str, Any],
+) -> None:
+    """Draw panels on a grid of axes, (row, column); `columns` are their x limits."""
+    for (begin, end), column in zip(columns, grid.T, strict=True):
+        for number, (panel, ax) in enumerate(zip(panels, column, strict=True)):
+            lines = [replace(event, label="") if number else event for event in events]
+            shown = {**panel, **style, "x_min": begin, "x_max": end, "events": lines}
+            with _row_in_errors(number):
+                make_spectrogram(**shown, ax=ax)
+
+
+def _zoom(
+    panels: Sequence[Mapping[str, Any]],
+    events: Sequence[Event],
+    minutes: float | None,
+    x_is_time: bool,
+) -> list[tuple[float, float]]:
+    """The limits of the zoom column, about the first event; empty: there is none to show."""
+    if minutes is None or not events:
+        return []
+    start, end = events[0].start, events[0].end
+    half = max(minutes * (60 if x_is_time else 1), 1.5 * abs(end - start)) / 2
+    low, high = (start + end) / 2 - half, (start + end) / 2 + half
+    for number, panel in enumerate(panels):
+        with _row_in_errors(number):
+            x = x_values("x", panel["time"], x_is_time)
+        inside = (x >= low) & (x <= high)
+        values = panel["values"]
+        if len(values) == len(x) and np.isfinite(values[inside]).any():
+            return [(low, high)]
+    return []
+
+
+@contextmanager
+def _row_in_errors(number: int) -> Iterator[None]:
+    """Begin the message of a `ValueError` with the number of the row."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"row {number}: {error}") from None
+
+
+def _share_times(
+    axes: Sequence[Axes], low: float | None, high: float | None, x_is_time: bool
+) -> None:
+    """Have panels that share their time axis show the times of all, unless limits are set."""
     spans = [ax.dataLim for ax in axes if np.isfinite(ax.dataLim.x0)]
+    per_unit = 86400.0 if x_is_time else 1.0
     if len(axes) > 1 and spans:
-        axes[0].set_xlim(min(span.x0 for span in spans), max(span.x1 for span in spans))
+        begin = min(span.x0 for span in spans) if low is None else low / per_unit
+        end = max(span.x1 for span in spans) if high is None else high / per_unit
+        axes[0].set_xlim(begin, end)
 
 
 def preload() -> None:
@@ -284,14 +414,21 @@ def preload() -> None:
 
 
 def figure_file(figure: Figure, kind: str) -> bytes:
-    """The content of a file of the figure in format `kind` ("png", "pdf", …)."""
+    """The content of a file of the figure in format `kind` ("png", "pdf", …).
+
+    Text in PDF and PostScript is in TrueType fonts, which can be edited and searched.
+    """
+    import matplotlib as mpl
+
     content = io.BytesIO()
-    figure.savefig(content, format=kind)
+    fonts: Any = {"pdf.fonttype": 42, "ps.fonttype": 42}
+    with mpl.rc_context(fonts):
+        figure.savefig(content, format=kind)
     return content.getvalue()
 
 
-def _panel(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `make_spectrogram` for a row."""
+def _panel(number: int, row: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `make_spectrogram` for a row; `shared`: of rows that lack them."""
     unknown = sorted(set(row) - set(ROW_KEYS))
     missing = [key for key in ("x", "y", "data") if key not in row]
     if unknown or missing:
@@ -300,195 +437,12 @@ def _panel(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(
             f"row {number} {' and '.join(problems)}; its keys may be {', '.join(ROW_KEYS)}"
         )
-    same = ("time_start", "time_end", "energy_edges", "label", "y_label", "z_label")
-    taken = {key: row[key] for key in same if key in row}
-    limits = {key: row.get(key) for key in ("y_min", "y_max", "z_min", "z_max")}
-    for key, other in (("z_min", "vmin"), ("z_max", "vmax")):
-        limits[key] = limits[key] if row.get(other) is None else row[other]
-    data = _collapsed(number, row)
-    return {"time": row["x"], "energy": row["y"], "values": data, **taken, **limits}
-
-
-def _collapsed(number: int, row: Mapping[str, Any]) -> NDArray[np.float64]:
-    data = np.asarray(row["data"], np.float64)
-    axis, how = row.get("axis"), row.get("collapse", "mean")
-    if how not in ("mean", "sum"):
-        raise ValueError(f'row {number}: collapse = {how!r}: expected "mean" or "sum"')
-    if data.ndim == 2 and axis is None:
-        return data
-    if data.ndim != 3 or axis is None or not -3 <= axis < 3:
-        raise ValueError(
-            f"row {number}: data has shape {data.shape} and axis is {axis}; expected two "
-            "dimensions, or three and the axis of them (0, 1, 2) to collapse"
+    names = {"x": "time", "y": "energy", "data": "values"}
+    given = {names.get(key, key): value for key, value in row.items()}
+    own = {key: value for key, value in given.items() if value is not None}
+    panel = {"x_label": "", **shared, **own}
+    with _row_in_errors(number):
+        panel["values"] = collapsed(
+            panel["values"], panel.pop("axis"), panel.pop("collapse"), "data"
         )
-    finite = np.isfinite(data)
-    count = finite.sum(axis=axis)
-    total = np.where(finite, data, 0).sum(axis=axis)
-    collapsed = total / np.maximum(count, 1) if how == "mean" else total
-    return np.where(count > 0, collapsed, np.nan)
-
-
-def _cells(
-    time: ArrayLike,
-    energy: ArrayLike,
-    values: ArrayLike,
-    time_start: ArrayLike | None,
-    time_end: ArrayLike | None,
-    energy_edges: ArrayLike | None,
-    y_scale: ScaleName,
-    gap_factor: float,
-) -> _Cells:
-    seconds = _seconds("time", time)
-    data = np.asarray(values, np.float32)
-    centres = np.asarray(energy, np.float64)
-    if seconds.ndim != 1 or data.ndim != 2 or len(data) != len(seconds):
-        raise ValueError(
-            f"values have shape {data.shape} and time {seconds.shape}: "
-            "expected (record, channel) and (record,)"
-        )
-    if centres.shape not in (data.shape, data.shape[1:]):
-        raise ValueError(
-            f"energy has shape {centres.shape}: expected {data.shape[1:]} or {data.shape} "
-            "to match values"
-        )
-    rows, mode = _tables(centres, energy_edges, y_scale, len(data))
-    ends = []
-    for name, given in (("time_start", time_start), ("time_end", time_end)):
-        end = np.full(len(seconds), np.nan) if given is None else _seconds(name, given)
-        if end.shape != seconds.shape:
-            raise ValueError(
-                f"{name} has shape {end.shape}: expected {seconds.shape} to match time"
-            )
-        ends.append(end)
-    records = records_of(seconds, ends[0], ends[1], gap_factor)
-    for times in records.stray:
-        warnings.warn(left_out_text(times), stacklevel=3)
-    tables = tables_of(rows[..., 0], rows[..., 1:], mode, records)
-    return _Cells(records, tables, data, rows, mode)
-
-
-def _tables(
-    centres: NDArray[np.float64], energy_edges: ArrayLike | None, y_scale: str, records: int
-) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Distinct channels, (table, channel, 3): centre, lower, upper edge; and (record,) tables."""
-    if energy_edges is None:
-        edges = channel_edges(centres, is_log=True if y_scale == "log" else None)
-    else:
-        edges = np.asarray(energy_edges, np.float32)
-        if edges.shape not in ((*centres.shape, 2), (*centres.shape[-1:], 2)):
-            raise ValueError(
-                f"energy_edges have shape {edges.shape}: expected {(*centres.shape, 2)} to match "
-                "energy"
-            )
-        edges = np.broadcast_to(np.sort(edges, axis=-1), (*centres.shape, 2))
-    channels = np.concatenate([centres[..., None].astype(np.float32), edges], axis=-1)
-    if channels.ndim == 2:
-        return channels[None], np.zeros(records, np.intp)
-    # Records with equal channels share a table; NaN does not equal itself.
-    bare = np.where(np.isfinite(channels), channels, -np.inf)
-    rows, mode = np.unique(bare, axis=0, return_inverse=True)
-    return np.where(np.isfinite(rows), rows, np.nan), mode.reshape(-1)
-
-
-def _seconds(name: str, time: ArrayLike) -> NDArray[np.float64]:
-    """Times as s since 1970 UTC; NaN for NaT. Raises `ValueError` for other types."""
-    given = np.asarray(time)
-    if given.dtype.kind == "M":
-        seconds = given.astype("datetime64[ns]").astype(np.int64) / 1e9
-        return np.where(np.isnat(given), np.nan, seconds)
-    if given.dtype.kind == "O":
-        stamps = [getattr(entry, "timestamp", lambda entry=entry: entry)() for entry in given]
-        return np.asarray(stamps, np.float64)
-    if given.dtype.kind not in "fiu":
-        raise ValueError(f"{name} is of type {given.dtype}: expected times, or s since 1970 UTC")
-    return given.astype(np.float64)
-
-
-def _limits(
-    values: NDArray[np.float32], scale: str, low: float | None, high: float | None
-) -> tuple[float, float]:
-    cells = coloured_values(values.reshape(-1), scale)
-    computed = np.percentile(cells, _PERCENTILES) if len(cells) else (1.0, 10.0)
-    usable = _axis(scale, (float(computed[0]), float(computed[1])), low, high)
-    return usable.low, usable.high
-
-
-def _axis(kind: str, computed: tuple[float, float], low: float | None, high: float | None) -> Scale:
-    """An axis between computed limits; given ones (not None) are kept."""
-    ends = computed[0] if low is None else low, computed[1] if high is None else high
-    return usable_scale(kind, *in_order(*ends, low is not None, high is not None))
-
-
-def _colormap(name: str, y_scale: ScaleName, z_scale: ScaleName) -> str:
-    import matplotlib as mpl
-
-    if name and name not in mpl.colormaps:
-        raise ValueError(f"colormap = {name!r}: matplotlib has no colour map of that name")
-    return name or SCALE_PAIR_COLORMAPS[y_scale, z_scale]
-
-
-def _draw(
-    ax: Axes, cells: _Cells, z_scale: str, limits: tuple[float, float], colormap: str
-) -> tuple[Any, str]:
-    """Draw a mesh for each energy table; records of other tables are gaps in it.
-
-    Returns what the colour bar is made of, and the word for which of its ends are pointed.
-    """
-    import matplotlib as mpl
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LogNorm, Normalize
-
-    is_log = z_scale == "log"
-    norm = LogNorm(*limits, clip=False) if is_log else Normalize(*limits)
-    colors = mpl.colormaps[colormap]
-    if is_log:
-        colors = colors.with_extremes(under=UNDER_COLOR)
-    mesh: Any = None
-    below, above = is_log, False
-    records = cells.records
-    for table in cells.tables:
-        bounds = table.log_edges if ax.get_yscale() == "log" else table.edges
-        drawn = np.isfinite(bounds).all(axis=1)
-        if not drawn.any():
-            continue
-        rows = cells.values[records.order[table.records]]
-        shown = rows[:, table.lead].copy()
-        for channel, members in table.repeated:
-            finite = np.isfinite(rows[:, members])
-            total = np.where(finite, rows[:, members], 0).sum(axis=1, dtype=np.float64)
-            mean = np.where(finite.any(axis=1), total / np.maximum(finite.sum(axis=1), 1), np.nan)
-            shown[:, channel] = mean
-        shown = shown[:, drawn]
-        # Edges alternate between start and end of a record: every second column is a gap. So do
-        # those of channels, and every second row.
-        edges = np.stack(
-            [records.start[table.records], records.end[table.records]], axis=1
-        ).reshape(-1)
-        columns = np.full((2 * len(shown) - 1, 2 * shown.shape[1] - 1), np.nan)
-        columns[::2, ::2] = shown
-        below |= bool((shown < limits[0]).any())
-        above |= bool((shown > limits[1]).any())
-        if is_log:
-            columns[columns <= 0] = limits[0] / 10  # LogNorm would mask them
-        mesh = ax.pcolormesh(
-            edges / _SECONDS_PER_DAY,
-            np.maximum.accumulate(bounds[drawn].reshape(-1)),
-            columns.T,
-            norm=norm,
-            cmap=colors,
-            rasterized=True,
-        )
-    ends = Ends(below, above)
-    return ScalarMappable(norm, colors) if mesh is None else mesh, ends.extend
-
-
-def _set_times(ax: Axes, records: Records) -> None:
-    from matplotlib import dates
-
-    untyped: Any = dates
-    locator = untyped.AutoDateLocator()
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator))
-    if len(records.start):
-        first, last = records.start.min(), records.end.max()
-        ax.set_xlim(first / _SECONDS_PER_DAY, last / _SECONDS_PER_DAY)
+    return panel

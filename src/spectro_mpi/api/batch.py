@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spectro_mpi.api import axes
 from spectro_mpi.api.runs import run_locally
-from spectro_mpi.errors import UserError, writing
+from spectro_mpi.errors import NoDataError, UserError, writing
 from spectro_mpi.model.artifacts import Artifact
 from spectro_mpi.model.items import Item
 from spectro_mpi.phases.context import Context, Inputs
@@ -36,6 +37,10 @@ def batch_plot(
     colormap: str = "",
     panel_size: tuple[float, float] = (12.0, 3.0),
     dpi: float = 100,
+    events: Callable[[Any], Sequence[Any]] | None = None,
+    center: Callable[[Any], Any] | None = None,
+    width: float | None = None,
+    zoom_minutes: float | None = None,
     max_workers: int | None = None,
     item_timeout_seconds: float = 60.0,
     flush_batch_size: int = 10,
@@ -56,11 +61,14 @@ def batch_plot(
         Directory for the figures, ``{name}.png``, and for the state of the run (`progress.json`).
     load_rows : callable
         Item → the rows of its figure, as `plot_spectrogram_set` takes them. It is called in
-        other processes, and may be defined in a notebook.
+        other processes, and may be defined in a notebook. An item without rows is recorded with
+        the reason "no-data".
     name : callable
         Item → its name, which must be unique and valid in a file name.
-    y_scale, z_scale, colormap, panel_size, dpi
+    y_scale, z_scale, colormap, panel_size, dpi, width, zoom_minutes
         As for `plot_spectrogram_set`.
+    events, center : callable, optional
+        Item → what `plot_spectrogram_set` takes by that name; may return None.
     max_workers : int, optional
         Number of processes that compute. None: one for each core this process may use.
     item_timeout_seconds : float
@@ -88,11 +96,17 @@ def batch_plot(
     """
     named = _named(items, name)
     style = dict(
-        y_scale=y_scale, z_scale=z_scale, colormap=colormap, panel_size=panel_size, dpi=dpi
+        y_scale=y_scale,
+        z_scale=z_scale,
+        colormap=colormap,
+        panel_size=panel_size,
+        dpi=dpi,
+        zoom_minutes=zoom_minutes,
     )
+    by_item = _ByItem(load_rows, events, center, width)
     return run_locally(
         _config(Path(output_dir).absolute(), item_timeout_seconds, flush_batch_size),
-        phases=(_FiguresPhase(named, load_rows, style),),
+        phases=(_FiguresPhase(named, by_item, style),),
         inventory=Inventory(tuple(Item(item_id, None, ()) for item_id in named), ()),
         max_workers=max_workers,
         fresh=ignore_progress,
@@ -116,6 +130,23 @@ def _config(run_dir: Path, timeout_seconds: float, flush_batch_size: int) -> Con
     return config_from(table, Path.cwd(), "arguments")
 
 
+@dataclass(frozen=True)
+class _ByItem:
+    """The user's functions of an item."""
+
+    load_rows: Callable[[Any], Sequence[Mapping[str, Any]]]
+    events: Callable[[Any], Sequence[Any]] | None
+    center: Callable[[Any], Any] | None
+    width: float | None
+
+    def arguments(self, item: Any) -> dict[str, Any]:
+        """Arguments of `plot_spectrogram_set` for an item, besides its rows and the style."""
+        events = self.events(item) if self.events else None
+        center = self.center(item) if self.center else None
+        width = None if center is None else self.width
+        return {"events": () if events is None else events, "center": center, "width": width}
+
+
 class _FiguresPhase(Phase):
     """Draws what the user's function loads."""
 
@@ -125,11 +156,11 @@ class _FiguresPhase(Phase):
     def __init__(
         self,
         items: Mapping[str, Any],
-        load_rows: Callable[[Any], Sequence[Mapping[str, Any]]],
+        by_item: _ByItem,
         style: Mapping[str, Any],
     ) -> None:
         self._items = items
-        self._load_rows = load_rows
+        self._by_item = by_item
         self._style = style
 
     def begin(self, workspace: Workspace) -> None:
@@ -139,9 +170,14 @@ class _FiguresPhase(Phase):
     def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
         """Load the rows of an item and draw them."""
         context.status("load")
-        rows = self._load_rows(self._items[item.id])
+        named = self._items[item.id]
+        rows = self._by_item.load_rows(named)
+        if not len(rows):
+            raise NoDataError("load_rows gave no rows")
         context.status("draw")
-        content = axes.figure_file(axes.plot_spectrogram_set(rows, **self._style), "png")
+        content = axes.figure_file(
+            axes.plot_spectrogram_set(rows, **self._style, **self._by_item.arguments(named)), "png"
+        )
         path = context.run_dir / f"{item.id}.png"
         with writing(path):
             write_atomic(path, content)

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from spectro_mpi.cli import draw, jobs, look, plan, run
 from spectro_mpi.cli import input as of_input
-from spectro_mpi.cli import jobs, look, plan, run
 from spectro_mpi.cli.console import Console, consoles
 from spectro_mpi.errors import UserError
 
@@ -75,6 +75,7 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
     run.add(commands)
     plan.add(commands)
     look.add(commands)
+    draw.add(commands)
     of_input.add_inspect(commands)
     jobs.add(commands)
     of_input.add_demo(commands)

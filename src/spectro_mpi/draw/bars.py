@@ -41,13 +41,15 @@ def draw_bar(
     top, bottom = bar.top + point * ends.high, bar.bottom - point * ends.low
     scale = Box(bar.left, top, bar.right, max(bottom, top + 1))
     canvas.outline(scale, line, BLACK)
-    canvas.image[scale.top : scale.bottom, scale.left : scale.right] = _steps(scale.height, steps)
+    canvas.paste(scale, _steps(scale.height, steps))
     if ends.high:
-        image = _triangle(bar.width, point, line, int(steps[-1]))
-        _put(canvas, image, bar.left - line, scale.top - len(image))
+        canvas.triangle(
+            scale._replace(top=scale.top - point, bottom=scale.top), True, line, steps[-1]
+        )
     if ends.low:
-        image = _triangle(bar.width, point, line, UNDER if is_log else int(steps[0]))
-        _put(canvas, image[::-1], bar.left - line, scale.bottom)
+        lowest = UNDER if is_log else steps[0]
+        below = scale._replace(top=scale.bottom, bottom=scale.bottom + point)
+        canvas.triangle(below, False, line, lowest)
     return scale
 
 
@@ -56,28 +58,3 @@ def _steps(rows: int, steps: NDArray[np.uint8]) -> NDArray[np.uint8]:
     step = (rows - 1 - np.arange(rows)) * len(steps) // rows
     bar: NDArray[np.uint8] = steps[step][:, None]
     return bar
-
-
-def _triangle(width: int, height: int, line: int, index: int) -> NDArray[np.uint8]:
-    """Return a triangle that points upward, (row, column); its outline is outside and smooth.
-
-    The image is wider than the triangle by a line on either side, and higher by two.
-    """
-    above = 2 * line
-    y = np.arange(height + above)[:, None] + 0.5 - above
-    x = np.arange(width + 2 * line) + 0.5 - line
-    x = np.minimum(x, width - x)
-    # Pixels to the nearer of the two sides from (0, height) and (width, height) to (width / 2, 0).
-    inward = (x * height + (y - height) * width / 2) / np.hypot(height, width / 2)
-    ink = np.round(BLACK * np.clip(inward + line + 0.5, 0, 1))
-    image: NDArray[np.uint8] = np.where(inward > 0, index, ink).astype(np.uint8)
-    return image
-
-
-def _put(canvas: Canvas, image: NDArray[np.uint8], left: int, top: int) -> None:
-    """Copy the part of an image that lies on the canvas."""
-    rows, columns = canvas.image.shape
-    skip_top, skip_left = max(0, -top), max(0, -left)
-    part = image[skip_top : max(0, rows - top), skip_left : max(0, columns - left)]
-    top, left = top + skip_top, left + skip_left
-    canvas.image[top : top + part.shape[0], left : left + part.shape[1]] = part

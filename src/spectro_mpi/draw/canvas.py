@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.draw.layout import Box
+from spectro_mpi.draw.palette import BLACK
+from spectro_mpi.draw.raster import Painted
 from spectro_mpi.draw.text import Stamp
 
 
@@ -16,6 +18,10 @@ class Canvas:
         self.image = image
         self.stamped: list[Box] = []
         """The box of each text, in the order drawn."""
+
+    def panel(self, box: Box, painted: Painted) -> None:
+        """Put the pixels of a panel, of the size of its box, on the canvas."""
+        painted.write(self.image[box.top : box.bottom, box.left : box.right])
 
     def fill(self, box: Box, index: int) -> None:
         """Fill the part of a box that lies on the canvas."""
@@ -45,6 +51,35 @@ class Canvas:
         self.fill(Box(left - width, top, left, bottom), index)
         self.fill(Box(right, top, right + width, bottom), index)
 
+    def paste(self, box: Box, image: NDArray[np.uint8]) -> None:
+        """Put an image, (row, column) or (row, 1), into a box of its size, as far as it is on the
+        canvas."""
+        rows, columns = self.image.shape
+        image = np.broadcast_to(image, (box.height, box.width))
+        skip_top, skip_left = max(0, -box.top), max(0, -box.left)
+        part = image[skip_top : max(0, rows - box.top), skip_left : max(0, columns - box.left)]
+        top, left = box.top + skip_top, box.left + skip_left
+        self.image[top : top + part.shape[0], left : left + part.shape[1]] = part
+
+    def triangle(self, box: Box, is_upward: bool, width: int, index: int) -> None:
+        """Fill a triangle that points upward or downward in a box; lines of `width` outside it."""
+        image = _triangle(box.width, box.height, width, index)
+        above = image.shape[0] - box.height
+        left, right = box.left - width, box.right + width
+        if is_upward:
+            self.paste(Box(left, box.top - above, right, box.bottom), image)
+        else:
+            self.paste(Box(left, box.top, right, box.bottom + above), image[::-1])
+
+    def columns(self, box: Box, columns: NDArray[np.intp], index: int) -> None:
+        """Fill columns of a box, counted from its left."""
+        self.image[box.top : box.bottom, box.left + columns] = index
+
+    def dashes(self, box: Box, dash: int, gap: int, index: int) -> None:
+        """Draw a vertical line as wide as a box, with dashes and gaps of so many pixels."""
+        rows = box.top + np.flatnonzero(np.arange(box.height) % (dash + gap) < dash)
+        self.image[rows, box.left : box.right] = index
+
     def write(self, stamp: Stamp, x: float, base: float, align: float = 0.0) -> Box:
         """Put text on a base line and return its box.
 
@@ -66,3 +101,19 @@ def _around(at: NDArray[np.float64], width: int, size: int) -> NDArray[np.intp]:
     """Return the pixels of lines that are `width` wide, as far as they are within `size`."""
     pixels: NDArray[np.intp] = np.round(at - width / 2).astype(np.intp)[:, None] + np.arange(width)
     return pixels[(pixels >= 0) & (pixels < size)]
+
+
+def _triangle(width: int, height: int, line: int, index: int) -> NDArray[np.uint8]:
+    """Return a triangle that points upward, (row, column); its outline is outside and smooth.
+
+    The image is wider than the triangle by a line on either side, and higher by two.
+    """
+    above = 2 * line
+    y = np.arange(height + above)[:, None] + 0.5 - above
+    x = np.arange(width + 2 * line) + 0.5 - line
+    x = np.minimum(x, width - x)
+    # Pixels to the nearer of the two sides from (0, height) and (width, height) to (width / 2, 0).
+    inward = (x * height + (y - height) * width / 2) / np.hypot(height, width / 2)
+    ink = np.round(BLACK * np.clip(inward + line + 0.5, 0, 1))
+    image: NDArray[np.uint8] = np.where(inward > 0, index, ink).astype(np.uint8)
+    return image

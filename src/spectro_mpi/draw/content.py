@@ -51,6 +51,8 @@ class FigureContent:
     """Names of the files that the data come from."""
     events: tuple[Event, ...] = ()
     """Those that overlap the figure's time span are drawn."""
+    span: tuple[float, float] | None = None
+    """The time span to show, s since 1970 UTC, ascending; None: that of all records."""
 
 
 @dataclass(frozen=True)
@@ -66,3 +68,7 @@ class Style:
     """Shortest time span of the zoom panels of an event, in minutes."""
     gap_factor: float = PlotSettings.gap_factor
     """Local widths of a record in the step to the next above which there is a gap."""
+    text_scale: float = PlotSettings.text_scale
+    """Size of text and margins, relative to the usual one."""
+    has_zooms: bool = True
+    """Whether events have zoom columns."""

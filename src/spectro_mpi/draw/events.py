@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
-
 from spectro_mpi.draw import layout as points
 from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.layout import Box, Layout
@@ -234,8 +232,8 @@ def _draw_line(canvas: Canvas, layout: Layout, column: int, x: float, number: in
     dash, gap = (layout.pixels(length) for length in _DASHES[number % len(_DASHES)])
     for box in layout.boxes[column]:
         left = _edge(x, box, width)
-        rows = box.top + np.flatnonzero(np.arange(box.height) % (dash + gap) < dash)
-        canvas.image[rows, left : left + width] = marker_of(number)
+        line = box._replace(left=left, right=left + width)
+        canvas.dashes(line, dash, gap, marker_of(number))
 
 
 def _edge(x: float, box: Box, width: int) -> int:

@@ -50,7 +50,7 @@ _FRAME_BYTES = 64 << 20
 """Size limit of the frames kept in memory: eleven of 2400 × 2400 pixels."""
 _BARS = 48
 """Limit of the columns of colour bars kept in memory, each a tenth of a frame."""
-_RC: Any = {
+RC: Any = {
     "text.hinting": "force_autohint",
     "text.antialiased": True,
     "mathtext.fontset": "dejavusans",
@@ -107,11 +107,8 @@ class Painter:
 
         The canvas is reused: it is valid only until the next figure is drawn.
         """
-        spectrograms = [each for panel in content.panels for each, _ in panel.layers]
-        whole = self._reductions.window(spectrograms, style.gap_factor)
-        events = events_in(whole, content.events)
-        drawn = open_ended(whole, events)
-        windows = [whole] if whole is None else [whole, *_zooms(whole, events, style)]
+        windows, events = self._windows(content, style)
+        drawn = open_ended(windows[0], events)
         grid, rows, header = self._plan(content, style, windows, drawn)
         layout = layout_of(grid)
         pixels = [
@@ -122,7 +119,7 @@ class Painter:
             for window, boxes in zip(windows, layout.boxes, strict=True)
         ]
         ends = tuple(
-            tuple(_ends(row, painted) for row, painted in zip(rows, column, strict=True))
+            tuple(ends_of(row, painted) for row, painted in zip(rows, column, strict=True))
             for column in pixels
         )
         spec, keep = FrameSpec(grid, rows), content.limits != "raw"
@@ -156,6 +153,19 @@ class Painter:
         described = _description(content, style, events, panels)
         return canvas, described | ({"notes": notes} if notes else {})
 
+    def _windows(
+        self, content: FigureContent, style: Style
+    ) -> tuple[list[Window | None], tuple[Event, ...]]:
+        """Return the time spans of the columns, and the events inside the first."""
+        spectrograms = [each for panel in content.panels for each, _ in panel.layers]
+        whole = self._reductions.window(spectrograms, style.gap_factor)
+        if content.span is not None:
+            whole = Window(*content.span)
+        events = events_in(whole, content.events)
+        if whole is None or not style.has_zooms:
+            return [whole], events
+        return [whole, *_zooms(whole, events, style)], events
+
     def _composed(self, content: FigureContent, style: Style) -> tuple[Canvas, dict[str, Any]]:
         with _own_rc():
             return self.compose(content, style)
@@ -170,13 +180,21 @@ class Painter:
         """Return the grid of a figure, its rows and its header."""
         rows = tuple(_row(panel, content.scales) for panel in content.panels)
         columns, known = len(windows), [window for window in windows if window is not None]
-        grid = Grid(style.dpi, style.panel_size, max(1, len(rows)), columns, 1, int(bool(events)))
+        grid = Grid(
+            style.dpi,
+            style.panel_size,
+            max(1, len(rows)),
+            columns,
+            header_lines=1,
+            event_lines=int(bool(events)),
+            text_scale=style.text_scale,
+        )
         layout = layout_of(grid)
+        self._lettering.least = layout.least
         event_lines = lines_needed(layout, self._lettering, known, events)
-        room = layout.bars[-1][0].right - layout.boxes[0][0].left
         notes = (*content.notes, *self._left_out(content, style))
-        header = header_of(self._lettering, content.title, windows[0], notes, room, layout.unit)
-        grid = replace(grid, header_lines=len(header.lines), event_lines=event_lines)
+        header = header_of(self._lettering, content.title, windows[0], notes, layout)
+        grid = replace(grid, header_lines=header.line_count, event_lines=event_lines)
         return grid, rows, header
 
     def _left_out(self, content: FigureContent, style: Style) -> Iterator[str]:
@@ -266,7 +284,7 @@ class Painter:
         """Put the pixels of a panel on the canvas; return the note written into it, if any."""
         note = "no valid data"
         if painted is not None:
-            painted.write(canvas.image[box.top : box.bottom, box.left : box.right])
+            canvas.panel(box, painted)
             if painted.bands.any():
                 return ""
             if any(has_values(*layer) for layer in panel.layers):
@@ -300,7 +318,7 @@ class Painter:
             marked = np.flatnonzero(flagged_columns(quality, records, columns))
             bottom = box.top - layout.pixels(points.LINE)
             top = max(0, bottom - layout.pixels(points.STRIP))
-            canvas.image[top:bottom, box.left + marked] = FLAGGED
+            canvas.columns(box._replace(top=top, bottom=bottom), marked, FLAGGED)
             first, stop = np.searchsorted(records.centre, [window.begin, window.end])
             total += int((quality[records.order[first:stop]] > 0).sum())
         return total
@@ -318,9 +336,9 @@ class Painter:
 
 @contextmanager
 def _own_rc() -> Iterator[None]:
-    """Let `_RC` hold; `mpl.rc_context` copies all settings, which takes 1 ms a figure."""
-    others = {name: mpl.rcParams[name] for name in _RC}
-    mpl.rcParams.update(_RC)
+    """Let `RC` hold; `mpl.rc_context` copies all settings, which takes 1 ms a figure."""
+    others = {name: mpl.rcParams[name] for name in RC}
+    mpl.rcParams.update(RC)
     try:
         yield
     finally:
@@ -339,7 +357,7 @@ def _row(panel: Panel, pair: tuple[str, str]) -> Row:
     )
 
 
-def _ends(row: Row, painted: Painted | None) -> Ends:
+def ends_of(row: Row, painted: Painted | None) -> Ends:
     """Return the pointed ends of a panel's colour bar: always the lower one of a log scale."""
     below, above = (painted.below, painted.above) if painted else (False, False)
     return Ends(low=below or row.z_scale.kind == "log", high=above)

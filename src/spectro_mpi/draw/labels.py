@@ -38,7 +38,8 @@ def fit_label(
     if factor >= _ONE_LINE and single.height * factor <= depth:
         return _stamps(lettering, [" ".join(filter(None, (title, unit)))], size * factor, length)
     for text in _shorter(title, bool(unit)):
-        least = max(_READABLE if text else 0.0, _LEAST_LETTER / size)
+        readable = max(_READABLE, min(1.0, lettering.least / size))
+        least = max(readable if text else 0.0, _LEAST_LETTER / size)
         for step in range(int((1 - least) / 0.05 + 1e-6) + 1):
             factor = 1 - 0.05 * step
             lines = _wrapped(text, unit, length / factor, size, width)

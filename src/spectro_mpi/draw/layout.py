@@ -27,8 +27,12 @@ BRACKETS = 7.5
 
 _READABLE = 0.7
 """Minimum of pixels per point, where there is room: smaller text cannot be read."""
-_MOST_OF_HEIGHT, _MOST_OF_WIDTH = 0.6, 0.55
+_MOST_OF_HEIGHT, _MOST_OF_WIDTH = 0.6, 0.45
 """Largest share of a figure's height and width outside the data; beyond it, text shrinks."""
+_LEAST_POINTS = 5.5
+"""Font size to which text shrinks, even if the data are left less than that: …"""
+_UTMOST_OF_HEIGHT, _UTMOST_OF_WIDTH = 0.75, 0.6
+"""… with these shares outside the data, text shrinks further."""
 
 
 class Box(NamedTuple):
@@ -60,6 +64,8 @@ class Grid:
     header_lines: int
     event_lines: int
     """Lines of text below the brackets of events; 0: no events."""
+    text_scale: float = 1.0
+    """Size of text and margins, relative to the points above."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,12 @@ class Layout:
     height: int
     unit: float
     """Pixels per point; in small figures less than dpi / 72."""
+    title: float
+    """Font size of the title in pixels."""
+    least: float
+    """Font size in pixels below which text is cut rather than shrunk."""
+    is_narrow: bool
+    """Whether text is smaller because columns are narrow; then the title may be several lines."""
     boxes: tuple[tuple[Box, ...], ...]
     """[column][row] data areas."""
     bars: tuple[tuple[Box, ...], ...]
@@ -95,11 +107,16 @@ def layout_of(grid: Grid) -> Layout:
     footer = TIME_LINE + DATE_LINE
     if grid.event_lines:
         footer += BRACKETS + EVENT_LINE * grid.event_lines
-    unit = min(
-        max(grid.dpi / 72, _READABLE),
-        _MOST_OF_HEIGHT * height / (header + (ABOVE + BELOW) * grid.rows + footer),
-        _MOST_OF_WIDTH * column_width / (LEFT + RIGHT),
+    high = header + (ABOVE + BELOW) * grid.rows + footer
+    point = max(grid.dpi / 72, _READABLE)
+    full = point * grid.text_scale
+    narrow = _MOST_OF_WIDTH * column_width / (LEFT + RIGHT)
+    least = _LEAST_POINTS * point
+    utmost = min(
+        _UTMOST_OF_HEIGHT * height / high, _UTMOST_OF_WIDTH * column_width / (LEFT + RIGHT)
     )
+    unit = min(full, _MOST_OF_HEIGHT * height / high, narrow)
+    unit = max(unit, min(full, least / TICK_LABEL, utmost))
     first = round((header + ABOVE) * unit)
     between = round((ABOVE + BELOW) * unit)
     last = height - round((BELOW + footer) * unit)
@@ -113,4 +130,14 @@ def layout_of(grid: Grid) -> Layout:
         bar = right + round(BAR_GAP * unit)
         bar_end = bar + max(1, round(BAR_WIDTH * unit))
         bars.append(tuple(Box(bar, top, bar_end, top + box_height) for top in tops))
-    return Layout(column_width * grid.columns, height, unit, tuple(boxes), tuple(bars))
+    is_narrow = narrow < full
+    return Layout(
+        column_width * grid.columns,
+        height,
+        unit,
+        (LABEL if is_narrow else TITLE) * unit,
+        least if is_narrow else 0.0,
+        is_narrow,
+        tuple(boxes),
+        tuple(bars),
+    )

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 from spectro_mpi.draw.kinds import FigureKind, kinds_of
 from spectro_mpi.model.marks import slug
-from spectro_mpi.settings.schema import Config, ScalePair
+from spectro_mpi.settings.schema import Config, FormatName, KindName, LimitsKind, ScalePair
 
 KEYWORD = "spectro-mpi"
 """Of the text chunk in every PNG that says what the figure shows."""
@@ -24,6 +25,9 @@ same data and settings, and only then, so that no other change of the program ch
 
 LONGEST_LABEL = 40 * "x"
 """As long as the word for the labels of events in the name of a figure can be."""
+
+SUFFIXES = tuple(f".{name}" for name in get_args(FormatName))
+"""Of the files of figures (`plot.formats`)."""
 _LABEL = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -72,6 +76,35 @@ def expected_figures(config: Config, instruments: Iterable[str]) -> list[Expecte
     ]
 
 
+def single_figure(
+    config: Config,
+    instruments: Sequence[str],
+    kind: KindName,
+    instrument: str = "",
+    limits: LimitsKind = "given_extrema",
+) -> ExpectedFigure:
+    """One figure of an item, of the first scale pair; `instrument` "": the first one.
+
+    `instruments` are those that the item has data of, `instrument` is one of them.
+    """
+    plot = replace(config.plot, kinds=(kind,), limits=(limits,), scales=config.plot.scales[:1])
+    figures = expected_figures(replace(config, plot=plot), instruments)
+    named = (figure for figure in figures if figure.instrument in ("", instrument))
+    return next(named, figures[0])
+
+
+def figure_files(folder: Path) -> list[str]:
+    """The names of the figures in a folder, of any format, sorted; none if there is no folder."""
+    names = (path.name for suffix in SUFFIXES for path in folder.glob(f"*{suffix}"))
+    return sorted(names)
+
+
+def as_png(names: Iterable[str], file_format: str) -> list[str]:
+    """The names of the PNG files beside files of another format; others are left out."""
+    suffix = f".{file_format}"
+    return [f"{name.removesuffix(suffix)}.png" for name in names if name.endswith(suffix)]
+
+
 def joined(labels: Iterable[str]) -> str:
     """Labels as one word of a file name: their distinct slugs, joined by "-"; may be empty."""
     word = "-".join(dict.fromkeys(map(slug, labels)))
@@ -114,13 +147,13 @@ def find_by_tail(
 def find_looks(
     item_id: str, figures: Sequence[ExpectedFigure], names: Iterable[str]
 ) -> dict[str, list[str]]:
-    """Find figures of an item among the names of files, with any label and colour map.
+    """Find figures of an item among the names of files, with any label, colour map and format.
 
     Returns part (`ExpectedFigure.part`) → names of files.
     """
     found: dict[str, list[str]] = {}
     for name in names:
-        if not (name.startswith(f"{item_id}_") and name.endswith(".png")):
+        if not (name.startswith(f"{item_id}_") and name.endswith(SUFFIXES)):
             continue
         rest = name[len(item_id) + 1 :]
         word, _, after = rest.partition("_")

@@ -25,6 +25,10 @@ from spectro_mpi.model.channels import log_edges
 Floats = NDArray[np.floating[Any]]
 Counts = NDArray[np.integer[Any]]
 
+Reach = tuple[float, float, float, float]
+"""Left, top, right and bottom edge of an image, as fractions of the box that it is cut to."""
+WHOLE_BOX: Reach = (0.0, 0.0, 1.0, 1.0)
+
 _EXACT_FLOAT32 = 256  # Up to this many records are summed in float32, more in float64.
 _SAME_ENERGY = 1e-6  # Relative; centres closer than this are one channel.
 
@@ -73,6 +77,7 @@ class Painted:
     """Whether any pixel shows a value below the colour scale."""
     above: bool
     """Whether any pixel shows a value above the colour scale."""
+    reach: Reach = WHOLE_BOX
 
     @property
     def pixels(self) -> NDArray[np.uint8]:

@@ -49,6 +49,10 @@ class Reductions:
         """Return the sorted records of a spectrogram."""
         return self._of(spectrogram, gap_factor).records
 
+    def tables(self, spectrogram: Spectrogram, gap_factor: float) -> tuple[EnergyTable, ...]:
+        """Return the energy tables in use of a spectrogram."""
+        return self._of(spectrogram, gap_factor).tables
+
     def window(self, spectrograms: list[Spectrogram], gap_factor: float) -> Window | None:
         """Return the window of all records; None if there are none."""
         all_records = [self.records(spectrogram, gap_factor) for spectrogram in spectrograms]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ _LEAST_SHRINK = 0.6
 _LONGEST_TEXT = 500
 _DPI = 72  # One point is one pixel.
 
+FONT = str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
 DIGIT_HEIGHT = 0.73
 """Height of digits and capitals, as a fraction of the font size."""
 
@@ -39,6 +40,13 @@ class Stamp:
     """(row, column) darkness from 0 to BLACK, cropped to the part that is not blank."""
     rise: int
     """Rows from the top of `ink` down to the base line."""
+    text: str = ""
+    """What it shows; mathtext if `math`."""
+    size: float = 0.0
+    """Font size in pixels."""
+    math: bool = False
+    upward_base: int | None = None
+    """Of text that reads upward: columns from the left of `ink` to the base line."""
 
     @property
     def width(self) -> int:
@@ -53,16 +61,18 @@ class Lettering:
     """Makes stamps and caches the most recently used."""
 
     def __init__(self) -> None:
+        self.least = 0.0
+        """Font size in pixels below which text is cut rather than shrunk."""
         self._kept: OrderedDict[tuple[str, float, bool], Stamp] = OrderedDict()
         self._bytes = 0
-        self._font = str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
 
     def stamp(self, text: str, size: float, math: bool = False) -> Stamp:
         """Return the stamp of `text` at a font size in pixels; with `math`, `text` is mathtext."""
         key = (text, round(size, 2), math)
         stamp = self._kept.get(key)
         if stamp is None:
-            stamp = self._kept[key] = self._draw(*key)
+            stamp = replace(self._draw(*key), text=text, size=key[1], math=math)
+            self._kept[key] = stamp
             self._bytes += stamp.ink.nbytes
             while len(self._kept) > _STAMPS or (self._bytes > _STAMP_BYTES and len(self._kept) > 1):
                 self._bytes -= self._kept.popitem(last=False)[1].ink.nbytes
@@ -74,7 +84,7 @@ class Lettering:
         """Return a stamp at most `room` pixels wide: shrunk, then cut with "…", if necessary."""
         text = printable(text)
         stamp = self.stamp(text, size)
-        least = _LEAST_SHRINK * size
+        least = max(_LEAST_SHRINK * size, min(size, self.least))
         while stamp.width > room and size > least:  # Widths follow sizes only roughly.
             size = max(least, size * 0.98 * room / stamp.width)
             stamp = self.stamp(text, size)
@@ -87,9 +97,9 @@ class Lettering:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # A character missing from the font is drawn as a box.
             if math_text or not hasattr(FT2Font, "draw_glyphs_to_bitmap"):
-                alpha, base = _by_agg(text, FontProperties(fname=self._font, size=size), math_text)
+                alpha, base = _by_agg(text, FontProperties(fname=FONT, size=size), math_text)
             else:
-                alpha, base = _by_font(text, get_font(self._font), size)
+                alpha, base = _by_font(text, get_font(FONT), size)
         ink = ((alpha.astype(np.uint16) * BLACK + 127) // 255).astype(np.uint8)
         rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
         if not len(rows):
@@ -134,4 +144,4 @@ def printable(text: str) -> str:
 def upward(stamp: Stamp) -> Stamp:
     """Return the stamp turned by 90°, so that it reads upward."""
     ink = np.rot90(stamp.ink)
-    return Stamp(ink, ink.shape[0])
+    return replace(stamp, ink=ink, rise=ink.shape[0], upward_base=stamp.rise)

@@ -20,6 +20,8 @@ from spectro_mpi.system.words import count
 Times = TypeVar("Times", float, NDArray[np.float64])
 
 _NOTE_LINES = 3
+_TITLE_LINES = 2
+_NARROW_MARGIN = 4.0  # points at either side of the header of a narrow figure
 _FEWEST_LETTERS = 20  # Notes are not wrapped into shorter lines; they are shrunk and cut instead.
 _LETTER_EMS = 0.6  # Mean width of a letter in font sizes, rounded up.
 _DAY = 86400.0
@@ -41,10 +43,16 @@ class Window:
 class Header:
     """The text above the panels."""
 
-    title: str
+    title: tuple[str, ...]
+    """Its lines: several only in narrow figures."""
     span: str
     """Time span of the data, right of the title; empty if it is in `lines` instead."""
     lines: tuple[str, ...]
+
+    @property
+    def line_count(self) -> int:
+        """Number of lines below the first line of the title."""
+        return len(self.title) - 1 + len(self.lines)
 
 
 def header_of(
@@ -52,35 +60,43 @@ def header_of(
     title: str,
     window: Window | None,
     notes: tuple[str, ...],
-    room: float,
-    unit: float,
+    layout: Layout,
 ) -> Header:
-    """Fit a header into `room` pixels: wrap the notes, place the time span where it fits."""
+    """Fit a header into a layout: wrap the notes, place the time span where it fits."""
+    unit = layout.unit
+    left, right = _header_ends(layout)
+    room = right - left
     span = _span_text(window)
+    titles: tuple[str, ...] = (title,)
+    if layout.is_narrow:
+        titles = _wrapped(lettering, printable(title), layout.title, room)
     widths = (
-        lettering.stamp(printable(title), points.TITLE * unit).width,
+        lettering.stamp(printable(titles[0]), layout.title).width,
         lettering.stamp(span, points.LABEL * unit).width,
     )
     text = " · ".join(filter(None, map(printable, notes)))
     letters = max(_FEWEST_LETTERS, int(room / (points.NOTE * unit * _LETTER_EMS)))
     lines = tuple(textwrap.wrap(text, letters, max_lines=_NOTE_LINES, placeholder=" …"))
-    if sum(widths) + points.TITLE * unit > room:
+    if len(titles) > 1 or sum(widths) + layout.title > room:
         span, lines = "", (span, *lines)
-    return Header(title, span, lines if points.NOTE * unit >= points.LEAST_LETTER else ())
+    return Header(titles, span, lines if points.NOTE * unit >= points.LEAST_LETTER else ())
 
 
 def draw_header(canvas: Canvas, layout: Layout, lettering: Lettering, header: Header) -> None:
     """Draw the title at the left, the time span at the right and the other lines below."""
-    left, right = layout.boxes[0][0].left, layout.bars[-1][0].right
+    left, right = _header_ends(layout)
     unit = layout.unit
     base = 17.0 * unit
     span = lettering.stamp(header.span, points.LABEL * unit)
     canvas.write(span, right, base, align=1.0)
-    room = right - left - span.width - points.TITLE * unit * bool(span.width)
-    canvas.write(lettering.fit(header.title, points.TITLE * unit, room), left, base)
-    for number, line in enumerate(header.lines, 1):
+    room = right - left - span.width - layout.title * bool(span.width)
+    for line in header.title:
+        canvas.write(lettering.fit(line, layout.title, room), left, base)
+        base += points.NOTE_LINE * unit
+    for line in header.lines:
         stamp = lettering.fit(line, points.NOTE * unit, right - left)
-        canvas.write(stamp, left, base + number * points.NOTE_LINE * unit)
+        canvas.write(stamp, left, base)
+        base += points.NOTE_LINE * unit
 
 
 def left_out_text(times: NDArray[np.float64]) -> str:
@@ -119,6 +135,27 @@ def draw_time_axis(
     start = min(box.left, first - size - stamp.width)
     if start > box.left - points.LEFT * unit:
         canvas.write(stamp, start, base)
+
+
+def _header_ends(layout: Layout) -> tuple[float, float]:
+    """Left and right end of the header: those of the panels or, if narrow, of the figure."""
+    if layout.is_narrow:
+        margin = _NARROW_MARGIN * layout.unit
+        return margin, layout.width - margin
+    return layout.boxes[0][0].left, layout.bars[-1][0].right
+
+
+def _wrapped(lettering: Lettering, text: str, size: float, room: float) -> tuple[str, ...]:
+    """Wrap text into at most `_TITLE_LINES` lines; the last may be longer than `room`."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        fits = bool(lines) and lettering.stamp(longer, size).width <= room
+        if fits or len(lines) == _TITLE_LINES:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return tuple(lines) or ("",)
 
 
 def _span_text(window: Window | None) -> str:

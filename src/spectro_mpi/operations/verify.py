@@ -11,10 +11,11 @@ import zlib
 from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
-from spectro_mpi.draw.names import KEYWORD, expected_figures, find_figures
+from spectro_mpi.draw.names import KEYWORD, expected_figures, figure_files, find_figures
 from spectro_mpi.errors import DamagedStateError, RunError, writing
 from spectro_mpi.inert import inert
 from spectro_mpi.model.items import item_order
@@ -54,6 +55,7 @@ from spectro_mpi.system.untrusted import UntrustedCalls
 from spectro_mpi.system.words import count
 
 _READERS = min(8, os.cpu_count() or 1)
+_TAIL_BYTES = 64
 
 Repair = Literal[
     "state", "extrema", "tallies", "shard", "reduce", "item", "remove", "links", "orphan", ""
@@ -141,6 +143,14 @@ def find_problems(run_dir: Path, config: Config) -> Iterator[Problem]:
     reported = {item for problem in store for item in problem.items}
     yield from _problems_of_figures(run_dir, config, progress, reported)
     yield from _problems_of_files(run_dir, progress)
+
+
+def problem_of_vector(path: Path) -> str:
+    """Why a PDF or SVG file is not whole, or empty."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        tail = file.read().rstrip()
+    return "" if tail.endswith((b"%%EOF", b"</svg>")) else "is damaged (it is cut off)"
 
 
 def problem_of_figure(path: Path, item: str) -> str:
@@ -281,7 +291,8 @@ def _problems_of_item(
         return  # the shard has become unreadable since it was checked
     failed = any(failure.phase == "plot" for failure in progress.failures.get(item, ()))
     figures = expected_figures(config, instruments)
-    on_disk = find_figures(item, figures, [path.name for path in folder.glob("*.png")])
+    names_on_disk = figure_files(folder)
+    on_disk = find_figures(item, figures, names_on_disk)
     for figure in figures:
         names = list(on_disk.get(figure.tail, {}).values())
         # An item that failed in this phase lacks some figures; those that exist are complete.
@@ -293,6 +304,13 @@ def _problems_of_item(
                 problem = f"is figure {names[0]} under another name"
             if problem:
                 yield Problem(folder / name, problem, "item", (item,))
+    drawn = [name for names in on_disk.values() for name in names.values()]
+    for name, file_format in product(drawn, config.plot.formats):
+        path = (folder / name).with_suffix(f".{file_format}")
+        if file_format != "png":
+            problem = "is missing" if path.name not in names_on_disk else problem_of_vector(path)
+            if problem:
+                yield Problem(path, problem, "item", (item,))
 
 
 def _problems_of_files(run_dir: Path, progress: Progress) -> Iterator[Problem]:

@@ -10,12 +10,13 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from spectro_mpi.draw.names import DRAWING, ExpectedFigure, expected_figures
+from spectro_mpi.draw.notes import in_order, item_name, missing_note
 from spectro_mpi.errors import Failure
 from spectro_mpi.model.extrema import basis_of_limits
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.marks import Marks
 from spectro_mpi.model.spectrogram import DIGEST_BYTES, short
-from spectro_mpi.settings.schema import Config
+from spectro_mpi.settings.schema import Config, PlotSettings
 
 PREVIEW = "preview"
 """The part that is the preview of an item in the report."""
@@ -44,7 +45,7 @@ class FigureDigests:
             figures = expected_figures(config, instruments)
             shared = [(figure, self._shared_by_items(figure, instruments)) for figure in figures]
             self._shared[instruments] = shared
-        name = item_name(config, item)
+        name = item_name(config, item.id)
         missing = missing_note(config, instruments, failures)
         marks = self._marks.get(item.id, ())
         # An event by index has the time of a record of its instrument, whichever is drawn.
@@ -73,7 +74,12 @@ class FigureDigests:
             for table in self._config.instrument
             if table.name in shown
         ]
-        style = (plot.dpi, plot.panel_size, figure.colormap, plot.gap_factor)
+        style: tuple[object, ...] = (plot.dpi, plot.panel_size, figure.colormap, plot.gap_factor)
+        # Only what is not the default, so that figures of earlier versions keep their digests.
+        if plot.text_scale != PlotSettings.text_scale:
+            style = (*style, "text_scale", plot.text_scale)
+        if plot.formats != PlotSettings.formats:
+            style = (*style, "formats", sorted(plot.formats))
         labels = (plot.y_label, plot.z_label, set_by_tables)
         about = (DRAWING, figure.part, list(shown), style, labels, self._limits(figure, shown))
         return repr(about).encode()
@@ -88,30 +94,6 @@ class FigureDigests:
             for instrument in instruments
             for category in figure.kind.categories(config, instrument)
         ]
-
-
-def in_order(config: Config, stored: Iterable[str]) -> tuple[str, ...]:
-    """The instruments that an item has data of, in the order of its figures."""
-    stored = sorted(stored)
-    return tuple(n for n in dict.fromkeys((*config.select.instruments, *stored)) if n in stored)
-
-
-def item_name(config: Config, item: Item) -> str:
-    """An item as titles name it."""
-    return f"orbit {item.id}" if config.items_are_orbits else item.id
-
-
-def missing_note(
-    config: Config, present: Iterable[str], failures: Iterable[Failure]
-) -> tuple[str, ...]:
-    """A note on which of the selected instruments an item has no data of, and why."""
-    reasons = {failure.instrument: failure.reason for failure in failures}
-    missing = [
-        f"{instrument} ({reasons.get(instrument, 'no file')})"
-        for instrument in config.select.instruments
-        if instrument not in present
-    ]
-    return (f"No data: {', '.join(missing)}",) if missing else ()
 
 
 def _digest(about: bytes, own: object) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from spectro_mpi.draw.names import ExpectedFigure, expected_figures, find_by_tail
+from spectro_mpi.draw.names import ExpectedFigure, as_png, expected_figures, find_by_tail
 from spectro_mpi.model.items import Item
 from spectro_mpi.phases.figure_digests import PREVIEW
 from spectro_mpi.rundir.layout import item_folder
@@ -14,7 +14,7 @@ from spectro_mpi.settings.schema import Config
 
 
 class FiguresOnDisk:
-    """Item, parts → those of them of which there is a file that looks as the settings say.
+    """Item, parts → those of which there are files, in all formats, as the settings say.
 
     Previews are not looked for: the report makes those that it lacks.
     """
@@ -37,5 +37,9 @@ class FiguresOnDisk:
         if by_tail is None:
             expected = expected_figures(self._config, filter(None, instruments))
             by_tail = self._by_tail[instruments] = {figure.tail: figure for figure in expected}
-        found = {by_tail[tail].part for tail in find_by_tail(item.id, by_tail, names)}
+        tails = [
+            set(find_by_tail(item.id, by_tail, as_png(names, file_format)))
+            for file_format in self._config.plot.formats
+        ]
+        found = {by_tail[tail].part for tail in set.intersection(*tails)}
         return {PREVIEW, *found}.intersection(parts)

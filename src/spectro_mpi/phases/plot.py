@@ -1,4 +1,4 @@
-"""The plot phase: draws an item's spectrograms, with the common extrema, to PNG files."""
+"""The plot phase: draws an item's spectrograms, with the common extrema, to files of figures."""
 
 from __future__ import annotations
 
@@ -7,51 +7,42 @@ from collections.abc import (
     Callable,
     Hashable,
     Iterable,
-    Iterator,
     Mapping,
-    Sequence,
 )
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from spectro_mpi.draw.content import FigureContent, Panel, Style
-from spectro_mpi.draw.kinds import Row
+from spectro_mpi.draw.contents import content_of, style_of
 from spectro_mpi.draw.names import (
     ExpectedFigure,
     expected_figures,
+    figure_files,
     find_figures,
     find_looks,
     labels_shown,
 )
+from spectro_mpi.draw.notes import in_order
 from spectro_mpi.errors import writing
 from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.model.artifacts import Artifact
-from spectro_mpi.model.extrema import Limits, notes_on_limits, shared_limits
+from spectro_mpi.model.extrema import Limits
 from spectro_mpi.model.items import Item
-from spectro_mpi.model.levels import count_beyond, count_undrawn
-from spectro_mpi.model.marks import Marks, place
-from spectro_mpi.model.panels import notes_on_panels
-from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
+from spectro_mpi.model.marks import Marks
+from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.phases.context import Context, Inputs
-from spectro_mpi.phases.figure_digests import (
-    PREVIEW,
-    FigureDigests,
-    in_order,
-    item_name,
-    missing_note,
-)
+from spectro_mpi.phases.figure_digests import PREVIEW, FigureDigests
 from spectro_mpi.phases.figures_on_disk import FiguresOnDisk
 from spectro_mpi.phases.interface import Outputs, PartwisePhase, PreparingPhase
 from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.rundir.layout import FRAMES, PREVIEWS, SHEET, item_folder, month_of
-from spectro_mpi.settings.schema import ScalePair
 from spectro_mpi.system.activity import doing
 
 if TYPE_CHECKING:
+    from spectro_mpi.draw.content import FigureContent, Style
     from spectro_mpi.draw.figure import Figure, Painter
+    from spectro_mpi.draw.vector import VectorPainter
     from spectro_mpi.previews.preview import Preview
 
 
@@ -73,7 +64,6 @@ class PlotPhase(PreparingPhase, PartwisePhase):
         """Import matplotlib, which only processes that draw need."""
         self._workspace = workspace
         self._painter = self._make_painter(keep_frames=False)
-        self._limits: dict[Hashable, Limits] = {}
         self._preparer: Painter | None = None
 
     def run(self, item: Item, inputs: Inputs, context: Context) -> Outputs:
@@ -85,12 +75,19 @@ class PlotPhase(PreparingPhase, PartwisePhase):
         from spectro_mpi.previews.preview import Preview
 
         preview = Preview(item.id)
+        formats = [name for name in self.config.plot.formats if name != "png"]
         drawn: dict[str, str] = {}  # tail of the name → name
 
-        def take(expected: ExpectedFigure, figure: Figure) -> None:
+        def take(
+            expected: ExpectedFigure, figure: Figure, content: FigureContent, style: Style
+        ) -> None:
             name = expected.name(item.id, labels_shown(figure.description))
             drawn[expected.tail] = name
             context.write(name, figure.png)
+            for file_format in formats:
+                with doing("draw"):
+                    vector = self._vector_painter.file(content, style, file_format)
+                context.write(f"{name.removesuffix('png')}{file_format}", vector)
             preview.add(name, figure.description, figure.thumbnail)
 
         def is_due(expected: ExpectedFigure) -> bool:
@@ -101,7 +98,7 @@ class PlotPhase(PreparingPhase, PartwisePhase):
         due = [figure for figure in figures if is_due(figure)]
         folder = item_folder(context.run_dir, self.name, item)
         with writing(folder):
-            on_disk = sorted(path.name for path in folder.glob("*.png"))
+            on_disk = figure_files(folder)
         for looks in find_looks(item.id, due, on_disk).values():
             for name in looks:
                 context.replace(name)  # another look or event, or it could not be drawn
@@ -186,6 +183,12 @@ class PlotPhase(PreparingPhase, PartwisePhase):
 
         return Painter(FrameFiles(self._workspace.run_dir / FRAMES), keep_frames)
 
+    @cached_property
+    def _vector_painter(self) -> VectorPainter:
+        from spectro_mpi.draw.vector import VectorPainter
+
+        return VectorPainter()
+
     def _draw_all(
         self,
         item: Item,
@@ -193,164 +196,35 @@ class PlotPhase(PreparingPhase, PartwisePhase):
         context: Context,
         painter: Painter,
         is_due: Callable[[ExpectedFigure], bool],
-        take: Callable[[ExpectedFigure, Figure], None],
+        take: Callable[[ExpectedFigure, Figure, FigureContent, Style], None],
     ) -> Spectrograms:
         """Draw those of the item's figures that are due and call `take` with each.
 
         Returns the spectrograms that the figures show, in order.
         """
-        self._limits.clear()
         context.status("store")
         stored: Spectrograms = inputs["spectrograms"]
         spectrograms = {
             name: shown_as_set(stored[name], self.config.instrument)
             for name in in_order(self.config, stored)
         }
+        known: dict[Hashable, Limits] = {}
         for expected in filter(is_due, expected_figures(self.config, spectrograms)):
             step = expected.instrument or expected.kind.name
             context.status(step)
             with context.boundary(step):
                 with doing("draw"):
-                    content = self._content(item, inputs, context, spectrograms, expected)
-                    figure = painter.figure(content, self._style(expected.scales))
-                take(expected, figure)
+                    content = content_of(
+                        self.config,
+                        item.id,
+                        spectrograms,
+                        expected,
+                        {} if expected.limits == "raw" else inputs["extrema"],
+                        context.marks,
+                        context.earlier_failures,
+                        known,
+                    )
+                    style = style_of(self.config.plot, expected.scales)
+                    figure = painter.figure(content, style)
+                take(expected, figure, content, style)
         return spectrograms
-
-    def _content(
-        self,
-        item: Item,
-        inputs: Inputs,
-        context: Context,
-        spectrograms: Spectrograms,
-        expected: ExpectedFigure,
-    ) -> FigureContent:
-        """The content of one figure."""
-        config, kind, instrument = self.config, expected.kind, expected.instrument
-        scales, limits = expected.scales, expected.limits
-        rows = kind.rows(config, instrument, spectrograms)
-        shown = [spectrogram for row in rows for spectrogram, _ in row.layers]
-        panels = tuple(self._panel(inputs, row, scales, limits) for row in rows)
-        sources = dict.fromkeys(spectrogram.instrument for spectrogram in shown)
-        return FigureContent(
-            item=item.id,
-            kind=kind.name,
-            title=kind.title(config, item_name(config, item), instrument, spectrograms),
-            notes=(
-                *_without_positive(rows, scales),
-                *(
-                    missing_note(config, spectrograms, context.earlier_failures)
-                    if kind.names_missing
-                    else ()
-                ),
-                *(
-                    notes_on_panels(spectrograms.values(), config.instrument)
-                    if kind.names_missing
-                    else ()
-                ),
-                *_undrawn(shown, scales),
-                *notes_on_axes(panels, scales),
-                *(self._on_limits(inputs, rows, scales) if limits != "raw" else ()),
-                *notes_on_modes(shown),
-                *dict.fromkeys(note for spectrogram in shown for note in spectrogram.notes),
-            ),
-            panels=panels,
-            scales=scales,
-            limits=limits,
-            sources=tuple(spectrograms[name].source for name in sources),
-            events=tuple(place(context.marks, spectrograms, prefer=instrument)),
-        )
-
-    def _panel(self, inputs: Inputs, row: Row, scales: ScalePair, limits: str) -> Panel:
-        plot, spectrogram, legend = self.config.plot, row.spectrogram, row.spectrogram.legend
-        key = (*((shown.instrument, place) for shown, place in row.layers), scales, limits)
-        if key not in self._limits:  # Several figures show the same row.
-            extrema = {} if limits == "raw" else inputs["extrema"]
-            self._limits[key] = shared_limits(self.config, extrema, row.layers, scales, limits)
-        return Panel(
-            label=row.label,
-            spectrogram=spectrogram,
-            category=row.category,
-            limits=self._limits[key],
-            z_label=plot.z_label or legend.z_label or legend.long_name,
-            y_label=plot.y_label or legend.y_label,
-            beside=row.beside,
-        )
-
-    def _on_limits(self, inputs: Inputs, rows: Sequence[Row], scales: ScalePair) -> Iterable[str]:
-        """Notes on the common limits of rows, and on those set by hand, that are not kept."""
-        return dict.fromkeys(
-            note
-            for row in rows
-            for layer in row.layers
-            for note in notes_on_limits(self.config, inputs["extrema"], *layer, scales)
-        )
-
-    def _style(self, scales: ScalePair) -> Style:
-        plot = self.config.plot
-        return Style(
-            dpi=plot.dpi,
-            panel_size=plot.panel_size,
-            colormap=plot.colormap_of(scales),
-            zoom_minutes=plot.zoom_minutes,
-            gap_factor=plot.gap_factor,
-        )
-
-
-def _without_positive(rows: Iterable[Row], scales: ScalePair) -> Iterator[str]:
-    """A note on the rows that a log colour scale cannot show, because no value is above 0."""
-    names = []
-    for spectrogram, place_of_row in (layer for row in rows for layer in row.layers):
-        values = spectrogram.values[place_of_row]
-        is_log = drawn_scales(spectrogram.legend, scales)[1] == "log"
-        if is_log and np.isfinite(values).any() and not (values > 0).any():
-            several = len(spectrogram.category) > 1
-            category = f" {spectrogram.category[place_of_row]}" if several else ""
-            names.append(spectrogram.instrument + category)
-    if names:
-        yield f"No value above 0: {', '.join(names)}"
-
-
-def _undrawn(spectrograms: Iterable[Spectrogram], scales: ScalePair) -> Iterator[str]:
-    """A note for each spectrogram with channels that the energy axis cannot show."""
-    by_name = {spectrogram.name: spectrogram for spectrogram in spectrograms}
-    for name, spectrogram in by_name.items():
-        count = count_undrawn(spectrogram, drawn_scales(spectrogram.legend, scales)[0])
-        if count:
-            words = "channel at or below 0 is" if count == 1 else "channels at or below 0 are"
-            where = f"{name}: " if len(by_name) > 1 else ""
-            yield f"{where}{count} {words} not drawn"
-
-
-def notes_on_axes(panels: Iterable[Panel], scales: ScalePair) -> Iterator[str]:
-    """A note on the panels with values in channels that lie outside of their energy axis."""
-    beyond = []
-    for panel, (spectrogram, category) in ((p, layer) for p in panels for layer in p.layers):
-        y_scale = drawn_scales(spectrogram.legend, scales)[0]
-        ends = panel.limits.y_min, panel.limits.y_max
-        count = count_beyond(spectrogram, category, y_scale, ends)
-        if count:
-            names = [spectrogram.name, spectrogram.category[category]]
-            beyond.append((names if len(spectrogram.category) > 1 else names[:1], count))
-    if beyond:
-        instruments = {names[0] for names, _ in beyond}
-        listed = ", ".join(
-            f"{' '.join(names[1:] if len(instruments) == 1 and names[1:] else names)} {count}"
-            for names, count in beyond
-        )
-        yield f"Channels outside of the axis: {listed}"
-
-
-def notes_on_modes(spectrograms: Iterable[Spectrogram]) -> Iterator[str]:
-    """A note on spectrograms whose values change with the mode, if there are several modes."""
-    by_name = {spectrogram.name: spectrogram for spectrogram in spectrograms}
-    changing = []
-    for name, spectrogram in by_name.items():
-        if not spectrogram.legend.by_mode:
-            continue
-        modes = np.unique(spectrogram.mode[np.isfinite(spectrogram.values).any(axis=(0, 2))])
-        if len(modes) > 1:
-            where = f"{name}: " if len(by_name) > 1 else ""
-            changing.append(f"{where}modes {', '.join(map(str, modes))}")
-    if changing:
-        values = next(iter(by_name.values())).legend.z_label
-        yield f"{values} are comparable only within a mode ({'; '.join(changing)})"

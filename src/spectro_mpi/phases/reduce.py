@@ -152,36 +152,40 @@ class ReducePhase(MergingPhase[Tallies]):
         Raises what is wrong with the file itself if none can be read.
         """
         try:
-            return self._reduce(file, fast)
+            return reduce_with(file, self.config, fast)
         except (InvalidCdfError, OSError) as error:
             for older in file.older:
                 with contextlib.suppress(InvalidCdfError, OSError):
-                    spectrogram = self._reduce(older, fast)
+                    spectrogram = reduce_with(older, self.config, fast)
                     unread = Path(file.path).name
                     note = f"{spectrogram.source} is drawn, since {unread} cannot be read"
                     context.log.warning("item %s: %s: %s", context.item.id, note, error)
                     return replace(spectrogram, notes=(*spectrogram.notes, note))
             raise
 
-    def _reduce(self, file: InputPath, fast: bool) -> Spectrogram:
-        """Reduce a file, with pycdfpp if `fast` and it can read the file, else with cdflib."""
-        if fast:
-            with contextlib.suppress(InvalidCdfError):
-                with doing("read"):
-                    reader = PycdfppReader(Path(file.path))
-                    source = preset_of(self.config).open(file.instrument, reader)
-                # pycdfpp reads whole variables; cdflib reads long files in chunks.
-                if source.records <= _chunk_records(source, self.config):
-                    return reduce_source(file, source, self.config)
-        with doing("read"):
-            cdflib_reader = CdflibReader(Path(file.path))
-        return reduce_file(file, cdflib_reader, self.config)
-
 
 def _word(file: InputPath) -> str:
     """The part of a fingerprint for one file: "DIGEST:BYTES"."""
     name = os.path.basename(file.path)  # noqa: PTH119 - called for 200,000 files
     return f"{zlib.crc32(os.fsencode(f'{file.instrument} {name}')):08x}:{file.size}"
+
+
+def reduce_with(file: InputPath, config: Config, fast: bool) -> Spectrogram:
+    """Reduce a file, with pycdfpp if `fast` and it can read the file, else with cdflib.
+
+    Raises as `reduce_file`.
+    """
+    if fast:
+        with contextlib.suppress(InvalidCdfError):
+            with doing("read"):
+                reader = PycdfppReader(Path(file.path))
+                source = preset_of(config).open(file.instrument, reader)
+            # pycdfpp reads whole variables; cdflib reads long files in chunks.
+            if source.records <= _chunk_records(source, config):
+                return reduce_source(file, source, config)
+    with doing("read"):
+        cdflib_reader = CdflibReader(Path(file.path))
+    return reduce_file(file, cdflib_reader, config)
 
 
 def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogram:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import cast, get_args
 
 from spectro_mpi.draw.kinds import KINDS
-from spectro_mpi.draw.names import expected_figures, find_looks
-from spectro_mpi.phases.figure_digests import in_order
+from spectro_mpi.draw.names import expected_figures, figure_files, find_looks
+from spectro_mpi.draw.notes import in_order
 from spectro_mpi.planning.todo import RunPlan
 from spectro_mpi.rundir.digests import DigestLog
 from spectro_mpi.rundir.layout import item_folder
@@ -33,7 +33,8 @@ def prune(plan: RunPlan) -> list[str]:
     for item, path, part, stem in _unlisted(plan):
         path.unlink(missing_ok=True)
         dropped.setdefault(item, []).append(part)
-        removed[stem] = removed.get(stem, 0) + 1
+        if path.suffix == ".png":  # files of other formats are beside it
+            removed[stem] = removed.get(stem, 0) + 1
     if dropped:
         log = DigestLog(plan.order.config.run_dir)
         log.drop(dropped)
@@ -55,8 +56,7 @@ def _unlisted(plan: RunPlan) -> Iterator[tuple[str, Path, str, str]]:
         figures = {f.part: f for f in expected_figures(_everything(config), names)}
         others = [figure for part, figure in figures.items() if part not in listed]
         folder = item_folder(config.run_dir, "plot", plan.items[item])
-        on_disk = sorted(path.name for path in folder.glob("*.png"))
-        for part, files in find_looks(item, others, on_disk).items():
+        for part, files in find_looks(item, others, figure_files(folder)).items():
             for name in files:
                 yield item, folder / name, part, figures[part].stem
 

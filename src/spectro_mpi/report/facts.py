@@ -31,6 +31,7 @@ _PACKAGES = ("spectro-mpi", "numpy", "h5py", "matplotlib", "pillow", "mpi4py", "
 _MEANINGS: dict[str, str] = {
     "timeout": "took longer than the time limits allow",
     "invalid-cdf": "the input file is damaged or lacks expected data",
+    "no-data": "there is nothing to draw",
     "divide-by-zero": "the numbers in the file led to a division by zero",
     "plotting": "the figure could not be drawn",
     "out-of-memory": "needed more memory than was available",

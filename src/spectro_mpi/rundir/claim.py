@@ -173,7 +173,7 @@ def refuse_changes(config: Config, frozen: Config) -> None:
     keys = [
         key
         for key in differing_keys(frozen, config)
-        if not key.startswith(free) and not _only_changes_figures(key)
+        if not key.startswith(free) and not only_changes_figures(key)
     ]
     if keys:
         raise UserError(
@@ -183,7 +183,7 @@ def refuse_changes(config: Config, frozen: Config) -> None:
         )
 
 
-def _only_changes_figures(key: str) -> bool:
+def only_changes_figures(key: str) -> bool:
     """Whether a key is of an `[[instrument]]` table, and of what does not change reduced data."""
     table, _, name = key.rpartition(".")
     return table.startswith("instrument.") and name in NOT_OF_INSTRUMENT

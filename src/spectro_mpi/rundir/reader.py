@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,17 +12,22 @@ from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.model.artifacts import Dataset
 from spectro_mpi.model.extrema import Limits, shared_limits
 from spectro_mpi.model.items import item_order
+from spectro_mpi.model.marks import Marks, parse_marks
 from spectro_mpi.model.panels import panels_of
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.rundir.journal import load_progress
-from spectro_mpi.rundir.layout import CONFIG, DATA, EXTREMA, figures_of
+from spectro_mpi.rundir.layout import CONFIG, DATA, EVENTS, EXTREMA, figures_of
 from spectro_mpi.rundir.store import instruments_of, read_datasets, read_spectrogram
 from spectro_mpi.settings.loading import load_frozen
 from spectro_mpi.settings.parsing import as_type, read_json
-from spectro_mpi.settings.schema import Config
+from spectro_mpi.settings.schema import Config, KindName, LimitsKind
 
 if TYPE_CHECKING:
     import xarray
+
+    from spectro_mpi.draw.axes_figure import Figure
+    from spectro_mpi.draw.content import FigureContent
+    from spectro_mpi.draw.names import ExpectedFigure
 
 
 def read_run_wide(path: Path) -> dict[str, Any]:
@@ -90,8 +97,11 @@ class Run:
 
     def spectrogram(self, item: str, instrument: str) -> Spectrogram:
         """Read one spectrogram. Raises `KeyError` if the run does not have it."""
-        stored = read_spectrogram(self._shard(item), item, instrument)
-        return shown_as_set(stored, self.config.instrument)
+        return shown_as_set(self.stored(item, instrument), self.config.instrument)
+
+    def stored(self, item: str, instrument: str) -> Spectrogram:
+        """Read one spectrogram as it is stored, without what `[[instrument]]` tables set."""
+        return read_spectrogram(self._shard(item), item, instrument)
 
     def xarray(self, item: str, instrument: str) -> xarray.Dataset:
         """One spectrogram as `xarray.Dataset`, with the instrument's datasets of your phases.
@@ -122,6 +132,76 @@ class Run:
     def figures(self, item: str) -> list[Path]:
         """The figures of an item that are on disk, sorted by name."""
         return figures_of(self.path, item)
+
+    def figure(
+        self,
+        item: str,
+        instrument: str = "",
+        *,
+        kind: KindName = "pitch-angle",
+        limits: LimitsKind | None = None,
+        span: tuple[float, float] | None = None,
+        panel_size: tuple[float, float] | None = None,
+        text_scale: float | None = None,
+        zooms: bool = False,
+    ) -> Figure:
+        """One figure of an item as a matplotlib figure, to be changed and saved by the caller.
+
+        Parameters
+        ----------
+        item, instrument : str
+            What to show; an empty instrument is the first that the item has data of.
+        kind : {"pitch-angle", "instrument-grid"}
+            Kind of figure: a row for each category of the instrument, or for each instrument.
+            The latter needs no `instrument`.
+        limits : {"given_extrema", "raw"}, optional
+            None: the common limits, if the run has them.
+        span : (float, float), optional
+            Time span to show, s since 1970 UTC. None: all of the item.
+        panel_size : (float, float), optional
+            Width of a column and height of a row, inches. None: as in the settings.
+        text_scale : float, optional
+            Size of text, as `plot.text_scale`.
+        zooms : bool
+            Whether events have zoom columns.
+
+        Returns
+        -------
+        matplotlib Figure
+            `axes` holds those of the rows, from top to bottom, of each column in turn, then those
+            of the colour bars; x is in days since 1970, as matplotlib's dates are. Panels are
+            images of the resolution that PDF files have (`draw`). It is not known to pyplot.
+
+        Raises
+        ------
+        KeyError
+            If the run has no such item or instrument.
+        """
+        from spectro_mpi.draw.axes_figure import AxesPainter
+        from spectro_mpi.draw.contents import style_of
+        from spectro_mpi.draw.names import single_figure
+        from spectro_mpi.draw.notes import in_order
+
+        config = self.config
+        chosen: LimitsKind = limits or ("given_extrema" if self.extrema else "raw")
+        names = in_order(config, self.instruments(item))
+        if instrument and instrument not in names:
+            raise KeyError(f"{self.path}: item {item} has no data of {instrument}")
+        shown = single_figure(config, names, kind, instrument, chosen)
+        content = self._content(item, names, shown)
+        style = style_of(config.plot, shown.scales)
+        set_here = {"panel_size": panel_size, "text_scale": text_scale}
+        style = replace(style, **{k: v for k, v in set_here.items() if v}, has_zooms=zooms)  # type: ignore[arg-type]
+        return AxesPainter().on_axes(replace(content, span=span), style)
+
+    def _content(self, item: str, names: Sequence[str], figure: ExpectedFigure) -> FigureContent:
+        """The content of a figure of an item that has data of the instruments `names`."""
+        from spectro_mpi.draw.contents import content_of
+
+        failures = [each for each in self.errors.get(item, ()) if each.phase != "plot"]
+        spectrograms = {name: self.spectrogram(item, name) for name in names}
+        marks = _marks(self.path, self.config).get(item, ())
+        return content_of(self.config, item, spectrograms, figure, self.extrema, marks, failures)
 
     def refresh(self) -> None:
         """Read the state of the run again. Raises `RunError` if it is damaged."""
@@ -172,6 +252,15 @@ class Run:
             return self.path / DATA / self.progress.shards[item]
         except KeyError:
             raise KeyError(f"{self.path}: the store has no item {item}") from None
+
+
+def _marks(run_dir: Path, config: Config) -> Marks:
+    """The events of a run, of the copy that it keeps of their table; empty if it has none."""
+    try:
+        text = (run_dir / EVENTS).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return parse_marks(text, str(run_dir / EVENTS), config.plot.event_label)
 
 
 def open_run(path: Path | str) -> Run:

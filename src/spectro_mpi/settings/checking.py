@@ -71,6 +71,7 @@ def _check_meaning(config: Config) -> list[str]:
         ("plot.scales", config.plot.scales),
         ("plot.limits", config.plot.limits),
         ("plot.kinds", config.plot.kinds),
+        ("plot.formats", config.plot.formats),
     ):
         if len(set(listed)) < len(listed):
             mistakes.append(f"{name}: lists the same entry twice")
@@ -80,7 +81,7 @@ def _check_meaning(config: Config) -> list[str]:
             f"extrema.min_percentile = {low:g}: must be below extrema.max_percentile = {high:g}"
         )
     mistakes += _check_slurm(config.slurm)
-    mistakes += _check_size(
+    mistakes += _check_figures(
         config.plot, max(len(config.pitch_angles), len(config.select.instruments))
     )
     for name, axes in config.axes.items():
@@ -173,14 +174,18 @@ def _check_slurm(slurm: JobSettings) -> list[str]:
     return mistakes
 
 
-def _check_size(plot: PlotSettings, rows: int) -> list[str]:
+def _check_figures(plot: PlotSettings, rows: int) -> list[str]:
+    mistakes = []
+    if "png" not in plot.formats:
+        mistakes.append('plot.formats: lacks "png", which the report and `verify` read')
     width, height = (plot.dpi * inches for inches in plot.panel_size)
     if width * height * rows <= _MOST_PIXELS:
-        return []
+        return mistakes
     return [
+        *mistakes,
         f"plot.dpi = {plot.dpi}, plot.panel_size = {list(plot.panel_size)}: with {rows} rows a "
         f"figure would have {width:.0f} × {rows * height:.0f} pixels; "
-        f"the maximum is {_MOST_PIXELS / 1e6:.0f} million"
+        f"the maximum is {_MOST_PIXELS / 1e6:.0f} million",
     ]
 
 

@@ -55,7 +55,7 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
     """
     path = Path(DEFAULT_FILE) if path is None else Path(path)
     base = path.absolute().parent
-    table = _read_toml(path)
+    table = read_toml(path)
     is_frozen = SETTINGS in table and table.get("output") == RUNS
     if is_frozen:
         base = base.resolve()
@@ -79,16 +79,25 @@ def config_from_text(text: str, base: Path, where: str) -> Config:
     return config_from(table, base, where)
 
 
-def load_frozen(path: Path) -> Config:
+def load_table(table: dict[str, Any], overrides: tuple[str, ...], base: Path, where: str) -> Config:
+    """Check a table of settings as `config_from`, with overrides as of `load_config`."""
+    for override in overrides:
+        _apply_override(table, override)
+    return config_from(table, base, where)
+
+
+def load_frozen(path: Path, overrides: tuple[str, ...] = ()) -> Config:
     """Read the settings of a run directory, which without `settings_version` are of version 1.
 
-    `output` is where the directory is now, and `run_id` its name if that can be one. Raises as
-    `load_config`.
+    `output` is where the directory is now, and `run_id` its name if that can be one. `overrides`
+    are as of `load_config`. Raises as that.
     """
     base = path.absolute().parent.resolve()
     table = {SETTINGS: 1, **_read_frozen(path), "output": RUNS}
     if is_run_id(base.name):
         table["run_id"] = base.name
+    for override in overrides:
+        _apply_override(table, override)
     return _config_from(table, base, str(path), frozen=True)
 
 
@@ -202,17 +211,11 @@ def _by_name(config: Config) -> dict[str, Any]:
     }
 
 
-def _parsed(text: str, where: str) -> dict[str, Any]:
-    try:
-        return parsed_toml(text)
-    except ValueError as error:
-        raise SettingsError(f"{where}: is not valid TOML: {error}") from None
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a settings file, without checking it. Raises `SettingsError`."""
     try:
         # Some editors begin a file with a byte order mark, which utf-8-sig skips.
-        return _parsed(path.read_text(encoding="utf-8-sig"), str(path))
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise SettingsError(
             f"{path}: there is no such settings file; "
@@ -222,10 +225,19 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: is a directory; expected a settings file (TOML)") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from None
+    return parse_toml(text, str(path))
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """Parse settings, without checking them. Raises `SettingsError`."""
+    try:
+        return parsed_toml(text)
+    except ValueError as error:
+        raise SettingsError(f"{where}: is not valid TOML: {error}") from None
 
 
 def _read_frozen(path: Path) -> dict[str, Any]:
-    table = _read_toml(path)
+    table = read_toml(path)
     if "run_id" not in table:  # all versions write it
         raise SettingsError(
             f"{path}: is cut off or emptied, since it has no run_id; restore it, or start over "

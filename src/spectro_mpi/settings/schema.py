@@ -33,6 +33,7 @@ SCALE_PAIR_COLORMAPS = MappingProxyType(
 ScaleName = Literal["linear", "log"]
 ScalePair = tuple[ScaleName, ScaleName]
 LimitsKind = Literal["given_extrema", "raw"]
+FormatName = Literal["png", "pdf", "svg"]
 KindName = Literal["pitch-angle", "instrument-grid"]
 Degrees = Annotated[float, Interval(ge=0, le=360)]
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
@@ -175,6 +176,11 @@ class PlotSettings:
         Annotated[float, Interval(ge=3, le=50)], Annotated[float, Interval(ge=1, le=50)]
     ] = (12.0, 3.0)
     """Width of the figure and height of one row, inches."""
+    text_scale: Annotated[float, Interval(ge=0.25, le=5)] = 1.0
+    """Size of text and margins, relative to that of a wide figure: labels of 10 points. Text of
+    narrow figures is smaller, but not below 5.5 points where there is room."""
+    formats: Annotated[tuple[FormatName, ...], MinLen(1)] = ("png",)
+    """Files of each figure: "png", which the report needs, and "pdf" or "svg" beside it."""
     colormap: str = ""
     """A matplotlib colour map; empty: by the pair of scales (`SCALE_PAIR_COLORMAPS`)."""
     y_label: str = ""

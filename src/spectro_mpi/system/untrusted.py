@@ -5,6 +5,7 @@ HDF5 and the readers of CDF do so on damaged files.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import resource
 import sys
@@ -32,9 +33,9 @@ class UntrustedCalls:
     The child is started by the first call, and again by the next one after a call killed it.
     """
 
-    def __init__(self, cpu_seconds: int = _CPU_SECONDS, memory_mb: int = 0) -> None:
+    def __init__(self, cpu_seconds: float = _CPU_SECONDS, memory_mb: int = 0) -> None:
         """`memory_mb`: what a call may use on top of the program itself; 0: unlimited."""
-        self._limits = cpu_seconds, memory_mb
+        self._limits = math.ceil(cpu_seconds), memory_mb
         self._child: tuple[Connection, SpawnProcess] | None = None
 
     def __enter__(self) -> UntrustedCalls:

@@ -1,0 +1,168 @@
+"""Figures as matplotlib figures with axes, laid out as the PNG files are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps, dates
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from spectro_mpi.draw import layout as points
+from spectro_mpi.draw.content import FigureContent, Style
+from spectro_mpi.draw.events import open_ended
+from spectro_mpi.draw.figure import ends_of
+from spectro_mpi.draw.frame import ZOOM, Row
+from spectro_mpi.draw.layout import Box, Layout, layout_of
+from spectro_mpi.draw.palette import UNDER_COLOR, marker_of, palette_of
+from spectro_mpi.draw.raster import Painted
+from spectro_mpi.draw.times import Window
+from spectro_mpi.draw.vector import VectorPainter
+from spectro_mpi.draw.vector_canvas import DPI
+from spectro_mpi.model.marks import Event
+
+__all__ = ["AxesPainter", "Figure"]
+
+_SECONDS_PER_DAY = 86400.0
+
+
+class AxesPainter(VectorPainter):
+    """Draws figures on matplotlib axes."""
+
+    def on_axes(self, content: FigureContent, style: Style) -> Figure:
+        """Return a figure with axes for each panel, then for each colour bar."""
+        style = replace(style, dpi=DPI)
+        windows, events = self._windows(content, style)
+        events = open_ended(windows[0], events)
+        grid, rows, header = self._plan(content, style, windows, events)
+        layout = layout_of(grid)
+        figure = Figure(figsize=(layout.width / DPI, layout.height / DPI))
+        panels = []
+        for column, window in enumerate(windows):
+            for place, (panel, row) in enumerate(zip(content.panels, rows, strict=True)):
+                box = layout.boxes[column][place]
+                painted = self._paint(panel, row, box, window, style)
+                ax = figure.add_axes(_part(box, layout))
+                _draw_panel(ax, row, window, painted, palette_of(style.colormap).rgb)
+                is_last = place == len(rows) - 1
+                _label(ax, row.label + ZOOM * (column > 0), row, layout, is_last)
+                _mark(ax, window, events, palette_of(style.colormap).rgb, place == 0, layout)
+                panels.append((row, painted, layout.bars[column][place]))
+        for row, painted, bar in panels:
+            _draw_bar(figure, row, painted, bar, layout, style.colormap)
+        left = layout.boxes[0][0].left / layout.width if not layout.is_narrow else 0.02
+        lines = [" ".join(filter(None, (*header.title, header.span))), *header.lines]
+        size = _points(layout.title / layout.unit, layout)
+        for number, line in enumerate(lines):
+            rows_down = (17 + number * points.NOTE_LINE) * layout.unit
+            text_size = size if number == 0 else _points(points.NOTE, layout)
+            figure.text(left, 1 - rows_down / layout.height, line, fontsize=text_size)
+        return figure
+
+
+def _part(box: Box, layout: Layout) -> tuple[float, float, float, float]:
+    """A box as left, bottom, width and height, in parts of the figure."""
+    width, height = layout.width, layout.height
+    return (
+        box.left / width,
+        1 - box.bottom / height,
+        box.width / width,
+        box.height / height,
+    )
+
+
+def _points(size: float, layout: Layout) -> float:
+    """A font size of the layout in points."""
+    return size * layout.unit * 72 / DPI
+
+
+def _draw_panel(
+    ax: Axes, row: Row, window: Window | None, painted: Painted | None, rgb: NDArray[np.uint8]
+) -> None:
+    ax.set_yscale(row.y_scale.kind)
+    if window is not None and painted is not None:
+        left, top, right, bottom = painted.reach
+        span = window.end - window.begin
+        low, high = row.y_scale.value([1 - bottom, 1 - top])
+        if row.y_scale.kind == "log":
+            low, high = np.log10([low, high])
+        # Rows of pixels are even on the axis, also a log one: the image is placed after its scale.
+        ax.imshow(
+            rgb[painted.pixels],
+            extent=(
+                (window.begin + left * span) / _SECONDS_PER_DAY,
+                (window.begin + right * span) / _SECONDS_PER_DAY,
+                float(low),
+                float(high),
+            ),
+            aspect="auto",
+            interpolation="nearest",
+            transform=ax.transLimits + ax.transAxes,
+        )
+        ax.set_xlim(window.begin / _SECONDS_PER_DAY, window.end / _SECONDS_PER_DAY)
+    ax.set_ylim(row.y_scale.low, row.y_scale.high)
+
+
+def _label(ax: Axes, label: str, row: Row, layout: Layout, is_last: bool) -> None:
+    untyped: Any = dates
+    locator = untyped.AutoDateLocator()
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator))
+    tick_size = _points(points.TICK_LABEL, layout)
+    ax.tick_params(labelsize=tick_size, labelbottom=is_last)
+    ax.xaxis.offsetText.set_fontsize(tick_size)
+    ax.xaxis.offsetText.set_visible(is_last)
+    ax.set_title(label, loc="left", fontsize=_points(points.LABEL, layout), pad=4)
+    ax.set_ylabel(row.y_label, fontsize=_points(points.LABEL, layout))
+
+
+def _mark(
+    ax: Axes,
+    window: Window | None,
+    events: tuple[Event, ...],
+    rgb: NDArray[np.uint8],
+    with_labels: bool,
+    layout: Layout,
+) -> None:
+    """Draw lines at the ends of events in a window, and their labels above the first row."""
+    for event in events:
+        if window is None or event.end < window.begin or event.start > window.end:
+            continue
+        color = tuple(rgb[marker_of(event.number)] / 255)
+        inside = [t for t in (event.start, event.end) if window.begin <= t <= window.end]
+        for time in inside:
+            ax.axvline(time / _SECONDS_PER_DAY, color=color, linestyle="--", linewidth=1.2)
+        if with_labels:
+            middle = (max(event.start, window.begin) + min(event.end, window.end)) / 2
+            ax.annotate(
+                event.label,
+                (middle / _SECONDS_PER_DAY, 1.0),
+                xycoords=ax.get_xaxis_transform(),
+                color=color,
+                fontsize=_points(points.NOTE, layout),
+                ha="center",
+                va="bottom",
+            )
+
+
+def _draw_bar(
+    figure: Figure, row: Row, painted: Painted | None, bar: Box, layout: Layout, colormap: str
+) -> None:
+    scale = row.z_scale
+    is_log = scale.kind == "log"
+    norm = LogNorm(scale.low, scale.high) if is_log else Normalize(scale.low, scale.high)
+    colors = colormaps[colormap]
+    if is_log:
+        colors = colors.with_extremes(under=UNDER_COLOR)
+    drawn = figure.colorbar(
+        ScalarMappable(norm, colors),
+        cax=figure.add_axes(_part(bar, layout)),
+        extend=ends_of(row, painted).extend,
+    )
+    drawn.ax.tick_params(labelsize=_points(points.TICK_LABEL, layout))
+    drawn.set_label(row.z_label, fontsize=_points(points.LABEL, layout))
