@@ -21,7 +21,7 @@ class Canvas:
 
     def panel(self, box: Box, painted: Painted) -> None:
         """Put the pixels of a panel, of the size of its box, on the canvas."""
-        painted.write(self.image[box.top : box.bottom, box.left : box.right])
+        self.paste(box, painted.pixels)
 
     def fill(self, box: Box, index: int) -> None:
         """Fill the part of a box that lies on the canvas."""

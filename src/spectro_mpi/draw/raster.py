@@ -84,14 +84,6 @@ class Painted:
         """(row, column) palette indices, from the top."""
         return self.bands[self.band_of_row]
 
-    def write(self, image: NDArray[np.uint8]) -> None:
-        """Write the palette indices into `image` (row, column), from the top."""
-        first = np.flatnonzero(np.diff(self.band_of_row, prepend=-1))
-        last = np.append(first[1:], len(self.band_of_row))
-        # Twice as fast as one indexing, which first makes an array of its own.
-        for band, begin, end in zip(self.bands, first.tolist(), last.tolist(), strict=True):
-            image[begin:end] = band
-
 
 def tables_of(
     energy: NDArray[np.float32],
