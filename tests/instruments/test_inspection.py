@@ -290,6 +290,22 @@ def test_several_files_are_one_proposal_with_names_that_differ(tmp_path: Path) -
     assert [one["like"] for one in table["files"]] == [3, 1]
 
 
+def test_a_damaged_file_of_a_folder_is_left_out_and_named(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data" / "tst_20170101_v1.cdf", variables())
+    damaged = tmp_path / "data" / "a_copy.cdf"
+    damaged.write_bytes(b"no CDF")
+    found = spectro_mpi("inspect", "data", cwd=tmp_path)
+    assert found.code == 0, found.err
+    assert [one["value"] for one in loads(found.out)["instrument"]] == ["Flux"]
+    assert "# a_copy.cdf: left out: " in found.out
+    assert spectro_mpi("inspect", "data", damaged, cwd=tmp_path).code == 2
+    (tmp_path / "data" / "tst_20170101_v1.cdf").unlink()
+    alone = spectro_mpi("inspect", "data", cwd=tmp_path)
+    assert alone.code == 2
+    assert "a_copy.cdf" in alone.err
+
+
 def test_text_of_a_file_is_never_syntax(tmp_path: Path) -> None:
     given = variables()
     evil = 'a"]\nrun_id = "stolen"\r\x1b[2J\u202e\x7f\u2028'

@@ -74,6 +74,44 @@ def test_labels_that_name_energies_are_an_axis(tmp_path: Path) -> None:
     np.testing.assert_allclose(one.edges[0, 1], np.array([1, 2]) * 1e4 * np.sqrt(2), rtol=1e-6)
 
 
+def of_edges(ends: list[list[float]], **attributes: Any) -> dict[str, Variable]:
+    """A flux by record and channel whose DEPEND_1 holds the edges of the channels."""
+    channels = len(ends) if len(ends[0]) == 2 and len(ends) != 2 else len(ends[0])
+    given = of_bands([""] * channels)
+    given["Bands"] = Variable("Bands", np.array(ends), {"UNITS": "keV", **attributes}, varies=False)
+    return given
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("axis", ["", "Bands"])
+@pytest.mark.parametrize(
+    ("ends", "edges"),
+    [
+        ([[20, 50, 90], [50, 80, 200]], [(20, 50), (50, 80), (90, 200)]),
+        ([[700, 300], [300, 100], [90, 30]], [(300, 700), (100, 300), (30, 90)]),
+        ([[20, 50], [70, 90]], [(20, 50), (70, 90)]),
+        ([[20, 70], [50, 90]], [(20, 50), (70, 90)]),
+    ],
+)
+def test_a_variable_with_the_edges_of_the_channels_is_an_axis(
+    tmp_path: Path, reader: Any, axis: str, ends: list[list[float]], edges: list[tuple[float, ...]]
+) -> None:
+    path = write(tmp_path / "x.cdf", of_edges(ends))
+    one = reduced(path, replace(TABLE, energy=axis), reader)
+    wanted = np.array(edges) * 1e3
+    np.testing.assert_allclose(one.edges[0], wanted, rtol=1e-6)
+    np.testing.assert_allclose(one.energy[0], np.sqrt(wanted[:, 0] * wanted[:, 1]), rtol=1e-6)
+    np.testing.assert_array_equal(one.values[0], flux()[:, 0, : len(edges)])
+
+
+def test_edges_of_a_channel_that_is_missing_leave_it_out(tmp_path: Path) -> None:
+    given = of_edges([[20, 50, -1], [50, 80, -1]], FILLVAL=np.float64(-1))
+    one = reduced(write(tmp_path / "x.cdf", given))
+    np.testing.assert_allclose(one.edges[0, :2], [(2e4, 5e4), (5e4, 8e4)], rtol=1e-6)
+    assert np.isnan(one.edges[0, 2]).all()
+    assert np.isnan(one.values[0, :, 2]).all()
+
+
 def test_labels_of_a_pointer_are_an_axis_and_take_their_unit_from_the_table(
     tmp_path: Path,
 ) -> None:

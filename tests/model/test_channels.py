@@ -60,6 +60,10 @@ def test_fast_channels_are_those_of_the_reference(
         # A slight overlap meets in the middle, a larger one between the centres.
         ([10, 20], [5, 5.05], [5, 5], False, [[5, 14.975], [14.975, 25]]),
         ([10, 20], [5, 8], [8, 5], False, [[5, 15], [15, 25]]),
+        # If the channels do not overlap there, in the middle of the overlap.
+        ([38, 50], [2, 10], [3, 10], False, [[36, 40.5], [40.5, 60]]),
+        ([38, 50], [8, 14], [4, 9], True, [[30, 39], [39, 59]]),
+        ([10, 50, 52], [4, 38, 1], [4, 38, 4], False, [[6, 13], [13, 51], [51, 56]]),
         # The edge that one of two reports is that of both; the outermost are mirrored.
         ([10, 20, 40], [2, NAN, 0], [6, NAN, 0], True,
          [[8, 16], [16, 28.284271], [28.284271, 56.568542]]),

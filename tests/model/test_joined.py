@@ -59,6 +59,13 @@ def test_records_that_overlap_are_those_of_the_earlier_part_and_a_note_says_so()
     )
 
 
+def test_many_parts_that_overlap_have_one_note() -> None:
+    hours = [part(f"f{hour:02}", [10.0 * hour + k for k in range(12)]) for hour in range(12)]
+    joined = join_spectrograms(hours)
+    assert joined.time.tolist() == list(range(122))
+    assert joined.notes == ("22 records of 11 files at times of earlier files left out",)
+
+
 def test_records_without_a_table_or_a_time_stay_so() -> None:
     odd = replace(part("b", [7, float("nan"), 9], HIGH), mode=np.array([0, 0, 9], np.uint8))
     joined = join_spectrograms([part("a", [1, 2]), odd])

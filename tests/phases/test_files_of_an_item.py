@@ -110,3 +110,5 @@ def test_a_stub_of_the_same_name_does_not_hide_the_file(day: Path) -> None:
     assert done.code == 0, done.err
     stored = spectro_mpi.open_run(day / "runs" / "day").spectrogram("20170101", "tst")
     assert stored.time[0] == TIME[0]
+    name = "tst_20170101_00_v1.0.0.cdf"
+    assert f"data/{name} is drawn, since a/{name} cannot be read" in stored.notes

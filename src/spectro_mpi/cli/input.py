@@ -19,7 +19,7 @@ def add_inspect(commands: Commands) -> None:
         "settings that draw what a scientist would draw first: `spectro-mpi inspect FILE > "
         "spectro-mpi.toml`. Everything that is not a setting is a comment. Of files whose names "
         "differ only in date, orbit or version, one is read. Exit codes: 0 something can be drawn; "
-        "1 nothing can be drawn; 2 a file cannot be read.",
+        "1 nothing can be drawn; 2 a file cannot be read, or none in a folder.",
     )
     inspect.add_argument("file", type=Path, metavar="FILE", help="CDF file, or a folder of them")
     inspect.add_argument(

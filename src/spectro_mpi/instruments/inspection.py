@@ -121,17 +121,28 @@ def inspect_files(
 ) -> list[Inspection]:
     """Inspect one file of each pattern among files and folders, which are searched recursively.
 
-    Instruments have different names, whatever file they are of. Raises `UserError` if there is no
-    file, or as `inspect_file` if none of a pattern can be read.
+    Instruments have different names, whatever file they are of. Patterns of which no file can be
+    read come last, with the reason as `title`. Raises `UserError` if there is no file, if none can
+    be read, or if that is one of `paths` itself.
     """
     kinds: dict[str, list[Path]] = {}
     for path in dict.fromkeys(file for entry in paths for file in _files(entry)):
         kinds.setdefault(pattern_of(path.name), []).append(path)
-    found = []
-    for files in kinds.values():
-        inspection = _first_whole(files, names, everything, master)
-        found.append(replace(inspection, files=len(files)))
-    return _with_names(found)
+    found, unread, errors = [], [], []
+    for pattern, files in kinds.items():
+        try:
+            inspection = _first_whole(files, names, everything, master)
+        except UserError as error:
+            if not set(paths).isdisjoint(files):
+                raise
+            errors.append(error)
+            why = f"left out: {str(error).removeprefix(f'{files[0]}: ')}"
+            unread.append(Inspection(files[0], len(files), why, pattern, (), ()))
+        else:
+            found.append(replace(inspection, files=len(files)))
+    if not found:
+        raise errors[0]
+    return [*_with_names(found), *unread]
 
 
 def pattern_of(name: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments.cdf import CdfReader
-from spectro_mpi.instruments.istp_bands import Bands, bands_as_set, bands_of
+from spectro_mpi.instruments.istp_bands import Bands, bands_as_set, bands_of, bands_of_edges
 from spectro_mpi.instruments.times import (
     EPOCH_TYPES,
     TimeUnit,
@@ -55,7 +55,8 @@ class VariableAxes:
     unit: AxisUnit
     """Unit of the energy or frequency axis."""
     bands: Bands | None = None
-    """The channels, if `energy` is a variable with labels or is empty; None: it has numbers."""
+    """The channels, if `energy` is a variable with labels or with both edges of each, or is empty;
+    None: it has numbers."""
     described_by: str = ""
     """Name of the variable whose attributes describe the energy axis: `energy`, or the virtual one
     that is computed from it; empty: the channels are set."""
@@ -87,6 +88,8 @@ def axes_of(reader: CdfReader, table: InstrumentTable) -> VariableAxes:
     depends = tuple(_depend(reader, value, axis) for axis in range(len(shape)))
     time, time_unit = _time_of(reader, table, records)
     energy, axis, unit, bands = _energy_of(reader, table, shape, depends)
+    if bands is None and not _orders(reader.shape(energy), shape):
+        bands = bands_of_edges(reader, energy, shape[axis], unit)
     named = depends[axis] if energy and not table.energy else ""
     described_by = named if named and _stored(reader, named) == energy else energy
     return VariableAxes(
@@ -363,6 +366,12 @@ def _axis_of(
     for axis in range(len(shape)):
         if attributes.get(f"LABL_PTR_{axis + 1}") == variable:
             return axis
+    sizes = reader.shape(variable)
+    if 2 in sizes and not _orders(sizes, shape):
+        # Lower and upper edges of the channels of one axis.
+        edged = [axis for axis, size in enumerate(shape) if sizes in ((2, size), (size, 2))]
+        if len(edged) == 1:
+            return edged[0]
     along = _along(reader, variable, shape, depends, ())
     if len(along) == 1:
         return along[0]
@@ -384,11 +393,7 @@ def _along(
     names = [_depend(reader, name, axis) for axis in range(len(sizes))]
     if len(sizes) == 1 and name in depends:
         names = [name]
-    fitting = [
-        list(axes)
-        for axes in permutations(range(len(shape)), len(sizes))
-        if all(shape[axis] == size for axis, size in zip(axes, sizes, strict=True))
-    ]
+    fitting = _orders(sizes, shape)
     if not fitting:
         raise InvalidCdfError(
             f"{reader.path}: {name} has shape {sizes} per record, which does not match the "
@@ -402,6 +407,15 @@ def _along(
         return -agreed, -len(set(axes) & set(prefer)), axes
 
     return min(fitting, key=rank)
+
+
+def _orders(sizes: Sequence[int], shape: tuple[int, ...]) -> list[list[int]]:
+    """All choices of axes of the value, of shape `shape`, that have the sizes `sizes` in order."""
+    return [
+        list(axes)
+        for axes in permutations(range(len(shape)), len(sizes))
+        if all(shape[axis] == size for axis, size in zip(axes, sizes, strict=True))
+    ]
 
 
 def _unit_of(reader: CdfReader, table: InstrumentTable, name: str) -> AxisUnit:

@@ -1,4 +1,5 @@
-"""Channels of an axis without numbers in the file: by labels ("13.6 - 15.1 MeV") or settings."""
+"""Channels of an axis without centres in the file: by labels ("13.6 - 15.1 MeV"), by the lower and
+upper edges in one variable, or by settings."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.units import AxisUnit, axis_unit
+from spectro_mpi.model.distribution import is_measured
 from spectro_mpi.settings.instrument_table import InstrumentTable
 
 _NUMBER = r"(?<![\w.])\d+(?:\.(?: ?\d+)?)?(?:[eE][-+]?\d+)?"
@@ -23,7 +25,7 @@ _CENTRE = re.compile(rf"(?<![<>≤≥] )(?<![<>≤≥])(?P<low>{_NUMBER})\s*(?P<
 
 @dataclass(frozen=True, eq=False)
 class Bands:
-    """The channels of an axis, as its labels or the settings name them."""
+    """The channels of an axis, as its labels, its edges or the settings name them."""
 
     channels: NDArray[np.float64]
     """(channel, 3) centre, lower and upper edge, in eV or Hz (`unit.units`); all equal: only a
@@ -67,9 +69,37 @@ def bands_of(reader: CdfReader, name: str, units: str = "") -> Bands | None:
     if len(read) != len(labels) or len({unit.units for _, unit in read}) != 1:
         return None
     unit = read[0][1]
-    low, high = np.array([ends for ends, _ in read]).T
-    centre = np.where(low > 0, np.sqrt(low * high), (low + high) / 2)
-    unit = AxisUnit(unit.kind, 1.0, unit.units)
+    return _between(np.array([ends for ends, _ in read]), AxisUnit(unit.kind, 1.0, unit.units))
+
+
+def bands_of_edges(reader: CdfReader, name: str, channels: int, unit: AxisUnit) -> Bands | None:
+    """The channels of a variable of shape (2, `channels`) or (`channels`, 2) with their edges.
+
+    None if it is not one, or varies by record. `unit` is that of its numbers. Of shape (2, 2), the
+    order is the one in which channels do not overlap. Centres are as in `bands_of`.
+    """
+    shape = reader.shape(name)
+    if shape not in ((2, channels), (channels, 2)) or reader.records(name) != 1:
+        return None
+    ends = reader.static(name).astype(np.float64)
+    fill = reader.attributes(name).get("FILLVAL")
+    ends[~is_measured(ends) | (ends == fill)] = np.nan
+    if shape != (channels, 2) or (channels == 2 and _overlap(ends) and not _overlap(ends.T)):
+        ends = ends.T
+    return _between(np.sort(ends, axis=1) * unit.factor, AxisUnit(unit.kind, 1.0, unit.units))
+
+
+def _overlap(ends: NDArray[np.float64]) -> bool:
+    """Whether two channels, each with its ends in a row, overlap."""
+    (low, high), (other_low, other_high) = np.sort(ends, axis=1)
+    return bool(low < other_high and other_low < high)
+
+
+def _between(ends: NDArray[np.float64], unit: AxisUnit) -> Bands:
+    """Channels by their lower and upper edges, (channel, 2)."""
+    low, high = ends.T
+    with np.errstate(invalid="ignore"):
+        centre = np.where(low > 0, np.sqrt(low * high), (low + high) / 2)
     return Bands(np.stack([centre, low, high], axis=-1), unit)
 
 

@@ -33,9 +33,11 @@ def channel_edges(
     Reported edges (centre − `below`, centre + `above`) are kept, except that neighbours which
     differ by less than 1 % of the narrower channel meet in the middle, and neighbours that overlap
     by more, or report nothing, meet between their centres: at the geometric mean on a log axis, at
-    the midpoint on a linear one. Where only one neighbour reports its edge, that edge is the border
-    of both. The outermost edges that are not reported mirror the inner ones: by the same ratio on a
-    log axis, by the same distance on a linear one. Repeated centres are one channel.
+    the midpoint on a linear one; if that is not where they overlap, in the middle of the overlap,
+    so that no channel grows beyond its reported edges. Where only one neighbour reports its edge,
+    that edge is the border of both. The outermost edges that are not reported mirror the inner
+    ones: by the same ratio on a log axis, by the same distance on a linear one. Repeated centres
+    are one channel.
 
     Parameters
     ----------
@@ -157,7 +159,10 @@ def _edges(
         gap = begins - ends
         width = upper - lower
         narrow = _MEET * np.minimum(width[:, :-1], width[:, 1:])
-        meeting = np.where(np.abs(gap) < narrow, (begins + ends) / 2, middle)
+        first, last = np.fmax(begins, lower[:, :-1]), np.fmin(ends, upper[:, 1:])
+        is_beside = (first <= last) & ((middle < first) | (middle > last))
+        shared = np.where(is_beside, (first + last) / 2, middle)
+        meeting = np.where(np.abs(gap) < narrow, (begins + ends) / 2, shared)
         apart = gap >= narrow
         # An edge that only one of two neighbours reports is the border of both.
         ends_alone = np.isfinite(ends) & np.isnan(begins) & (ends <= right)

@@ -16,6 +16,9 @@ from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.model.spectrogram import SEPARATOR, Spectrogram, narrowest
 from spectro_mpi.system.words import count
 
+_MOST_NOTES = 2
+"""Most files of which a note each says what is left out."""
+
 
 def join_spectrograms(parts: Sequence[Spectrogram]) -> Spectrogram:
     """Join spectrograms of one instrument, in order of time.
@@ -87,20 +90,26 @@ def _difference(one: Spectrogram, other: Spectrogram) -> str:
 def _without_overlaps(
     parts: Sequence[Spectrogram],
 ) -> tuple[list[NDArray[np.bool_]], list[str]]:
-    """Which records of each part to keep, and a note on each part that loses some."""
-    chosen, notes = [np.ones(len(parts[0].time), bool)], []
+    """Which records of each part to keep, and a note on each part that loses some.
+
+    Of more parts than a title has lines for, it is one note on all.
+    """
+    chosen, notes, total = [np.ones(len(parts[0].time), bool)], [], 0
     end, last = np.nanmax(parts[0].time, initial=-np.inf), parts[0]
     for part in parts[1:]:
         with np.errstate(invalid="ignore"):
             late = ~(part.time <= end)
         chosen.append(late)
         if lost := int((~late).sum()):
+            total += lost
             notes.append(
                 f"{part.source}: {count(lost, 'record')} at times of {last.source} left out"
             )
         this_end = np.nanmax(part.time[late], initial=-np.inf)
         if this_end > end:
             end, last = this_end, part
+    if len(notes) > _MOST_NOTES:
+        notes = [f"{total} records of {len(notes)} files at times of earlier files left out"]
     return chosen, notes
 
 

@@ -157,11 +157,21 @@ class ReducePhase(MergingPhase[Tallies]):
             for older in file.older:
                 with contextlib.suppress(InvalidCdfError, OSError):
                     spectrogram = reduce_with(older, self.config, fast)
-                    unread = Path(file.path).name
-                    note = f"{spectrogram.source} is drawn, since {unread} cannot be read"
+                    drawn, unread = _told_apart(Path(older.path), Path(file.path))
+                    note = f"{drawn} is drawn, since {unread} cannot be read"
                     context.log.warning("item %s: %s: %s", context.item.id, note, error)
                     return replace(spectrogram, notes=(*spectrogram.notes, note))
             raise
+
+
+def _told_apart(one: Path, other: Path) -> tuple[str, str]:
+    """The names of two files, with as many of their folders as tell them apart."""
+    most = max(len(one.parts), len(other.parts))
+    for parts in range(1, most):
+        names = ("/".join(one.parts[-parts:]), "/".join(other.parts[-parts:]))
+        if names[0] != names[1]:
+            return names
+    return str(one), str(other)
 
 
 def _word(file: InputPath) -> str:
