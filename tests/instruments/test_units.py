@@ -17,6 +17,8 @@ FLUX = "cm⁻² s⁻¹ sr⁻¹ eV⁻¹"
         ("1/cm^2-s-sr-eV", FLUX),
         ("/cm**2 s sr eV", FLUX),
         ("cm!U-2!N s!U-1!N sr!U-1!N eV!U-1!N", FLUX),
+        ("cm!E-2!Ns!E-1!Nsr!E-1!NeV!E-1!N", FLUX),
+        ("cm^-2s^-1sr^-1eV^-1", FLUX),
         ("eV/(cm^2 s sr eV)", f"eV {FLUX}"),
         ("eV/cm^2-s-sr-eV", f"eV {FLUX}"),
         ("counts/s", "counts/s"),

@@ -128,6 +128,10 @@ def test_powers_in_units_are_those_of_udunits(spectrogram: Spectrogram) -> None:
     legend = replace(LEGEND, units="cm⁻² s⁻¹ sr⁻¹ keV⁻¹", axis="y", axis_units="")
     data = as_xarray(replace(spectrogram, legend=legend))
     assert data.eflux.attrs["units"] == "cm-2 s-1 sr-1 keV-1"
+    ster = replace(LEGEND, units="s⁻¹ cm⁻² ster⁻¹ keV⁻¹")
+    assert as_xarray(replace(spectrogram, legend=ster)).eflux.attrs["units"] == (
+        "s-1 cm-2 sr-1 keV-1"
+    )
     assert data.y.attrs["units"] == data.y_edges.attrs["units"] == "1"
 
 

@@ -12,6 +12,8 @@ from spectro_mpi.inert import inert
 Kind = Literal["energy", "frequency", "y"]
 """Kind of an axis, and its name in the store; "y": neither energy nor frequency."""
 
+_RUN_TOGETHER = re.compile(r"(?<=⁻[⁰¹²³⁴⁵⁶⁷⁸⁹])(?=[A-Za-z])")
+"""Between a negative power and the unit after it."""
 _SUPERSCRIPT = str.maketrans("0123456789+-−()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾")
 _SUBSCRIPT = str.maketrans("0123456789+-−()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₍₎")
 _GREEK = "αβγδεζηθικλμνξοπρστυφχψω"
@@ -79,6 +81,7 @@ def readable(text: str) -> str:
     """Convert a title or unit to Unicode: `cm!U-2!N` and `cm^-2` become `cm⁻²`, `!C` a space.
 
     ISTP files have TeX and the embedded commands of IDL's Hershey fonts in LABLAXIS and UNITS.
+    Units that run together, as `s!e-1!ncm!e-2!n` of RBSP HOPE, are separated: `s⁻¹ cm⁻²`.
     """
     if "!" in text:
         text = _without_idl(text)
@@ -89,6 +92,7 @@ def readable(text: str) -> str:
         text,
     )
     text = _UNIT_POWER.sub(lambda match: match[1] + match[2].translate(_SUPERSCRIPT), text)
+    text = _RUN_TOGETHER.sub(" ", text)
     return inert(re.sub(r"\s+", " ", text.replace("\0", "")).strip())
 
 

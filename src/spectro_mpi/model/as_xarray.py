@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -162,8 +163,8 @@ def _channels(spectrogram: Spectrogram) -> dict[str, _Variable]:
 
 
 def _plain(units: str) -> str:
-    """Units with powers as in UDUNITS: "cm-2" for "cm⁻²"; "1" for none."""
-    return units.translate(_ASCII) or "1"
+    """Units as in UDUNITS: "cm-2" for "cm⁻²", "sr" for "ster"; "1" for none."""
+    return re.sub(r"\bster(?![a-z])", "sr", units.translate(_ASCII)) or "1"
 
 
 def energy_of_records(spectrogram: Spectrogram) -> NDArray[np.float32]:
