@@ -13,6 +13,7 @@ import pytest
 
 import spectro_mpi as package
 from spectro_mpi.rundir.reader import open_run
+from spectro_mpi.settings.loading import config_from_text
 from tests.conftest import BIN, spectro_mpi
 from tests.istp_files import variables, write
 
@@ -104,7 +105,8 @@ def test_the_tutorial_works_as_it_stands(tmp_path: Path) -> None:
 def test_the_settings_for_another_mission_work_as_they_stand(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     write(tmp_path / "data" / "tst_l2_20170101_v1.cdf", variables())
-    ((_, settings),) = blocks("another-mission.md", "toml")
+    (_, settings), (_, energies) = blocks("another-mission.md", "toml")
+    assert len(config_from_text(settings + energies, tmp_path, "").instrument[0].energy) == 5
     (tmp_path / "spectro-mpi.toml").write_text(settings)
     done = spectro_mpi("run", "--no-progress", "-s", "plot.dpi=40", cwd=tmp_path)
     assert done.code == 0, done.err
