@@ -59,6 +59,8 @@ def test_x_limits_are_kept() -> None:
     assert span(ax) == pytest.approx([T0 + 300, T0 + 600], abs=1e-3)
     assert span(draw(x_min=T0 + 60))[0] == pytest.approx(T0 + 60, abs=1e-3)
     assert span(draw(center=T0 + 500, width=100)) == pytest.approx([T0 + 450, T0 + 550], abs=1e-3)
+    with pytest.raises(ValueError, match="width = 0 is not above 0"):
+        make_spectrogram(TIME, ENERGY, CUBE[:, 0], center=T0 + 60, width=0)
     with pytest.raises(ValueError, match="x_min is not below x_max"):
         draw(x_min=T0 + 60, x_max=T0)
     with pytest.raises(ValueError, match="give both or none"):

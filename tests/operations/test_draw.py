@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,10 @@ def test_a_file_of_any_mission_is_drawn_as_inspect_proposes(tmp_path: Path) -> N
     assert {panel["category"] for panel in panels} >= {"all", "parallel"}  # type: ignore[attr-defined]
     refused = spectro_mpi_here("draw", file, "-o", tmp_path / "y.png", "--instrument", "none")
     assert refused.code == 2 and "no variable none that can be drawn; it has" in refused.err
+    given = variables()
+    given["Flux"] = replace(given["Flux"], attributes={})
+    nothing = spectro_mpi_here("draw", write(tmp_path / "x.cdf", given), "-o", tmp_path / "y.png")
+    assert nothing.code == 2 and "x.cdf: nothing in it can be drawn" in nothing.err
 
 
 def test_a_time_span_is_drawn_alone(sampled: Path, tmp_path: Path) -> None:
@@ -127,6 +132,7 @@ def test_sizes_of_files(
         (("RUN", ITEM, "13313", "-o", "x.png"), "write {item} in it"),
         (("RUN", ITEM, "-o", "x.png", "--instrument", "eeb"), "item 13312 has data of ees"),
         (("RUN", ITEM, "-o", "x.png", "--time", "noon"), "is not two times"),
+        (("RUN", ITEM, "-o", "x.png", "--time", "00:40,00:40"), "the two times are the same"),
         (("RUN", ITEM, "-o", "x.png", "--size", "3.4"), "is not a size such as"),
         (("RUN", ITEM, "-o", "x.png", "-s", "data.quantity=eflux"), "made with another setting"),
         (("missing.cdf", "-o", "x.png"), "cannot be read: No such file"),
@@ -160,6 +166,7 @@ def test_mistakes_are_told_in_a_sentence(
         ("23:58,00:12", DAY + 86400 - 120, DAY + 86400 + 720),
         ("00:05,00:10", DAY + 86400 + 300, DAY + 86400 + 600),
         ("23:30,23:55", DAY + 86400 - 1800, DAY + 86400 - 300),  # begins before the data
+        ("23:58Z,00:12:00Z", DAY + 86400 - 120, DAY + 86400 + 720),
         ("2000-01-01T23:59,00:10:30.5", DAY + 86400 - 60, DAY + 86400 + 630.5),
         ("2000-01-02T00:00Z,2000-01-02 00:10", DAY + 86400, DAY + 86400 + 600),
     ],

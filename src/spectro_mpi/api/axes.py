@@ -188,6 +188,8 @@ def _x_limits(
         for name, end in (("x_min", x_min), ("x_max", x_max))
     )
     if center is not None and width is not None:
+        if not width > 0:
+            raise ValueError(f"width = {width:g} is not above 0")
         middle = _single("center", center, x_is_time)
         low, high = middle - width / 2, middle + width / 2
     if low is not None and high is not None and not low < high:

@@ -6,7 +6,7 @@ import math
 import re
 from datetime import datetime, timezone
 
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?")
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?Z?")
 _DAY = 86400.0
 
 
@@ -22,6 +22,8 @@ def parse_span(words: str, begin: float, end: float) -> tuple[float, float]:
     if not comma:
         raise ValueError(f"{words!r} is not two times such as 23:58,00:12")
     start, stop = _seconds(first), _seconds(last)
+    if start == stop:
+        raise ValueError(f"{words!r}: the two times are the same")
     if _CLOCK.fullmatch(first):
         later = start + math.ceil((begin - start) / _DAY) * _DAY
         start = later if later <= end else later - _DAY

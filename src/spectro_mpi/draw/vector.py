@@ -42,7 +42,13 @@ class VectorPainter(Painter):
         Its metadata hold the title and, as the subject or description, the JSON that PNG files have
         in a text chunk (`Painter.draw`); its boxes are in units of 1/600 inch.
         """
-        rc = {**RC, "pdf.fonttype": _TRUETYPE, "svg.fonttype": "none", "svg.hashsalt": "figure"}
+        rc = {
+            **RC,
+            "pdf.fonttype": _TRUETYPE,
+            "pdf.compression": 6,  # whatever a matplotlibrc says
+            "svg.fonttype": "none",
+            "svg.hashsalt": "figure",
+        }
         with mpl.rc_context(rc):
             canvas, description = self.compose(content, replace(style, dpi=DPI))
             assert isinstance(canvas, VectorCanvas)

@@ -178,7 +178,10 @@ def _config_of(path: Path, instrument: str, settings: tuple[str, ...], file: str
         )
         if not wanted:
             there = [variable.table.name for variable in inspection.drawable]
-            what = f"no variable {instrument} that can be drawn" if there else "nothing to draw"
-            raise UserError(f"{path}: has {what}; it has {listed(there)}")
+            if not there:
+                raise UserError(f"{path}: nothing in it can be drawn (`inspect` says why)")
+            raise UserError(
+                f"{path}: has no variable {instrument} that can be drawn; it has {listed(there)}"
+            )
         table = parse_toml(as_toml([replace(inspection, drawable=wanted)]), str(path))
     return load_table(table, settings, base, file or str(path))

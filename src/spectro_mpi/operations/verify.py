@@ -6,6 +6,7 @@ On request, its input files are compared with those that its data were made from
 from __future__ import annotations
 
 import os
+import re
 import struct
 import zlib
 from collections.abc import Container, Iterable, Iterator
@@ -56,6 +57,8 @@ from spectro_mpi.system.words import count
 
 _READERS = min(8, os.cpu_count() or 1)
 _TAIL_BYTES = 64
+_STREAM = re.compile(rb">>\s*stream\r?\n")
+_PIECE_BYTES = 1 << 20
 
 Repair = Literal[
     "state", "extrema", "tallies", "shard", "reduce", "item", "remove", "links", "orphan", ""
@@ -146,11 +149,29 @@ def find_problems(run_dir: Path, config: Config) -> Iterator[Problem]:
 
 
 def problem_of_vector(path: Path) -> str:
-    """Why a PDF or SVG file is not whole, or empty."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-        tail = file.read().rstrip()
-    return "" if tail.endswith((b"%%EOF", b"</svg>")) else "is damaged (it is cut off)"
+    """Why a PDF or SVG file is not whole, or empty.
+
+    Streams of a PDF file are decompressed, which checks their Adler-32 sums.
+    """
+    data = path.read_bytes()
+    if not data[-_TAIL_BYTES:].rstrip().endswith((b"%%EOF", b"</svg>")):
+        return "is damaged (it is cut off)"
+    if path.suffix != ".pdf":
+        return ""
+    at = 0
+    while found := _STREAM.search(data, at):
+        at = found.end()
+        stream, rest = zlib.decompressobj(), data[at:]
+        try:
+            while rest and not stream.eof:
+                stream.decompress(rest, _PIECE_BYTES)
+                rest = stream.unconsumed_tail
+        except zlib.error:
+            return "is damaged (a part of it cannot be decompressed)"
+        if not stream.eof:
+            return "is damaged (a part of it is cut off)"
+        at = len(data) - len(stream.unused_data)
+    return ""
 
 
 def problem_of_figure(path: Path, item: str) -> str:
