@@ -176,7 +176,7 @@ def problem_of_shard(shard: Path, items: Sequence[str] = ()) -> str:
                     return f"does not hold item {item_id}"
                 for _, group in members(member(file, item_id)):
                     _read(group)
-    except UNREADABLE as error:
+    except (*UNREADABLE, MemoryError) as error:  # damage may ask for any size
         return f"cannot be read ({type(error).__name__}: {first_line(error)})"
     return ""
 
