@@ -28,9 +28,11 @@ from spectro_mpi.rundir.layout import (
     JOB_RECORD,
     JOURNAL,
     LEFT_OUT,
+    LINKS,
     LIVE,
     LOCK,
     PROGRESS,
+    RESOURCES,
     shards_of,
 )
 from spectro_mpi.rundir.names import is_data_file, is_item_id, is_job_id, is_phase_name
@@ -238,6 +240,32 @@ def _nested_legend(group: Any) -> None:
 
 def _quantity_elsewhere(group: Any) -> None:
     group.attrs["quantity"] = "../ies/counts"
+
+
+@pytest.mark.parametrize("name", [LINKS, RESOURCES, "data/shard-00000.h5"])
+def test_a_pipe_in_place_of_an_hdf5_file_keeps_nothing_waiting(run_dir: Path, name: str) -> None:
+    (run_dir / name).unlink()
+    os.mkfifo(run_dir / name)
+    for words in (("verify", run_dir), ("report", run_dir, "--no-previews")):
+        done = spectro_mpi_here(*words)
+        assert done.code in (0, 1), done.err
+        assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("name", [PROGRESS, EXTREMA])
+def test_a_directory_in_place_of_a_file_of_the_state_is_named(run_dir: Path, name: str) -> None:
+    (run_dir / name).unlink(missing_ok=True)
+    (run_dir / name).mkdir()
+    done = spectro_mpi_here("verify", run_dir)
+    assert done.code == 1
+    assert f"{run_dir / name}: " in done.out + done.err
+
+
+def test_settings_of_absurd_size_are_told(small: Path) -> None:
+    os.truncate(small / "config.toml", 1 << 40)
+    done = spectro_mpi_here("status", small)
+    assert done.code == 2
+    assert "is damaged: it has 1099511627776 bytes" in done.err
 
 
 SPOILT = [_huge, _texts, _few_channels, _nested_legend, _quantity_elsewhere]

@@ -9,7 +9,9 @@ which its attribute `phase` names.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -135,6 +137,8 @@ def opened(path: Path) -> Iterator[Any]:
     import h5py
 
     refuse_link_out(path)
+    if stat.S_ISFIFO(path.stat().st_mode):  # opening it would wait for ever
+        raise OSError(errno.EINVAL, "is not a file", str(path))
     with h5py.File(path, "r") as file:
         version_of(file.attrs, path)
         yield file
