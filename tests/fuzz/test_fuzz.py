@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from spectro_mpi.demo import DemoSummary
+from spectro_mpi.system.untrusted import memory_for
 from tests.conftest import spectro_mpi_here
 from tests.fuzz.inspections import LIMIT_MB, bomb, inspect_spoilt, is_a_sentence, originals_in
 from tests.fuzz.mutate import mutate
@@ -39,6 +41,32 @@ def test_inspect_refuses_a_small_file_that_inflates_beyond_its_memory(tmp_path: 
     assert is_a_sentence(done)
     assert "reading it takes more than" in done.err
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_draw_and_inventory_refuse_it_too(tmp_path: Path) -> None:
+    name = "fa_esa_l2_ees_20000101003403_13312_v01.cdf"
+    path = tmp_path / "data" / name
+    path.parent.mkdir()
+    path.write_bytes(bomb(3 * LIMIT_MB))
+    few = ("-s", "run.memory_limit_mb=300")
+    drawn = spectro_mpi_here("draw", path, "-o", tmp_path / "x.png", *few)
+    assert (drawn.code, len(drawn.err.splitlines())) == (2, 1)
+    assert "reading it takes more than 300 MB" in drawn.err
+    (tmp_path / "spectro-mpi.toml").write_text('input = "data"\n')
+    settings = tmp_path / "spectro-mpi.toml"
+    listed = spectro_mpi_here("inventory", settings, "--damaged", "-v", *few)
+    assert (listed.code, listed.out) == (3, f"{path}\n")
+    assert "larger than the memory" in listed.err
+    assert memory_for(path.stat().st_size) < 3 * LIMIT_MB  # without the setting
+
+
+def test_a_pipe_called_like_a_cdf_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "tst_20170101_v1.cdf")
+    for command in ("draw", "inspect"):
+        words = ("-o", tmp_path / "x.png") if command == "draw" else ()
+        done = spectro_mpi_here(command, tmp_path / "tst_20170101_v1.cdf", *words)
+        assert done.code == 2
+        assert "is not a file" in done.err
 
 
 def test_the_same_seed_spoils_in_the_same_way() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import h5py
+import numpy as np
 import pytest
 
 from spectro_mpi.errors import UserError
@@ -25,9 +28,11 @@ from spectro_mpi.rundir.layout import (
     JOB_RECORD,
     JOURNAL,
     LEFT_OUT,
+    LINKS,
     LIVE,
     LOCK,
     PROGRESS,
+    RESOURCES,
     shards_of,
 )
 from spectro_mpi.rundir.names import is_data_file, is_item_id, is_job_id, is_phase_name
@@ -210,6 +215,113 @@ def test_values_and_links_in_other_files_are_refused(
     assert problem_of_shard(shard, [item]).startswith("cannot be read (ValueError")
     with pytest.raises(ValueError, match=r"another file|is a link"):
         list(read_item(shard, item))
+
+
+def _huge(group: Any) -> None:
+    del group["counts"]
+    group.create_dataset("counts", (4, 1 << 31, 48), "f4", chunks=(1, 1024, 48))
+
+
+def _texts(group: Any) -> None:
+    shape = group["counts"].shape
+    del group["counts"]
+    group["counts"] = np.full(shape, "x", h5py.string_dtype())
+
+
+def _few_channels(group: Any) -> None:
+    energy = group["energy"][:, :-1]
+    del group["energy"]
+    group["energy"] = energy
+
+
+def _nested_legend(group: Any) -> None:
+    group.attrs["legend"] = "[" * 50_000
+
+
+def _quantity_elsewhere(group: Any) -> None:
+    group.attrs["quantity"] = "../ies/counts"
+
+
+@pytest.mark.parametrize("name", [LINKS, RESOURCES, "data/shard-00000.h5"])
+def test_a_pipe_in_place_of_an_hdf5_file_keeps_nothing_waiting(run_dir: Path, name: str) -> None:
+    (run_dir / name).unlink()
+    os.mkfifo(run_dir / name)
+    for words in (("verify", run_dir), ("report", run_dir, "--no-previews")):
+        done = spectro_mpi_here(*words)
+        assert done.code in (0, 1), done.err
+        assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("name", [PROGRESS, EXTREMA])
+def test_a_directory_in_place_of_a_file_of_the_state_is_named(run_dir: Path, name: str) -> None:
+    (run_dir / name).unlink(missing_ok=True)
+    (run_dir / name).mkdir()
+    done = spectro_mpi_here("verify", run_dir)
+    assert done.code == 1
+    assert f"{run_dir / name}: " in done.out + done.err
+
+
+def test_settings_of_absurd_size_are_told(small: Path) -> None:
+    os.truncate(small / "config.toml", 1 << 40)
+    done = spectro_mpi_here("status", small)
+    assert done.code == 2
+    assert "is damaged: it has 1099511627776 bytes" in done.err
+
+
+SPOILT = [_huge, _texts, _few_channels, _nested_legend, _quantity_elsewhere]
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_draw_and_verify_tell_what_is_wrong_with_values(
+    run_dir: Path, spoil: Callable[[Any], None]
+) -> None:
+    item = open_run(run_dir).items[0]
+    shard = run_dir / "data" / open_run(run_dir).progress.shards[item]
+    with h5py.File(shard, "r+") as file:
+        spoil(file[item]["ees"])
+    for words in (("draw", run_dir, item, "-o", run_dir.parent / "x.png"), ("verify", run_dir)):
+        done = spectro_mpi_here(*words)
+        assert done.code == (2 if words[0] == "draw" else 1)
+        told = done.out + done.err
+        assert f"{shard}: cannot be read (" in told
+        assert "Traceback" not in told
+
+
+def test_draw_reads_no_table_of_events_elsewhere(run_dir: Path) -> None:
+    outside = run_dir.parent / "secret"
+    outside.write_text("secret\n")
+    settings = (run_dir / "config.toml").read_text()
+    spoilt = re.sub(r"(?m)^events = .*", f'events = "{outside}"', settings)
+    assert spoilt != settings
+    (run_dir / "config.toml").write_text(spoilt)
+    item = open_run(run_dir).items[0]
+    words = ("draw", run_dir, item, "-o", run_dir.parent / "x.png")
+    assert spectro_mpi_here(*words).code == 0
+    named = spectro_mpi_here(*words, "-s", f"plot.events={outside}")
+    assert named.code == 2
+    assert "has no column" in named.err
+    (run_dir / "events.csv").unlink(missing_ok=True)
+    os.mkfifo(run_dir / "events.csv")
+    assert spectro_mpi_here(*words).code == 0
+
+
+def test_text_in_a_store_acts_neither_on_a_terminal_nor_in_a_figure(run_dir: Path) -> None:
+    item = open_run(run_dir).items[0]
+    shard = run_dir / "data" / open_run(run_dir).progress.shards[item]
+    text = "x\x1b]0;pwned\x07\n\x85<b>\u202e"
+    with h5py.File(shard, "r+") as file:
+        group = file[item]["ees"]
+        legend = json.loads(group.attrs["legend"])
+        keys = ("title", "name", "long_name", "z_label", "y_label", "axis_units", "units")
+        group.attrs["legend"] = json.dumps(legend | dict.fromkeys(keys, text))
+        group.attrs["notes"] = text
+    for suffix in ("svg", "pdf"):
+        path = run_dir.parent / f"x.{suffix}"
+        done = spectro_mpi_here("draw", run_dir, item, "-o", path)
+        assert (done.code, len(done.out.splitlines())) == (0, 1), done.err
+        assert r"\x1b]0;pwned\x07\n\x85<b>\u202e" in done.out
+    root = ElementTree.parse(run_dir.parent / "x.svg")
+    assert not any("\u202e" in (one.text or "") for one in root.iter() if "title" in one.tag)
 
 
 def test_links_of_the_file_system_that_lead_outside_are_refused(run_dir: Path) -> None:

@@ -24,6 +24,7 @@ from spectro_mpi.draw.scale import Scale
 from spectro_mpi.draw.text import FONT
 from spectro_mpi.draw.times import Window
 from spectro_mpi.draw.vector_canvas import DPI, Outlines, VectorCanvas
+from spectro_mpi.inert import inert
 from spectro_mpi.system.activity import doing
 
 _TRUETYPE = 42
@@ -107,6 +108,7 @@ class VectorPainter(Painter):
 def _metadata(file_format: str, title: str, description: dict[str, Any]) -> dict[str, Any]:
     """The metadata of a file; without the time, so that equal figures are equal bytes."""
     text = json.dumps({**description, "dpi": DPI}, allow_nan=False)
+    title = inert(title)  # XML has no control characters
     if file_format == "svg":
         return {"Title": title, "Description": text, "Date": None}
     return {"Title": title, "Subject": text, "CreationDate": None}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import stat
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -104,7 +105,10 @@ def check_whole(path: Path) -> None:
     end of the file is a field of the global descriptor record (CDF Internal Format Description,
     version 3, section 2.2).
     """
-    size = path.stat().st_size
+    status = path.stat()
+    size = status.st_size
+    if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):  # reading it may never end
+        raise InvalidCdfError(f"{path}: is not a file")
     if size == 0:
         raise InvalidCdfError(f"{path}: the file is empty (0 bytes)")
     with path.open("rb") as file:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -66,12 +65,8 @@ def inspect_file(
     of both. Raises `UserError` if a file cannot be read or has no variable of one of these names.
     """
     try:
-        # cdflib inflates a compressed file into a temporary one, which a killed process leaves.
-        with (
-            tempfile.TemporaryDirectory(prefix="spectro-mpi-") as scratch,
-            UntrustedCalls(_CPU_SECONDS, _MEMORY_MB) as untrusted,
-        ):
-            return untrusted(_inspect_here, path, tuple(names), everything, master, scratch)
+        with UntrustedCalls(_CPU_SECONDS, _MEMORY_MB) as untrusted:
+            return untrusted(_inspect_here, path, tuple(names), everything, master)
     except ChildProcessError:
         raise UserError(
             f"{path}: is damaged, or too large: reading it crashes or takes more than "
@@ -86,10 +81,9 @@ def inspect_file(
 
 
 def _inspect_here(
-    path: Path, names: Sequence[str], everything: bool, master: Path | None, scratch: str
+    path: Path, names: Sequence[str], everything: bool, master: Path | None
 ) -> Inspection:
-    """Inspect a file in this process, with temporary files in `scratch`."""
-    tempfile.tempdir = scratch
+    """Inspect a file in this process."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise UserError(f"{path}: is not a file")
     try:

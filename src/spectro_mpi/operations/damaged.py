@@ -15,7 +15,7 @@ from spectro_mpi.model.items import InputPath
 from spectro_mpi.phases.reduce import reduce_file
 from spectro_mpi.planning.inventory import Inventory
 from spectro_mpi.settings.schema import Config
-from spectro_mpi.system.untrusted import UntrustedCalls
+from spectro_mpi.system.untrusted import UntrustedCalls, memory_for
 
 _CHILDREN = min(8, os.cpu_count() or 1)
 
@@ -38,7 +38,7 @@ def damaged_files(inventory: Inventory, config: Config) -> Iterator[DamagedFile]
     """Read each file of an inventory as a run does, and yield those that fail, in its order.
 
     Lower versions and duplicates are not read. A file is read by each instrument that it is of, in
-    a child process, because damaged files make readers hang and crash.
+    a child process, because damaged files make readers hang, crash and take all memory.
     """
     files: dict[str, list[InputPath]] = {}
     for item in inventory.items:
@@ -58,6 +58,7 @@ def damaged_files(inventory: Inventory, config: Config) -> Iterator[DamagedFile]
         except OSError as error:
             return f"cannot be read: {error.strerror or error}"
         untrusted = children.get()
+        untrusted.memory_mb = config.run.memory_limit_mb or memory_for(of_path[0].size)
         try:
             return next(filter(None, (untrusted(_why, file, config) for file in of_path)), "")
         except ChildProcessError as error:

@@ -14,6 +14,7 @@ from spectro_mpi.draw.sizes import PRESETS
 from spectro_mpi.draw.spans import parse_span
 from spectro_mpi.draw.vector import VectorPainter
 from spectro_mpi.errors import UserError
+from spectro_mpi.inert import inert
 from spectro_mpi.operations.draw_source import (
     Subject,
     is_cdf,
@@ -113,7 +114,7 @@ def _draw(subject: Subject, output: str, request: Request) -> str:
         raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
     others = [name for name in subject.available if name != figure.instrument]
     hint = f" (also: --instrument {', '.join(others)})" if figure.instrument and others else ""
-    return f"{output}: {content.title}, limits {content.limits}{hint}"
+    return inert(f"{output}: {content.title}, limits {content.limits}{hint}")
 
 
 def _figure(subject: Subject, request: Request) -> ExpectedFigure:

@@ -22,8 +22,9 @@ from spectro_mpi.operations.runs import run_directory
 from spectro_mpi.phases.reduce import reduce_with
 from spectro_mpi.planning.events import marks_of
 from spectro_mpi.rundir.claim import only_changes_figures
-from spectro_mpi.rundir.layout import CONFIG
-from spectro_mpi.rundir.reader import Run, open_run
+from spectro_mpi.rundir.layout import CONFIG, DATA
+from spectro_mpi.rundir.reader import Run, kept_marks, open_run
+from spectro_mpi.rundir.store import UNREADABLE, first_line, instruments_of, read_spectrogram
 from spectro_mpi.settings.loading import (
     differing_keys,
     load_frozen,
@@ -32,12 +33,16 @@ from spectro_mpi.settings.loading import (
     read_toml,
 )
 from spectro_mpi.settings.schema import Config
-from spectro_mpi.system.untrusted import UntrustedCalls
+from spectro_mpi.system.untrusted import UntrustedCalls, memory_for
 
 _LEAST_CPU_SECONDS, _CPU_SECONDS_PER_MB = 60.0, 1.0
 """CPU time that reading and reducing a CDF file may take."""
-_DAMAGED = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+_DAMAGED = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 """Errors, besides `InvalidCdfError`, that reading a damaged file raises."""
+
+
+_Spectrograms = tuple[tuple[str, ...], dict[str, Spectrogram]]
+"""Instruments that there are, in the order of figures, and spectrograms of some of them."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +94,11 @@ def subject_of_run(
         )
     if item not in run.progress.shards:
         raise UserError(f"{run_dir}: has no data of item {item}; it has {listed(run.items)}")
-    available = in_order(config, run.instruments(item))
-    marks = tuple(marks_of(config).get(item, ()))
-    if instrument and not marks and instrument in available:
-        spectrograms = _read(run, item, (instrument,), config)
-    else:
-        spectrograms = _read(run, item, available, config)
+    # The settings may be from somebody else: only a table named here is read outside the run.
+    is_named = any(setting.startswith("plot.events") for setting in settings)
+    table = marks_of(config) if is_named else kept_marks(run_dir, config)
+    marks = tuple(table.get(item, ()))
+    available, spectrograms = _stored(run, item, "" if marks else instrument, config)
     failures = tuple(f for f in run.progress.failures.get(item, ()) if f.phase != "plot")
     return Subject(config, item, available, spectrograms, run.extrema, marks, failures)
 
@@ -114,15 +118,22 @@ def subject_of_cdf(
         raise UserError(f"{source}: cannot be read: {error.strerror or error}") from None
     config = _config_of(path.absolute(), instrument, tuple(settings), file)
     seconds = _LEAST_CPU_SECONDS + _CPU_SECONDS_PER_MB * size / 1e6
-    with UntrustedCalls(seconds) as untrusted:
+    memory_mb = config.run.memory_limit_mb or memory_for(size)
+    with UntrustedCalls(seconds, memory_mb) as untrusted:
         arguments = (path.absolute(), instrument, config, file)
         try:
-            with contextlib.suppress(ChildProcessError):  # pycdfpp may crash; then cdflib reads it
+            # pycdfpp may crash, and reads whole variables; then cdflib reads it.
+            with contextlib.suppress(ChildProcessError, MemoryError):
                 return untrusted(_reduced, *arguments, fast=True)
             return untrusted(_reduced, *arguments, fast=False)
         except ChildProcessError:
             raise UserError(
                 f"{source}: is damaged: reading it crashes, or takes more than {seconds:.0f} s"
+            ) from None
+        except MemoryError:
+            raise UserError(
+                f"{source}: is damaged, or too large: reading it takes more than {memory_mb} MB; "
+                "-s run.memory_limit_mb=… allows more"
             ) from None
         except OSError as error:
             raise UserError(f"{source}: cannot be read: {error.strerror or error}") from None
@@ -134,10 +145,34 @@ def listed(names: Sequence[str]) -> str:
     return (", ".join(names[:8]) or "none") + more
 
 
-def _read(
-    run: Run, item: str, instruments: Sequence[str], config: Config
-) -> dict[str, Spectrogram]:
-    return {name: shown_as_set(run.stored(item, name), config.instrument) for name in instruments}
+def _stored(run: Run, item: str, instrument: str, config: Config) -> _Spectrograms:
+    """Read an item of a run in a child process; only `instrument`, if there are data of it."""
+    shard = run.path / DATA / run.progress.shards[item]
+    try:
+        memory_mb = 2 * memory_for(shard.stat().st_size)
+        with UntrustedCalls(_LEAST_CPU_SECONDS, memory_mb) as untrusted:
+            return untrusted(_in_shard, shard, item, instrument, config)
+    except MemoryError:
+        what = f"reading it takes more than {memory_mb} MB"
+    except OSError as error:
+        what = error.strerror or str(error)
+    raise UserError(
+        f"{shard}: cannot be read ({what}); `spectro-mpi verify {run.path} --repair` marks what is "
+        "to be made again"
+    )
+
+
+def _in_shard(shard: Path, item: str, instrument: str, config: Config) -> _Spectrograms:
+    """As `_stored`, in the child. Raises `OSError` if the shard is damaged."""
+    try:
+        available = in_order(config, instruments_of(shard, item))
+        names = (instrument,) if instrument in available else available
+        read = {name: read_spectrogram(shard, item, name) for name in names}
+        return available, {
+            name: shown_as_set(each, config.instrument) for name, each in read.items()
+        }
+    except UNREADABLE as error:
+        raise OSError(first_line(error)) from None
 
 
 def _reduced(path: Path, instrument: str, config: Config, file: str, fast: bool) -> Subject:

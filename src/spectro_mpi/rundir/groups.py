@@ -143,7 +143,7 @@ def read_group(group: h5py.Group) -> Spectrogram:
         "quality": QUALITY,
         "errors": quantity + ERROR,
     }
-    return Spectrogram(
+    spectrogram = Spectrogram(
         instrument=instrument,
         quantity=quantity,
         category=tuple(group["category"].asstr()[:]),
@@ -160,6 +160,25 @@ def read_group(group: h5py.Group) -> Spectrogram:
         **{field: group[name][:] for field, name in later.items() if name in group},
         provenance=_provenance_of(group),
     )
+    _refuse_other_shapes(spectrogram)
+    return spectrogram
+
+
+def _refuse_other_shapes(spectrogram: Spectrogram) -> None:
+    """Raise `ValueError` if arrays are no numbers, or do not fit each other."""
+    shape = (len(spectrogram.category), len(spectrogram.time), *spectrogram.energy.shape[1:])
+    records = shape[1:2]
+    expected = (
+        ("values", spectrogram.values, shape, "fiu"),
+        ("time", spectrogram.time, records, "f"),
+        ("time_start", spectrogram.time_start, records, "f"),
+        ("time_end", spectrogram.time_end, records, "f"),
+        ("mode", spectrogram.mode, records, "iu"),
+        ("energy", spectrogram.energy, (len(spectrogram.energy), *shape[2:3]), "f"),
+    )
+    for name, array, wanted, kinds in expected:
+        if array.shape != wanted or array.dtype.kind not in kinds:
+            raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
 
 
 def digest_of(group: h5py.Group) -> str:

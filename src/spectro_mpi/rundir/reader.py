@@ -19,7 +19,7 @@ from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import CONFIG, DATA, EVENTS, EXTREMA, figures_of
 from spectro_mpi.rundir.store import instruments_of, read_datasets, read_spectrogram
 from spectro_mpi.settings.loading import load_frozen
-from spectro_mpi.settings.parsing import as_type, read_json
+from spectro_mpi.settings.parsing import as_type, read_json, read_regular
 from spectro_mpi.settings.schema import Config, KindName, LimitsKind
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class Run:
 
         failures = [each for each in self.errors.get(item, ()) if each.phase != "plot"]
         spectrograms = {name: self.spectrogram(item, name) for name in names}
-        marks = _marks(self.path, self.config).get(item, ())
+        marks = kept_marks(self.path, self.config).get(item, ())
         return content_of(self.config, item, spectrograms, figure, self.extrema, marks, failures)
 
     def refresh(self) -> None:
@@ -254,13 +254,17 @@ class Run:
             raise KeyError(f"{self.path}: the store has no item {item}") from None
 
 
-def _marks(run_dir: Path, config: Config) -> Marks:
-    """The events of a run, of the copy that it keeps of their table; empty if it has none."""
+def kept_marks(run_dir: Path, config: Config) -> Marks:
+    """The events of a run, of the copy that it keeps of their table; empty if it has none.
+
+    Raises `UserError` naming a line of the copy that cannot be read.
+    """
+    path = run_dir / EVENTS
     try:
-        text = (run_dir / EVENTS).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
+        text = read_regular(path).decode("utf-8-sig")
+    except (OSError, ValueError):
         return {}
-    return parse_marks(text, str(run_dir / EVENTS), config.plot.event_label)
+    return parse_marks(text, str(path), config.plot.event_label, by_index=not config.data.cadence)
 
 
 def open_run(path: Path | str) -> Run:

@@ -9,7 +9,9 @@ which its attribute `phase` names.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -135,6 +137,8 @@ def opened(path: Path) -> Iterator[Any]:
     import h5py
 
     refuse_link_out(path)
+    if stat.S_ISFIFO(path.stat().st_mode):  # opening it would wait for ever
+        raise OSError(errno.EINVAL, "is not a file", str(path))
     with h5py.File(path, "r") as file:
         version_of(file.attrs, path)
         yield file
@@ -176,7 +180,7 @@ def problem_of_shard(shard: Path, items: Sequence[str] = ()) -> str:
                     return f"does not hold item {item_id}"
                 for _, group in members(member(file, item_id)):
                     _read(group)
-    except UNREADABLE as error:
+    except (*UNREADABLE, MemoryError) as error:  # damage may ask for any size
         return f"cannot be read ({type(error).__name__}: {first_line(error)})"
     return ""
 

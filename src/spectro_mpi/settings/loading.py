@@ -35,6 +35,8 @@ from spectro_mpi.settings.versions import (
 from spectro_mpi.system.digests import sha256_of
 
 DEFAULT_FILE = "spectro-mpi.toml"
+_MOST_BYTES = 1 << 24
+"""Largest settings of a run that are read."""
 _EITHER = {
     "energy": "the name of a variable, or numbers such as [10, 20, 40]",
     "energy_edges": "numbers such as [5, 15, 30, 50], or pairs such as [[5, 15], [15, 30]]",
@@ -237,6 +239,11 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
 
 
 def _read_frozen(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise SettingsError(f"{path}: is damaged: it has {path.stat().st_size} bytes")
+    except OSError:
+        pass  # reading says what is wrong
     table = read_toml(path)
     if "run_id" not in table:  # all versions write it
         raise SettingsError(

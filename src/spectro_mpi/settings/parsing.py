@@ -6,6 +6,7 @@ with a short sentence, or the `OSError` of a file that cannot be read.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -39,9 +40,12 @@ def read_regular(path: Path) -> bytes:
     Reading a pipe or a device in its place could wait for ever.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if stat.S_ISDIR(status.st_mode):  # Python would name the descriptor, not the path
+        os.close(descriptor)
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise ValueError("is not a file")
         if status.st_size > _MOST_BYTES:
             raise ValueError(f"has {status.st_size} bytes")

@@ -9,6 +9,7 @@ import math
 import multiprocessing
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -25,18 +26,27 @@ T = TypeVar("T")
 _SPAWN = multiprocessing.get_context("spawn")
 _CPU_SECONDS = 10
 """CPU time allowed for one call. Waiting for a slow file server takes none."""
+_LEAST_MB, _MB_PER_MB = 2000, 20
+
+
+def memory_for(size: int) -> int:
+    """What reading and reducing a file of `size` bytes may take, MB; damage may ask for any."""
+    return _LEAST_MB + _MB_PER_MB * size // 1_000_000
 
 
 class UntrustedCalls:
     """Calls functions in a child process, which the kernel kills if a call uses too much CPU time.
 
-    The child is started by the first call, and again by the next one after a call killed it.
+    The child is started by the first call, and again by the next one after a call killed it. Its
+    temporary files are removed with it: cdflib inflates compressed files into such.
     """
 
     def __init__(self, cpu_seconds: float = _CPU_SECONDS, memory_mb: int = 0) -> None:
         """`memory_mb`: what a call may use on top of the program itself; 0: unlimited."""
-        self._limits = math.ceil(cpu_seconds), memory_mb
+        self.memory_mb = memory_mb
+        self._cpu_seconds = math.ceil(cpu_seconds)
         self._child: tuple[Connection, SpawnProcess] | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> UntrustedCalls:
         return self
@@ -51,9 +61,12 @@ class UntrustedCalls:
         `ChildProcessError`, also an `OSError`, if the child did not survive the call; `RunError` if
         it cannot be started.
         """
-        pipe, _ = self._child = self._child or _start(*self._limits)
+        if self._child is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="spectro-mpi-")
+            self._child = _start(self._cpu_seconds, self._scratch.name)
+        pipe, _ = self._child
         try:
-            pipe.send((function, args, kwargs))
+            pipe.send((self.memory_mb, function, args, kwargs))
             returned, result = pipe.recv()
         except (EOFError, OSError) as error:
             self._end()
@@ -69,13 +82,14 @@ class UntrustedCalls:
             pipe.close()
             process.kill()
             process.join()
-        self._child = None
+        if self._scratch is not None:
+            self._scratch.cleanup()
+        self._child = self._scratch = None
 
 
-def _start(cpu_seconds: int, memory_mb: int) -> tuple[Connection, SpawnProcess]:
+def _start(cpu_seconds: int, scratch: str) -> tuple[Connection, SpawnProcess]:
     pipe, theirs = _SPAWN.Pipe()
-    limits = cpu_seconds, memory_mb
-    process = _SPAWN.Process(target=_serve, args=(theirs, *limits), daemon=True)
+    process = _SPAWN.Process(target=_serve, args=(theirs, cpu_seconds, scratch), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -87,14 +101,15 @@ def _start(cpu_seconds: int, memory_mb: int) -> tuple[Connection, SpawnProcess]:
     return pipe, process
 
 
-def _serve(pipe: Connection, cpu_seconds: int, memory_mb: int) -> None:
+def _serve(pipe: Connection, cpu_seconds: int, scratch: str) -> None:
+    tempfile.tempdir = scratch
     die_with_parent()
     ignore_stop_signals()
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     pipe.send("ready")
     while True:
         try:
-            function, args, kwargs = pipe.recv()
+            memory_mb, function, args, kwargs = pipe.recv()
         except EOFError:
             return
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
