@@ -458,7 +458,7 @@ def test_settings_say_every_contract_setting_and_parse(demo: DemoSummary) -> Non
         "data": 9,
         "pitch_angles": 4,
         "extrema": 3,
-        "plot": 13,
+        "plot": 15,
         "run": 9,
         "axes": 1,
     }

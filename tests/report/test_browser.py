@@ -27,6 +27,7 @@ from tests.phases.test_shared_panels import run_of
 ORBIT = "13321"
 """It and the next one have electron and ion figures."""
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"> 'a' & </script><script>b"
+HOSTILE_ITEM = HOSTILE.replace("/", "|")  # no file's name has a slash
 HOSTILE_NAME = "<b>\"c\" 'd' #e?f%20&g"
 """As the one above, but fit for the name of a folder."""
 
@@ -426,11 +427,11 @@ def test_names_that_look_like_pages_are_only_names(
     for visit in visiting(browser, folder):
         page = visit.open("#errors")
         expect(page.locator("#errors")).to_contain_text(HOSTILE)
-        page.get_by_role("link", name=HOSTILE, exact=True).click()
-        expect(page.locator("#item-title")).to_have_text(f"Orbit {HOSTILE}")
+        page.get_by_role("link", name=HOSTILE_ITEM, exact=True).click()
+        expect(page.locator("#item-title")).to_have_text(f"Orbit {HOSTILE_ITEM}")
         expect(page.locator("#failures")).to_contain_text(HOSTILE)
         page.locator("#back").click()
-        assert {HOSTILE, HOSTILE_NAME} <= set(found(page))
+        assert {HOSTILE_ITEM, HOSTILE_NAME} <= set(found(page))
         page.get_by_role("link", name=HOSTILE_NAME, exact=True).click()
         assert_shown(page.locator("#figures img"))
         expect(page.locator("#metadata")).to_contain_text("sources")
@@ -439,10 +440,10 @@ def test_names_that_look_like_pages_are_only_names(
 
 
 def put_hostile_items(run_dir: Path) -> None:
-    """Give a run an item that cannot be a file's name, and one that can, both hard to show."""
+    """Give a run an item that failed and one with figures, with names that are hard to show."""
     progress = json.loads((run_dir / "progress.json").read_text())
     failure = next(iter(progress["errors"].values()))
-    progress["errors"][HOSTILE] = failure | {
+    progress["errors"][HOSTILE_ITEM] = failure | {
         "instrument": HOSTILE,
         "message": HOSTILE,
         "others": [],
