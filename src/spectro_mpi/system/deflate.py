@@ -28,10 +28,12 @@ def deflated(parts: Iterable[bytes | NDArray[Any]]) -> bytes:
         if not stream:
             # Of a stream's first bytes, ISA-L's fast loop enters the third into its hash table
             # by the memory address of the stream (igzip_icf_body_h1_gr_bt.asm, write_first_byte:
-            # tmp2 is not the data yet). At one address in some thousand this hides the first byte
-            # from later matches. A byte that is flushed by itself does not go by that loop.
-            stream += [deflate.compress(content[:1]), deflate.flush(isal_zlib.Z_SYNC_FLUSH)]
-            content = content[1:]
+            # tmp2 is not the data yet). At one address in some thousand this hides a byte from
+            # later matches. Bytes that are flushed by themselves do not go by that loop, and after
+            # two such parts it no longer begins anew (after one it does).
+            for first in (content[:1], content[1:9]):
+                stream += [deflate.compress(first), deflate.flush(isal_zlib.Z_SYNC_FLUSH)]
+            content = content[9:]
         stream.append(deflate.compress(content))
     stream.append(deflate.flush())
     return b"".join(stream)
