@@ -22,6 +22,11 @@ def add_settings(parser: argparse.ArgumentParser, optional: bool = False) -> Non
         metavar="CONFIG",
         help="settings file (TOML)" + ("; default: ./spectro-mpi.toml" if optional else ""),
     )
+    add_overrides(parser)
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add `-s`, to override single settings."""
     parser.add_argument(
         "-s",
         dest="set",

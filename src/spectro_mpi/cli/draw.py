@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from spectro_mpi.cli.arguments import Commands
+from spectro_mpi.cli.arguments import Commands, add_overrides
 
 _KINDS = ("pitch-angle", "instrument-grid")
 _STYLES = ("single-column", "double-column", "slides")
@@ -62,14 +62,7 @@ def add(commands: Commands) -> None:
         metavar="CONFIG",
         help="settings file for a CDF file (default: by its name, or as `inspect` proposes)",
     )
-    draw.add_argument(
-        "-s",
-        dest="set",
-        action="append",
-        default=[],
-        metavar="key=value",
-        help="override a setting, such as -s plot.dpi=100 (may be repeated)",
-    )
+    add_overrides(draw)
     draw.set_defaults(call=_draw)
 
 

@@ -54,6 +54,11 @@ class FigureContent:
     span: tuple[float, float] | None = None
     """The time span to show, s since 1970 UTC, ascending; None: that of all records."""
 
+    @property
+    def spectrograms(self) -> list[Spectrogram]:
+        """What the panels show, from top to bottom; of one panel, the first is shown first."""
+        return [spectrogram for panel in self.panels for spectrogram, _ in panel.layers]
+
 
 @dataclass(frozen=True)
 class Style:

@@ -44,19 +44,19 @@ def content_of(
     shown = [spectrogram for row in rows for spectrogram, _ in row.layers]
     panels = tuple(panel_of(config, extrema, row, scales, figure.limits, known) for row in rows)
     sources = dict.fromkeys(spectrogram.instrument for spectrogram in shown)
-    missing = missing_note(config, spectrograms, failures) if kind.names_missing else ()
+    of_all: tuple[str, ...] = ()
+    if kind.names_missing:
+        of_all = (
+            *missing_note(config, spectrograms, failures),
+            *notes_on_panels(spectrograms.values(), config.instrument),
+        )
     return FigureContent(
         item=item_id,
         kind=kind.name,
         title=kind.title(config, item_name(config, item_id), instrument, spectrograms),
         notes=(
             *without_positive(rows, scales),
-            *missing,
-            *(
-                notes_on_panels(spectrograms.values(), config.instrument)
-                if kind.names_missing
-                else ()
-            ),
+            *of_all,
             *undrawn(shown, scales),
             *notes_on_axes(panels, scales),
             *(limit_notes(config, extrema, rows, scales) if figure.limits != "raw" else ()),

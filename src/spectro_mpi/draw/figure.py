@@ -76,6 +76,9 @@ class Figure:
 class Painter:
     """Draws figures and caches what later figures can reuse: text, frames, reductions."""
 
+    _keeps_pictures = True
+    """Whether frames and colour bars are images, of which copies are kept."""
+
     def __init__(self, frames: FrameFiles | None = None, keep_frames: bool = False) -> None:
         """Read frames from the files `frames`; with `keep_frames`, write new frames there."""
         self._frame_files = frames
@@ -122,7 +125,8 @@ class Painter:
             tuple(ends_of(row, painted) for row, painted in zip(rows, column, strict=True))
             for column in pixels
         )
-        spec, keep = FrameSpec(grid, rows), content.limits != "raw"
+        spec = FrameSpec(grid, rows)
+        keep = self._keeps_pictures and content.limits != "raw"
         canvas = self._frame(spec, layout, keep)
         for column, of_column in enumerate(ends):
             self._bars(canvas, spec, column, of_column, style.colormap, keep)
@@ -157,8 +161,7 @@ class Painter:
         self, content: FigureContent, style: Style
     ) -> tuple[list[Window | None], tuple[Event, ...]]:
         """Return the time spans of the columns, and the events inside the first."""
-        spectrograms = [each for panel in content.panels for each, _ in panel.layers]
-        whole = self._reductions.window(spectrograms, style.gap_factor)
+        whole = self._reductions.window(content.spectrograms, style.gap_factor)
         if content.span is not None:
             whole = Window(*content.span)
         events = events_in(whole, content.events)
@@ -199,7 +202,7 @@ class Painter:
 
     def _left_out(self, content: FigureContent, style: Style) -> Iterator[str]:
         """Return a note for each group of records that are not drawn, by their times."""
-        shown = {id(each): each for panel in content.panels for each, _ in panel.layers}
+        shown = {id(each): each for each in content.spectrograms}
         for spectrogram in shown.values():
             name = f"{spectrogram.instrument}: " if len(shown) > 1 else ""
             for times in self._reductions.records(spectrogram, style.gap_factor).stray:
@@ -444,8 +447,7 @@ def _description(
 
 def _provenance(content: FigureContent) -> dict[str, Any]:
     """Return the digests of the sources, and of the settings that they were reduced with."""
-    layers = [each for panel in content.panels for each, _ in panel.layers]
-    shown = {each.source: each.provenance for each in layers}
+    shown = {each.source: each.provenance for each in content.spectrograms}
     settings = sorted({made.settings for made in shown.values() if made.settings})
     digests = [shown[name].sha256 if name in shown else "" for name in content.sources]
     return {"sha256": digests, "settings": " ".join(settings)}

@@ -11,11 +11,10 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from spectro_mpi.draw.bars import Ends
 from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.content import FigureContent, Panel, Style
 from spectro_mpi.draw.figure import RC, Painter
-from spectro_mpi.draw.frame import FrameSpec, Row, draw_bars, draw_frame
+from spectro_mpi.draw.frame import FrameSpec, Row, draw_frame
 from spectro_mpi.draw.layout import Box, Layout
 from spectro_mpi.draw.palette import palette_of
 from spectro_mpi.draw.raster import Painted, overlaid, paint
@@ -32,6 +31,8 @@ _TRUETYPE = 42
 
 class VectorPainter(Painter):
     """Draws figures on a `VectorCanvas`, with panels at the resolution of their data."""
+
+    _keeps_pictures = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,17 +66,6 @@ class VectorPainter(Painter):
         canvas = VectorCanvas(layout)
         draw_frame(spec, canvas, self._lettering)
         return canvas
-
-    def _bars(
-        self,
-        canvas: Canvas,
-        spec: FrameSpec,
-        column: int,
-        ends: tuple[Ends, ...],
-        colormap: str,
-        keep: bool,
-    ) -> None:
-        draw_bars(spec, column, ends, palette_of(colormap).index, canvas, self._lettering)
 
     def _paint(
         self, panel: Panel, row: Row, box: Box, window: Window | None, style: Style

@@ -59,10 +59,10 @@ def draw(source: str, items: list[str], output: str, request: Request) -> list[s
     """
     if Path(output).suffix.lower() not in SUFFIXES:
         raise UserError(f"-o {output}: expected a name that ends in {', '.join(SUFFIXES)}")
+    instrument = "" if request.kind == "instrument-grid" else request.instrument
     if is_cdf(source):
         if items:
             raise UserError(f"{' '.join(items)}: a CDF file has no items to choose from")
-        instrument = "" if request.kind == "instrument-grid" else request.instrument
         subject = subject_of_cdf(source, instrument, request.settings, request.file)
         return [_draw(subject, output, request)]
     if request.file:
@@ -72,7 +72,6 @@ def draw(source: str, items: list[str], output: str, request: Request) -> list[s
         raise UserError(f"-o {output}: write {_ITEM} in it for a file of each of several items")
     sentences = []
     for item in items:
-        instrument = "" if request.kind == "instrument-grid" else request.instrument
         subject = subject_of_run(source, item, instrument, request.settings)
         sentences.append(_draw(subject, output.replace(_ITEM, item), request))
     return sentences
@@ -145,8 +144,7 @@ def _figure(subject: Subject, request: Request) -> ExpectedFigure:
 def _in_time(content: FigureContent, style: Style, request: Request) -> FigureContent:
     if not request.time:
         return content
-    spectrograms = [panel.spectrogram for panel in content.panels]
-    window = Reductions().window(spectrograms, style.gap_factor)
+    window = Reductions().window(content.spectrograms, style.gap_factor)
     if window is None:
         raise UserError(f"--time {request.time}: the item has no times")
     try:

@@ -74,11 +74,7 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
 
 def config_from_text(text: str, base: Path, where: str) -> Config:
     """Check settings in TOML; `base` and `where` as for `config_from`. Raises as `load_config`."""
-    try:
-        table = parsed_toml(text)
-    except ValueError as error:
-        raise SettingsError(f"{where}: is not valid TOML: {error}") from None
-    return config_from(table, base, where)
+    return config_from(parse_toml(text, where), base, where)
 
 
 def load_table(table: dict[str, Any], overrides: tuple[str, ...], base: Path, where: str) -> Config:
@@ -134,7 +130,7 @@ def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> C
     return config
 
 
-def _config_from(table: dict[str, Any], base: Path, where: str, frozen: bool = False) -> Config:
+def _config_from(table: dict[str, Any], base: Path, where: str, frozen: bool) -> Config:
     """As `config_from`. `frozen`: the table says what a run was made with: no file is looked at."""
     table = _completed(table, where)
     _select_all_instruments(table)
