@@ -59,7 +59,7 @@ _Key = tuple[str, str, str]
 """Item, instrument and part; files that agree in these are versions of one another."""
 _StoredFile = tuple[str, Any, Count, Count, list[Any]]
 """Instrument, name (which may be no text), size, version, and its older versions."""
-_StoredItem = tuple[ItemId, str, list[Any], str]
+_StoredItem = tuple[ItemId, str, list[_StoredFile], str]
 _Rank = tuple[tuple[int, ...], datetime]
 
 
@@ -137,9 +137,10 @@ def load_inventory(path: Path, config: Config) -> Inventory | None:
     def at(name: str) -> str:
         return os.path.join(root, name)  # noqa: PTH118 - 200,000 of them
 
-    def input_path(table: list[Any]) -> InputPath:
-        ((instrument, name, size, version, older),) = as_type(list[_StoredFile], [table])
-        return InputPath(instrument, at(name), size, version, tuple(map(input_path, older)))
+    def input_path(table: _StoredFile) -> InputPath:
+        instrument, name, size, version, stored = table
+        older = map(input_path, as_type(list[_StoredFile], stored)) if stored else ()
+        return InputPath(instrument, at(name), size, version, tuple(older))
 
     try:
         table = read_table(path)
