@@ -224,12 +224,8 @@ class Run:
         extrema = self.extrema
         if limits != "raw" and not extrema:
             return None
-        names = self.panel_of(item, instrument) if shared else (instrument,)
-        together = [self.spectrogram(item, name) for name in names]
-        if shared:
-            (panel,) = panels_of(together, self.config.instrument)
-            together = list(panel)
-        layers = [(each, each.category.index(category)) for each in together]
+        panel = self._panel(item, instrument) if shared else (self.spectrogram(item, instrument),)
+        layers = [(each, each.category.index(category)) for each in panel]
         return shared_limits(self.config, extrema, layers, self.config.plot.scales[0], limits)
 
     def panel_of(self, item: str, instrument: str) -> tuple[str, ...]:
@@ -238,13 +234,17 @@ class Run:
         Usually this is itself only; `panel` of `[[instrument]]` puts several in one. Where their
         ranges of energy overlap, the first one that has a value is drawn.
         """
-        in_order = dict.fromkeys((*self.config.select.instruments, *self.instruments(item)))
-        there = [name for name in in_order if name in self.instruments(item)]
-        spectrograms = [self.spectrogram(item, name) for name in there]
+        return tuple(spectrogram.instrument for spectrogram in self._panel(item, instrument))
+
+    def _panel(self, item: str, instrument: str) -> tuple[Spectrogram, ...]:
+        """What the panel of the instrument grid shows that shows `instrument`."""
+        from spectro_mpi.draw.notes import in_order
+
+        names = in_order(self.config, self.instruments(item))
+        spectrograms = [self.spectrogram(item, name) for name in names]
         for panel in panels_of(spectrograms, self.config.instrument):
-            names = tuple(spectrogram.instrument for spectrogram in panel)
-            if instrument in names:
-                return names
+            if any(spectrogram.instrument == instrument for spectrogram in panel):
+                return panel
         raise KeyError(f"{self.path}: item {item} has no instrument {instrument}")
 
     def _shard(self, item: str) -> Path:
