@@ -35,7 +35,7 @@ from spectro_mpi.rundir.store import (
     write_links,
 )
 from spectro_mpi.settings.schema import Config
-from spectro_mpi.system.atomic import set_aside, sweep
+from spectro_mpi.system.atomic import set_aside, sweep, sweep_all
 from spectro_mpi.system.digests import sha256_of
 from spectro_mpi.system.untrusted import UntrustedCalls
 from spectro_mpi.system.words import count
@@ -62,11 +62,9 @@ def _repair(config: Config, items: Sequence[Item], untrusted: UntrustedCalls) ->
     run_dir = config.run_dir
     yield from set_damaged_state_aside(run_dir)
     journal = Journal(run_dir, config.run_id, config.plot.scales)
-    for name in ("", DATA, JOBS, RESOURCE_LINES, REPORT, ASSETS):
+    for name in ("", DATA, JOBS, RESOURCE_LINES, REPORT):
         sweep(run_dir / name)
-    for path in (run_dir / ASSETS).rglob("*"):
-        if path.is_dir():
-            sweep(path)
+    sweep_all(run_dir / ASSETS)
     for item in items:
         for phase in journal.state.phases:
             if item.id not in journal.state.settled[phase]:

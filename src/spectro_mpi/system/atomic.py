@@ -64,6 +64,15 @@ def sweep(folder: Path) -> list[Path]:
     return left
 
 
+def sweep_all(folder: Path) -> None:
+    """As `sweep`, also in the folders below, but not where links lead."""
+    # Not rglob, which looks at every file: there are three of each item below assets/.
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(SUFFIX):
+                Path(parent, name).unlink(missing_ok=True)
+
+
 def make_below(root: Path, folder: Path) -> None:
     """Create `folder` and its missing parents below `root`; `root` itself must exist.
 
