@@ -17,6 +17,7 @@ from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.istp import IstpFile
 from spectro_mpi.instruments.istp_axes import NUMBERS, VariableAxes, axes_of, is_usable
+from spectro_mpi.instruments.istp_edges import is_log_axis
 from spectro_mpi.instruments.istp_rings import is_pitch_angle
 from spectro_mpi.instruments.istp_variables import measured
 from spectro_mpi.instruments.times import EPOCH_TYPES
@@ -248,8 +249,7 @@ def _pitch_angle_of(reader: CdfReader, value: str, axes: VariableAxes) -> str:
 
 def _scale(reader: CdfReader, name: str) -> str:
     """Scale ("linear" or "log") in the attribute SCALETYP of a variable."""
-    given = str(reader.attributes(name).get("SCALETYP", "")).strip().lower()
-    return "linear" if given.startswith("lin") else "log"
+    return "linear" if is_log_axis(reader, name) is False else "log"
 
 
 def _words(name: str) -> str:

@@ -23,10 +23,10 @@ from spectro_mpi.operations.draw_source import (
     subject_of_cdf,
     subject_of_run,
 )
+from spectro_mpi.settings.checking import MOST_PIXELS
 from spectro_mpi.settings.schema import KindName, LimitsKind
 from spectro_mpi.system.atomic import write_atomic
 
-_MOST_PIXELS = 250_000_000
 _ITEM = "{item}"
 
 
@@ -102,7 +102,7 @@ def _draw(subject: Subject, output: str, request: Request) -> str:
     file_format = path.suffix.lower().removeprefix(".")
     if file_format == "png":
         width, height = (round(side * style.dpi) for side in style.panel_size)
-        if width * height * len(content.panels) > _MOST_PIXELS:
+        if width * height * len(content.panels) > MOST_PIXELS:
             raise UserError(f"{output}: would have more than 250 million pixels; lower plot.dpi")
         drawn = Painter().draw(content, style)
     else:

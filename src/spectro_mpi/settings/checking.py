@@ -20,7 +20,7 @@ from spectro_mpi.settings.schema import (
 )
 from spectro_mpi.system.scheduler.walltime import seconds_of
 
-_MOST_PIXELS = 250_000_000
+MOST_PIXELS = 250_000_000
 """Pixels of a figure; PNG readers refuse larger images as a possible attack."""
 RUN_ID_LETTERS = 'only letters, digits, ".", "_" and "-", and no dot at the start'
 """What a run id consists of, in messages."""
@@ -179,13 +179,13 @@ def _check_figures(plot: PlotSettings, rows: int) -> list[str]:
     if "png" not in plot.formats:
         mistakes.append('plot.formats: lacks "png", which the report and `verify` read')
     width, height = (plot.dpi * inches for inches in plot.panel_size)
-    if width * height * rows <= _MOST_PIXELS:
+    if width * height * rows <= MOST_PIXELS:
         return mistakes
     return [
         *mistakes,
         f"plot.dpi = {plot.dpi}, plot.panel_size = {list(plot.panel_size)}: with {rows} rows a "
         f"figure would have {width:.0f} × {rows * height:.0f} pixels; "
-        f"the maximum is {_MOST_PIXELS / 1e6:.0f} million",
+        f"the maximum is {MOST_PIXELS / 1e6:.0f} million",
     ]
 
 
