@@ -16,7 +16,7 @@ from spectro_mpi.rundir.lock import Owner, is_running, read_owner
 from spectro_mpi.rundir.progress import PHASES
 from spectro_mpi.rundir.reader import Run, open_run
 from spectro_mpi.system.scheduler import Job
-from spectro_mpi.system.words import count, duration
+from spectro_mpi.system.words import count, duration, not_on_disk
 
 _LISTED = 20
 """Failures listed, the latest ones."""
@@ -118,7 +118,9 @@ def as_text(status: Status, workers: bool = False) -> str:
     if status.live is not None:
         live = status.live
         left = f", {duration(live.seconds_left)} left" if live.seconds_left is not None else ""
-        lines.append(f"  now {live.phase}: {live.done}/{live.total}, {live.rate:.2f} items/s{left}")
+        waiting = not_on_disk(live.uncommitted, live.writer_waits)
+        done = f"{live.done}/{live.total}, {live.rate:.2f} items/s{left}"
+        lines.append(f"  now {live.phase}: {done}{waiting}")
         if live.stopping:
             lines.append(f"  stopping: {live.stopping}")
         if workers:
@@ -143,7 +145,7 @@ def _phases(run: Run) -> tuple[PhaseStatus, ...]:
     progress = run.progress
     reduced = len(progress.settled["reduce"])
     # Items that are not reduced yet will most likely have data to draw.
-    to_draw = len(progress.shards) + max(0, progress.items_total - reduced)
+    to_draw = len(progress.data_files) + max(0, progress.items_total - reduced)
     totals = {"reduce": max(progress.items_total, reduced), "plot": to_draw}
     phases = []
     for phase in progress.phases:
@@ -162,5 +164,5 @@ def _is_finished(run: Run) -> bool:
     if "reduce" not in progress.phases:
         return bool(users)
     all_reduced = 0 < progress.items_total <= len(progress.settled["reduce"])
-    drawn = progress.shards.keys() <= progress.settled["plot"]
+    drawn = progress.data_files.keys() <= progress.settled["plot"]
     return all_reduced and (drawn or "plot" not in progress.phases)

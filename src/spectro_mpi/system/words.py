@@ -37,3 +37,12 @@ def shortened(lines: Sequence[str], most: int) -> list[str]:
 def listed(names: Sequence[str], most: int, separator: str = ", ") -> str:
     """Join the first `most` names; if there are more, add how many."""
     return separator.join(shortened(names, most))
+
+
+def not_on_disk(items: int, writer_waits: float) -> str:
+    """ ", 12 computed, not yet on disk", and how long the writer has waited, s; empty: neither."""
+    words = f", {items} computed, not yet on disk" if items else ""
+    if writer_waits:
+        waited = duration(writer_waits)
+        words += f"; the writer has been waiting for the file system for {waited}"
+    return words

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from spectro_mpi.inert import inert
 from spectro_mpi.system.activity import Doing
 from spectro_mpi.system.launchers import MPIRUN
-from spectro_mpi.system.words import duration
+from spectro_mpi.system.words import duration, not_on_disk
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,8 +34,15 @@ class Display(Protocol):
         """Show what a worker (its rank) is doing."""
         ...
 
-    def advance(self, worker: int, failures: int) -> None:
-        """Count an item that a worker has done, with its number of failures."""
+    def advance(self, failures: int) -> None:
+        """Count an item that is done and on disk, with its number of failures."""
+        ...
+
+    def uncommitted(self, items: int, writer_waits: float) -> None:
+        """Show how many items are computed and not on disk.
+
+        `writer_waits`: how long the writer has been waiting for the file system, s.
+        """
         ...
 
     def refresh(self) -> None:
@@ -73,9 +80,13 @@ class Displays:
         for display in self._displays:
             display.status(worker, doing)
 
-    def advance(self, worker: int, failures: int) -> None:
+    def advance(self, failures: int) -> None:
         for display in self._displays:
-            display.advance(worker, failures)
+            display.advance(failures)
+
+    def uncommitted(self, items: int, writer_waits: float) -> None:
+        for display in self._displays:
+            display.uncommitted(items, writer_waits)
 
     def refresh(self) -> None:
         for display in self._displays:
@@ -99,7 +110,9 @@ class NoDisplay:
 
     def status(self, worker: int, doing: Doing) -> None: ...
 
-    def advance(self, worker: int, failures: int) -> None: ...
+    def advance(self, failures: int) -> None: ...
+
+    def uncommitted(self, items: int, writer_waits: float) -> None: ...
 
     def refresh(self) -> None: ...
 
@@ -113,6 +126,7 @@ class LineDisplay:
         self._phase, self._total, self._done, self._failed = "", 0, 0, 0
         self._began = self._printed = 0.0
         self._running = False
+        self._not_on_disk = ""
 
     def begin(self, phase: str, total: int) -> None:
         self._phase, self._total, self._done, self._failed = phase, total, 0, 0
@@ -121,9 +135,12 @@ class LineDisplay:
 
     def status(self, worker: int, doing: Doing) -> None: ...
 
-    def advance(self, worker: int, failures: int) -> None:
+    def advance(self, failures: int) -> None:
         self._done += 1
         self._failed += failures > 0
+
+    def uncommitted(self, items: int, writer_waits: float) -> None:
+        self._not_on_disk = not_on_disk(items, writer_waits)
 
     def refresh(self) -> None:
         if self._running and time.monotonic() - self._printed > _LINE_SECONDS:
@@ -145,7 +162,7 @@ class LineDisplay:
         failed = f", {self._failed} failed" if self._failed else ""
         print(
             f"{self._phase}: {self._done}/{self._total} items{failed}, "
-            f"{rate:.2f} items/s{left if self._done < self._total else ''}",
+            f"{rate:.2f} items/s{left if self._done < self._total else ''}{self._not_on_disk}",
             flush=True,
         )
 
@@ -171,7 +188,7 @@ class BarDisplay:
         self._task = self._bar.add_task("", total=0, summary="")
         self._live = Live(console=console, auto_refresh=False, transient=False)
         self._running = False
-        self._stopping = ""
+        self._stopping = self._not_on_disk = ""
 
     def begin(self, phase: str, total: int) -> None:
         self._workers, self._failed, self._began = {}, 0, time.monotonic()
@@ -182,9 +199,12 @@ class BarDisplay:
     def status(self, worker: int, doing: Doing) -> None:
         self._workers[worker] = doing
 
-    def advance(self, worker: int, failures: int) -> None:
+    def advance(self, failures: int) -> None:
         self._bar.advance(self._task)
         self._failed += failures > 0
+
+    def uncommitted(self, items: int, writer_waits: float) -> None:
+        self._not_on_disk = not_on_disk(items, writer_waits)
 
     def refresh(self) -> None:
         if self._running and time.monotonic() - self._drawn > _BAR_REFRESH_SECONDS:
@@ -217,6 +237,7 @@ class BarDisplay:
             summary = f"{rate:.2f} items/s, took {duration(elapsed)}"
         if self._failed:
             summary += f", {self._failed} failed"
+        summary += self._not_on_disk
         self._bar.update(self._task, summary=summary)
         lines = [f"  rank {rank:4}  {doing}" for rank, doing in sorted(self._workers.items())]
         if not self._lines and lines:
