@@ -8,12 +8,14 @@ from dataclasses import replace
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
+from spectro_mpi.settings.archive_layout import Layout, check_address
 from spectro_mpi.settings.instrument_table import mistakes_of
 from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import (
     AxisLimits,
     Config,
     DataSettings,
+    FetchSettings,
     JobSettings,
     PlotSettings,
     SelectSettings,
@@ -81,6 +83,7 @@ def _check_meaning(config: Config) -> list[str]:
             f"extrema.min_percentile = {low:g}: must be below extrema.max_percentile = {high:g}"
         )
     mistakes += _check_slurm(config.slurm)
+    mistakes += _check_fetch(config.fetch)
     mistakes += _check_figures(
         config.plot, max(len(config.pitch_angles), len(config.select.instruments))
     )
@@ -171,6 +174,20 @@ def _check_slurm(slurm: JobSettings) -> list[str]:
         for option in slurm.extra
         if not option.startswith("-") or not is_inert(option)
     ]
+    return mistakes
+
+
+def _check_fetch(fetch: FetchSettings) -> list[str]:
+    mistakes = []
+    if fetch.url:
+        try:
+            check_address(fetch.url)
+        except ValueError as error:
+            mistakes.append(f"fetch.url = {json.dumps(fetch.url)}: {error}")
+    try:
+        Layout(fetch.folders)
+    except ValueError as error:
+        mistakes.append(f"fetch.folders = {json.dumps(fetch.folders)}: {error}")
     return mistakes
 
 
