@@ -276,13 +276,13 @@ class JobSettings:
     time: str = ""
     """Wall time in the format of sbatch: minutes, "HH:MM:SS", "D-HH"."""
     partition: str = ""
-    """Partition to submit to."""
+    """Partition (PBS: queue) to submit to."""
     account: str = ""
     """Account to charge."""
     mpi: str = ""
-    """Type for `srun --mpi=…`; empty: use mpirun."""
+    """Type for `srun --mpi=…`; empty: use mpirun. Not for PBS."""
     extra: tuple[str, ...] = ()
-    """Further options of sbatch, as in ["--mem-per-cpu=2G", "--exclusive"]."""
+    """Further options of sbatch, as in ["--mem-per-cpu=2G"], or of qsub, as in ["-P project"]."""
     setup: tuple[str, ...] = ()
     """Shell commands to run first, as in ["module load python mpi"]."""
 
@@ -348,6 +348,7 @@ class Config:
     run: RunSettings = RunSettings()
     report: ReportSettings = ReportSettings()
     slurm: JobSettings = JobSettings()
+    pbs: JobSettings = JobSettings()
     fetch: FetchSettings = FetchSettings()
     instrument: tuple[InstrumentTable, ...] = ()
     """Instruments, with the preset "istp"."""
