@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spectro_mpi.cli import draw, jobs, look, plan, run
+from spectro_mpi.cli import draw, fetch, jobs, look, plan, run
 from spectro_mpi.cli import input as of_input
 from spectro_mpi.cli.console import Console, consoles
 from spectro_mpi.errors import UserError
@@ -77,6 +77,7 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
     look.add(commands)
     draw.add(commands)
     of_input.add_inspect(commands)
+    fetch.add(commands)
     jobs.add(commands)
     of_input.add_demo(commands)
     return parser, set(commands.choices)
