@@ -99,7 +99,7 @@ def test_status_reads_a_run_from_its_files(settings: Path) -> None:
     assert table["state"] == "stopped"
     reduce, plot = table["phases"]
     assert (reduce["done"], reduce["failed"], reduce["total"]) == (5, 7, 12)
-    assert (plot["done"], plot["total"]) == (0, 10)
+    assert (plot["done"], plot["not_possible"], plot["total"]) == (0, 2, 12)
     assert table["errors"]["13314"][0]["reason"] == "invalid-cdf"
     spectro_mpi("run", settings)
     assert json.loads(spectro_mpi("status", run_dir, "--json").out)["state"] == "finished"

@@ -13,6 +13,7 @@ from spectro_mpi.planning.events import events_copy
 from spectro_mpi.planning.inventory import Inventory
 from spectro_mpi.planning.simulate import WORTHWHILE, Simulated, efficiency
 from spectro_mpi.planning.stacks import imbalance, snake, worker_count
+from spectro_mpi.rundir.counts import phase_counts
 from spectro_mpi.rundir.layout import PROGRESS
 from spectro_mpi.rundir.progress import PHASES, Progress
 from spectro_mpi.settings.schema import Config
@@ -152,13 +153,8 @@ def exit_code(progress: Progress, stopped_by: str) -> int:
 
 def print_summary(config: Config, progress: Progress, stopped_by: str) -> int:
     """Print how the run ended; returns its exit code."""
-    for phase in progress.phases:
-        upto = progress.upto(phase)
-        done = sum(
-            not any(failure.phase in upto for failure in failures)
-            for failures in (progress.failures.get(item, ()) for item in progress.settled[phase])
-        )
-        print(f"{phase}: {count(done, 'item')} done")
+    for counted in phase_counts(progress):
+        print(f"{counted.phase}: {counted.words}")
     failed = sorted(progress.failures, key=item_order)
     if failed:
         print(
