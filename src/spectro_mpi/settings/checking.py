@@ -21,6 +21,7 @@ from spectro_mpi.settings.schema import (
     SelectSettings,
 )
 from spectro_mpi.system.scheduler.walltime import seconds_of
+from spectro_mpi.system.words import nearest
 
 MOST_PIXELS = 250_000_000
 """Pixels of a figure; PNG readers refuse larger images as a possible attack."""
@@ -42,17 +43,8 @@ def _check_meaning(config: Config) -> list[str]:
     mistakes = []
     if not is_run_id(config.run_id):
         mistakes.append(f'run_id = "{config.run_id}": use {RUN_ID_LETTERS}')
-    try:
-        _ = config.select.orbit_ranges
-    except ValueError as error:
-        mistakes.append(f'select.orbits = "{config.select.orbits}": {error}')
-    mistakes += [*_check_times(config.select), *_check_cadence(config.data)]
+    mistakes += [*_check_select(config.select), *_check_cadence(config.data)]
     mistakes += _check_instruments(config)
-    share = config.select.share
-    if share and not re.fullmatch(r"[1-9]\d*/[1-9]\d*", share):
-        mistakes.append(f'select.share = "{share}": expected a share such as "2/4"')
-    elif config.select.share_of[0] >= config.select.share_of[1]:
-        mistakes.append(f'select.share = "{share}": the first number must not exceed the second')
     if "all" not in config.pitch_angles:
         mistakes.append(
             "pitch_angles.all: cannot be removed; the common limits are computed from it"
@@ -64,9 +56,10 @@ def _check_meaning(config: Config) -> list[str]:
             )
         for lo, hi in intervals:
             if lo >= hi:
+                pairs = ", ".join(f"[{low:g}, {high:g}]" for low, high in intervals)
                 mistakes.append(
-                    f"pitch_angles.{name} = [{lo:g}, {hi:g}]: an interval must ascend within 0 to "
-                    f"360; across 0, write [{lo:g}, 360] and [0, {hi:g}]"
+                    f"pitch_angles.{name} = [{pairs}]: an interval must ascend within 0 to 360; "
+                    f"across 0, write [{lo:g}, 360] and [0, {hi:g}]"
                 )
     for name, listed in (
         ("phases", config.phases),
@@ -92,6 +85,21 @@ def _check_meaning(config: Config) -> list[str]:
     )
     for name, axes in config.axes.items():
         mistakes += _check_axes(name, axes, config)
+    return mistakes
+
+
+def _check_select(select: SelectSettings) -> list[str]:
+    mistakes = _check_times(select)
+    try:
+        _ = select.orbit_ranges
+    except ValueError as error:
+        mistakes.append(f'select.orbits = "{select.orbits}": {error}')
+    if select.share and not re.fullmatch(r"[1-9]\d*/[1-9]\d*", select.share):
+        mistakes.append(f'select.share = "{select.share}": expected a share such as "2/4"')
+    elif select.share_of[0] >= select.share_of[1]:
+        mistakes.append(
+            f'select.share = "{select.share}": the first number must not exceed the second'
+        )
     return mistakes
 
 
@@ -130,6 +138,7 @@ def _check_instruments(config: Config) -> list[str]:
         mistakes.append(
             f'data.quantity = "{config.data.quantity}": should be '
             f'{" or ".join(map(repr, quantities))} with data.preset = "{preset.name}"'
+            f"{nearest(config.data.quantity, quantities)}"
         )
     if not preset.by_tables and config.instrument:
         mistakes.append('[[instrument]] tables need data.preset = "istp"')
@@ -147,15 +156,16 @@ def _check_instruments(config: Config) -> list[str]:
     if len(set(config.select.instruments)) < len(config.select.instruments):
         mistakes.append("select.instruments: lists the same entry twice")
     mistakes += [
-        f'select.instruments: no instrument is called "{name}"; choose from {_known(config)}'
+        f'select.instruments: no instrument is called "{name}"; choose from {_known(config, name)}'
         for name in config.select.instruments
         if name not in config.instruments and config.instruments
     ]
     return mistakes
 
 
-def _known(config: Config) -> str:
-    return ", ".join(config.instruments)
+def _known(config: Config, name: str) -> str:
+    """The instruments to choose from, and which of them is most similar to `name`."""
+    return ", ".join(config.instruments) + nearest(name, config.instruments)
 
 
 def _check_job(table: str, job: JobSettings, option_like: str) -> list[str]:
@@ -214,10 +224,12 @@ def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
     instrument, _, category = name.partition(".")
     if instrument not in config.instruments:
         mistakes.append(
-            f"axes.{name}: no instrument is called {instrument}; choose from {_known(config)}"
+            f"axes.{name}: no instrument is called {instrument}; choose from "
+            f"{_known(config, instrument)}"
         )
     if category and category not in config.pitch_angles:
-        mistakes.append(f"axes.{name}: no pitch-angle category is called {category}")
+        hint = nearest(category, list(config.pitch_angles))
+        mistakes.append(f"axes.{name}: no pitch-angle category is called {category}{hint}")
     whole = config.axes.get(instrument, AxisLimits())
     for letter, index in (("y", 0), ("z", 1)):
         ends = f"{letter}_min", f"{letter}_max"

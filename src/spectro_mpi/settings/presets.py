@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.system.plugins import installed, load
+from spectro_mpi.system.words import nearest
 
 ENTRY_POINTS = "spectro_mpi.presets"
 
@@ -74,9 +75,10 @@ def preset_named(name: str) -> PresetEntry:
     if name in installed(ENTRY_POINTS):
         entry: PresetEntry = load(installed(ENTRY_POINTS)[name], f'data.preset = "{name}"')
         return entry
-    known = " or ".join(map(repr, (*_BUILT_IN, *sorted(installed(ENTRY_POINTS)))))
+    known = (*_BUILT_IN, *sorted(installed(ENTRY_POINTS)))
     raise UnknownPresetError(
-        f'data.preset = "{name}": should be {known}, or install the package that offers it'
+        f'data.preset = "{name}": should be {" or ".join(map(repr, known))}, or install the '
+        f"package that offers it{nearest(name, known)}"
     )
 
 
