@@ -406,3 +406,16 @@ def test_lines_of_progress_count_files_and_bytes(
     out = capsys.readouterr().out
     assert "looking into folder 3: ees/2000" in out
     assert "fetch: 2 of 8 files, 1 failed, 1.0 of 4.0 MB" in out
+
+
+def test_a_disk_that_is_full_ends_it_with_a_sentence_and_it_is_resumed(
+    archive: Archive, settings: Path, fetch: Fetch, tmp_path: Path
+) -> None:
+    archive.add(13312, 13313)
+    # Files of at most 8 blocks of 1024 bytes, in place of a full disk.
+    command = f"ulimit -f 8 && exec {BIN / 'spectro-mpi'} fetch {settings} --no-progress"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "cannot be written: File too large; fix this and run fetch again" in done.stderr
+    assert fetch().code == 0
+    assert files_in(tmp_path / "data") == archive.files
