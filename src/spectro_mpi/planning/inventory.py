@@ -294,7 +294,8 @@ def _roots(entry: str) -> list[str]:
         if glob.has_magic(entry):
             what = "matches no directory"
         raise NoInputError(
-            f'input = "{entry}" {what}; set `input` to the directory of the CDF files'
+            f'input = "{entry}" {what}; set `input` to the directory of the CDF files, or get them '
+            "from an archive with `spectro-mpi fetch`"
         )
     return found
 
