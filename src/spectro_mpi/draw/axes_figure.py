@@ -17,10 +17,10 @@ from spectro_mpi.draw import layout as points
 from spectro_mpi.draw.content import FigureContent, Style
 from spectro_mpi.draw.events import open_ended
 from spectro_mpi.draw.figure import ends_of
-from spectro_mpi.draw.frame import ZOOM, Row
 from spectro_mpi.draw.layout import Box, Layout, layout_of
 from spectro_mpi.draw.palette import UNDER_COLOR, marker_of, palette_of
 from spectro_mpi.draw.raster import Painted
+from spectro_mpi.draw.room import ZOOM, Row
 from spectro_mpi.draw.times import Window
 from spectro_mpi.draw.vector import VectorPainter
 from spectro_mpi.draw.vector_canvas import DPI
