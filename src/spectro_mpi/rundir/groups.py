@@ -40,14 +40,12 @@ _UNTIMED.set_obj_track_times(False)  # the same bytes at any time
 def write_group(
     group: Any, spectrogram: Spectrogram, digest: str = ""
 ) -> dict[str, tuple[str, ...]]:
-    """Write a spectrogram into `group` (a low-level `h5py.h5g.GroupID`), except large arrays.
+    """Write a spectrogram into `group` (a low-level `h5py.h5g.GroupID`).
 
-    The datasets that `large_arrays` names are created and left empty. Returns dataset → names of
-    its dimensions; the caller attaches their scales.
+    Returns dataset → names of its dimensions; the caller attaches their scales.
     """
     written: dict[str, tuple[str, ...]] = {}
     legend, quantity = spectrogram.legend, spectrogram.quantity
-    large = large_arrays(spectrogram)
     records, channels = spectrogram.values.shape[1:]
     tables = len(spectrogram.energy)
     sizes = {"record": records, "channel": channels, "table": tables, "bound": 2}
@@ -58,13 +56,12 @@ def write_group(
         h5ds.set_scale(scale, _NETCDF_NO_VARIABLE % size)
     names = np.array(spectrogram.category, _TEXT)
     category = _create(group, "category", names.dtype, names.shape)
-    fill(category, names)
+    _fill(category, names)
     h5ds.set_scale(category, b"category")
     _describe(category, long_name="Pitch-angle category")
     for name, dims, data, long_name, units in _datasets(spectrogram):
         dataset = _create(group, name, data.dtype, data.shape)
-        if name not in large:
-            fill(dataset, data)
+        _fill(dataset, data)
         written[name] = tuple(dims.split())
         for axis, dim in enumerate(written[name]):
             h5ds.set_label(dataset, axis, dim.encode())
@@ -113,28 +110,26 @@ def _datasets(spectrogram: Spectrogram) -> Iterator[tuple[str, str, NDArray[Any]
         yield QUALITY, "record", spectrogram.quality, "Flags of the record, 0: good", "1"
 
 
-def large_arrays(spectrogram: Spectrogram) -> dict[str, NDArray[Any]]:
-    """The arrays by category, record and channel, by the names of their datasets."""
-    arrays = {spectrogram.quantity: spectrogram.values}
-    if spectrogram.errors.size:
-        arrays[spectrogram.quantity + ERROR] = spectrogram.errors
-    return arrays
-
-
-def fill(dataset: Any, values: NDArray[Any]) -> None:
+def _fill(dataset: Any, values: NDArray[Any]) -> None:
     """Write all values of a dataset (a low-level `h5py.h5d.DatasetID`)."""
     dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(values))
 
 
 def read_group(group: h5py.Group) -> Spectrogram:
     """Read a spectrogram. Raises one of `store.UNREADABLE` if the file is damaged."""
-    refuse_foreign(group)
+    datasets = dict(_own_datasets(group))
+
+    def read(name: str) -> NDArray[Any]:
+        if name not in datasets:
+            raise KeyError(f"{group.name} has no dataset {name}")
+        return _array(datasets[name])
+
     instrument = group.name.rpartition("/")[2]
     if "legend" in group.attrs:
         quantity = str(group.attrs["quantity"])
         legend = _legend(parsed_json(group.attrs["legend"]))
     else:  # written by a version that supported only FAST
-        quantity, meaning = ("counts", "codes") if "counts" in group else ("eflux", "eflux")
+        quantity, meaning = ("counts", "codes") if "counts" in datasets else ("eflux", "eflux")
         legend = fast_esa.legend(instrument, meaning)
     # Groups of earlier versions do not have these.
     later = {
@@ -146,18 +141,18 @@ def read_group(group: h5py.Group) -> Spectrogram:
     spectrogram = Spectrogram(
         instrument=instrument,
         quantity=quantity,
-        category=tuple(group["category"].asstr()[:]),
-        time=group["time"][:],
-        time_start=group["time_start"][:],
-        time_end=group["time_end"][:],
-        mode=group["mode"][:],
-        energy=member(group, legend.axis)[:],
-        values=member(group, quantity)[:],
+        category=tuple(text.decode() for text in read("category").tolist()),
+        time=read("time"),
+        time_start=read("time_start"),
+        time_end=read("time_end"),
+        mode=read("mode"),
+        energy=read(legend.axis),
+        values=read(quantity),
         source=str(group.attrs["source"]),
         source_size=int(group.attrs["source_size"]),
         notes=tuple(str(group.attrs.get("notes", "")).splitlines()),
         legend=legend,
-        **{field: group[name][:] for field, name in later.items() if name in group},
+        **{field: read(name) for field, name in later.items() if name in datasets},
         provenance=_provenance_of(group),
     )
     _refuse_other_shapes(spectrogram)
@@ -211,13 +206,13 @@ def member(group: Any, name: str) -> Any:
 
     Raises `KeyError` if there is none, `ValueError` for a link, which may lead to another file.
     """
+    if not holds(group, name):
+        raise KeyError(f"{group.name} has no {name}")
     _refuse_link(group, name)
     return group[name]
 
 
 def _refuse_link(group: Any, name: str) -> None:
-    if not holds(group, name):
-        raise KeyError(f"{group.name} has no {name}")
     if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
         raise ValueError(f"{name} is a link")
 
@@ -228,7 +223,13 @@ def members(group: Any) -> Iterator[tuple[str, Any]]:
 
 
 def refuse_foreign(group: Any) -> None:
-    """Raise `ValueError` if a dataset of a group has its values in another file."""
+    """Raise `ValueError` if a group has a link, or a dataset whose values are in another file."""
+    for _ in _own_datasets(group):
+        pass
+
+
+def _own_datasets(group: Any) -> Iterator[tuple[str, h5d.DatasetID]]:
+    """The datasets of a group with their names. Raises as `refuse_foreign`."""
     for name in group:
         _refuse_link(group, name)
         found = h5py.h5o.open(group.id, name.encode())
@@ -236,6 +237,15 @@ def refuse_foreign(group: Any) -> None:
             created = found.get_create_plist()
             if created.get_external_count() or created.get_layout() == h5d.VIRTUAL:
                 raise ValueError(f"{name} has its values in another file")
+            yield name, found
+
+
+def _array(dataset: h5d.DatasetID) -> NDArray[Any]:
+    """All values of a dataset; `Dataset.__getitem__` takes ten times as long."""
+    values = np.empty(dataset.shape, dataset.dtype)
+    if values.size:
+        dataset.read(h5s.ALL, h5s.ALL, values)
+    return values
 
 
 def _provenance_of(group: h5py.Group) -> Provenance:
