@@ -77,3 +77,5 @@ class Style:
     """Size of text and margins, relative to the usual one."""
     has_zooms: bool = True
     """Whether events have zoom columns."""
+    keeps_height: bool = False
+    """Whether figures have the height of their rows even if text is too small to read then."""

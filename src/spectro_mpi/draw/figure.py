@@ -19,7 +19,7 @@ from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.columns import flagged_columns
 from spectro_mpi.draw.content import FigureContent, Panel, Style
 from spectro_mpi.draw.events import draw_events, events_in, lines_needed, open_ended, within
-from spectro_mpi.draw.frame import ZOOM, Frame, FrameSpec, Row, draw_bars, draw_frame
+from spectro_mpi.draw.frame import Frame, FrameSpec, draw_bars, draw_frame
 from spectro_mpi.draw.frame_files import FrameFiles
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
 from spectro_mpi.draw.names import DRAWING, KEYWORD
@@ -27,6 +27,7 @@ from spectro_mpi.draw.palette import BLANK, FLAGGED, UNDER, marker_of, palette_o
 from spectro_mpi.draw.png import encode_png
 from spectro_mpi.draw.raster import Painted, overlaid, paint
 from spectro_mpi.draw.reuse import Reduced, Reductions, has_values
+from spectro_mpi.draw.room import ZOOM, Row, with_room
 from spectro_mpi.draw.scale import usable_scale
 from spectro_mpi.draw.text import Lettering
 from spectro_mpi.draw.thumbnail import thumbnail
@@ -50,6 +51,8 @@ _FRAME_BYTES = 64 << 20
 """Size limit of the frames kept in memory: eleven of 2400 × 2400 pixels."""
 _BARS = 48
 """Limit of the columns of colour bars kept in memory, each a tenth of a frame."""
+_GRIDS = 64
+"""Limit of grids of which it is kept how much room their labels need."""
 RC: Any = {
     "text.hinting": "force_autohint",
     "text.antialiased": True,
@@ -86,6 +89,7 @@ class Painter:
         self._lettering = Lettering()
         self._reductions = Reductions()
         self._frames: OrderedDict[FrameSpec, Frame] = OrderedDict()
+        self._roomy: OrderedDict[FrameSpec, Grid] = OrderedDict()
         self._kept_bars: OrderedDict[Hashable, NDArray[np.uint8]] = OrderedDict()
         self._sheet: NDArray[np.uint8] = np.empty(0, np.uint8)
 
@@ -104,6 +108,12 @@ class Painter:
         boxes = [Box(*panel["box"]) for panel in description["panels"][: len(content.panels)]]
         small = palette_of(style.colormap).rgb[thumbnail(canvas.image, boxes)]
         return Figure(_encoded(canvas, description, style), description, small)
+
+    def text_points(self, content: FigureContent, style: Style) -> float:
+        """Font size of the tick labels of a figure, rounded to 0.01 points."""
+        windows, events = self._windows(content, style)
+        layout = layout_of(self._plan(content, style, windows, events)[0])
+        return round(points.TICK_LABEL * layout.unit * 72 / style.dpi, 2)
 
     def compose(self, content: FigureContent, style: Style) -> tuple[Canvas, dict[str, Any]]:
         """Draw a figure; return its canvas and its description.
@@ -191,14 +201,30 @@ class Painter:
             header_lines=1,
             event_lines=int(bool(events)),
             text_scale=style.text_scale,
+            keeps_height=style.keeps_height,
         )
-        layout = layout_of(grid)
-        self._lettering.least = layout.least
-        event_lines = lines_needed(layout, self._lettering, known, events)
         notes = (*content.notes, *self._left_out(content, style))
-        header = header_of(self._lettering, content.title, windows[0], notes, layout)
-        grid = replace(grid, header_lines=header.line_count, event_lines=event_lines)
+        for _ in range(2):
+            layout = layout_of(grid)
+            self._lettering.least = layout.least
+            event_lines = lines_needed(layout, self._lettering, known, events)
+            header = header_of(self._lettering, content.title, windows[0], notes, layout)
+            grid = replace(grid, header_lines=header.line_count, event_lines=event_lines)
+            roomy = self._with_room(grid, rows)
+            if roomy == grid:
+                break
+            grid = roomy  # with other margins, the header may need other lines
         return grid, rows, header
+
+    def _with_room(self, grid: Grid, rows: tuple[Row, ...]) -> Grid:
+        spec = FrameSpec(grid, rows)
+        roomy = self._roomy.get(spec)
+        if roomy is None:
+            self._lettering.least = layout_of(grid).least
+            roomy = self._roomy[spec] = with_room(grid, rows, self._lettering)
+            while len(self._roomy) > _GRIDS:
+                self._roomy.popitem(last=False)
+        return roomy
 
     def _left_out(self, content: FigureContent, style: Style) -> Iterator[str]:
         """Return a note for each group of records that are not drawn, by their times."""
