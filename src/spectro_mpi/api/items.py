@@ -69,7 +69,8 @@ def create_stacks(
     Returns
     -------
     list of Stack
-        One per worker, with its `items`, their `size` in bytes and their `percent` of all bytes.
+        One per worker that gets items, with its `items`, their `size` in bytes and their `percent`
+        of all bytes. With fewer items than workers there are fewer stacks: none is empty.
 
     Raises
     ------
@@ -79,4 +80,5 @@ def create_stacks(
     if workers < 1:
         raise UserError(f"workers = {workers}: expected at least 1")
     left_out = {str(item_id) for item_id in skip}
-    return snake([item for item in items if item.id not in left_out], workers)
+    dealt = snake([item for item in items if item.id not in left_out], workers)
+    return [stack for stack in dealt if stack.items]

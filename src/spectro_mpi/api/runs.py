@@ -43,7 +43,13 @@ def plot_directory(
     max_workers: int | None = None,
     orbit_timeout_seconds: float | None = None,
     instrument_timeout_seconds: float | None = None,
+    max_percentile: float | None = None,
+    max_processing_percentile: float | None = None,
+    colormap: str | None = None,
+    zoom_minutes: float | None = None,
+    install_signal_handlers: bool | None = None,
     ignore_progress: bool = False,
+    ignore_progress_json: bool = False,
     retry: bool = False,
     show_progress: bool = True,
     settings: Path | str | Mapping[str, Any] | None = None,
@@ -70,8 +76,18 @@ def plot_directory(
         Number of processes that compute. None: one for each core this process may use.
     orbit_timeout_seconds, instrument_timeout_seconds : float, optional
         An item, or an instrument of it, that takes longer is recorded as an error.
-    ignore_progress : bool
-        Start over: remove earlier output.
+    max_percentile, max_processing_percentile : float, optional
+        The colour scale ends at this percentile of all positive values, 0 to 100. Both names mean
+        the same.
+    colormap : str, optional
+        A matplotlib colour map.
+    zoom_minutes : float, optional
+        Width of the zoom column around an event, minutes.
+    install_signal_handlers : bool, optional
+        Whether the processes of the run handle signals, so that Ctrl-C stops it cleanly. Handlers
+        of the calling process are never changed.
+    ignore_progress, ignore_progress_json : bool
+        Start over: remove earlier output. Both names mean the same.
     retry : bool
         Try failed items again.
     show_progress : bool
@@ -96,10 +112,22 @@ def plot_directory(
         "log_flush_batch_size": log_flush_batch_size,
         "orbit_timeout_seconds": orbit_timeout_seconds,
         "instrument_timeout_seconds": instrument_timeout_seconds,
+        "install_signal_handlers": install_signal_handlers,
     }
-    config = config_of(settings, directory, output, y_scale, z_scale, run)
+    if max_percentile is not None and max_processing_percentile is not None:
+        raise UserError("max_percentile and max_processing_percentile mean the same: give one")
+    percentile = max_processing_percentile if max_percentile is None else max_percentile
+    more: dict[str, dict[str, Any]] = {
+        "extrema": {"max_percentile": percentile},
+        "plot": {"colormap": colormap, "zoom_minutes": zoom_minutes},
+    }
+    config = config_of(settings, directory, output, y_scale, z_scale, run, more)
     return run_locally(
-        config, max_workers=max_workers, fresh=ignore_progress, retry=retry, show=show_progress
+        config,
+        max_workers=max_workers,
+        fresh=ignore_progress or ignore_progress_json,
+        retry=retry,
+        show=show_progress,
     )
 
 
@@ -278,20 +306,26 @@ def config_of(
     run: Mapping[str, Any],
     more: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Config:
-    """The settings for the arguments of an API function, which override those in `settings`."""
+    """The settings for the arguments of an API function, which override those in `settings`.
+
+    Values that are None in `run` and in the tables of `more` are left out.
+    """
     run_dir = Path(output).absolute()
+    tables = {**(more or {}), "run": run}
     table: dict[str, Any] = {
         "run_id": run_dir.name,
         "input": str(Path(directory).absolute()),
         "output": str(run_dir.parent),
-        **(more or {}),
-        "run": {name: value for name, value in run.items() if value is not None},
+        **{
+            name: {key: value for key, value in keys.items() if value is not None}
+            for name, keys in tables.items()
+        },
     }
     scales = (y_scale, z_scale)
     if any(scales):
         default = PlotSettings.scales[0]
         pair = [scale or usual for scale, usual in zip(scales, default, strict=True)]
-        table["plot"] = {"scales": [pair]}
+        table["plot"] = {**table.get("plot", {}), "scales": [pair]}
     if isinstance(settings, Mapping):
         return config_from(_merged(settings, table), Path.cwd(), "settings")
     if settings is None:
