@@ -77,7 +77,7 @@ def take_inventory(config: Config) -> Inventory:
     versions: dict[_Key, list[_Candidate]] = {}
     unknown = []
     preset, is_selected = preset_of(config), selection(config)
-    for path, size in sorted(_cdf_files(roots)):
+    for path, size in sorted(cdf_files(roots)):
         file = os.path.basename(path)  # noqa: PTH119 - 200,000 of them
         names = list(preset.names(file))
         if not names and not preset.is_companion(file):
@@ -307,7 +307,7 @@ def _is_there(config: Config) -> bool:
         return False
 
 
-def _cdf_files(roots: Iterable[str]) -> Iterator[tuple[str, int]]:
+def cdf_files(roots: Iterable[str]) -> Iterator[tuple[str, int]]:
     """(path, bytes) of every CDF file below `roots`; follows links, but each folder only once."""
     seen = set()
     pending = list(roots)

@@ -8,12 +8,14 @@ from dataclasses import replace
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
+from spectro_mpi.settings.archive_layout import Layout, check_address
 from spectro_mpi.settings.instrument_table import mistakes_of
 from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import (
     AxisLimits,
     Config,
     DataSettings,
+    FetchSettings,
     JobSettings,
     PlotSettings,
     SelectSettings,
@@ -41,17 +43,8 @@ def _check_meaning(config: Config) -> list[str]:
     mistakes = []
     if not is_run_id(config.run_id):
         mistakes.append(f'run_id = "{config.run_id}": use {RUN_ID_LETTERS}')
-    try:
-        _ = config.select.orbit_ranges
-    except ValueError as error:
-        mistakes.append(f'select.orbits = "{config.select.orbits}": {error}')
-    mistakes += [*_check_times(config.select), *_check_cadence(config.data)]
+    mistakes += [*_check_select(config.select), *_check_cadence(config.data)]
     mistakes += _check_instruments(config)
-    share = config.select.share
-    if share and not re.fullmatch(r"[1-9]\d*/[1-9]\d*", share):
-        mistakes.append(f'select.share = "{share}": expected a share such as "2/4"')
-    elif config.select.share_of[0] >= config.select.share_of[1]:
-        mistakes.append(f'select.share = "{share}": the first number must not exceed the second')
     if "all" not in config.pitch_angles:
         mistakes.append(
             "pitch_angles.all: cannot be removed; the common limits are computed from it"
@@ -82,12 +75,31 @@ def _check_meaning(config: Config) -> list[str]:
         mistakes.append(
             f"extrema.min_percentile = {low:g}: must be below extrema.max_percentile = {high:g}"
         )
-    mistakes += _check_slurm(config.slurm)
+    mistakes += _check_job("slurm", config.slurm, 'an sbatch option such as "--mem-per-cpu=2G"')
+    mistakes += _check_job("pbs", config.pbs, 'a qsub option such as "-P project"')
+    if config.pbs.mpi:
+        mistakes.append("pbs.mpi: has no meaning; the ranks are started by mpirun")
+    mistakes += _check_fetch(config.fetch)
     mistakes += _check_figures(
         config.plot, max(len(config.pitch_angles), len(config.select.instruments))
     )
     for name, axes in config.axes.items():
         mistakes += _check_axes(name, axes, config)
+    return mistakes
+
+
+def _check_select(select: SelectSettings) -> list[str]:
+    mistakes = _check_times(select)
+    try:
+        _ = select.orbit_ranges
+    except ValueError as error:
+        mistakes.append(f'select.orbits = "{select.orbits}": {error}')
+    if select.share and not re.fullmatch(r"[1-9]\d*/[1-9]\d*", select.share):
+        mistakes.append(f'select.share = "{select.share}": expected a share such as "2/4"')
+    elif select.share_of[0] >= select.share_of[1]:
+        mistakes.append(
+            f'select.share = "{select.share}": the first number must not exceed the second'
+        )
     return mistakes
 
 
@@ -156,25 +168,39 @@ def _known(config: Config, name: str) -> str:
     return ", ".join(config.instruments) + nearest(name, config.instruments)
 
 
-def _check_slurm(slurm: JobSettings) -> list[str]:
+def _check_job(table: str, job: JobSettings, option_like: str) -> list[str]:
     mistakes = []
-    if slurm.time:
+    if job.time:
         try:
-            seconds_of(slurm.time)
+            seconds_of(job.time)
         except ValueError as error:
-            mistakes.append(f"slurm.time: {error}")
+            mistakes.append(f"{table}.time: {error}")
     for name in ("time", "partition", "account", "mpi"):
-        word = getattr(slurm, name)
+        word = getattr(job, name)
         if not set(word) <= _WORD_LETTERS:
             mistakes.append(
-                f"slurm.{name} = {json.dumps(word)}: expected one word of letters, digits and "
+                f"{table}.{name} = {json.dumps(word)}: expected one word of letters, digits and "
                 "any of " + " ".join(sorted(_WORD_LETTERS - _RUN_ID_LETTERS)) + " . _ -"
             )
     mistakes += [
-        f'slurm.extra: {json.dumps(option)} is not an sbatch option such as "--mem-per-cpu=2G"'
-        for option in slurm.extra
+        f"{table}.extra: {json.dumps(option)} is not {option_like}"
+        for option in job.extra
         if not option.startswith("-") or not is_inert(option)
     ]
+    return mistakes
+
+
+def _check_fetch(fetch: FetchSettings) -> list[str]:
+    mistakes = []
+    if fetch.url:
+        try:
+            check_address(fetch.url)
+        except ValueError as error:
+            mistakes.append(f"fetch.url = {json.dumps(fetch.url)}: {error}")
+    try:
+        Layout(fetch.folders)
+    except ValueError as error:
+        mistakes.append(f"fetch.folders = {json.dumps(fetch.folders)}: {error}")
     return mistakes
 
 

@@ -140,7 +140,7 @@ def _config_from(table: dict[str, Any], base: Path, where: str, frozen: bool) ->
     """As `config_from`. `frozen`: the table says what a run was made with: no file is looked at."""
     table = _completed(table, where)
     _select_all_instruments(table)
-    for name, key in (("select", "orbits"), ("slurm", "time")):
+    for name, key in (("select", "orbits"), ("slurm", "time"), ("pbs", "time")):
         part = table.get(name)
         if isinstance(part, dict) and type(part.get(key)) is int:
             # A single orbit, or a time in minutes, may be written as a number, without quotes.

@@ -33,6 +33,10 @@ class PresetEntry:
     """Whether items are numbered orbits, and called so."""
     figure_word: str = ""
     """In the names of figures, as ESA in 13312_pitch-angle_ESA_ees_….png."""
+    archive: str = ""
+    """Address of the folder of a web archive that has the files; empty: none is known."""
+    folders: str = ""
+    """Its folders, in the notation of `fetch.folders`."""
 
     @property
     def by_tables(self) -> bool:
@@ -49,6 +53,8 @@ _BUILT_IN = MappingProxyType(
             quantities=("counts", "rate", "eflux", "flux", "codes"),
             items_are_orbits=True,
             figure_word="ESA",
+            archive="https://spdf.gsfc.nasa.gov/pub/data/fast/esa/l2",
+            folders="{instrument}/%Y/%m",
         ),
         "istp": PresetEntry("istp", "spectro_mpi.instruments.istp:Istp"),
     }
