@@ -12,10 +12,11 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
+from spectro_mpi.api.progress import notebook_bars, shown_bars
 from spectro_mpi.errors import RunError, UserError
 from spectro_mpi.phases.interface import Phase
 from spectro_mpi.planning.inventory import Inventory
@@ -243,7 +244,12 @@ def run_locally(
     from spectro_mpi.mpi.request import Request
 
     request = Request(
-        config=lambda: config, phases=phases, inventory=inventory, fresh=fresh, retry=retry
+        config=lambda: config,
+        phases=phases,
+        inventory=inventory,
+        fresh=fresh,
+        retry=retry,
+        progress=notebook_bars() is None,
     )
     job = cloudpickle.dumps((_ranks(max_workers), request))
     environment = dict(os.environ)
@@ -257,6 +263,7 @@ def run_locally(
         start_new_session=True,  # so that Ctrl-C reaches the run only by way of us
     )
     last_lines: deque[str] = deque(maxlen=20)
+    bars = notebook_bars() if show else None
     readers = [
         _relay(process.stdout, lambda line: print(line, end="", flush=True) if show else None),
         _relay(process.stderr, lambda line: None if _warn(line) else last_lines.append(line)),
@@ -264,7 +271,8 @@ def run_locally(
     try:
         with process.stdin as stdin:  # type: ignore[union-attr]
             stdin.write(job)
-        code = process.wait()
+        with shown_bars(config.run_dir, bars) if bars else nullcontext():
+            code = process.wait()
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         process.wait()
