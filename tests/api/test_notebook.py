@@ -133,7 +133,7 @@ def test_called_again_it_has_nothing_to_do_and_ignore_progress_starts_over(
         return {path: path.stat().st_mtime_ns for path in run.figures("13312")}
 
     first = plot(False)
-    assert "plot: 1 item done" in capsys.readouterr().out
+    assert "plot: 1 of 1 item done" in capsys.readouterr().out
     assert plot(False) == first
     again = plot(True)
     assert again.keys() == first.keys()

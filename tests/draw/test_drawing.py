@@ -20,7 +20,7 @@ from spectro_mpi.model.extrema import Limits
 from spectro_mpi.model.spectrogram import Provenance, Spectrogram
 from tests.draw.test_pixels import CADENCE, T0, content, read, spectrogram, style
 
-REFERENCE = (2, "2670ecde713707f4")
+REFERENCE = (2, "5516142b3aad0bab")
 """`DRAWING`, and the digest of the reference figures that it draws."""
 
 

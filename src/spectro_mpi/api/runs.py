@@ -252,16 +252,7 @@ def run_locally(
         progress=notebook_bars() is None,
     )
     job = cloudpickle.dumps((_ranks(max_workers), request))
-    environment = dict(os.environ)
-    limit_threads(environment)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "spectro_mpi.mpi.processes"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        start_new_session=True,  # so that Ctrl-C reaches the run only by way of us
-    )
+    process = _first_rank()
     last_lines: deque[str] = deque(maxlen=20)
     bars = notebook_bars() if show else None
     readers = [
@@ -289,6 +280,20 @@ def run_locally(
     if code not in (*_DONE, _STOPPED):
         raise RunError(message or f"the run ended with exit code {code}")
     return open_run(config.run_dir)
+
+
+def _first_rank() -> subprocess.Popen[bytes]:
+    """Start the process that waits for a request on standard input and starts the other ranks."""
+    environment = dict(os.environ)
+    limit_threads(environment)
+    return subprocess.Popen(
+        [sys.executable, "-m", "spectro_mpi.mpi.processes"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,  # so that Ctrl-C reaches the run only by way of us
+    )
 
 
 def _warn(line: str) -> bool:

@@ -19,6 +19,7 @@ from spectro_mpi.draw.events import open_ended
 from spectro_mpi.draw.figure import ends_of
 from spectro_mpi.draw.frame import ZOOM, Row
 from spectro_mpi.draw.layout import Box, Layout, layout_of
+from spectro_mpi.draw.mesh import OFFSETS
 from spectro_mpi.draw.palette import UNDER_COLOR, marker_of, palette_of
 from spectro_mpi.draw.raster import Painted
 from spectro_mpi.draw.times import Window
@@ -112,7 +113,7 @@ def _label(ax: Axes, label: str, row: Row, layout: Layout, is_last: bool) -> Non
     untyped: Any = dates
     locator = untyped.AutoDateLocator()
     ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator))
+    ax.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator, offset_formats=OFFSETS))
     tick_size = _points(points.TICK_LABEL, layout)
     ax.tick_params(labelsize=tick_size, labelbottom=is_last)
     ax.xaxis.offsetText.set_fontsize(tick_size)

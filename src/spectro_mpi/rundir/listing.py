@@ -7,13 +7,34 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from spectro_mpi.errors import REASONS, Failure, UserError
 from spectro_mpi.model import html
+from spectro_mpi.rundir.counts import phase_counts
+from spectro_mpi.rundir.progress import Progress
+from spectro_mpi.settings.schema import Config
 
-if TYPE_CHECKING:
-    from spectro_mpi.rundir.reader import Run
+
+class Readable(Protocol):
+    """What is needed of a run; `rundir.reader.Run` has it."""
+
+    path: Path
+    config: Config
+    progress: Progress
+
+    @property
+    def items(self) -> ItemList: ...
+
+    @property
+    def errors(self) -> Failures: ...
+
+    def completed(self, phase: str) -> list[str]: ...
+
+    def figures(self, item: str | int) -> list[Path]: ...
+
+    def time_spans(self, item: str | int) -> dict[str, tuple[float, float, int]]: ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +59,7 @@ class ItemRow:
 class ItemList(list[str]):
     """Ids of items, which can be filtered and shown as a table."""
 
-    def __init__(self, items: Iterable[str], run: Run) -> None:
+    def __init__(self, items: Iterable[str], run: Readable) -> None:
         super().__init__(items)
         self._run = run
 
@@ -135,10 +156,8 @@ class Failures(dict[str, tuple[Failure, ...]]):
         return html.table(("reason", "failures"), counts) + html.table(head, rows)
 
 
-def html_of(run: Run) -> str:
+def html_of(run: Readable) -> str:
     """What a notebook shows of a run: counts, failures by reason, a figure."""
-    from spectro_mpi.rundir.counts import phase_counts
-
     reasons = Counter(failure.reason for each in run.errors.values() for failure in each)
     failed = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
     return "".join(
@@ -154,7 +173,7 @@ def html_of(run: Run) -> str:
     )
 
 
-def _figure(run: Run) -> str:
+def _figure(run: Readable) -> str:
     """The first figure of the run, small; empty if there is none that can be read."""
     import io
 
@@ -177,7 +196,7 @@ def _figure(run: Run) -> str:
 _COLUMNS = tuple(ItemRow.__dataclass_fields__)
 
 
-def _row_of(item: str, run: Run) -> ItemRow:
+def _row_of(item: str, run: Readable) -> ItemRow:
     spans: Mapping[str, tuple[float, float, int]] = run.time_spans(item)
     begins = [first for first, _, _ in spans.values() if first == first]
     ends = [last for _, last, _ in spans.values() if last == last]
