@@ -19,6 +19,7 @@ from spectro_mpi.draw.events import open_ended
 from spectro_mpi.draw.figure import ends_of
 from spectro_mpi.draw.labels import fit_label
 from spectro_mpi.draw.layout import Box, Layout, layout_of
+from spectro_mpi.draw.mesh import OFFSETS
 from spectro_mpi.draw.palette import UNDER_COLOR, marker_of, palette_of
 from spectro_mpi.draw.raster import Painted
 from spectro_mpi.draw.room import ZOOM, Row, row_label
@@ -118,7 +119,7 @@ def _label(
     untyped: Any = dates
     locator = untyped.AutoDateLocator()
     ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator))
+    ax.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator, offset_formats=OFFSETS))
     tick_size = _points(points.TICK_LABEL, layout)
     ax.tick_params(labelsize=tick_size, labelbottom=is_last)
     ax.xaxis.offsetText.set_fontsize(tick_size)

@@ -118,10 +118,12 @@ def draw_time_axis(
     size = points.TICK_LABEL * unit
     ticks = time_ticks(window.begin, window.end, boxes[0].width / size)
     line, reach = layout.pixels(points.LINE), layout.pixels(points.MAJOR)
+    short = layout.pixels(points.MINOR)
     box = boxes[-1]
-    places = window.place(np.array(ticks.major), box)
+    places, fine = (window.place(np.array(at), box) for at in (ticks.major, ticks.minor))
     for of_row in boxes:
         canvas.column_ticks(places, of_row.bottom, of_row.bottom + line + reach, line, BLACK)
+        canvas.column_ticks(fine, of_row.bottom, of_row.bottom + line + short, line, BLACK)
     base = box.bottom + (points.BELOW + points.TIME_LINE - 3.5) * unit
     for place, label in zip(places.tolist(), ticks.labels, strict=True):
         canvas.write(lettering.stamp(label, size), place, base, align=0.5)
@@ -129,7 +131,7 @@ def draw_time_axis(
     taken = box.left - layout.left
     first = box.right + layout.right
     for place, date in zip(places.tolist(), ticks.dates, strict=True):
-        stamp = lettering.stamp(date, size)
+        stamp = lettering.stamp(f"{date} UTC" if date else "", size)
         if date and place - stamp.width / 2 > taken + size / 2:
             at = canvas.write(stamp, place, base, align=0.5)
             first = min(first, at.left)

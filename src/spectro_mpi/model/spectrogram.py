@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.model.channels import belongs, channel_edges
 from spectro_mpi.settings.schema import ScalePair
+from spectro_mpi.system.words import utc
 
 DIGEST_BYTES = 16
 """Of the digests of reduced data and of figures."""
@@ -140,6 +141,24 @@ class Spectrogram:
     def name(self) -> str:
         """Name of its group in the store."""
         return self.instrument
+
+    def _repr_html_(self) -> str:
+        from spectro_mpi.model import html
+
+        times, energy = self.time[np.isfinite(self.time)], self.energy[np.isfinite(self.energy)]
+        span = f"{utc(times.min())} to {utc(times.max())}" if times.size else "no times"
+        channels = f"{energy.min():g} to {energy.max():g}" if energy.size else "none"
+        title = self.legend.title or self.instrument
+        rows = [
+            ("quantity", f"{self.quantity} ({self.legend.units or 'no unit'})"),
+            ("category", ", ".join(self.category)),
+            ("records", f"{len(self.time)}, {span}"),
+            ("channels", f"{self.energy.shape[-1]}, {channels} {self.legend.axis_units}"),
+            ("source", self.source),
+        ]
+        rising = np.argsort(self.energy[0]) if len(self.energy) else slice(None)
+        picture = html.thumbnail(self.values[0][:, rising], f"{title}, {self.category[0]}")
+        return html.heading(title) + html.table(("", ""), rows) + picture
 
 
 def data_digest(spectrogram: Spectrogram) -> str:
