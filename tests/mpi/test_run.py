@@ -100,7 +100,7 @@ def test_store_and_extrema_are_those_of_the_files(runs: dict[int, Path], demo: D
     one = run.spectrogram("13313", "ees")
     path = next(demo.directory.glob(f"FAST_data/*/*/{one.source}"))
     assert one.source_size == path.stat().st_size
-    expected = reduced(path, "counts", run.config.pitch_angles, every=11)
+    expected = reduced(path, "counts", run.config.intervals, every=11)
     np.testing.assert_array_equal(one.values[:, ::11], expected.astype(np.float32))
 
 

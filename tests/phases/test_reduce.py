@@ -66,7 +66,7 @@ def test_store_values_equal_a_straight_line_computation(demo: DemoSummary, quant
             continue
         spectrogram = reduce_file(input_path(path), CdflibReader(path), config)
         values = spectrogram.values[:, ::7]
-        expected = reduced(path, quantity, config.pitch_angles, every=7)
+        expected = reduced(path, quantity, config.intervals, every=7)
         modes |= set(spectrogram.mode[np.isfinite(spectrogram.values[0]).any(axis=1)].tolist())
         if quantity == "counts":
             np.testing.assert_array_equal(values, expected.astype(np.float32))

@@ -36,7 +36,7 @@ class AxesPainter(VectorPainter):
 
     def on_axes(self, content: FigureContent, style: Style) -> Figure:
         """Return a figure with axes for each panel, then for each colour bar."""
-        style = replace(style, dpi=DPI)
+        style = replace(style, dpi=DPI, ephemeris=())
         windows, events = self._windows(content, style)
         events = open_ended(windows[0], events)
         grid, rows, header = self._plan(content, style, windows, events)

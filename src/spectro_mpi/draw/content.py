@@ -75,5 +75,7 @@ class Style:
     """Local widths of a record in the step to the next above which there is a gap."""
     text_scale: float = PlotSettings.text_scale
     """Size of text and margins, relative to the usual one."""
+    ephemeris: tuple[str, ...] = PlotSettings.ephemeris
+    """Variables of the ephemeris that label the time axis, of those that are known."""
     has_zooms: bool = True
     """Whether events have zoom columns."""

@@ -80,6 +80,7 @@ def style_of(plot: PlotSettings, scales: ScalePair) -> Style:
         zoom_minutes=plot.zoom_minutes,
         gap_factor=plot.gap_factor,
         text_scale=plot.text_scale,
+        ephemeris=plot.ephemeris,
     )
 
 

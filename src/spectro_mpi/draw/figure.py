@@ -25,6 +25,7 @@ from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
 from spectro_mpi.draw.names import DRAWING, KEYWORD
 from spectro_mpi.draw.palette import BLANK, FLAGGED, UNDER, marker_of, palette_of
 from spectro_mpi.draw.png import encode_png
+from spectro_mpi.draw.positions import draw_positions, names_shown
 from spectro_mpi.draw.raster import Painted, overlaid, paint
 from spectro_mpi.draw.reuse import Reduced, Reductions, has_values
 from spectro_mpi.draw.scale import usable_scale
@@ -151,6 +152,7 @@ class Painter:
                 panels.append(entry | _origin(panel))
             if window is not None:
                 draw_time_axis(canvas, layout, self._lettering, column, window)
+                self._draw_positions(canvas, layout, column, window, content, style)
                 lines = spec.grid.event_lines
                 draw_events(canvas, layout, self._lettering, column, window, drawn, lines)
         notes = [*content.notes, *self._left_out(content, style)]
@@ -191,6 +193,7 @@ class Painter:
             header_lines=1,
             event_lines=int(bool(events)),
             text_scale=style.text_scale,
+            position_lines=len(names_shown(content.spectrograms, style.ephemeris)),
         )
         layout = layout_of(grid)
         self._lettering.least = layout.least
@@ -325,6 +328,24 @@ class Painter:
             first, stop = np.searchsorted(records.centre, [window.begin, window.end])
             total += int((quality[records.order[first:stop]] > 0).sum())
         return total
+
+    def _draw_positions(
+        self,
+        canvas: Canvas,
+        layout: Layout,
+        column: int,
+        window: Window,
+        content: FigureContent,
+        style: Style,
+    ) -> None:
+        """Draw the labels of the ephemeris below the times of a column."""
+        names = names_shown(content.spectrograms, style.ephemeris)
+        if names:
+            each = {id(spectrogram): spectrogram for spectrogram in content.spectrograms}
+            shown = [
+                (one, self._reductions.records(one, style.gap_factor)) for one in each.values()
+            ]
+            draw_positions(canvas, layout, self._lettering, column, window, shown, names)
 
     def _count_flagged(
         self, canvas: Canvas, layout: Layout, box: Box, label: str, flagged: int

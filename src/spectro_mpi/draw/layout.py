@@ -20,7 +20,7 @@ STRIP = 2.16
 """Height of the strip right above a data area that marks flagged records: 6 pixels at 200 dpi."""
 ROW_LABEL = LINE + STRIP + 3.2
 """Distance of the base line of a row's label from the data area."""
-TIME_LINE, DATE_LINE, EVENT_LINE = 11.5, 13.0, 11.5
+TIME_LINE, DATE_LINE, POSITION_LINE, EVENT_LINE = 11.5, 13.0, 11.5, 11.5
 """Heights of the lines below the last row."""
 BRACKETS = 7.5
 """Height of the brackets of events, above their lines."""
@@ -66,6 +66,8 @@ class Grid:
     """Lines of text below the brackets of events; 0: no events."""
     text_scale: float = 1.0
     """Size of text and margins, relative to the points above."""
+    position_lines: int = 0
+    """Lines of labels of the ephemeris, below the times."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ class Layout:
     """[column][row] data areas."""
     bars: tuple[tuple[Box, ...], ...]
     """[column][row] colour bars."""
+    times: float
+    """Height of the times and positions below the last row, in points."""
 
     @property
     def column_width(self) -> int:
@@ -104,7 +108,8 @@ def layout_of(grid: Grid) -> Layout:
     row_height = max(1, round(grid.panel_size[1] * grid.dpi))
     height = row_height * grid.rows
     header = HEADER + NOTE_LINE * grid.header_lines
-    footer = TIME_LINE + DATE_LINE
+    times = TIME_LINE + DATE_LINE + POSITION_LINE * grid.position_lines
+    footer = times
     if grid.event_lines:
         footer += BRACKETS + EVENT_LINE * grid.event_lines
     high = header + (ABOVE + BELOW) * grid.rows + footer
@@ -140,4 +145,5 @@ def layout_of(grid: Grid) -> Layout:
         is_narrow,
         tuple(boxes),
         tuple(bars),
+        times,
     )

@@ -38,6 +38,7 @@ def as_xarray(
     - units are those of the store, in the form of UDUNITS, which cf-xarray and pint read ("1" if
       there are none);
     - missing values are NaN, or NaT, also in a file (`_FillValue`);
+    - `alt`, `ilat`, `mlt` and the other variables of the ephemeris are coordinates of `time`;
     - attributes tell the mission, the instrument, the item and how the values were made.
 
     `others` are datasets of user-defined phases; those whose dimensions are among these are added.
@@ -50,7 +51,12 @@ def as_xarray(
             "xarray is not installed: run pip install 'spectro-mpi[xarray]', "
             "or use Run.spectrogram, which gives numpy arrays"
         ) from None
-    coordinates = {**_times(spectrogram), **_categories(spectrogram), **_channels(spectrogram)}
+    coordinates = {
+        **_times(spectrogram),
+        **_ephemeris(spectrogram),
+        **_categories(spectrogram),
+        **_channels(spectrogram),
+    }
     data = xarray.Dataset(_values(spectrogram), coordinates, _attributes(spectrogram, item))
     for other in others:
         sizes = dict(zip(other.dims, other.values.shape, strict=True))
@@ -82,6 +88,7 @@ def _attributes(spectrogram: Spectrogram, item: str) -> dict[str, str | int]:
         "angle_weight": made.weight,
         "angle_borders": made.borders,
         "cadence": made.cadence,
+        "ephemeris": made.ephemeris,
         "settings": made.settings,
         "software": made.software,
     }
@@ -126,6 +133,18 @@ def _times(spectrogram: Spectrogram) -> dict[str, _Variable]:
             _datetimes(spectrogram.time_end),
             {"long_name": "End of the record, UTC"},
         ),
+    }
+
+
+def _ephemeris(spectrogram: Spectrogram) -> dict[str, _Variable]:
+    """The coordinates that say where the spacecraft was."""
+    return {
+        each.name: (
+            "time",
+            each.values,
+            {"long_name": each.long_name, "units": _plain(each.units)},
+        )
+        for each in spectrogram.ephemeris
     }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.model.channels import belongs, channel_edges
+from spectro_mpi.model.ephemeris import Variable
 from spectro_mpi.settings.schema import ScalePair
 
 DIGEST_BYTES = 16
@@ -82,6 +83,9 @@ class Provenance:
     cadence: str = ""
     """Time over which records were combined, and how: "60 s mean", "60 s sum"; empty: they are
     those of the file."""
+    ephemeris: str = ""
+    """Names of the ephemeris files and the model of the field that gives `loss_cone`, as in
+    "fa_k0_orb_13312_v01.cdf, dipole"; empty: there is no ephemeris."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,8 @@ class Spectrogram:
     """(record,) flags of the record, 0: good; of size 0: the file has none."""
     errors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 0), np.float32))
     """(category, record, channel) uncertainty of `values`; of size 0: not computed."""
+    ephemeris: tuple[Variable, ...] = ()
+    """Where the spacecraft was, by record; empty: not known."""
     provenance: Provenance = Provenance()
     notes: tuple[str, ...] = ()
     """What a reader of the figures should know of the files: one was left out, and why."""
@@ -145,8 +151,9 @@ class Spectrogram:
 def data_digest(spectrogram: Spectrogram) -> str:
     """Digest of what figures of a spectrogram depend on: 22 characters, of 16 bytes.
 
-    These are its arrays except `errors`, its legend, the names and digests of its source, and its
-    notes; not the installed packages, since an update does not change a figure that shows the same.
+    These are its arrays except `errors`, its ephemeris, its legend, the names and digests of its
+    source, and its notes; not the installed packages, since an update does not change a figure that
+    shows the same.
     """
     made = spectrogram.provenance
     about = (
@@ -157,6 +164,7 @@ def data_digest(spectrogram: Spectrogram) -> str:
         astuple(spectrogram.legend),
         spectrogram.notes,
         (made.sha256, made.settings),
+        *((made.ephemeris, *map(_about, spectrogram.ephemeris)) if spectrogram.ephemeris else ()),
     )
     content = hashlib.blake2b(repr(about).encode(), digest_size=DIGEST_BYTES)
     for array in (
@@ -169,10 +177,15 @@ def data_digest(spectrogram: Spectrogram) -> str:
         spectrogram.values,
         spectrogram.intervals,
         spectrogram.quality,
+        *(variable.values for variable in spectrogram.ephemeris),
     ):
         content.update(f"{array.dtype.str}{array.shape}".encode())
         content.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
     return short(content.digest())
+
+
+def _about(variable: Variable) -> tuple[str, str, str]:
+    return variable.name, variable.units, variable.long_name
 
 
 def short(digest: bytes) -> str:

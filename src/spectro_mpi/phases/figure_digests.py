@@ -80,6 +80,8 @@ class FigureDigests:
             style = (*style, "text_scale", plot.text_scale)
         if plot.formats != PlotSettings.formats:
             style = (*style, "formats", sorted(plot.formats))
+        if plot.ephemeris != PlotSettings.ephemeris:
+            style = (*style, "ephemeris", plot.ephemeris)
         labels = (plot.y_label, plot.z_label, set_by_tables)
         about = (DRAWING, figure.part, list(shown), style, labels, self._limits(figure, shown))
         return repr(about).encode()

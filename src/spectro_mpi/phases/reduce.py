@@ -21,6 +21,7 @@ from spectro_mpi.instruments.units import is_count
 from spectro_mpi.model.artifacts import Artifact
 from spectro_mpi.model.averages import averaged
 from spectro_mpi.model.distribution import Combine
+from spectro_mpi.model.ephemeris import Ephemeris
 from spectro_mpi.model.extrema import WHOLE, flat_extrema
 from spectro_mpi.model.intervals import padded
 from spectro_mpi.model.items import InputPath, Item
@@ -32,6 +33,7 @@ from spectro_mpi.model.tally import Tallies, merge_tallies, tally
 from spectro_mpi.model.tally_arrays import TALLY_VERSION, arrays_of, tallies_from
 from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.phases.interface import MergingPhase, Outputs
+from spectro_mpi.phases.item_ephemeris import ephemeris_of, with_directions, with_ephemeris
 from spectro_mpi.phases.provenance import bins_of, provenance_of
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.activity import doing
@@ -68,15 +70,20 @@ class ReducePhase(MergingPhase[Tallies]):
         # pycdfpp may crash, so it is used only in a process whose death costs one item.
         isolated = self.config.run.isolation == "process"
         fast = isolated and loads_fast_reader() and not context.careful
+        ephemeris, notes = ephemeris_of(item.ephemeris, self.config, fast)
+        for note in notes:
+            context.log.warning("item %s: %s", item.id, note)
         for instrument, files in item.by_instrument.items():
             context.status(instrument)
             parts: list[Spectrogram] = []
             for file in files:
                 with context.boundary(instrument):
-                    parts.append(self._reduce_best(file, fast, context))
+                    parts.append(self._reduce_best(file, fast, context, ephemeris))
             if parts:
                 with context.boundary(instrument), doing("reduce"):
                     spectrogram = at_cadence(join_spectrograms(parts), self.config)
+                    spectrogram = with_ephemeris(spectrogram, ephemeris)
+                    spectrogram = replace(spectrogram, notes=(*spectrogram.notes, *notes))
                     tallies |= tally(spectrogram)
                     outputs.groups.append(spectrogram)
         return outputs
@@ -92,7 +99,7 @@ class ReducePhase(MergingPhase[Tallies]):
 
     def fingerprint(self, item: Item, marks: Marks) -> str:
         """The names (as digests) and sizes of the item's files."""
-        return " ".join(_word(file) for file in item.files)
+        return " ".join(_word(file) for file in (*item.files, *item.ephemeris))
 
     def is_outdated(self, before: str, now: str) -> bool:
         """Whether a file is new or has grown.
@@ -146,17 +153,19 @@ class ReducePhase(MergingPhase[Tallies]):
         tables = self.config.instrument
         return {table.name: (table.y_scale, table.z_scale) for table in tables}
 
-    def _reduce_best(self, file: InputPath, fast: bool, context: Context) -> Spectrogram:
+    def _reduce_best(
+        self, file: InputPath, fast: bool, context: Context, ephemeris: Ephemeris | None
+    ) -> Spectrogram:
         """Reduce a file or, if it cannot be read, the best of its earlier versions.
 
         Raises what is wrong with the file itself if none can be read.
         """
         try:
-            return reduce_with(file, self.config, fast)
+            return reduce_with(file, self.config, fast, ephemeris)
         except (InvalidCdfError, OSError) as error:
             for older in file.older:
                 with contextlib.suppress(InvalidCdfError, OSError):
-                    spectrogram = reduce_with(older, self.config, fast)
+                    spectrogram = reduce_with(older, self.config, fast, ephemeris)
                     drawn, unread = _told_apart(Path(older.path), Path(file.path))
                     note = f"{drawn} is drawn, since {unread} cannot be read"
                     context.log.warning("item %s: %s: %s", context.item.id, note, error)
@@ -180,7 +189,9 @@ def _word(file: InputPath) -> str:
     return f"{zlib.crc32(os.fsencode(f'{file.instrument} {name}')):08x}:{file.size}"
 
 
-def reduce_with(file: InputPath, config: Config, fast: bool) -> Spectrogram:
+def reduce_with(
+    file: InputPath, config: Config, fast: bool, ephemeris: Ephemeris | None = None
+) -> Spectrogram:
     """Reduce a file, with pycdfpp if `fast` and it can read the file, else with cdflib.
 
     Raises as `reduce_file`.
@@ -192,13 +203,15 @@ def reduce_with(file: InputPath, config: Config, fast: bool) -> Spectrogram:
                 source = preset_of(config).open(file.instrument, reader)
             # pycdfpp reads whole variables; cdflib reads long files in chunks.
             if source.records <= _chunk_records(source, config):
-                return reduce_source(file, source, config)
+                return reduce_source(file, source, config, ephemeris)
     with doing("read"):
         cdflib_reader = CdflibReader(Path(file.path))
-    return reduce_file(file, cdflib_reader, config)
+    return reduce_file(file, cdflib_reader, config, ephemeris)
 
 
-def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogram:
+def reduce_file(
+    file: InputPath, reader: CdfReader, config: Config, ephemeris: Ephemeris | None = None
+) -> Spectrogram:
     """Read and reduce one file, `data.chunk_records` records at a time.
 
     Raises `InvalidCdfError` if it cannot be read or has no valid record, `OSError` if it cannot be
@@ -206,11 +219,15 @@ def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogr
     """
     with doing("read"):
         source = preset_of(config).open(file.instrument, reader)
-    return reduce_source(file, source, config)
+    return reduce_source(file, source, config, ephemeris)
 
 
-def reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectrogram:
+def reduce_source(
+    file: InputPath, source: InputFile, config: Config, ephemeris: Ephemeris | None = None
+) -> Spectrogram:
     """Reduce an open file, `data.chunk_records` records at a time.
+
+    Categories by direction need the ephemeris: without it, they have no values.
 
     Raises `InvalidCdfError` if it cannot be read or has no valid record.
     """
@@ -224,6 +241,7 @@ def reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectro
         rows = slice(first, min(first + step, records))
         with doing("read"):
             chunk = source.chunk(rows.start, rows.stop)
+        chunk = with_directions(chunk, categories, ephemeris)
         time[rows], time_start[rows], time_end[rows] = chunk.time, chunk.time_start, chunk.time_end
         mode[rows] = chunk.mode
         with doing("reduce"):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.instruments import fast_esa
 from spectro_mpi.model.artifacts import EPOCH, Dataset, Group
+from spectro_mpi.model.ephemeris import Variable
 from spectro_mpi.model.spectrogram import Legend, Provenance, Spectrogram, data_digest
 from spectro_mpi.settings.parsing import parsed_json
 
@@ -26,6 +27,9 @@ EDGES = "_edges"
 """Suffix of the dataset of channel edges: "energy_edges"."""
 INTERVALS, QUALITY = "category_intervals", "data_quality"
 """Datasets of the pitch angles of categories, and of flags; absent where they are not known."""
+EPHEMERIS = "ephemeris"
+"""Attribute with the names of the datasets of the ephemeris and what their values wrap at, as JSON;
+absent without one."""
 DIGEST = "digest"
 """Attribute with the digest of the data (`model.spectrogram.data_digest`)."""
 ERROR = "_error"
@@ -85,6 +89,9 @@ def write_group(
     )
     if digest:
         _describe(group, **{DIGEST: digest})
+    if spectrogram.ephemeris:
+        periods = {variable.name: variable.period for variable in spectrogram.ephemeris}
+        _describe(group, **{EPHEMERIS: json.dumps(periods)})
     if spectrogram.notes:
         _describe(group, notes="\n".join(spectrogram.notes))
     return written
@@ -111,6 +118,8 @@ def _datasets(spectrogram: Spectrogram) -> Iterator[tuple[str, str, NDArray[Any]
         yield INTERVALS, "category interval bound", spectrogram.intervals, long_name, "degrees"
     if spectrogram.quality.size:
         yield QUALITY, "record", spectrogram.quality, "Flags of the record, 0: good", "1"
+    for of_record in spectrogram.ephemeris:
+        yield of_record.name, "record", of_record.values, of_record.long_name, of_record.units
 
 
 def large_arrays(spectrogram: Spectrogram) -> dict[str, NDArray[Any]]:
@@ -158,6 +167,7 @@ def read_group(group: h5py.Group) -> Spectrogram:
         notes=tuple(str(group.attrs.get("notes", "")).splitlines()),
         legend=legend,
         **{field: group[name][:] for field, name in later.items() if name in group},
+        ephemeris=tuple(_ephemeris_of(group)),
         provenance=_provenance_of(group),
     )
     _refuse_other_shapes(spectrogram)
@@ -168,12 +178,13 @@ def _refuse_other_shapes(spectrogram: Spectrogram) -> None:
     """Raise `ValueError` if arrays are no numbers, or do not fit each other."""
     shape = (len(spectrogram.category), len(spectrogram.time), *spectrogram.energy.shape[1:])
     records = shape[1:2]
-    expected = (
+    expected: tuple[tuple[str, NDArray[Any], tuple[int, ...], str], ...] = (
         ("values", spectrogram.values, shape, "fiu"),
         ("time", spectrogram.time, records, "f"),
         ("time_start", spectrogram.time_start, records, "f"),
         ("time_end", spectrogram.time_end, records, "f"),
         ("mode", spectrogram.mode, records, "iu"),
+        *((each.name, each.values, records, "f") for each in spectrogram.ephemeris),
         ("energy", spectrogram.energy, (len(spectrogram.energy), *shape[2:3]), "f"),
     )
     for name, array, wanted, kinds in expected:
@@ -242,6 +253,15 @@ def _provenance_of(group: h5py.Group) -> Provenance:
     """What the attributes say; earlier versions wrote neither."""
     made = parsed_json(group.attrs.get("provenance", "{}"))
     return Provenance(str(group.attrs.get("source_sha256", "")), **made)
+
+
+def _ephemeris_of(group: h5py.Group) -> Iterator[Variable]:
+    """The variables that the attribute `ephemeris` names, with their periods."""
+    periods = parsed_json(group.attrs.get(EPHEMERIS, "{}"))
+    for name, period in dict(periods).items():
+        dataset = member(group, name)
+        units, long_name = (str(dataset.attrs.get(key, "")) for key in ("units", "long_name"))
+        yield Variable(name, dataset[:], units, long_name, float(period))
 
 
 def _create(group: Any, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:

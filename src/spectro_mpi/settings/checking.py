@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
+from spectro_mpi.settings.direction import Direction, mistakes_of_direction
+from spectro_mpi.settings.ephemeris import mistakes_of_ephemeris
 from spectro_mpi.settings.instrument_table import mistakes_of
 from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import (
@@ -51,6 +53,34 @@ def _check_meaning(config: Config) -> list[str]:
         mistakes.append(f'select.share = "{share}": expected a share such as "2/4"')
     elif config.select.share_of[0] >= config.select.share_of[1]:
         mistakes.append(f'select.share = "{share}": the first number must not exceed the second')
+    mistakes += _check_categories(config)
+    for name, listed in (
+        ("phases", config.phases),
+        ("plot.scales", config.plot.scales),
+        ("plot.limits", config.plot.limits),
+        ("plot.kinds", config.plot.kinds),
+        ("plot.formats", config.plot.formats),
+        ("plot.ephemeris", config.plot.ephemeris),
+    ):
+        if len(set(listed)) < len(listed):
+            mistakes.append(f"{name}: lists the same entry twice")
+    low, high = config.extrema.min_percentile, config.extrema.max_percentile
+    if low >= high:
+        mistakes.append(
+            f"extrema.min_percentile = {low:g}: must be below extrema.max_percentile = {high:g}"
+        )
+    mistakes += [*mistakes_of_ephemeris(config.ephemeris), *_check_ephemeris(config)]
+    mistakes += _check_slurm(config.slurm)
+    mistakes += _check_figures(
+        config.plot, max(len(config.pitch_angles), len(config.select.instruments))
+    )
+    for name, axes in config.axes.items():
+        mistakes += _check_axes(name, axes, config)
+    return mistakes
+
+
+def _check_categories(config: Config) -> list[str]:
+    mistakes = []
     if "all" not in config.pitch_angles:
         mistakes.append(
             "pitch_angles.all: cannot be removed; the common limits are computed from it"
@@ -60,32 +90,37 @@ def _check_meaning(config: Config) -> list[str]:
             mistakes.append(
                 f'pitch_angles."{name}": use only letters, digits, ".", "_" and "-" in the name'
             )
+        if isinstance(intervals, Direction):
+            mistakes += mistakes_of_direction(name, intervals)
+            continue
         for lo, hi in intervals:
             if lo >= hi:
                 mistakes.append(
                     f"pitch_angles.{name} = [{lo:g}, {hi:g}]: an interval must ascend within 0 to "
                     f"360; across 0, write [{lo:g}, 360] and [0, {hi:g}]"
                 )
-    for name, listed in (
-        ("phases", config.phases),
-        ("plot.scales", config.plot.scales),
-        ("plot.limits", config.plot.limits),
-        ("plot.kinds", config.plot.kinds),
-        ("plot.formats", config.plot.formats),
-    ):
-        if len(set(listed)) < len(listed):
-            mistakes.append(f"{name}: lists the same entry twice")
-    low, high = config.extrema.min_percentile, config.extrema.max_percentile
-    if low >= high:
-        mistakes.append(
-            f"extrema.min_percentile = {low:g}: must be below extrema.max_percentile = {high:g}"
-        )
-    mistakes += _check_slurm(config.slurm)
-    mistakes += _check_figures(
-        config.plot, max(len(config.pitch_angles), len(config.select.instruments))
-    )
-    for name, axes in config.axes.items():
-        mistakes += _check_axes(name, axes, config)
+    return mistakes
+
+
+def _check_ephemeris(config: Config) -> list[str]:
+    mistakes = []
+    if not config.ephemeris_file:
+        mistakes += [
+            f"pitch_angles.{name}: a direction needs an ephemeris; set ephemeris.file"
+            for name in config.directions
+        ]
+    known = config.ephemeris.variables
+    if config.ephemeris_file:
+        mistakes += [
+            f"ephemeris.variables.{table.dataset}: this name is that of the values of {table.name}"
+            for table in config.instrument
+            if table.dataset in known
+        ]
+    mistakes += [
+        f'plot.ephemeris: "{name}" is not in ephemeris.variables; choose from {", ".join(known)}'
+        for name in config.plot.ephemeris
+        if name not in known and config.plot.ephemeris != PlotSettings.ephemeris
+    ]
     return mistakes
 
 

@@ -174,9 +174,17 @@ def _completed(table: dict[str, Any], where: str) -> dict[str, Any]:
     else:
         table = dict(table)
     if isinstance(table.get("pitch_angles"), dict):
-        # An empty list removes a category.
-        table["pitch_angles"] = {k: v for k, v in table["pitch_angles"].items() if v != []}
+        # An empty list removes a category. A direction may stand in a list: so `to_toml` writes it.
+        table["pitch_angles"] = {
+            name: given[0] if isinstance(given, list) and _is_one_table(given) else given
+            for name, given in table["pitch_angles"].items()
+            if given != []
+        }
     return table
+
+
+def _is_one_table(given: list[Any]) -> bool:
+    return len(given) == 1 and isinstance(given[0], dict)
 
 
 def _version_of(table: dict[str, Any], where: str) -> int:
@@ -287,8 +295,9 @@ def _validate(table: dict[str, Any], mistakes: list[str]) -> Config | None:
         # By way of JSON, so that arrays become tuples although types are strict.
         return TypeAdapter(Config).validate_json(json.dumps(table, default=str), strict=True)
     except ValidationError as error:
-        places = [mistake["loc"] for mistake in error.errors()]
-        for mistake in error.errors():
+        reported = [_of_one_type(mistake, table) for mistake in error.errors()]
+        places = [mistake["loc"] for mistake in reported if mistake]
+        for mistake in filter(None, reported):
             # pydantic calls a list too short if its entries are wrong: report only the entries.
             loc = mistake["loc"]
             if not any(place[: len(loc)] == loc != place for place in places):
@@ -298,6 +307,21 @@ def _validate(table: dict[str, Any], mistakes: list[str]) -> Config | None:
     except RecursionError:
         mistakes.append("is nested too deeply")
         return None
+
+
+def _of_one_type(error: Any, table: dict[str, Any]) -> dict[str, Any]:
+    """An error on a category, if it is about the type that is meant, without the name of that type.
+
+    pydantic reports what is wrong with a value for all types that it might have. Empty: another is
+    meant. Errors on anything else are kept.
+    """
+    place = error["loc"]
+    if place[0] != "pitch_angles" or len(place) < 3:
+        return dict(error)
+    is_direction = isinstance(table["pitch_angles"][place[1]], dict)
+    if is_direction != (place[2] == "Direction"):
+        return {}
+    return {**error, "loc": (*place[:2], *place[3:])}
 
 
 def _sentence(error: Any, table: dict[str, Any]) -> str:

@@ -30,6 +30,8 @@ class PresetEntry:
     """Whether rows are categories of pitch angle; `[[instrument]]` tables say it for each."""
     items_are_orbits: bool = False
     """Whether items are numbered orbits, and called so."""
+    ephemeris: str = ""
+    """Pattern of the names of ephemeris files (`[ephemeris] file`); empty: there are none."""
     figure_word: str = ""
     """In the names of figures, as ESA in 13312_pitch-angle_ESA_ees_….png."""
 
@@ -47,6 +49,7 @@ _BUILT_IN = MappingProxyType(
             instruments=("ees", "eeb", "ies", "ieb"),
             quantities=("counts", "rate", "eflux", "flux", "codes"),
             items_are_orbits=True,
+            ephemeris="fa_k0_orb_{orbit}_v{version}.cdf",
             figure_word="ESA",
         ),
         "istp": PresetEntry("istp", "spectro_mpi.instruments.istp:Istp"),

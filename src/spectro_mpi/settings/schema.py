@@ -17,6 +17,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.settings.direction import Direction
+from spectro_mpi.settings.ephemeris import NONE, EphemerisSettings
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.presets import PresetEntry, preset_named
 from spectro_mpi.settings.versions import SETTINGS, SETTINGS_VERSION
@@ -36,6 +38,7 @@ LimitsKind = Literal["given_extrema", "raw"]
 FormatName = Literal["png", "pdf", "svg"]
 KindName = Literal["pitch-angle", "instrument-grid"]
 Degrees = Annotated[float, Interval(ge=0, le=360)]
+Category = tuple[tuple[Degrees, Degrees], ...] | Direction
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
 _CADENCE = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h)", re.ASCII)
 _MICROSECONDS = {"ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000}
@@ -193,6 +196,8 @@ class PlotSettings:
     """What an event is called if its row of the table has no label."""
     zoom_minutes: Annotated[float, Gt(0)] = 6.25
     """Width of the zoom column around an event, minutes."""
+    ephemeris: tuple[str, ...] = ("alt", "ilat", "mlt")
+    """Variables of the ephemeris that label the time axis (names of `[ephemeris] variables`)."""
     gap_factor: Annotated[float, Gt(1)] = 2.5
     """Records with a longer step between them than so many local widths have a gap between them.
     The local width is the larger of the medians of up to 5 steps before and 5 after a record."""
@@ -289,7 +294,7 @@ class JobSettings:
     __pydantic_config__ = _STRICT
 
 
-_PITCH_ANGLES: dict[str, tuple[tuple[float, float], ...]] = {
+_PITCH_ANGLES: dict[str, Category] = {
     "all": ((0.0, 360.0),),
     "parallel": ((0.0, 30.0), (330.0, 360.0)),
     "antiparallel": ((150.0, 210.0),),
@@ -315,10 +320,10 @@ class Config:
     """Seed of the random numbers that phases use."""
     select: SelectSettings = SelectSettings()
     data: DataSettings = DataSettings()
-    pitch_angles: dict[str, tuple[tuple[Degrees, Degrees], ...]] = field(
-        default_factory=lambda: dict(_PITCH_ANGLES)
-    )
-    """Category → intervals [lo, hi) in degrees."""
+    ephemeris: EphemerisSettings = field(default_factory=EphemerisSettings)
+    pitch_angles: dict[str, Category] = field(default_factory=lambda: dict(_PITCH_ANGLES))
+    """Category → intervals [lo, hi) in degrees, or a direction, as in
+    `downgoing = { toward = "earth", within = 30 }`."""
     extrema: ExtremaSettings = ExtremaSettings()
     plot: PlotSettings = PlotSettings()
     run: RunSettings = RunSettings()
@@ -360,6 +365,30 @@ class Config:
             "{orbit}" in table.file for table in self.instrument[:1]
         )
 
+    @property
+    def ephemeris_file(self) -> str:
+        """Pattern of the names of ephemeris files; empty: none are read."""
+        pattern = self.ephemeris.file or self.preset.ephemeris
+        return "" if pattern == NONE else pattern
+
+    @property
+    def intervals(self) -> dict[str, tuple[tuple[float, float], ...]]:
+        """The categories of pitch angle that are the same for all records."""
+        return {
+            name: category
+            for name, category in self.pitch_angles.items()
+            if not isinstance(category, Direction)
+        }
+
+    @property
+    def directions(self) -> dict[str, Direction]:
+        """The categories of pitch angle that depend on the ephemeris."""
+        return {
+            name: category
+            for name, category in self.pitch_angles.items()
+            if isinstance(category, Direction)
+        }
+
     def job_settings(self, scheduler: str) -> JobSettings:
         """What to request from a scheduler: the table with its name, or else that of Slurm."""
         settings: JobSettings = getattr(self, scheduler, self.slurm)
@@ -375,7 +404,15 @@ class Config:
         """All settings as TOML, with their version; loading it gives an equal `Config`."""
         import tomli_w
 
-        return tomli_w.dumps({SETTINGS: SETTINGS_VERSION} | _without_none(asdict(self)))
+        table = _without_none(asdict(self))
+        # A table would stand after all lists, but the order of the categories matters.
+        table["pitch_angles"] = {
+            name: [{key: value for key, value in given.items() if value}]
+            if isinstance(given, dict)
+            else given
+            for name, given in table["pitch_angles"].items()
+        }
+        return tomli_w.dumps({SETTINGS: SETTINGS_VERSION} | table)
 
 
 def _time_of(word: str) -> datetime:
