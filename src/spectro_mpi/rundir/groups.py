@@ -7,7 +7,7 @@ is several times slower.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
 from functools import cache, lru_cache
 from typing import Any
@@ -28,8 +28,7 @@ EDGES = "_edges"
 INTERVALS, QUALITY = "category_intervals", "data_quality"
 """Datasets of the pitch angles of categories, and of flags; absent where they are not known."""
 EPHEMERIS = "ephemeris"
-"""Attribute with the names of the datasets of the ephemeris and what their values wrap at, as JSON;
-absent without one."""
+"""Attribute of a group with an ephemeris: JSON, dataset → its units, long name and period."""
 DIGEST = "digest"
 """Attribute with the digest of the data (`model.spectrogram.data_digest`)."""
 ERROR = "_error"
@@ -90,11 +89,15 @@ def write_group(
     if digest:
         _describe(group, **{DIGEST: digest})
     if spectrogram.ephemeris:
-        periods = {variable.name: variable.period for variable in spectrogram.ephemeris}
-        _describe(group, **{EPHEMERIS: json.dumps(periods)})
+        described = {each.name: _about(each) for each in spectrogram.ephemeris}
+        _describe(group, **{EPHEMERIS: json.dumps(described)})
     if spectrogram.notes:
         _describe(group, notes="\n".join(spectrogram.notes))
     return written
+
+
+def _about(variable: Variable) -> tuple[str, str, float]:
+    return variable.units, variable.long_name, variable.period
 
 
 def _datasets(spectrogram: Spectrogram) -> Iterator[tuple[str, str, NDArray[Any], str, str]]:
@@ -137,13 +140,19 @@ def fill(dataset: Any, values: NDArray[Any]) -> None:
 
 def read_group(group: h5py.Group) -> Spectrogram:
     """Read a spectrogram. Raises one of `store.UNREADABLE` if the file is damaged."""
-    refuse_foreign(group)
+    datasets = dict(_own_datasets(group))
+
+    def read(name: str) -> NDArray[Any]:
+        if name not in datasets:
+            raise KeyError(f"{group.name} has no dataset {name}")
+        return _array(datasets[name])
+
     instrument = group.name.rpartition("/")[2]
     if "legend" in group.attrs:
         quantity = str(group.attrs["quantity"])
         legend = _legend(parsed_json(group.attrs["legend"]))
     else:  # written by a version that supported only FAST
-        quantity, meaning = ("counts", "codes") if "counts" in group else ("eflux", "eflux")
+        quantity, meaning = ("counts", "codes") if "counts" in datasets else ("eflux", "eflux")
         legend = fast_esa.legend(instrument, meaning)
     # Groups of earlier versions do not have these.
     later = {
@@ -155,19 +164,19 @@ def read_group(group: h5py.Group) -> Spectrogram:
     spectrogram = Spectrogram(
         instrument=instrument,
         quantity=quantity,
-        category=tuple(group["category"].asstr()[:]),
-        time=group["time"][:],
-        time_start=group["time_start"][:],
-        time_end=group["time_end"][:],
-        mode=group["mode"][:],
-        energy=member(group, legend.axis)[:],
-        values=member(group, quantity)[:],
+        category=tuple(text.decode() for text in read("category").tolist()),
+        time=read("time"),
+        time_start=read("time_start"),
+        time_end=read("time_end"),
+        mode=read("mode"),
+        energy=read(legend.axis),
+        values=read(quantity),
         source=str(group.attrs["source"]),
         source_size=int(group.attrs["source_size"]),
         notes=tuple(str(group.attrs.get("notes", "")).splitlines()),
         legend=legend,
-        **{field: group[name][:] for field, name in later.items() if name in group},
-        ephemeris=tuple(_ephemeris_of(group)),
+        **{field: read(name) for field, name in later.items() if name in datasets},
+        ephemeris=tuple(_ephemeris_of(group, read)),
         provenance=_provenance_of(group),
     )
     _refuse_other_shapes(spectrogram)
@@ -222,13 +231,13 @@ def member(group: Any, name: str) -> Any:
 
     Raises `KeyError` if there is none, `ValueError` for a link, which may lead to another file.
     """
+    if not holds(group, name):
+        raise KeyError(f"{group.name} has no {name}")
     _refuse_link(group, name)
     return group[name]
 
 
 def _refuse_link(group: Any, name: str) -> None:
-    if not holds(group, name):
-        raise KeyError(f"{group.name} has no {name}")
     if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
         raise ValueError(f"{name} is a link")
 
@@ -239,7 +248,13 @@ def members(group: Any) -> Iterator[tuple[str, Any]]:
 
 
 def refuse_foreign(group: Any) -> None:
-    """Raise `ValueError` if a dataset of a group has its values in another file."""
+    """Raise `ValueError` if a group has a link, or a dataset whose values are in another file."""
+    for _ in _own_datasets(group):
+        pass
+
+
+def _own_datasets(group: Any) -> Iterator[tuple[str, h5d.DatasetID]]:
+    """The datasets of a group with their names. Raises as `refuse_foreign`."""
     for name in group:
         _refuse_link(group, name)
         found = h5py.h5o.open(group.id, name.encode())
@@ -247,6 +262,15 @@ def refuse_foreign(group: Any) -> None:
             created = found.get_create_plist()
             if created.get_external_count() or created.get_layout() == h5d.VIRTUAL:
                 raise ValueError(f"{name} has its values in another file")
+            yield name, found
+
+
+def _array(dataset: h5d.DatasetID) -> NDArray[Any]:
+    """All values of a dataset; `Dataset.__getitem__` takes ten times as long."""
+    values = np.empty(dataset.shape, dataset.dtype)
+    if values.size:
+        dataset.read(h5s.ALL, h5s.ALL, values)
+    return values
 
 
 def _provenance_of(group: h5py.Group) -> Provenance:
@@ -255,13 +279,11 @@ def _provenance_of(group: h5py.Group) -> Provenance:
     return Provenance(str(group.attrs.get("source_sha256", "")), **made)
 
 
-def _ephemeris_of(group: h5py.Group) -> Iterator[Variable]:
-    """The variables that the attribute `ephemeris` names, with their periods."""
-    periods = parsed_json(group.attrs.get(EPHEMERIS, "{}"))
-    for name, period in dict(periods).items():
-        dataset = member(group, name)
-        units, long_name = (str(dataset.attrs.get(key, "")) for key in ("units", "long_name"))
-        yield Variable(name, dataset[:], units, long_name, float(period))
+def _ephemeris_of(group: h5py.Group, read: Callable[[str], NDArray[Any]]) -> Iterator[Variable]:
+    """The variables that the attribute `ephemeris` describes; `read` reads a dataset."""
+    described = parsed_json(group.attrs.get(EPHEMERIS, "{}"))
+    for name, (units, long_name, period) in dict(described).items():
+        yield Variable(name, read(name), str(units), str(long_name), float(period))
 
 
 def _create(group: Any, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:
