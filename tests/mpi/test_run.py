@@ -148,7 +148,7 @@ def test_extrema_of_finished_items_come_from_the_store(
         path.unlink()
     # The same names with nothing in them: reading a CDF again would be an error.
     hollow = tmp_path / "FAST_data"
-    for path in demo.directory.glob("FAST_data/*/*/*.cdf"):
+    for path in demo.directory.glob("FAST_data/*/*/fa_esa_*.cdf"):
         (hollow / path.name).parent.mkdir(exist_ok=True)
         (hollow / path.name).touch()
     frozen = run_dir / "config.toml"

@@ -170,7 +170,10 @@ def _completed(table: dict[str, Any], where: str) -> dict[str, Any]:
     if SETTINGS in table:
         table = in_terms_of_today(table, _version_of(table, where))
     elif isinstance(table.get("pitch_angles", {}), dict):
-        table = table | {"pitch_angles": {**_PITCH_ANGLES, **table.get("pitch_angles", {})}}
+        given = table.get("pitch_angles", {})
+        # Whoever names all of the default categories decides on their order.
+        all_named = _PITCH_ANGLES.keys() <= given.keys()
+        table = table | {"pitch_angles": {**({} if all_named else _PITCH_ANGLES), **given}}
     else:
         table = dict(table)
     if isinstance(table.get("pitch_angles"), dict):
