@@ -464,10 +464,11 @@ def test_settings_say_every_contract_setting_and_parse(demo: DemoSummary) -> Non
     assert {name: len(table) for name, table in everything.items() if isinstance(table, dict)} == {
         "select": 5,
         "data": 9,
+        "angles": 1,
         "ephemeris": 3,
         "pitch_angles": 7,
         "extrema": 3,
-        "plot": 16,
+        "plot": 17,
         "run": 9,
         "axes": 1,
     }

@@ -29,6 +29,7 @@ def runs(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> dict[in
     settings = folder / "spectro-mpi.toml"
     settings.write_text(
         f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 50\n'
+        'kinds = ["pitch-angle", "instrument-grid", "angle"]\n'
         'scales = [["linear", "log"], ["log", "linear"]]\n'
         f'events = "{demo.directory / "events.csv"}"\n[run]\nflush_batch_size = 3\n{NO_REPORT}'
     )

@@ -43,6 +43,9 @@ quantity = "counts"      # decoded, summed over a category's bins; or averages t
 # cadence = ""           # "60 s": sums of counts, means of anything else over that time
 # chunk_records = 4096   # records in memory at a time
 
+[angles]                 # energy bands of figures of kind "angle", eV; by default those of FAST
+# bands = { ees = [[100, 1000], [1000, 40000]], ies = [[50, 1000], [1000, 30000]] }
+
 [ephemeris]              # where the spacecraft was: labels under the time axis, and directions
 # file = "fa_k0_orb_{orbit}_v{version}.cdf"    # beside the data; "none": not read
 # time = ""              # variable of the times; empty: by attributes
@@ -65,7 +68,8 @@ antiparallel = []
 [plot]
 scales = [["log", "log"]]                # pairs of energy and colour scale
 # limits = ["given_extrema", "raw"]      # common limits, and each figure's own
-# kinds = ["pitch-angle", "instrument-grid"]
+# kinds = ["pitch-angle", "instrument-grid"]   # also "angle": pitch angle against time
+# fold_angles = false                    # figures of kind "angle" from 0 to 180 instead of 360
 # category_limits = "own"                # or "instrument": the same in all rows of it
 # dpi = 200
 # panel_size = [12.0, 3.0]               # inches

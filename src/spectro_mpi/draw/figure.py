@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from spectro_mpi.draw import layout as points
 from spectro_mpi.draw.bars import Ends
 from spectro_mpi.draw.canvas import Canvas
-from spectro_mpi.draw.columns import flagged_columns
+from spectro_mpi.draw.columns import columns_of, flagged_columns
 from spectro_mpi.draw.content import FigureContent, Panel, Style
+from spectro_mpi.draw.curves import draw_curve
 from spectro_mpi.draw.events import draw_events, events_in, lines_needed, open_ended, within
 from spectro_mpi.draw.frame import ZOOM, Frame, FrameSpec, Row, draw_bars, draw_frame
 from spectro_mpi.draw.frame_files import FrameFiles
@@ -145,6 +146,7 @@ class Painter:
                     **_axes(row, style, ends[column][place], note),
                 }
                 if window is not None:
+                    self._draw_curves(canvas, layout, box, panel, row, window, style)
                     flagged = self._mark_flagged(canvas, layout, box, panel, window, style)
                     if flagged:
                         self._count_flagged(canvas, layout, box, entry["label"], flagged)
@@ -329,6 +331,23 @@ class Painter:
             total += int((quality[records.order[first:stop]] > 0).sum())
         return total
 
+    def _draw_curves(
+        self,
+        canvas: Canvas,
+        layout: Layout,
+        box: Box,
+        panel: Panel,
+        row: Row,
+        window: Window,
+        style: Style,
+    ) -> None:
+        """Draw the lines over a panel."""
+        if panel.curves:
+            records = self._reductions.records(panel.spectrogram, style.gap_factor)
+            columns = columns_of(records, window.begin, window.end, box.width)
+            for curve in panel.curves:
+                draw_curve(canvas, layout, box, curve, row.y_scale, records, columns)
+
     def _draw_positions(
         self,
         canvas: Canvas,
@@ -417,6 +436,7 @@ def _origin(panel: Panel) -> dict[str, Any]:
         **({"instruments": several} if several else {}),
         "category": spectrogram.category[panel.category],
         "y_units": spectrogram.legend.axis_units,
+        **({"curves": len(panel.curves)} if panel.curves else {}),
     }
 
 

@@ -18,6 +18,7 @@ from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader, loads_fast_reader
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.instruments.units import is_count
+from spectro_mpi.model.angles import angles_of, reduce_angles
 from spectro_mpi.model.artifacts import Artifact
 from spectro_mpi.model.averages import averaged
 from spectro_mpi.model.distribution import Combine
@@ -84,7 +85,7 @@ class ReducePhase(MergingPhase[Tallies]):
                     spectrogram = at_cadence(join_spectrograms(parts), self.config)
                     spectrogram = with_ephemeris(spectrogram, ephemeris)
                     spectrogram = replace(spectrogram, notes=(*spectrogram.notes, *notes))
-                    tallies |= tally(spectrogram)
+                    tallies |= _tallies_of(spectrogram)
                     outputs.groups.append(spectrogram)
         return outputs
 
@@ -94,7 +95,7 @@ class ReducePhase(MergingPhase[Tallies]):
         tallies: Tallies = {}
         for spectrogram in inputs["spectrograms"].values():
             with doing("reduce"):
-                tallies |= tally(spectrogram)
+                tallies |= _tallies_of(spectrogram)
         return tallies
 
     def fingerprint(self, item: Item, marks: Marks) -> str:
@@ -173,6 +174,13 @@ class ReducePhase(MergingPhase[Tallies]):
             raise
 
 
+def _tallies_of(spectrogram: Spectrogram) -> Tallies:
+    """The tallies of a spectrogram, and of its pitch-angle spectrograms."""
+    tallies = tally(spectrogram)
+    by_angle = spectrogram.by_angle
+    return tallies if by_angle is None else tallies | tally(by_angle)
+
+
 def _told_apart(one: Path, other: Path) -> tuple[str, str]:
     """The names of two files, with as many of their folders as tell them apart."""
     most = max(len(one.parts), len(other.parts))
@@ -236,6 +244,7 @@ def reduce_source(
     mode = np.empty(records, np.uint32)
     values = np.empty((len(categories), records, source.channels), np.float32)
     quality, errors = np.empty(0, np.uint8), np.empty((0, 0, 0), np.float32)
+    angles, bands = angles_of(config.bands(file.instrument) if config.has_angles else (), records)
     step = _chunk_records(source, config)
     for first in range(0, records, step):
         rows = slice(first, min(first + step, records))
@@ -246,6 +255,8 @@ def reduce_source(
         mode[rows] = chunk.mode
         with doing("reduce"):
             reduced = reduce_distribution(chunk, categories, source.combine)
+            if angles.size:
+                angles[:, rows] = reduce_angles(chunk, source.edges, bands)
         values[:, rows] = reduced.values
         if reduced.errors is not None:
             errors = errors if errors.size else np.full(values.shape, np.nan, np.float32)
@@ -255,13 +266,7 @@ def reduce_source(
             quality[rows] = chunk.quality
         bins = bins_of(chunk, source, config.has_pitch_angles(file.instrument))
         del chunk, reduced  # before the next one is read, to halve the memory
-    whole = values[list(categories).index(WHOLE)]
-    if not (np.isfinite(whole).any(axis=1) & np.isfinite(time)).any():
-        flagged = ', or flags (data.quality = "drop")' if config.data.quality == "drop" else ""
-        raise InvalidCdfError(
-            f"{file.path}: none of its {records} records is valid: they are fill values, or have "
-            f"valid = 0{flagged}"
-        )
+    _refuse_empty(values[list(categories).index(WHOLE)], time, file, config)
     return Spectrogram(
         instrument=file.instrument,
         quantity=source.quantity,
@@ -279,8 +284,22 @@ def reduce_source(
         intervals=padded(categories),
         quality=quality,
         errors=errors,
+        angles=angles,
+        bands=np.array(bands, np.float32).reshape(-1, 2),
         provenance=provenance_of(file, config, bins),
     )
+
+
+def _refuse_empty(
+    whole: NDArray[np.float32], time: NDArray[np.float64], file: InputPath, config: Config
+) -> None:
+    """Raise `InvalidCdfError` if no record has a time and a value in `whole` (record, channel)."""
+    if not (np.isfinite(whole).any(axis=1) & np.isfinite(time)).any():
+        flagged = ', or flags (data.quality = "drop")' if config.data.quality == "drop" else ""
+        raise InvalidCdfError(
+            f"{file.path}: none of its {len(time)} records is valid: they are fill values, or have "
+            f"valid = 0{flagged}"
+        )
 
 
 def at_cadence(spectrogram: Spectrogram, config: Config) -> Spectrogram:

@@ -27,6 +27,8 @@ EDGES = "_edges"
 """Suffix of the dataset of channel edges: "energy_edges"."""
 INTERVALS, QUALITY = "category_intervals", "data_quality"
 """Datasets of the pitch angles of categories, and of flags; absent where they are not known."""
+ANGLES, BAND, ANGLE = "angles", "band", "angle"
+"""Datasets of the pitch-angle spectrograms, their bands and angles; absent without them."""
 EPHEMERIS = "ephemeris"
 """Attribute of a group with an ephemeris: JSON, dataset → its units, long name and period."""
 DIGEST = "digest"
@@ -59,6 +61,8 @@ def write_group(
     for name, size in sizes.items():
         scale = _create(group, name, np.dtype("f4"), (size,))
         h5ds.set_scale(scale, _NETCDF_NO_VARIABLE % size)
+    if spectrogram.by_angle is not None:
+        _write_angle_scales(group, spectrogram.by_angle)
     names = np.array(spectrogram.category, _TEXT)
     category = _create(group, "category", names.dtype, names.shape)
     fill(category, names)
@@ -96,6 +100,21 @@ def write_group(
     return written
 
 
+def _write_angle_scales(group: Any, by_angle: Spectrogram) -> None:
+    """Write the scales of the pitch-angle spectrograms: names of bands, middles of angles."""
+    names = np.array(by_angle.category, _TEXT)
+    for name, points, long_name in (
+        (BAND, names, "Energy band"),
+        (ANGLE, by_angle.energy[0], "Middle of the pitch angles"),
+    ):
+        scale = _create(group, name, points.dtype, points.shape)
+        fill(scale, points)
+        h5ds.set_scale(scale, name.encode())
+        _describe(scale, long_name=long_name)
+        if name == ANGLE:
+            _describe(scale, units="degrees")
+
+
 def _about(variable: Variable) -> tuple[str, str, float]:
     return variable.units, variable.long_name, variable.period
 
@@ -121,6 +140,11 @@ def _datasets(spectrogram: Spectrogram) -> Iterator[tuple[str, str, NDArray[Any]
         yield INTERVALS, "category interval bound", spectrogram.intervals, long_name, "degrees"
     if spectrogram.quality.size:
         yield QUALITY, "record", spectrogram.quality, "Flags of the record, 0: good", "1"
+    if spectrogram.angles.size:
+        long_name = f"{legend.long_name} by pitch angle, mean over energy bands"
+        yield ANGLES, f"{BAND} record {ANGLE}", spectrogram.angles, long_name, units
+        long_name = "Lower and upper end of the energy band"
+        yield BAND + EDGES, f"{BAND} bound", spectrogram.bands, long_name, axis_units
     for of_record in spectrogram.ephemeris:
         yield of_record.name, "record", of_record.values, of_record.long_name, of_record.units
 
@@ -130,6 +154,8 @@ def large_arrays(spectrogram: Spectrogram) -> dict[str, NDArray[Any]]:
     arrays = {spectrogram.quantity: spectrogram.values}
     if spectrogram.errors.size:
         arrays[spectrogram.quantity + ERROR] = spectrogram.errors
+    if spectrogram.angles.size:
+        arrays[ANGLES] = spectrogram.angles
     return arrays
 
 
@@ -160,6 +186,8 @@ def read_group(group: h5py.Group) -> Spectrogram:
         "intervals": INTERVALS,
         "quality": QUALITY,
         "errors": quantity + ERROR,
+        "angles": ANGLES,
+        "bands": BAND + EDGES,
     }
     spectrogram = Spectrogram(
         instrument=instrument,
@@ -194,11 +222,22 @@ def _refuse_other_shapes(spectrogram: Spectrogram) -> None:
         ("time_end", spectrogram.time_end, records, "f"),
         ("mode", spectrogram.mode, records, "iu"),
         *((each.name, each.values, records, "f") for each in spectrogram.ephemeris),
+        *_expected_angles(spectrogram),
         ("energy", spectrogram.energy, (len(spectrogram.energy), *shape[2:3]), "f"),
     )
     for name, array, wanted, kinds in expected:
         if array.shape != wanted or array.dtype.kind not in kinds:
             raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
+
+
+def _expected_angles(
+    spectrogram: Spectrogram,
+) -> Iterator[tuple[str, NDArray[Any], tuple[int, ...], str]]:
+    angles, bands = spectrogram.angles, spectrogram.bands
+    if angles.size or bands.size:
+        shape = (len(bands), len(spectrogram.time), *angles.shape[2:3])
+        yield "angles", angles, shape, "f"
+        yield "bands", bands, (len(bands), 2), "f"
 
 
 def digest_of(group: h5py.Group) -> str:

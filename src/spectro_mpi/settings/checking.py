@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
+from spectro_mpi.settings.angles import BY_ANGLE, mistakes_of_bands
 from spectro_mpi.settings.direction import Direction, mistakes_of_direction
 from spectro_mpi.settings.ephemeris import mistakes_of_ephemeris
 from spectro_mpi.settings.instrument_table import mistakes_of
@@ -69,6 +70,9 @@ def _check_meaning(config: Config) -> list[str]:
         mistakes.append(
             f"extrema.min_percentile = {low:g}: must be below extrema.max_percentile = {high:g}"
         )
+    mistakes += mistakes_of_bands(config.angles, config.instruments)
+    if config.has_angles and not any(map(config.bands, config.select.instruments)):
+        mistakes.append('plot.kinds: "angle" needs angles.bands of an instrument with pitch_angle')
     mistakes += [*mistakes_of_ephemeris(config.ephemeris), *_check_ephemeris(config)]
     mistakes += _check_slurm(config.slurm)
     mistakes += _check_figures(
@@ -227,13 +231,19 @@ def _check_figures(plot: PlotSettings, rows: int) -> list[str]:
 def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
     mistakes = []
     instrument, _, category = name.partition(".")
+    is_by_angle = instrument.endswith(BY_ANGLE)
+    instrument = instrument.removesuffix(BY_ANGLE)
     if instrument not in config.instruments:
         mistakes.append(
             f"axes.{name}: no instrument is called {instrument}; choose from {_known(config)}"
         )
-    if category and category not in config.pitch_angles:
+    if is_by_angle:
+        bands = [f"{low:g}-{high:g}" for low, high in config.bands(instrument)]
+        if category and category not in bands:
+            mistakes.append(f"axes.{name}: no band is called {category}; {', '.join(bands)} are")
+    elif category and category not in config.pitch_angles:
         mistakes.append(f"axes.{name}: no pitch-angle category is called {category}")
-    whole = config.axes.get(instrument, AxisLimits())
+    whole = config.axes.get(name.partition(".")[0], AxisLimits())
     for letter, index in (("y", 0), ("z", 1)):
         ends = f"{letter}_min", f"{letter}_max"
         low, high = (getattr(axes, end) for end in ends)
@@ -247,7 +257,7 @@ def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
             mistakes.append(
                 f"axes.{name}: {letter}_min = {least:g} is not below {letter}_max = {most:g}"
             )
-        if _is_log(config, instrument, index):
+        if _is_log(config, instrument, index) and not (is_by_angle and letter == "y"):
             mistakes += [
                 f"axes.{name}.{letter}_{end} = {value:g}: expected a value above 0, since that "
                 "axis is logarithmic"

@@ -24,7 +24,8 @@ def reduction_digest(config: Config) -> str:
     It is the start of the SHA-256 of the settings as JSON with sorted keys and without spaces:
     `data` without `chunk_records`, `instrument` without NOT_OF_INSTRUMENT,
     `pitch_angles` as a list of pairs, because the order of the categories is that of the store, and
-    `ephemeris` if it is not the default.
+    `ephemeris` if it is not the default; with kind "angle" in `plot.kinds`, `bands` as a list of
+    pairs of instrument and bands.
     """
     settings: dict[str, Any] = {
         "data": _without(asdict(config.data), NOT_OF_DATA),
@@ -34,6 +35,8 @@ def reduction_digest(config: Config) -> str:
             for name, given in config.pitch_angles.items()
         ],
     }
+    if config.has_angles:
+        settings["bands"] = [(name, config.bands(name)) for name in config.instruments]
     if config.ephemeris != EphemerisSettings():
         settings["ephemeris"] = asdict(config.ephemeris)
     text = json.dumps(settings, sort_keys=True, separators=(",", ":"))

@@ -32,6 +32,8 @@ class PresetEntry:
     """Whether items are numbered orbits, and called so."""
     ephemeris: str = ""
     """Pattern of the names of ephemeris files (`[ephemeris] file`); empty: there are none."""
+    bands: tuple[tuple[str, tuple[tuple[float, float], ...]], ...] = ()
+    """Instruments, each with the energy bands of its pitch-angle spectrograms (`[angles]`), eV."""
     figure_word: str = ""
     """In the names of figures, as ESA in 13312_pitch-angle_ESA_ees_….png."""
 
@@ -40,6 +42,10 @@ class PresetEntry:
         """Whether its instruments stand in `[[instrument]]` tables."""
         return not self.instruments
 
+
+_ELECTRONS = ((100.0, 1000.0), (1000.0, 40_000.0))
+_IONS = ((50.0, 1000.0), (1000.0, 30_000.0))
+"""Energies of the spectrograms of FAST's key parameters (k0), eV."""
 
 _BUILT_IN = MappingProxyType(
     {
@@ -50,6 +56,7 @@ _BUILT_IN = MappingProxyType(
             quantities=("counts", "rate", "eflux", "flux", "codes"),
             items_are_orbits=True,
             ephemeris="fa_k0_orb_{orbit}_v{version}.cdf",
+            bands=(("ees", _ELECTRONS), ("eeb", _ELECTRONS), ("ies", _IONS), ("ieb", _IONS)),
             figure_word="ESA",
         ),
         "istp": PresetEntry("istp", "spectro_mpi.instruments.istp:Istp"),

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.settings.angles import AngleSettings
 from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.ephemeris import NONE, EphemerisSettings
 from spectro_mpi.settings.instrument_table import InstrumentTable
@@ -36,7 +37,7 @@ ScaleName = Literal["linear", "log"]
 ScalePair = tuple[ScaleName, ScaleName]
 LimitsKind = Literal["given_extrema", "raw"]
 FormatName = Literal["png", "pdf", "svg"]
-KindName = Literal["pitch-angle", "instrument-grid"]
+KindName = Literal["pitch-angle", "instrument-grid", "angle"]
 Degrees = Annotated[float, Interval(ge=0, le=360)]
 Category = tuple[tuple[Degrees, Degrees], ...] | Direction
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
@@ -170,7 +171,10 @@ class PlotSettings:
     """"given_extrema": the common limits of all items; "raw": limits by each row's data."""
     kinds: Annotated[tuple[KindName, ...], MinLen(1)] = ("pitch-angle", "instrument-grid")
     """"pitch-angle": a figure per instrument, a row per category; "instrument-grid": a figure per
-    item, a row per instrument."""
+    item, a row per instrument; "angle": a figure per instrument, a row per energy band, which shows
+    pitch angles."""
+    fold_angles: bool = False
+    """Whether figures of kind "angle" show 0 to 180°, means of both halves, instead of 0 to 360."""
     category_limits: Literal["own", "instrument"] = "own"
     """Common limits of a category's row: its own, or its instrument's (category `all`)."""
     dpi: Annotated[int, Interval(ge=40, le=1200)] = 200
@@ -320,6 +324,7 @@ class Config:
     """Seed of the random numbers that phases use."""
     select: SelectSettings = SelectSettings()
     data: DataSettings = DataSettings()
+    angles: AngleSettings = field(default_factory=AngleSettings)
     ephemeris: EphemerisSettings = field(default_factory=EphemerisSettings)
     pitch_angles: dict[str, Category] = field(default_factory=lambda: dict(_PITCH_ANGLES))
     """Category → intervals [lo, hi) in degrees, or a direction, as in
@@ -370,6 +375,16 @@ class Config:
         """Pattern of the names of ephemeris files; empty: none are read."""
         pattern = self.ephemeris.file or self.preset.ephemeris
         return "" if pattern == NONE else pattern
+
+    @property
+    def has_angles(self) -> bool:
+        """Whether pitch-angle spectrograms are computed and stored."""
+        return "angle" in self.plot.kinds
+
+    def bands(self, instrument: str) -> tuple[tuple[float, float], ...]:
+        """The energy bands of an instrument's pitch-angle spectrograms; none without angles."""
+        bands = self.angles.bands or dict(self.preset.bands)
+        return tuple(bands.get(instrument, ())) if self.has_pitch_angles(instrument) else ()
 
     @property
     def intervals(self) -> dict[str, tuple[tuple[float, float], ...]]:

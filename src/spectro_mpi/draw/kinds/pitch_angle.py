@@ -21,8 +21,9 @@ class PitchAngle:
     name = "pitch-angle"
     names_missing = False
     has_events_in_name = True
+    limits_of = ""
 
-    def figures(self, instruments: Sequence[str]) -> Iterable[str]:
+    def figures(self, config: Config, instruments: Sequence[str]) -> Iterable[str]:
         return instruments
 
     def stem(self, config: Config, instrument: str) -> str:
