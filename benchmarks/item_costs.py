@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import statistics
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,8 +23,8 @@ from spectro_mpi.phases.compute import ReadyPhase, make_ready
 from spectro_mpi.phases.task import Outcome, Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.planning.costs import figures_of, megapixels_of
+from spectro_mpi.rundir.item_file import ItemFile
 from spectro_mpi.rundir.layout import LOCK
-from spectro_mpi.rundir.packed import Packed
 from spectro_mpi.rundir.reader import open_run
 from spectro_mpi.settings.schema import Config, LimitsKind
 
@@ -50,9 +52,9 @@ def reducing(config: Config, items: Sequence[Item]) -> tuple[Measured, list[Outc
             seconds, outcomes = _passes(station, tasks)
             costs["reduce_item"], slope = fitted(seconds, np.ones(len(items)), megabytes)
             costs["reduce_mb"][f"{reader} {quantity}"] = slope
-    given = [outcome.packed for outcome in outcomes if outcome.packed is not None]
+    given = [outcome.data for outcome in outcomes if outcome.data is not None]
     costs["record_bytes"] = 1e6 * megabytes.sum() / sum(map(_records, given))
-    costs["result_mb"] = sum(packed.nbytes for packed in given) / 1e6 / megabytes.sum()
+    costs["result_mb"] = sum(data.nbytes for data in given) / 1e6 / megabytes.sum()
     whole: Tallies = {}
     for outcome in outcomes:
         merge_tallies(whole, outcome.partial)
@@ -67,7 +69,7 @@ def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) 
     """Measure the costs of writing results, in batches and singly."""
     count = len(items)
     results = [
-        Result(0, "reduce", item.id, (), outcome.packed)
+        Result(0, "reduce", item.id, (), outcome.data)
         for item, outcome in zip(items, outcomes, strict=True)
     ]
     reduce: dict[int, Floats] = {}
@@ -77,12 +79,13 @@ def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) 
         )
         settings.run_dir.mkdir(parents=True)
         (settings.run_dir / LOCK).touch()  # The writer checks that its output still exists.
-        writer = Writer(QueueTransport(), settings, settings.run_dir, 0)
-        reduce[batch] = np.array([timed(writer.handle, result) for result in results])
+        writer = Writer(QueueTransport(), settings, settings.run_dir, 0, range(1))
+        reduce[batch] = np.array([timed(take, writer, result) for result in results])
         ending = timed(writer.handle, EndPhase(count))
-        drawn = [replace(result, phase="plot", packed=None) for result in results]
-        plot = [timed(writer.handle, result) for result in drawn]
+        drawn = [replace(result, phase="plot", data=None) for result in results]
+        plot = [timed(take, writer, result) for result in drawn]
         ending += timed(writer.handle, WriterFinish())
+        writer.close()
     alone, full = reduce[1], count - count % _BATCH
     item, megabyte = fitted(
         alone, np.ones(count), np.array([result.nbytes / 1e6 for result in results])
@@ -98,16 +101,22 @@ def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) 
     }
 
 
-def _records(packed: Packed) -> int:
+def take(writer: Writer, result: Result) -> None:
+    """Hand a result to the writer, and let it do what is due."""
+    writer.handle(result)
+    writer.step()
+
+
+def _records(data: ItemFile) -> int:
     """Return the number of records in all spectrograms of an item."""
-    with packed.open() as file:
-        return sum(len(group["time"]) for item in file.values() for group in item.values())
+    with h5py.File(io.BytesIO(data.content.tobytes())) as file:
+        return sum(len(group["time"]) for group in file.values())
 
 
 def drawing(config: Config, items: Sequence[Item]) -> Measured:
     """Measure the costs of figures by limits and pixels; needs a finished run of `config`."""
     run = open_run(config.run_dir)
-    tasks = [Task("plot", item, {"reduce": run.progress.shards[item.id]}) for item in items]
+    tasks = [Task("plot", item, {"reduce": run.progress.data_files[item.id]}) for item in items]
     columns: list[Floats] = []
     seconds: list[Floats] = []
     frame = 0.0

@@ -18,6 +18,7 @@ from spectro_mpi.demo import DemoSummary
 from spectro_mpi.instruments.cdf import CdflibReader
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.angles import CELLS, reduce_angles
+from spectro_mpi.rundir.layout import data_path
 from spectro_mpi.rundir.reader import Run
 from tests.conftest import NO_REPORT, spectro_mpi
 
@@ -57,9 +58,8 @@ def test_the_store_has_what_the_files_have(run: Run, demo: DemoSummary) -> None:
 
 
 def test_the_store_and_xarray_have_coordinates(run: Run) -> None:
-    shard = run.path / "data" / run.progress.shards["13312"]
-    with h5py.File(shard) as file:
-        angles = file["13312/ees/angles"]
+    with h5py.File(data_path(run.path, run.progress.data_files["13312"])) as file:
+        angles = file["ees/angles"]
         assert [dim.label for dim in angles.dims] == ["band", "record", "angle"]
         assert angles.dims[0][0][:].tolist() == [b"100-1000", b"1000-40000"]
         np.testing.assert_allclose(angles.dims[2][0][:], (np.arange(CELLS) + 0.5) * 5.625)

@@ -16,6 +16,7 @@ from spectro_mpi import open_run
 from spectro_mpi.demo import DemoSummary
 from spectro_mpi.demo.orbits import plan_orbit
 from spectro_mpi.model.as_xarray import energy_of_records
+from spectro_mpi.rundir.layout import data_path
 from spectro_mpi.rundir.reader import Run
 from tests.conftest import NO_REPORT, spectro_mpi
 from tests.outputs import same_output
@@ -67,9 +68,8 @@ def test_each_record_has_the_place_that_the_orbit_gives_it(run: Run) -> None:
 
 
 def test_it_is_in_the_store_and_in_xarray(run: Run) -> None:
-    shard = run.path / "data" / run.progress.shards["13312"]
-    with h5py.File(shard) as file:
-        group = file["13312/ees"]
+    with h5py.File(data_path(run.path, run.progress.data_files["13312"])) as file:
+        group = file["ees"]
         for name in NAMES:
             assert group[name].dims[0].label == "record"
             assert group[name].dims[0][0].name.endswith("/record")

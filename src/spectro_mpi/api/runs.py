@@ -25,6 +25,7 @@ from spectro_mpi.settings.schema import Config, PlotSettings, ScaleName
 from spectro_mpi.system.atomic import write_atomic
 from spectro_mpi.system.limits import cores_allowed
 from spectro_mpi.system.threads import limit_threads
+from spectro_mpi.terminal.summary import WARNING
 
 _DONE = (0, 3)
 """Exit codes of a run that finished: all items done, or some failed."""
@@ -62,7 +63,8 @@ def plot_directory(
     y_scale, z_scale : {"linear", "log"}, optional
         Scale of the energy axis and of the colours. None: as in the settings (default: "log").
     flush_batch_size : int, optional
-        Items per shard; a killed run loses at most this many less one.
+        Items written to disk together; a killed run loses at most this many finished ones and one
+        for each worker, less one. None: as in the settings.
     log_flush_batch_size : int, optional
         Log records buffered before they are written.
     max_workers : int, optional
@@ -134,7 +136,7 @@ def compute_global_extrema(
     min_percentile : float
         A log colour scale begins at this percentile of all positive values; 0: at the smallest.
     flush_batch_size : int, optional
-        Items per shard of the reduced data.
+        Items whose reduced data is written to disk together.
     max_workers : int, optional
         Number of processes that compute. None: one for each core this process may use.
     output : path, optional
@@ -229,7 +231,7 @@ def run_locally(
     last_lines: deque[str] = deque(maxlen=20)
     readers = [
         _relay(process.stdout, lambda line: print(line, end="", flush=True) if show else None),
-        _relay(process.stderr, last_lines.append),
+        _relay(process.stderr, lambda line: None if _warn(line) else last_lines.append(line)),
     ]
     try:
         with process.stdin as stdin:  # type: ignore[union-attr]
@@ -251,6 +253,14 @@ def run_locally(
     if code not in (*_DONE, _STOPPED):
         raise RunError(message or f"the run ended with exit code {code}")
     return open_run(config.run_dir)
+
+
+def _warn(line: str) -> bool:
+    """Print a line of the run's standard error if it is a warning; returns whether it is one."""
+    is_warning = line.startswith(WARNING)
+    if is_warning:
+        print(line, end="", file=sys.stderr, flush=True)
+    return is_warning
 
 
 def _ranks(max_workers: int | None) -> int:
@@ -287,7 +297,7 @@ def config_of(
         return config_from(_merged(settings, table), Path.cwd(), "settings")
     if settings is None:
         return config_from(table, Path.cwd(), "arguments")
-    return load_config(Path(settings), tuple(_overrides(table)))
+    return load_config(Path(settings), tuple(_overrides(table)), "arguments")
 
 
 def _merged(table: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

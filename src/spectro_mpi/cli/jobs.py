@@ -1,10 +1,11 @@
-"""`submit`, `cancel`, `join`: runs as jobs of a scheduler."""
+"""`submit`, `cancel`, `join`, `compact`: runs as jobs of a scheduler, and what comes of them."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spectro_mpi.cli.arguments import Commands, add_run_dir, add_settings, load, run_dir_of
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """Add the parsers of `submit`, `cancel` and `join`."""
+    """Add the parsers of `submit`, `cancel`, `join` and `compact`."""
     submit = commands.add_parser(
         "submit",
-        help="submit a run to a scheduler (Slurm), or start it detached on this machine",
+        help="submit a run to a scheduler (Slurm, PBS), or start it detached on this machine",
         description="Write job scripts for the run into its directory and submit them: assets "
         "first, then the run, which goes back into the queue until all items are done.",
     )
@@ -28,7 +29,8 @@ def add(commands: Commands) -> None:
         "--ranks",
         default="auto",
         metavar="N",
-        help="MPI ranks; auto (default): slurm.ntasks, or the number that `plan` recommends",
+        help="MPI ranks; auto (default): slurm.ntasks (PBS: pbs.ntasks), or the number that `plan` "
+        "recommends",
     )
     submit.add_argument(
         "--scheduler", default="", metavar="NAME", help="scheduler (default: that of this machine)"
@@ -70,6 +72,22 @@ def add(commands: Commands) -> None:
     )
     join.set_defaults(call=_join)
 
+    _add_compact(commands)
+
+
+def _add_compact(commands: Commands) -> None:
+    compact = commands.add_parser(
+        "compact",
+        help="copy the reduced data of a run into one HDF5 file",
+        description="Copy the reduced data of a run, which has a file for each item, into one HDF5 "
+        "file with groups /ITEM/INSTRUMENT. The run is not changed.",
+    )
+    add_run_dir(compact)
+    compact.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FILE", help="the new file"
+    )
+    compact.set_defaults(call=_compact)
+
 
 def _submit(arguments: argparse.Namespace) -> int:
     from spectro_mpi.operations import submit
@@ -90,9 +108,9 @@ def _submit(arguments: argparse.Namespace) -> int:
         return 0
     if on_this_machine and not arguments.local:
         raise UserError(
-            "no scheduler (Slurm: sbatch) was found on this machine; submit on a login node of a "
-            f"cluster, run here (mpirun -n {ranks} spectro-mpi run {arguments.config}), or start "
-            "that detached (submit --local)"
+            "no scheduler (Slurm: sbatch; PBS: qsub) was found on this machine; submit on a login "
+            f"node of a cluster, run here (mpirun -n {ranks} spectro-mpi run {arguments.config}), "
+            "or start that detached (submit --local)"
         )
     claim_directory(config)
     if arguments.local:
@@ -143,6 +161,15 @@ def _cancel(arguments: argparse.Namespace) -> int:
 
     for line in cancel(run_dir_of(arguments), arguments.now):
         print(line, flush=True)
+    return 0
+
+
+def _compact(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.operations.compact import compact
+    from spectro_mpi.system.words import count
+
+    items = compact(run_dir_of(arguments), arguments.output)
+    print(f"{arguments.output}: {count(items, 'item')}")
     return 0
 
 

@@ -10,26 +10,17 @@ from typing import Any
 from spectro_mpi.diagnosis.verdict import Diagnosis, diagnose
 from spectro_mpi.inert import inert
 from spectro_mpi.operations.submit import Submitted, jobs_of, submitted_for
+from spectro_mpi.rundir.counts import PhaseCount, phase_counts
 from spectro_mpi.rundir.layout import CONFIG, JOBS, LOCAL_LOG
 from spectro_mpi.rundir.live import Live, read_live
 from spectro_mpi.rundir.lock import Owner, is_running, read_owner
 from spectro_mpi.rundir.progress import PHASES
 from spectro_mpi.rundir.reader import Run, open_run
 from spectro_mpi.system.scheduler import Job
-from spectro_mpi.system.words import count, duration
+from spectro_mpi.system.words import count, duration, not_on_disk
 
 _LISTED = 20
 """Failures listed, the latest ones."""
-
-
-@dataclass(frozen=True)
-class PhaseStatus:
-    """Progress of one phase, in items."""
-
-    phase: str
-    done: int
-    failed: int
-    total: int
 
 
 @dataclass(frozen=True)
@@ -42,7 +33,7 @@ class Status:
     without cleaning up); finished; stopped (something is left to do)."""
     owner: str
     """Process, host and job of a run that is not finished; empty if it is not locked."""
-    phases: tuple[PhaseStatus, ...]
+    phases: tuple[PhaseCount, ...]
     live: Live | None
     jobs: dict[str, Job]
     """Id of a job of the scheduler → the job."""
@@ -68,7 +59,7 @@ def read_status(run_dir: Path) -> Status:
         state = _state_of_jobs(submitted, jobs) or "stopped"
         return Status(str(run_dir), state, "", (), None, jobs, logs, {}, None, unknown)
     run = open_run(run_dir)
-    phases = _phases(run)
+    phases = phase_counts(run.progress)
     live = None
     if is_running(run_dir) and not _is_over(owner, jobs):
         live = read_live(run_dir)
@@ -112,13 +103,12 @@ def as_text(status: Status, workers: bool = False) -> str:
     """The status as lines of text; with `workers`, one line per worker, too."""
     owner = f" ({status.owner})" if status.owner else ""
     lines = [f"{status.run_dir}: {status.state}{owner}"]
+    live = status.live
+    # One line for each phase: that of the current one has the rate, so that no two disagree.
     for phase in status.phases:
-        failed = f", {phase.failed} failed" if phase.failed else ""
-        lines.append(f"  {phase.phase:8} {phase.done}/{phase.total} items done{failed}")
-    if status.live is not None:
-        live = status.live
-        left = f", {duration(live.seconds_left)} left" if live.seconds_left is not None else ""
-        lines.append(f"  now {live.phase}: {live.done}/{live.total}, {live.rate:.2f} items/s{left}")
+        now = _now(live) if live is not None and live.phase == phase.phase else ""
+        lines.append(f"  {phase.phase:8} {phase.words}{now}")
+    if live is not None:
         if live.stopping:
             lines.append(f"  stopping: {live.stopping}")
         if workers:
@@ -139,18 +129,11 @@ def as_text(status: Status, workers: bool = False) -> str:
     return "\n".join(map(inert, lines))
 
 
-def _phases(run: Run) -> tuple[PhaseStatus, ...]:
-    progress = run.progress
-    reduced = len(progress.settled["reduce"])
-    # Items that are not reduced yet will most likely have data to draw.
-    to_draw = len(progress.shards) + max(0, progress.items_total - reduced)
-    totals = {"reduce": max(progress.items_total, reduced), "plot": to_draw}
-    phases = []
-    for phase in progress.phases:
-        done, settled = len(progress.completed(phase)), len(progress.settled[phase])
-        total = totals.get(phase, progress.totals.get(phase, to_draw))
-        phases.append(PhaseStatus(phase, done, settled - done, total))
-    return tuple(phases)
+def _now(live: Live) -> str:
+    """Words for the rate of the current phase, the time left, and what is not on disk yet."""
+    left = f", {duration(live.seconds_left)} left" if live.seconds_left is not None else ""
+    waiting = not_on_disk(live.uncommitted, live.writer_waits)
+    return f"; now {live.rate:.2f} items/s{left}{waiting}"
 
 
 def _is_finished(run: Run) -> bool:
@@ -162,5 +145,5 @@ def _is_finished(run: Run) -> bool:
     if "reduce" not in progress.phases:
         return bool(users)
     all_reduced = 0 < progress.items_total <= len(progress.settled["reduce"])
-    drawn = progress.shards.keys() <= progress.settled["plot"]
+    drawn = progress.data_files.keys() <= progress.settled["plot"]
     return all_reduced and (drawn or "plot" not in progress.phases)

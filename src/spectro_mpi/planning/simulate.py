@@ -115,7 +115,7 @@ def _most_workers(
     jobs: Sequence[ItemCost], config: Config, constants: Constants, alone: float
 ) -> int:
     """Upper bound on worthwhile workers, from work that is shared out perfectly evenly."""
-    written = len(jobs) * (constants.write_item + constants.journal / config.run.flush_batch_size)
+    written = len(jobs) * (constants.write_item + constants.journal / config.run.batch_size(1))
     megabytes = sum(job.result for job in jobs)
     servers = written + constants.write_mb * megabytes, written
     work = [job.reduce for job in jobs], [job.plot for job in jobs]
@@ -219,7 +219,7 @@ class _Play:
     def _set_costs(self, jobs: Sequence[ItemCost]) -> None:
         constants = self._constants
         self._commit = constants.journal if self._drawing else constants.commit
-        self._batch_share = self._commit / self._config.run.flush_batch_size
+        self._batch_share = self._commit / self._config.run.batch_size(len(self.workers))
         self._extra = constants.task if self.isolated else 0.0
         if self._shared:
             self._extra += constants.message + constants.write_item

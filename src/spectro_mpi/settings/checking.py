@@ -9,6 +9,7 @@ from dataclasses import replace
 from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
 from spectro_mpi.settings.angles import BY_ANGLE, mistakes_of_bands
+from spectro_mpi.settings.archive_layout import Layout, check_address
 from spectro_mpi.settings.direction import Direction, mistakes_of_direction
 from spectro_mpi.settings.ephemeris import mistakes_of_ephemeris
 from spectro_mpi.settings.instrument_table import mistakes_of
@@ -17,11 +18,13 @@ from spectro_mpi.settings.schema import (
     AxisLimits,
     Config,
     DataSettings,
+    FetchSettings,
     JobSettings,
     PlotSettings,
     SelectSettings,
 )
 from spectro_mpi.system.scheduler.walltime import seconds_of
+from spectro_mpi.system.words import nearest
 
 MOST_PIXELS = 250_000_000
 """Pixels of a figure; PNG readers refuse larger images as a possible attack."""
@@ -43,17 +46,8 @@ def _check_meaning(config: Config) -> list[str]:
     mistakes = []
     if not is_run_id(config.run_id):
         mistakes.append(f'run_id = "{config.run_id}": use {RUN_ID_LETTERS}')
-    try:
-        _ = config.select.orbit_ranges
-    except ValueError as error:
-        mistakes.append(f'select.orbits = "{config.select.orbits}": {error}')
-    mistakes += [*_check_times(config.select), *_check_cadence(config.data)]
+    mistakes += [*_check_select(config.select), *_check_cadence(config.data)]
     mistakes += _check_instruments(config)
-    share = config.select.share
-    if share and not re.fullmatch(r"[1-9]\d*/[1-9]\d*", share):
-        mistakes.append(f'select.share = "{share}": expected a share such as "2/4"')
-    elif config.select.share_of[0] >= config.select.share_of[1]:
-        mistakes.append(f'select.share = "{share}": the first number must not exceed the second')
     mistakes += _check_categories(config)
     for name, listed in (
         ("phases", config.phases),
@@ -70,11 +64,12 @@ def _check_meaning(config: Config) -> list[str]:
         mistakes.append(
             f"extrema.min_percentile = {low:g}: must be below extrema.max_percentile = {high:g}"
         )
-    mistakes += mistakes_of_bands(config.angles, config.instruments)
-    if config.has_angles and not any(map(config.bands, config.select.instruments)):
-        mistakes.append('plot.kinds: "angle" needs angles.bands of an instrument with pitch_angle')
-    mistakes += [*mistakes_of_ephemeris(config.ephemeris), *_check_ephemeris(config)]
-    mistakes += _check_slurm(config.slurm)
+    mistakes += [*_check_bands(config), *_check_ephemeris(config)]
+    mistakes += _check_job("slurm", config.slurm, 'an sbatch option such as "--mem-per-cpu=2G"')
+    mistakes += _check_job("pbs", config.pbs, 'a qsub option such as "-P project"')
+    if config.pbs.mpi:
+        mistakes.append("pbs.mpi: has no meaning; the ranks are started by mpirun")
+    mistakes += _check_fetch(config.fetch)
     mistakes += _check_figures(
         config.plot, max(len(config.pitch_angles), len(config.select.instruments))
     )
@@ -99,15 +94,23 @@ def _check_categories(config: Config) -> list[str]:
             continue
         for lo, hi in intervals:
             if lo >= hi:
+                pairs = ", ".join(f"[{low:g}, {high:g}]" for low, high in intervals)
                 mistakes.append(
-                    f"pitch_angles.{name} = [{lo:g}, {hi:g}]: an interval must ascend within 0 to "
-                    f"360; across 0, write [{lo:g}, 360] and [0, {hi:g}]"
+                    f"pitch_angles.{name} = [{pairs}]: an interval must ascend within 0 to 360; "
+                    f"across 0, write [{lo:g}, 360] and [0, {hi:g}]"
                 )
     return mistakes
 
 
+def _check_bands(config: Config) -> list[str]:
+    mistakes = list(mistakes_of_bands(config.angles, config.instruments))
+    if config.has_angles and not any(map(config.bands, config.select.instruments)):
+        mistakes.append('plot.kinds: "angle" needs angles.bands of an instrument with pitch_angle')
+    return mistakes
+
+
 def _check_ephemeris(config: Config) -> list[str]:
-    mistakes = []
+    mistakes = list(mistakes_of_ephemeris(config.ephemeris))
     if not config.ephemeris_file:
         mistakes += [
             f"pitch_angles.{name}: a direction needs an ephemeris; set ephemeris.file"
@@ -125,6 +128,21 @@ def _check_ephemeris(config: Config) -> list[str]:
         for name in config.plot.ephemeris
         if name not in known and config.plot.ephemeris != PlotSettings.ephemeris
     ]
+    return mistakes
+
+
+def _check_select(select: SelectSettings) -> list[str]:
+    mistakes = _check_times(select)
+    try:
+        _ = select.orbit_ranges
+    except ValueError as error:
+        mistakes.append(f'select.orbits = "{select.orbits}": {error}')
+    if select.share and not re.fullmatch(r"[1-9]\d*/[1-9]\d*", select.share):
+        mistakes.append(f'select.share = "{select.share}": expected a share such as "2/4"')
+    elif select.share_of[0] >= select.share_of[1]:
+        mistakes.append(
+            f'select.share = "{select.share}": the first number must not exceed the second'
+        )
     return mistakes
 
 
@@ -163,6 +181,7 @@ def _check_instruments(config: Config) -> list[str]:
         mistakes.append(
             f'data.quantity = "{config.data.quantity}": should be '
             f'{" or ".join(map(repr, quantities))} with data.preset = "{preset.name}"'
+            f"{nearest(config.data.quantity, quantities)}"
         )
     if not preset.by_tables and config.instrument:
         mistakes.append('[[instrument]] tables need data.preset = "istp"')
@@ -180,36 +199,51 @@ def _check_instruments(config: Config) -> list[str]:
     if len(set(config.select.instruments)) < len(config.select.instruments):
         mistakes.append("select.instruments: lists the same entry twice")
     mistakes += [
-        f'select.instruments: no instrument is called "{name}"; choose from {_known(config)}'
+        f'select.instruments: no instrument is called "{name}"; choose from {_known(config, name)}'
         for name in config.select.instruments
         if name not in config.instruments and config.instruments
     ]
     return mistakes
 
 
-def _known(config: Config) -> str:
-    return ", ".join(config.instruments)
+def _known(config: Config, name: str) -> str:
+    """The instruments to choose from, and which of them is most similar to `name`."""
+    return ", ".join(config.instruments) + nearest(name, config.instruments)
 
 
-def _check_slurm(slurm: JobSettings) -> list[str]:
+def _check_job(table: str, job: JobSettings, option_like: str) -> list[str]:
     mistakes = []
-    if slurm.time:
+    if job.time:
         try:
-            seconds_of(slurm.time)
+            seconds_of(job.time)
         except ValueError as error:
-            mistakes.append(f"slurm.time: {error}")
+            mistakes.append(f"{table}.time: {error}")
     for name in ("time", "partition", "account", "mpi"):
-        word = getattr(slurm, name)
+        word = getattr(job, name)
         if not set(word) <= _WORD_LETTERS:
             mistakes.append(
-                f"slurm.{name} = {json.dumps(word)}: expected one word of letters, digits and "
+                f"{table}.{name} = {json.dumps(word)}: expected one word of letters, digits and "
                 "any of " + " ".join(sorted(_WORD_LETTERS - _RUN_ID_LETTERS)) + " . _ -"
             )
     mistakes += [
-        f'slurm.extra: {json.dumps(option)} is not an sbatch option such as "--mem-per-cpu=2G"'
-        for option in slurm.extra
+        f"{table}.extra: {json.dumps(option)} is not {option_like}"
+        for option in job.extra
         if not option.startswith("-") or not is_inert(option)
     ]
+    return mistakes
+
+
+def _check_fetch(fetch: FetchSettings) -> list[str]:
+    mistakes = []
+    if fetch.url:
+        try:
+            check_address(fetch.url)
+        except ValueError as error:
+            mistakes.append(f"fetch.url = {json.dumps(fetch.url)}: {error}")
+    try:
+        Layout(fetch.folders)
+    except ValueError as error:
+        mistakes.append(f"fetch.folders = {json.dumps(fetch.folders)}: {error}")
     return mistakes
 
 
@@ -235,14 +269,16 @@ def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
     instrument = instrument.removesuffix(BY_ANGLE)
     if instrument not in config.instruments:
         mistakes.append(
-            f"axes.{name}: no instrument is called {instrument}; choose from {_known(config)}"
+            f"axes.{name}: no instrument is called {instrument}; choose from "
+            f"{_known(config, instrument)}"
         )
     if is_by_angle:
         bands = [f"{low:g}-{high:g}" for low, high in config.bands(instrument)]
         if category and category not in bands:
             mistakes.append(f"axes.{name}: no band is called {category}; {', '.join(bands)} are")
     elif category and category not in config.pitch_angles:
-        mistakes.append(f"axes.{name}: no pitch-angle category is called {category}")
+        hint = nearest(category, list(config.pitch_angles))
+        mistakes.append(f"axes.{name}: no pitch-angle category is called {category}{hint}")
     whole = config.axes.get(name.partition(".")[0], AxisLimits())
     for letter, index in (("y", 0), ("z", 1)):
         ends = f"{letter}_min", f"{letter}_max"

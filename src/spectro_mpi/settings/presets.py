@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.system.plugins import installed, load
+from spectro_mpi.system.words import nearest
 
 ENTRY_POINTS = "spectro_mpi.presets"
 
@@ -36,6 +37,10 @@ class PresetEntry:
     """Instruments, each with the energy bands of its pitch-angle spectrograms (`[angles]`), eV."""
     figure_word: str = ""
     """In the names of figures, as ESA in 13312_pitch-angle_ESA_ees_….png."""
+    archive: str = ""
+    """Address of the folder of a web archive that has the files; empty: none is known."""
+    folders: str = ""
+    """Its folders, in the notation of `fetch.folders`."""
 
     @property
     def by_tables(self) -> bool:
@@ -58,6 +63,8 @@ _BUILT_IN = MappingProxyType(
             ephemeris="fa_k0_orb_{orbit}_v{version}.cdf",
             bands=(("ees", _ELECTRONS), ("eeb", _ELECTRONS), ("ies", _IONS), ("ieb", _IONS)),
             figure_word="ESA",
+            archive="https://spdf.gsfc.nasa.gov/pub/data/fast/esa/l2",
+            folders="{instrument}/%Y/%m",
         ),
         "istp": PresetEntry("istp", "spectro_mpi.instruments.istp:Istp"),
     }
@@ -78,9 +85,10 @@ def preset_named(name: str) -> PresetEntry:
     if name in installed(ENTRY_POINTS):
         entry: PresetEntry = load(installed(ENTRY_POINTS)[name], f'data.preset = "{name}"')
         return entry
-    known = " or ".join(map(repr, (*_BUILT_IN, *sorted(installed(ENTRY_POINTS)))))
+    known = (*_BUILT_IN, *sorted(installed(ENTRY_POINTS)))
     raise UnknownPresetError(
-        f'data.preset = "{name}": should be {known}, or install the package that offers it'
+        f'data.preset = "{name}": should be {" or ".join(map(repr, known))}, or install the '
+        f"package that offers it{nearest(name, known)}"
     )
 
 

@@ -213,16 +213,21 @@ class PlotSettings:
         return self.colormap or SCALE_PAIR_COLORMAPS[scales]
 
 
+_SMALL_BATCH, _FEW_WORKERS = 10, 4
+
+
 @dataclass(frozen=True)
 class RunSettings:
     """How the work is done; does not affect the results."""
 
-    flush_batch_size: Annotated[int, Ge(1)] = 10
-    """Items per shard, and per line of the journal."""
+    flush_batch_size: Annotated[int, Ge(0)] = 0
+    """Items written to disk together, with one line of the journal. A killed run loses at most this
+    many finished items, and one per worker more, less one. 0: 10 for up to 4 workers, otherwise
+    twice their number and one (`batch_size`)."""
     flush_interval_seconds: Annotated[float, Gt(0)] = 30.0
     """Longest time until finished items are written, even if they are fewer."""
     log_flush_batch_size: Annotated[int, Ge(0)] = 0
-    """Log records buffered before they are written; 0: as `flush_batch_size`."""
+    """Log records buffered before they are written; 0: as `flush_batch_size`, or 10."""
     orbit_timeout_seconds: Annotated[float, Gt(0)] = 60.0
     """An item that takes longer is recorded as an error."""
     instrument_timeout_seconds: Annotated[float, Gt(0)] = 30.0
@@ -245,7 +250,12 @@ class RunSettings:
     @property
     def log_batch(self) -> int:
         """Log records buffered before they are written."""
-        return self.log_flush_batch_size or self.flush_batch_size
+        return self.log_flush_batch_size or self.flush_batch_size or _SMALL_BATCH
+
+    def batch_size(self, workers: int) -> int:
+        """`flush_batch_size`, or what it is by default for a number of workers."""
+        by_default = _SMALL_BATCH if workers <= _FEW_WORKERS else 2 * workers + 1
+        return self.flush_batch_size or by_default
 
 
 @dataclass(frozen=True)
@@ -285,15 +295,39 @@ class JobSettings:
     time: str = ""
     """Wall time in the format of sbatch: minutes, "HH:MM:SS", "D-HH"."""
     partition: str = ""
-    """Partition to submit to."""
+    """Partition (PBS: queue) to submit to."""
     account: str = ""
     """Account to charge."""
     mpi: str = ""
-    """Type for `srun --mpi=…`; empty: use mpirun."""
+    """Type for `srun --mpi=…`; empty: use mpirun. Not for PBS."""
     extra: tuple[str, ...] = ()
-    """Further options of sbatch, as in ["--mem-per-cpu=2G", "--exclusive"]."""
+    """Further options of sbatch, as in ["--mem-per-cpu=2G"], or of qsub, as in ["-P project"]."""
     setup: tuple[str, ...] = ()
     """Shell commands to run first, as in ["module load python mpi"]."""
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True)
+class FetchSettings:
+    """Where `spectro-mpi fetch` gets the input from; does not affect the results."""
+
+    url: str = ""
+    """Address of the archive's folder (http or https); empty: that of the preset."""
+    folders: str = ""
+    """Folders below it, as "{instrument}/%Y/%m"; empty: those of the preset, or all."""
+    parallel: Annotated[int, Interval(ge=1, le=8)] = 2
+    """Files to fetch at a time."""
+    hosts: tuple[str, ...] = ()
+    """Further hosts that the archive may redirect to."""
+    attempts: Annotated[int, Interval(ge=1, le=20)] = 5
+    """Attempts in a row that bring nothing until a file or folder is given up."""
+    backoff_seconds: Annotated[float, Interval(gt=0, le=600)] = 2.0
+    """Pause after the first such attempt; each further one is twice as long."""
+    timeout_seconds: Annotated[float, Interval(gt=0, le=3600)] = 60.0
+    """Longest time without an answer, or with less than 1 kB a second of it."""
+    max_file_mb: Annotated[int, Ge(1)] = 8000
+    """Larger files are refused."""
 
     __pydantic_config__ = _STRICT
 
@@ -334,6 +368,8 @@ class Config:
     run: RunSettings = RunSettings()
     report: ReportSettings = ReportSettings()
     slurm: JobSettings = JobSettings()
+    pbs: JobSettings = JobSettings()
+    fetch: FetchSettings = FetchSettings()
     instrument: tuple[InstrumentTable, ...] = ()
     """Instruments, with the preset "istp"."""
     axes: dict[str, AxisLimits] = field(default_factory=dict)
