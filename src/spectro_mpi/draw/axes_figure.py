@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from spectro_mpi.draw import layout as points
-from spectro_mpi.draw.content import FigureContent, Style
+from spectro_mpi.draw.columns import Records
+from spectro_mpi.draw.content import FigureContent, Panel, Style
 from spectro_mpi.draw.events import open_ended
 from spectro_mpi.draw.figure import ends_of
 from spectro_mpi.draw.labels import fit_label
@@ -40,7 +41,7 @@ class AxesPainter(VectorPainter):
 
     def on_axes(self, content: FigureContent, style: Style) -> Figure:
         """Return a figure with axes for each panel, then for each colour bar."""
-        style = replace(style, dpi=DPI)
+        style = replace(style, dpi=DPI, ephemeris=())
         windows, events = self._windows(content, style)
         events = open_ended(windows[0], events)
         grid, rows, header = self._plan(content, style, windows, events)
@@ -53,6 +54,9 @@ class AxesPainter(VectorPainter):
                 painted = self._paint(panel, row, box, window, style)
                 ax = figure.add_axes(_part(box, layout))
                 _draw_panel(ax, row, window, painted, palette_of(style.colormap).rgb)
+                _draw_curves(
+                    ax, panel, self._reductions.records(panel.spectrogram, style.gap_factor)
+                )
                 is_last = place == len(rows) - 1
                 _label(ax, row.label + ZOOM * (column > 0), row, layout, is_last, self._lettering)
                 _mark(ax, window, events, palette_of(style.colormap).rgb, place == 0, layout)
@@ -111,6 +115,16 @@ def _draw_panel(
         )
         ax.set_xlim(window.begin / _SECONDS_PER_DAY, window.end / _SECONDS_PER_DAY)
     ax.set_ylim(row.y_scale.low, row.y_scale.high)
+
+
+def _draw_curves(ax: Axes, panel: Panel, records: Records) -> None:
+    """Draw the lines over a panel, white with black borders."""
+    days = records.centre / _SECONDS_PER_DAY
+    for curve in panel.curves:
+        style = "--" if curve.is_dashed else "-"
+        for width, color in ((2.9, "black"), (1.3, "white")):
+            values = curve.values[records.order]
+            ax.plot(days, values, style, color=color, linewidth=width, scalex=False, scaley=False)
 
 
 def _label(

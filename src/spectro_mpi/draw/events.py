@@ -120,8 +120,7 @@ def draw_events(
     All of a column have their label and times, or, where those have no room, their label.
     """
     box = layout.boxes[column][-1]
-    below = points.BELOW + points.TIME_LINE + points.DATE_LINE
-    top = box.bottom + round(below * layout.unit)
+    top = box.bottom + round((points.BELOW + layout.times) * layout.unit)
     shown = _overlapping(window, events)
     for event, depth in zip(shown, _depths(shown), strict=True):
         _draw_bracket(canvas, layout, box, top, window, event, depth)

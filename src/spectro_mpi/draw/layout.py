@@ -29,7 +29,7 @@ STRIP = 2.16
 """Height of the strip right above a data area that marks flagged records: 6 pixels at 200 dpi."""
 ROW_LABEL = LINE + STRIP + 3.2
 """Distance of the base line of a row's label from the data area."""
-TIME_LINE, DATE_LINE, EVENT_LINE = 11.5, 13.0, 11.5
+TIME_LINE, DATE_LINE, POSITION_LINE, EVENT_LINE = 11.5, 13.0, 11.5, 11.5
 """Heights of the lines below the last row."""
 BRACKETS = 7.5
 """Height of the brackets of events, above their lines."""
@@ -84,6 +84,8 @@ class Grid:
     """What the right margin is wider than `RIGHT`, for those of colour bars, points."""
     keeps_height: bool = False
     """Whether the figure is as high as its panels, even if its text does not fit."""
+    position_lines: int = 0
+    """Lines of labels of the ephemeris, below the times."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ class Layout:
     """[column][row] data areas."""
     bars: tuple[tuple[Box, ...], ...]
     """[column][row] colour bars."""
+    times: float
+    """Height of the times and positions below the last row, in points."""
 
     @property
     def column_width(self) -> int:
@@ -135,7 +139,8 @@ def layout_of(grid: Grid) -> Layout:
     column_width = max(1, round(grid.panel_size[0] * grid.dpi))
     row_height = max(1, round(grid.panel_size[1] * grid.dpi))
     header = HEADER + NOTE_LINE * grid.header_lines
-    footer = TIME_LINE + DATE_LINE
+    times = TIME_LINE + DATE_LINE + POSITION_LINE * grid.position_lines
+    footer = times
     if grid.event_lines:
         footer += BRACKETS + EVENT_LINE * grid.event_lines
     above = ABOVE + NOTE_LINE * (grid.label_lines - 1)
@@ -176,4 +181,5 @@ def layout_of(grid: Grid) -> Layout:
         *margins,
         tuple(boxes),
         tuple(bars),
+        times,
     )

@@ -64,7 +64,10 @@ def draw(source: str, items: list[str], output: str, request: Request) -> list[s
     if is_cdf(source):
         if items:
             raise UserError(f"{' '.join(items)}: a CDF file has no items to choose from")
-        subject = subject_of_cdf(source, instrument, request.settings, request.file)
+        settings = request.settings
+        if request.kind == "angle":  # they are computed for such figures only
+            settings = (*settings, 'plot.kinds=["angle"]')
+        subject = subject_of_cdf(source, instrument, settings, request.file)
         return [_draw(_painter_of(output), subject, output, request)]
     if request.file:
         raise UserError(f"--settings {request.file}: a run has its own settings; use -s")

@@ -187,9 +187,9 @@ class Run:
         item : str or int
         instrument : str
             What to show; an empty instrument is the first that the item has data of.
-        kind : {"pitch-angle", "instrument-grid"}
-            Kind of figure: a row for each category of the instrument, or for each instrument.
-            The latter needs no `instrument`.
+        kind : {"pitch-angle", "instrument-grid", "angle"}
+            Kind of figure: a row for each category of the instrument, or for each instrument (it
+            needs no `instrument`), or pitch angles with a row for each energy band.
         limits : {"given_extrema", "raw"}, optional
             None: the common limits, if the run has them.
         span : (float, float), optional
