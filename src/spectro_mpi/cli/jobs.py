@@ -21,7 +21,8 @@ def add(commands: Commands) -> None:
         "submit",
         help="submit a run to a scheduler (Slurm), or start it detached on this machine",
         description="Write job scripts for the run into its directory and submit them: assets "
-        "first, then the run, which goes back into the queue until all items are done.",
+        "first, then the run, which goes back into the queue until all items are done. With more "
+        "than 64 ranks, a third job of one task makes the report.",
     )
     add_settings(submit)
     submit.add_argument(
@@ -101,7 +102,10 @@ def _submit(arguments: argparse.Namespace) -> int:
         print(f"log:    {config.run_dir / LOCAL_LOG}")
     else:
         jobs = submit.submit(config, ranks, scheduler)
-        print(f"submitted with {ranks} ranks: job {jobs.assets} (assets), then {jobs.run}")
+        print(
+            f"submitted with {ranks} ranks: job {jobs.assets} (assets), then {jobs.run}"
+            + (f", then {jobs.report} (report)" if jobs.report else "")
+        )
         print(f"logs:   {config.run_dir / JOBS / '*.log'}")
     print(f"watch:  spectro-mpi status {config.run_dir} --watch")
     print(f"stop:   spectro-mpi cancel {config.run_dir}")

@@ -11,6 +11,9 @@ from spectro_mpi.planning.costs import Constants, costs_of
 from spectro_mpi.planning.simulate import Simulated, knee, simulate
 from spectro_mpi.settings.schema import Config
 
+MOST_RANKS_WITH_REPORT = 64
+"""On more ranks `submit` has the report made by a job of one task, since all ranks wait for it."""
+
 _ONE_WORKER = 3
 """Ranks of a run with one worker: coordinator, writer and worker."""
 

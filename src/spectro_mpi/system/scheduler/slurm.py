@@ -34,6 +34,7 @@ class Slurm:
     name = "slurm"
     assets_template = "assets.sbatch"
     run_template = "run.sbatch"
+    report_template = "report.sbatch"
     submit_command = "sbatch"
     launch_hint = "srun --mpi=pmi2 (MPICH) or srun --mpi=pmix (Open MPI), and --kill-on-bad-exit=1"
     log_patterns: Mapping[Cause, str] = {
@@ -83,8 +84,10 @@ class Slurm:
         rows = [line.split() for line in answer.splitlines()]
         return {row[0]: _job(row[1], int(row[2])) for row in rows if len(row) == 3}
 
-    def submit(self, script: Path, after: str = "") -> str:
-        options = [f"--dependency=afterok:{after}", "--kill-on-invalid-dep=yes"] if after else []
+    def submit(self, script: Path, after: str = "", even_if_failed: bool = False) -> str:
+        condition = "afterany" if even_if_failed else "afterok"
+        options = [f"--dependency={condition}:{after}", "--kill-on-invalid-dep=yes"]
+        options = options if after else []
         command = ["sbatch", "--parsable", *options, str(script)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
