@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spectro_mpi.cli.arguments import Commands, add_run_dir, add_settings, load, run_dir_of
@@ -136,8 +137,11 @@ def _ranks_to_start(word: str, config: Config, scheduler: Scheduler, cores: int 
     from spectro_mpi.planning.costs import load_constants
     from spectro_mpi.planning.inventory import take_inventory
     from spectro_mpi.planning.worth import Forecast
+    from spectro_mpi.system.latency import fsync_seconds
 
-    forecast = Forecast(take_inventory(config).items, config, load_constants(), cores)
+    constants = load_constants()
+    constants = replace(constants, fsync=fsync_seconds(config.run_dir) or constants.fsync)
+    forecast = Forecast(take_inventory(config).items, config, constants, cores)
     best = forecast.best.ranks
     return min(best, cores + 2) if cores else best
 

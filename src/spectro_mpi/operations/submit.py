@@ -17,7 +17,7 @@ from typing import Annotated
 from annotated_types import Interval
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.planning.worth import MOST_RANKS_WITH_REPORT
+from spectro_mpi.planning.simulate import MOST_RANKS_WITH_REPORT
 from spectro_mpi.rundir.layout import JOB_RECORD, JOB_SETTINGS, JOBS, LOCAL_LOG, LOGS
 from spectro_mpi.rundir.lock import Owner, beginning_of
 from spectro_mpi.rundir.names import JobId
