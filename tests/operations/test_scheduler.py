@@ -202,14 +202,14 @@ def test_a_run_can_be_read_where_its_scheduler_is_not_installed(
     spectro_mpi("submit", settings, "--ranks", "5", "--scheduler", "queue", env=installed)
     few = ("-s", "select.orbits=13312", "--no-progress", "--only", "reduce")
     assert spectro_mpi("run", settings, *few).code == 0
-    unknown = "jobs 1, 2: unknown scheduler queue; choose one of: slurm"
+    unknown = "jobs 1, 2: unknown scheduler queue; choose one of: slurm, pbs"
     done = spectro_mpi("status", run_dir)
     assert done.code == 0
     assert unknown in done.out
     assert spectro_mpi("report", run_dir).code == 0
     assert unknown in spectro_mpi("cancel", run_dir).out
     done = spectro_mpi("submit", settings, "--scheduler", "queue")
-    sentence = "spectro-mpi: unknown scheduler queue; choose one of: slurm\n"
+    sentence = "spectro-mpi: unknown scheduler queue; choose one of: slurm, pbs\n"
     assert (done.code, done.err) == (2, sentence)
 
 

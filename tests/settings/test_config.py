@@ -38,10 +38,29 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
         ("[plot]\ndip = 3", "plot.dip: there is no such setting; did you mean plot.dpi?"),
         ("flush_batch_size = 3", "did you mean run.flush_batch_size?"),
         ("colur = 1", "colur: there is no such setting"),
-        ('[plot]\ndpi = "high"', 'plot.dpi = "high": should be a valid integer'),
-        ("[run]\nflush_batch_size = 0", "run.flush_batch_size = 0: should be greater than or"),
+        ('[plot]\ndpi = "high"', 'plot.dpi = "high": expected a whole number'),
+        ("[run]\nflush_batch_size = 0", "run.flush_batch_size = 0: expected at least 1"),
         ("[data]\nchunk_records = 1.5", "data.chunk_records = 1.5"),
-        ('[plot]\nscales = [["linear", "lag"]]', "plot.scales.0.1 = \"lag\": should be 'linear'"),
+        (
+            '[plot]\nscales = [["linear", "lag"]]',
+            'plot.scales = [["linear", "lag"]]: expected \'linear\' or \'log\', not "lag"; did you',
+        ),
+        (
+            "[pitch_angles]\nx = [0, 400]",
+            "pitch_angles.x = [0, 400]: expected pairs of degrees such as [[0, 30], [330, 360]]",
+        ),
+        (
+            "[pitch_angles]\nx = [[0, 400]]",
+            "pitch_angles.x = [[0, 400]]: expected at most 360, not",
+        ),
+        ("[plot]\nkinds = 'pitch-angle'", 'kinds = "pitch-angle": expected a list such as ["pitch'),
+        ("[select]\nskip = [1.5]", "select.skip = [1.5]: expected orbits or names of items"),
+        ("input = 5", "input = 5: expected a path, or paths such as"),
+        ("plot = 5", "plot = 5: expected a table, under [plot]"),
+        ('data.quantity = "count"', "did you mean counts?"),
+        ('data.preset = "fast_esa"', "did you mean fast-esa?"),
+        ("[axes.eess]\ny_min = 1", "did you mean ees?"),
+        ('[[instrument]]\nname = "a"\nfile = "a"', "instrument a: value: is missing"),
         ("[extrema]\nmax_percentile = nan", "extrema.max_percentile"),
         (
             "[extrema]\nmin_percentile = 95",
@@ -111,9 +130,18 @@ def test_limits_need_to_be_positive_only_on_a_log_axis(
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
-    told = mistakes(tmp_path, "colour = 1\n[plot]\ndpi = 1", "run.schedule=fair")
-    assert len(told.splitlines()) == 3
-    assert all("s.toml: " in line for line in told.splitlines())
+    told = mistakes(tmp_path, "colour = 1\n[plot]\ndpi = 1", "run.schedule=fair").splitlines()
+    assert len(told) == 3
+    assert sum("s.toml: " in line for line in told) == 2
+    of_override = [line for line in told if line.startswith("-s: run.schedule = ")]
+    assert len(of_override) == 1
+
+
+def test_a_setting_is_reported_once_with_the_value_as_it_was_written(tmp_path: Path) -> None:
+    told = mistakes(tmp_path, "[pitch_angles]\nx = [0, 400, 500]")
+    assert told.count("\n") == 0
+    told = mistakes(tmp_path, '[[instrument]]\nfile = "a.cdf"\nvalue = "v"')
+    assert told.endswith("s.toml: instrument number 1: name: is missing")
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:

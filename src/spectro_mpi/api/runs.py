@@ -25,6 +25,7 @@ from spectro_mpi.settings.schema import Config, PlotSettings, ScaleName
 from spectro_mpi.system.atomic import write_atomic
 from spectro_mpi.system.limits import cores_allowed
 from spectro_mpi.system.threads import limit_threads
+from spectro_mpi.terminal.summary import WARNING
 
 _DONE = (0, 3)
 """Exit codes of a run that finished: all items done, or some failed."""
@@ -229,7 +230,7 @@ def run_locally(
     last_lines: deque[str] = deque(maxlen=20)
     readers = [
         _relay(process.stdout, lambda line: print(line, end="", flush=True) if show else None),
-        _relay(process.stderr, last_lines.append),
+        _relay(process.stderr, lambda line: None if _warn(line) else last_lines.append(line)),
     ]
     try:
         with process.stdin as stdin:  # type: ignore[union-attr]
@@ -251,6 +252,14 @@ def run_locally(
     if code not in (*_DONE, _STOPPED):
         raise RunError(message or f"the run ended with exit code {code}")
     return open_run(config.run_dir)
+
+
+def _warn(line: str) -> bool:
+    """Print a line of the run's standard error if it is a warning; returns whether it is one."""
+    is_warning = line.startswith(WARNING)
+    if is_warning:
+        print(line, end="", file=sys.stderr, flush=True)
+    return is_warning
 
 
 def _ranks(max_workers: int | None) -> int:
@@ -287,7 +296,7 @@ def config_of(
         return config_from(_merged(settings, table), Path.cwd(), "settings")
     if settings is None:
         return config_from(table, Path.cwd(), "arguments")
-    return load_config(Path(settings), tuple(_overrides(table)))
+    return load_config(Path(settings), tuple(_overrides(table)), "arguments")
 
 
 def _merged(table: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

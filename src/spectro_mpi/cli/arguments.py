@@ -40,8 +40,11 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 def load(arguments: argparse.Namespace) -> Config:
     """Load the settings that the arguments name. Raises `SettingsError`."""
     from spectro_mpi.settings.loading import load_config
+    from spectro_mpi.terminal.summary import warn_of_slips
 
-    return load_config(arguments.config, tuple(arguments.set))
+    config = load_config(arguments.config, tuple(arguments.set))
+    warn_of_slips(config)
+    return config
 
 
 def add_run_dir(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +82,19 @@ def add_no_progress(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_log_level(parser: argparse.ArgumentParser) -> None:
+    """Add `--log-level`."""
+    from spectro_mpi.system.logs import LEVELS
+
+    parser.add_argument(
+        "--log-level",
+        choices=LEVELS,
+        default="",
+        help="what to write to the logs in RUN_DIR/logs (default: info, and of compute processes "
+        "warning)",
+    )
+
+
 def walltime(word: str) -> str:
     """Check a wall time in the notation of Slurm; the argument is returned as it is."""
     from spectro_mpi.system.scheduler.walltime import seconds_of
@@ -99,11 +115,11 @@ def ranks(word: str) -> list[int]:
     return numbers
 
 
-def cores(word: str) -> int:
-    """Parse a number of cores."""
+def positive(word: str) -> int:
+    """Parse a number of at least 1."""
     number = int(word)
     if number < 1:
-        raise argparse.ArgumentTypeError("the number of cores must be at least 1")
+        raise argparse.ArgumentTypeError("the number must be at least 1")
     return number
 
 

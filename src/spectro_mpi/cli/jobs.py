@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
     """Add the parsers of `submit`, `cancel` and `join`."""
     submit = commands.add_parser(
         "submit",
-        help="submit a run to a scheduler (Slurm), or start it detached on this machine",
+        help="submit a run to a scheduler (Slurm, PBS), or start it detached on this machine",
         description="Write job scripts for the run into its directory and submit them: assets "
         "first, then the run, which goes back into the queue until all items are done. With more "
         "than 64 ranks, a third job of one task makes the report.",
@@ -30,7 +30,8 @@ def add(commands: Commands) -> None:
         "--ranks",
         default="auto",
         metavar="N",
-        help="MPI ranks; auto (default): slurm.ntasks, or the number that `plan` recommends",
+        help="MPI ranks; auto (default): slurm.ntasks (PBS: pbs.ntasks), or the number that `plan` "
+        "recommends",
     )
     submit.add_argument(
         "--scheduler", default="", metavar="NAME", help="scheduler (default: that of this machine)"
@@ -92,9 +93,9 @@ def _submit(arguments: argparse.Namespace) -> int:
         return 0
     if on_this_machine and not arguments.local:
         raise UserError(
-            "no scheduler (Slurm: sbatch) was found on this machine; submit on a login node of a "
-            f"cluster, run here (mpirun -n {ranks} spectro-mpi run {arguments.config}), or start "
-            "that detached (submit --local)"
+            "no scheduler (Slurm: sbatch; PBS: qsub) was found on this machine; submit on a login "
+            f"node of a cluster, run here (mpirun -n {ranks} spectro-mpi run {arguments.config}), "
+            "or start that detached (submit --local)"
         )
     claim_directory(config)
     if arguments.local:

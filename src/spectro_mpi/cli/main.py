@@ -8,34 +8,47 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spectro_mpi.cli import draw, jobs, look, plan, run
+from spectro_mpi.cli import completion, draw, fetch, jobs, look, plan, run
 from spectro_mpi.cli import input as of_input
 from spectro_mpi.cli.console import Console, consoles
+from spectro_mpi.cli.corrections import check_options, refuse_rest, with_command
 from spectro_mpi.errors import UserError
+from spectro_mpi.system.launchers import launched
 
 _INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand; returns the exit code. `argv` is by default that of the process."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    parser, commands = _parser()
-    if not argv or (argv[0] not in commands and argv[0] not in ("-h", "--help", "--version")):
-        argv.insert(0, "run")
+    words = sys.argv[1:] if argv is None else argv
     with consoles() as out:
         try:
             try:
-                code = _call(parser.parse_args(argv), out)
+                code = _call(_parsed(words), out)
             finally:
                 out.flush()
         except UserError as error:
-            print(f"spectro-mpi: {error}", file=sys.stderr)
+            start = launched()
+            if start is None or start.rank == 0:  # once, not by every rank
+                print(f"spectro-mpi: {error}", file=sys.stderr)
             return error.exit_code
         except OSError as error:
             return _report(error, out)
         except KeyboardInterrupt:
             return _INTERRUPTED
     return code
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments of the command line. Raises `UserError` for words that nothing accepts."""
+    parser, commands = parsers()
+    argv = with_command(words, commands)
+    command = argv[0]
+    if command in commands:
+        check_options(command, argv[1:], commands[command])
+    arguments, rest = parser.parse_known_args(argv)
+    refuse_rest(argv, rest, commands)
+    return arguments
 
 
 def _call(arguments: argparse.Namespace, out: Console) -> int:
@@ -62,7 +75,8 @@ def _report(error: OSError, out: Console) -> int:
     return 1
 
 
-def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
+def parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser of the command line, and those of the commands by their names."""
     parser = argparse.ArgumentParser(
         prog="spectro-mpi",
         description="Spectrograms of space-physics particle CDF files, by the thousand, under MPI.",
@@ -70,16 +84,20 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
         "Exit codes: 0 all items done; 3 finished, some items failed; 75 stopped early on "
         "request, run again to continue; 2 wrong usage or settings; 1 anything else.",
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    parser.add_argument(
+        "-V", "--version", action=_Version, nargs=0, help="print the version and exit"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run.add(commands)
     plan.add(commands)
     look.add(commands)
     draw.add(commands)
     of_input.add_inspect(commands)
+    fetch.add(commands)
     jobs.add(commands)
     of_input.add_demo(commands)
-    return parser, set(commands.choices)
+    completion.add(commands, parser)
+    return parser, dict(commands.choices)
 
 
 class _Version(argparse.Action):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spectro_mpi.cli.arguments import Commands, add_settings, cores, load, ranks
+from spectro_mpi.cli.arguments import Commands, add_settings, load, positive, ranks
 
 if TYPE_CHECKING:
     from spectro_mpi.phases.order import PhaseOrder
@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
     )
     plan.add_argument(
         "--cores",
-        type=cores,
+        type=positive,
         metavar="C",
         help="cores that all ranks share (default: one per rank)",
     )

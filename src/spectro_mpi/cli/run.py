@@ -8,7 +8,16 @@ from __future__ import annotations
 import argparse
 import os
 
-from spectro_mpi.cli.arguments import Commands, add_no_progress, add_settings, add_walltime
+from spectro_mpi.cli.arguments import (
+    Commands,
+    add_log_level,
+    add_no_progress,
+    add_settings,
+    add_walltime,
+    positive,
+)
+from spectro_mpi.errors import UserError
+from spectro_mpi.system.launchers import launched
 
 
 def add(commands: Commands) -> None:
@@ -16,10 +25,12 @@ def add(commands: Commands) -> None:
     run = commands.add_parser(
         "run",
         help="reduce and draw all items, on the ranks that mpirun or srun starts",
-        description="Reduce and draw all items. If run again, it continues where it stopped, and "
+        description="Reduce and draw all items, on the ranks that mpirun or srun starts, or with "
+        "-n on processes of this machine. If run again, it continues where it stopped, and "
         "draws those figures again that changed settings of plot, axes, extrema or events change.",
     )
     add_settings(run, optional=True)
+    _add_ranks(run)
     run.add_argument("--fresh", action="store_true", help="start over: remove earlier output")
     run.add_argument("--retry", action="store_true", help="try failed items again")
     run.add_argument(
@@ -38,6 +49,7 @@ def add(commands: Commands) -> None:
     )
     add_walltime(run)
     add_no_progress(run)
+    add_log_level(run)
     run.set_defaults(call=_run, assets_only=False)
 
     assets = commands.add_parser(
@@ -48,14 +60,38 @@ def add(commands: Commands) -> None:
         "items share. Works with or without mpirun; `run` uses what exists.",
     )
     add_settings(assets)
+    _add_ranks(assets)
     add_walltime(assets)
     add_no_progress(assets)
+    add_log_level(assets)
     assets.set_defaults(
         call=_run, only=None, redo="", fresh=False, retry=False, prune=False, assets_only=True
     )
 
 
+def _add_ranks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-n",
+        "--ranks",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="run as N ranks on processes of this machine, without mpirun and without MPI; N - 2 "
+        "of them compute",
+    )
+
+
 def _run(arguments: argparse.Namespace) -> int:
+    start = launched()
+    if arguments.ranks and start is not None:
+        raise UserError(
+            f"-n {arguments.ranks}: is for runs without a launcher, and mpirun or srun has started "
+            f"{start.ranks} ranks; leave out one of the two"
+        )
+    if arguments.log_level:
+        from spectro_mpi.system.logs import set_log_level
+
+        set_log_level(arguments.log_level)
     from spectro_mpi.system.signals import StopSignals
     from spectro_mpi.system.threads import limit_threads
 
@@ -78,6 +114,10 @@ def _run(arguments: argparse.Namespace) -> int:
             progress=arguments.progress,
             walltime=arguments.walltime,
         )
+        if arguments.ranks:
+            from spectro_mpi.mpi.processes import run_on_processes
+
+            return run_on_processes(arguments.ranks, request, signals)
         code = run(request, signals)
         leave(code)  # inside the context, so that a stop request during it does no harm either
         return code

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from spectro_mpi.settings.schema import SettingsError
+from spectro_mpi.system.words import nearest
 
 
 def check_colormap(name: str) -> None:
@@ -20,6 +21,11 @@ def check_colormap(name: str) -> None:
     """
     if not name:
         return
-    code = "import sys; from matplotlib import colormaps; sys.exit(sys.argv[1] not in colormaps)"
-    if subprocess.run([sys.executable, "-c", code, name], check=False).returncode:
-        raise SettingsError(f'plot.colormap = "{name}": matplotlib has no colour map of that name')
+    code = "from matplotlib import colormaps; print(*colormaps)"
+    listed = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    names = listed.stdout.split()
+    if name not in names:
+        raise SettingsError(
+            f'plot.colormap = "{name}": matplotlib has no colour map of that name'
+            f"{nearest(name, names)}"
+        )

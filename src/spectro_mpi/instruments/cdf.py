@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.errors import InvalidCdfError
+from spectro_mpi.instruments.cdf_end import end_of, is_cdf
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +27,7 @@ T = TypeVar("T")
 Attribute = str | int | float | tuple[float, ...]
 """A tuple: VALIDMIN or VALIDMAX with one limit per channel or cell."""
 
-_MAGIC_V3_UNCOMPRESSED = bytes.fromhex("CDF300010000FFFF")
 _LIMITS = ("VALIDMIN", "VALIDMAX", "FILLVAL")
-_GDR_OFFSET_AT = 20
-"""Byte of the file at which the offset of the global descriptor record (GDR) is."""
-_EOF_WITHIN_GDR = 36
-"""Byte of the GDR at which the end of the file is."""
 
 
 class CdfReader(Protocol):
@@ -101,9 +97,7 @@ def loads_fast_reader() -> bool:
 def check_whole(path: Path) -> None:
     """Raise `InvalidCdfError` if a file is empty or shorter than its header says.
 
-    pycdfpp does not detect all truncated files. Raises `OSError` if the file cannot be opened. The
-    end of the file is a field of the global descriptor record (CDF Internal Format Description,
-    version 3, section 2.2).
+    pycdfpp does not detect all truncated files. Raises `OSError` if the file cannot be opened.
     """
     status = path.stat()
     size = status.st_size
@@ -112,13 +106,8 @@ def check_whole(path: Path) -> None:
     if size == 0:
         raise InvalidCdfError(f"{path}: the file is empty (0 bytes)")
     with path.open("rb") as file:
-        if file.read(8) != _MAGIC_V3_UNCOMPRESSED:
-            return
-        file.seek(_GDR_OFFSET_AT)
-        gdr = int.from_bytes(file.read(8), "big")
-        file.seek(min(gdr + _EOF_WITHIN_GDR, size))
-        end = int.from_bytes(file.read(8), "big")
-    if end > size:
+        end = end_of(file)[0] if is_cdf(file.read(8)) else None
+    if end is not None and end > size:
         raise InvalidCdfError(f"{path}: the file is truncated: it has {size} of {end} bytes")
 
 

@@ -173,9 +173,11 @@ def count_beyond(
     on it. Channels that an axis of this scale cannot show at all are not counted.
     """
     energy = spectrogram.energy
-    drawn = log_edges(spectrogram.edges, energy) if scale == "log" else spectrogram.edges
     with np.errstate(invalid="ignore"):
         outside = (energy < limits[0]) | (energy > limits[1])
+    if not outside.any():
+        return 0
+    drawn = log_edges(spectrogram.edges, energy) if scale == "log" else spectrogram.edges
     outside &= np.isfinite(drawn).all(axis=-1)
     channels = np.flatnonzero(outside.any(axis=0))
     if not len(channels):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import signal
 import time
@@ -16,6 +17,8 @@ from spectro_mpi.mpi.transport import Transport
 from spectro_mpi.rundir.lock import RunLock
 from spectro_mpi.system.logs import RankLog
 from spectro_mpi.system.signals import SAME_SIGNAL_SECONDS, StopSignals
+
+log = logging.getLogger(__name__)
 
 
 class Role(Protocol):
@@ -74,6 +77,7 @@ def loop(
             transport.send(COORDINATOR, request)
         for message in transport.receive():
             busy = True
+            log.debug("received %s", type(message).__name__)
             if isinstance(message, Leave):
                 present.discard(message.rank)
             else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from spectro_mpi.mpi.backoff import Backoff
@@ -38,21 +40,32 @@ def roles_of(rank: int, size: int) -> str:
     return "+".join(name for name, is_held in held.items() if is_held)
 
 
-def ranks_on_node(comm: Any, size: int) -> tuple[int, int]:
-    """Number of ranks on this node, and the place of this rank among them (from 0).
+@dataclass(frozen=True)
+class Placement:
+    """Where the ranks are, as this rank knows it."""
 
-    With MPI this is collective: every rank must call it.
-    """
+    on_node: int
+    """Number of ranks on this rank's node."""
+    place: int
+    """The place of this rank among them, from 0."""
+    nodes: tuple[str, ...]
+    """On the coordinator: names of all nodes, in the order of their first ranks. Else empty."""
+
+
+def placement_of(comm: Any, size: int) -> Placement:
+    """Find out where the ranks are. With MPI this is collective: every rank must call it."""
+    name = socket.gethostname()
     if size == 1:
-        return 1, 0
+        return Placement(1, 0, (name,))
     if isinstance(comm, PipeComm):
-        return size, comm.Get_rank()
+        return Placement(size, comm.Get_rank(), (name,))
     from mpi4py import MPI
 
     node = comm.Split_type(MPI.COMM_TYPE_SHARED)
     ranks, place = node.Get_size(), node.Get_rank()
     node.Free()
-    return ranks, place
+    names = comm.gather("" if place else name, COORDINATOR) or ()
+    return Placement(ranks, place, tuple(filter(None, names)))
 
 
 def broadcast(comm: Any, value: T) -> T:

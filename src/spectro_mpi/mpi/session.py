@@ -25,7 +25,7 @@ from spectro_mpi.mpi.ranks import (
     COORDINATOR,
     broadcast,
     meet,
-    ranks_on_node,
+    placement_of,
     roles_of,
     workers_of,
     writer_of,
@@ -52,12 +52,22 @@ from spectro_mpi.system.logs import RankLog
 from spectro_mpi.system.scheduler import current
 from spectro_mpi.system.scheduler.walltime import seconds_of
 from spectro_mpi.system.signals import StopSignals
+from spectro_mpi.system.words import duration
 from spectro_mpi.terminal.display import Displays, make_display
-from spectro_mpi.terminal.summary import SOME_FAILED, print_summary
+from spectro_mpi.terminal.summary import (
+    SOME_FAILED,
+    STOPPED,
+    print_ranks,
+    print_summary,
+    warn_of_slips,
+)
 
 log = logging.getLogger(__name__)
 _FORWARD_SECONDS = 0.3
 """Time for the launcher to forward an error message before it kills all ranks."""
+
+_REGULAR = (0, SOME_FAILED, STOPPED)
+"""Exit codes of a run that ended as it should."""
 
 _DROP_BEFORE_END = 20.0
 """The current items are dropped this long before a known end of the job (s)."""
@@ -71,9 +81,13 @@ def run(request: Request, signals: StopSignals | None = None, comm: Any = None) 
     """
     comm = comm or world()
     rank, size = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
+    began = time.monotonic()
     try:
         with nullcontext(signals) if signals else StopSignals() as collected:
-            return _run(request, comm, rank, size, collected)
+            code = _run(request, comm, rank, size, collected)
+            if rank == COORDINATOR and code in _REGULAR:
+                print(f"took {duration(time.monotonic() - began)}", flush=True)
+            return code
     except BaseException as error:  # noqa: BLE001 - no rank may be left waiting
         if isinstance(error, UserError):
             code, text = error.exit_code, f"spectro-mpi: {error}\n"
@@ -100,6 +114,7 @@ def _run(request: Request, comm: Any, rank: int, size: int, signals: StopSignals
                 loaded = request.config()
             else:
                 loaded = load_config(request.config, request.overrides)
+            warn_of_slips(loaded)
             check_colormap(loaded.plot.colormap)
             marks_of(loaded)  # so that an unreadable event file is reported before any change
             order = order_phases(loaded, request.phases, request.active)
@@ -128,7 +143,9 @@ def _run_config(
     lock: RunLock | None = None
     plan: RunPlan | None = None
     code = 0
+    placement = placement_of(comm, size)
     if order is not None:
+        print_ranks(size, len(workers_of(size)), placement.nodes, isinstance(comm, PipeComm))
         try:
             plan, lock = prepare_run(request, order, signals)
         except UserError as error:
@@ -142,9 +159,8 @@ def _run_config(
             has_tasks = broadcast(comm, has_tasks)
         if has_tasks:
             transport = _transport(comm, size)
-            on_node, place = ranks_on_node(comm, size)
-            station = Station(rank, size, roles_of(rank, size), place == 0)
-            share = share_of_limit(on_node)
+            station = Station(rank, size, roles_of(rank, size), placement.place == 0)
+            share = share_of_limit(placement.on_node)
             code = _serve(transport, config, plan, lock, request, signals, station, share)
             _keep_resources(comm, config, station)
     finally:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from spectro_mpi.system.launchers import launched
 from spectro_mpi.system.scheduler import current
 
 _START_SECONDS = 900.0
@@ -36,14 +37,14 @@ def world() -> Any:
         )
         raise SystemExit(2) from None
     comm = MPI.COMM_WORLD
-    launched = _launched_ranks()
-    if comm.Get_size() == 1 and launched > 1:
+    start = launched()
+    if comm.Get_size() == 1 and start is not None and start.ranks > 1:
         vendor = MPI.get_vendor()[0]
-        step, hint = current().own_step(), current().launch_hint
-        if os.environ.get("PMI_RANK", str(step.rank if step else 0)) == "0":
+        hint = current().launch_hint
+        if start.rank == 0:
             print(
-                f"spectro-mpi: the launcher started {launched} ranks, but {vendor} sees only one, "
-                "because launcher and MPI library do not match; launch with the mpirun of "
+                f"spectro-mpi: the launcher started {start.ranks} ranks, but {vendor} sees only "
+                "one, because launcher and MPI library do not match; launch with the mpirun of "
                 f"{vendor}{f', or with {hint}' if hint else ''}",
                 file=sys.stderr,
             )
@@ -129,12 +130,3 @@ def _start() -> Any:
     finally:
         faulthandler.cancel_dump_traceback_later()
     return MPI
-
-
-def _launched_ranks() -> int:
-    """Number of ranks that the launcher started, by its environment variables."""
-    for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE"):
-        if os.environ.get(name, "").isdecimal():
-            return int(os.environ[name])
-    step = current().own_step()
-    return step.ranks if step is not None else 1

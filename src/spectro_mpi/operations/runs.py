@@ -14,7 +14,7 @@ from spectro_mpi.operations.status import Status, read_status
 from spectro_mpi.rundir.layout import CONFIG, JOB_RECORD, PROGRESS
 from spectro_mpi.settings.loading import DEFAULT_FILE, frozen_version, load_config
 from spectro_mpi.settings.schema import Config
-from spectro_mpi.system.words import count, utc
+from spectro_mpi.system.words import count, nearest, utc
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,23 @@ def run_directory(word: str | Path) -> Path:
         return folder / path
     if path.is_dir():
         return path
+    if path.name == str(word):
+        names = _run_ids(folder)
+    else:
+        names = [str(path.parent / run_id) for run_id in _run_ids(path.parent)]
     raise UserError(
         f"{word}: is neither a run directory nor a settings file, and {folder} has no run of that "
         f"name (`spectro-mpi runs {shlex.quote(str(folder))}` lists them)"
+        f"{nearest(str(word), names)}"
     )
+
+
+def _run_ids(folder: Path) -> list[str]:
+    """The run ids in a directory; empty if it cannot be listed."""
+    try:
+        return [path.name for path in folder.iterdir() if _is_run(path)]
+    except OSError:
+        return []
 
 
 def default_output() -> Path:

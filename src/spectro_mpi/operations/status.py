@@ -10,6 +10,7 @@ from typing import Any
 from spectro_mpi.diagnosis.verdict import Diagnosis, diagnose
 from spectro_mpi.inert import inert
 from spectro_mpi.operations.submit import Submitted, jobs_of, submitted_for
+from spectro_mpi.rundir.counts import PhaseCount, phase_counts
 from spectro_mpi.rundir.layout import CONFIG, JOBS, LOCAL_LOG
 from spectro_mpi.rundir.live import Live, read_live
 from spectro_mpi.rundir.lock import Owner, is_running, read_owner
@@ -23,16 +24,6 @@ _LISTED = 20
 
 
 @dataclass(frozen=True)
-class PhaseStatus:
-    """Progress of one phase, in items."""
-
-    phase: str
-    done: int
-    failed: int
-    total: int
-
-
-@dataclass(frozen=True)
 class Status:
     """The state of a run."""
 
@@ -42,7 +33,7 @@ class Status:
     without cleaning up); finished; stopped (something is left to do)."""
     owner: str
     """Process, host and job of a run that is not finished; empty if it is not locked."""
-    phases: tuple[PhaseStatus, ...]
+    phases: tuple[PhaseCount, ...]
     live: Live | None
     jobs: dict[str, Job]
     """Id of a job of the scheduler → the job."""
@@ -69,7 +60,7 @@ def read_status(run_dir: Path) -> Status:
         state = _state_of_jobs(submitted, of_run) or "stopped"
         return Status(str(run_dir), state, "", (), None, jobs, logs, {}, None, unknown)
     run = open_run(run_dir)
-    phases = _phases(run)
+    phases = phase_counts(run.progress)
     live = None
     if is_running(run_dir) and not _is_over(owner, of_run):
         live = read_live(run_dir)
@@ -113,13 +104,12 @@ def as_text(status: Status, workers: bool = False) -> str:
     """The status as lines of text; with `workers`, one line per worker, too."""
     owner = f" ({status.owner})" if status.owner else ""
     lines = [f"{status.run_dir}: {status.state}{owner}"]
+    live = status.live
+    # One line for each phase: that of the current one has the rate, so that no two disagree.
     for phase in status.phases:
-        failed = f", {phase.failed} failed" if phase.failed else ""
-        lines.append(f"  {phase.phase:8} {phase.done}/{phase.total} items done{failed}")
-    if status.live is not None:
-        live = status.live
-        left = f", {duration(live.seconds_left)} left" if live.seconds_left is not None else ""
-        lines.append(f"  now {live.phase}: {live.done}/{live.total}, {live.rate:.2f} items/s{left}")
+        now = _now(live) if live is not None and live.phase == phase.phase else ""
+        lines.append(f"  {phase.phase:8} {phase.words}{now}")
+    if live is not None:
         if live.stopping:
             lines.append(f"  stopping: {live.stopping}")
         if workers:
@@ -140,18 +130,10 @@ def as_text(status: Status, workers: bool = False) -> str:
     return "\n".join(map(inert, lines))
 
 
-def _phases(run: Run) -> tuple[PhaseStatus, ...]:
-    progress = run.progress
-    reduced = len(progress.settled["reduce"])
-    # Items that are not reduced yet will most likely have data to draw.
-    to_draw = len(progress.shards) + max(0, progress.items_total - reduced)
-    totals = {"reduce": max(progress.items_total, reduced), "plot": to_draw}
-    phases = []
-    for phase in progress.phases:
-        done, settled = len(progress.completed(phase)), len(progress.settled[phase])
-        total = totals.get(phase, progress.totals.get(phase, to_draw))
-        phases.append(PhaseStatus(phase, done, settled - done, total))
-    return tuple(phases)
+def _now(live: Live) -> str:
+    """Words for the rate of the current phase, and the time left."""
+    left = f", {duration(live.seconds_left)} left" if live.seconds_left is not None else ""
+    return f"; now {live.rate:.2f} items/s{left}"
 
 
 def _is_finished(run: Run) -> bool:

@@ -18,9 +18,9 @@ from annotated_types import Interval
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.planning.simulate import MOST_RANKS_WITH_REPORT
-from spectro_mpi.rundir.layout import JOB_RECORD, JOB_SETTINGS, JOBS, LOCAL_LOG, LOGS
+from spectro_mpi.rundir.layout import JOB_NEXT, JOB_RECORD, JOB_SETTINGS, JOBS, LOCAL_LOG, LOGS
 from spectro_mpi.rundir.lock import Owner, beginning_of
-from spectro_mpi.rundir.names import JobId
+from spectro_mpi.rundir.names import JobId, is_job_id
 from spectro_mpi.settings.parsing import as_type
 from spectro_mpi.settings.paths import movable
 from spectro_mpi.settings.schema import Config, JobSettings
@@ -34,6 +34,8 @@ _OVERSUBSCRIBE = {
 }
 """Coordinator and writer need no cores, but Open MPI counts them (first variable: version 5 and
 later; second: earlier). MPICH ignores these variables."""
+_MOST_JOBS = 1000
+_MOST_ID = 1000
 
 
 @dataclass(frozen=True)
@@ -142,9 +144,28 @@ def submitted_for(run_dir: Path) -> Submitted:
         if "pregenerate" in record:  # written by version 0.1
             record["assets"] = record.pop("pregenerate")
             record["scheduler"] = "slurm" if record["run"] else ""
-        return as_type(Submitted, record)
+        submitted = as_type(Submitted, record)
+        return replace(
+            submitted,
+            assets=_latest(run_dir, submitted.assets),
+            run=_latest(run_dir, submitted.run),
+        )
     except (OSError, ValueError, TypeError, KeyError):
         return Submitted()
+
+
+def _latest(run_dir: Path, job: str) -> str:
+    """The job that continues a job, where the scheduler's scripts submit the next one."""
+    for _ in range(_MOST_JOBS):
+        try:
+            with (run_dir / JOBS / f"{job}{JOB_NEXT}").open(encoding="utf-8") as file:
+                following = file.read(_MOST_ID).strip()
+        except (OSError, ValueError):
+            break
+        if not job or not following or not is_job_id(following):
+            break
+        job = following
+    return job
 
 
 def scheduler_of(submitted: Submitted) -> Scheduler:

@@ -16,6 +16,7 @@ from spectro_mpi.phases.compute import ReadyPhase, make_ready
 from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.system import activity
+from spectro_mpi.system.logs import log_level
 from spectro_mpi.system.processes import End, die_with_parent, receive, send
 from spectro_mpi.system.signals import ignore_stop_signals
 
@@ -88,7 +89,8 @@ class _PipeHandler(logging.Handler):
     """Sends log records of the child to the log of its rank."""
 
     def __init__(self, pipe: Connection) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(log_level(logging.WARNING))
+        logging.getLogger().setLevel(self.level)
         self._pipe = pipe
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -13,6 +13,7 @@ from spectro_mpi.phases.interface import MergingPhase, Phase
 from spectro_mpi.phases.registry import carry, load_phase
 from spectro_mpi.phases.workspace import Carried
 from spectro_mpi.settings.schema import Config, SettingsError
+from spectro_mpi.system.words import nearest
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
@@ -48,7 +49,7 @@ class PhaseOrder:
         """Raise `UserError` if `name` is not empty and there is no phase of that name."""
         names = [phase.name for phase in self.phases]
         if name and name not in names:
-            raise UserError(f"there is no phase {name}; choose from {', '.join(names)}")
+            raise UserError(_unknown(name, names))
 
     def sources(self, phase: Phase) -> Iterator[tuple[Phase, Artifact]]:
         """(phase that gives it, artifact) for each artifact that `phase` needs."""
@@ -92,16 +93,21 @@ def order_phases(
     names = [phase.name for phase in loaded]
     for name in active or ():
         if name not in names:
-            mistakes.append(f"there is no phase {name}; choose from {', '.join(names)}")
+            mistakes.append(_unknown(name, names))
     for name in config.phase:
         if name not in names:
-            mistakes.append(f"phase.{name}: there is no such phase; choose from {', '.join(names)}")
+            mistakes.append(f"[phase.{name}]: {_unknown(name, names)}")
     if mistakes:
         raise SettingsError(*(f"phases: {mistake}" for mistake in mistakes))
     carried = tuple(carry(entry, phase.name) for entry, phase in zip(entries, loaded, strict=True))
     return PhaseOrder(
         config, tuple(loaded), carried, frozenset(names if active is None else active)
     )
+
+
+def _unknown(name: str, names: Sequence[str]) -> str:
+    """The sentence on a name that no phase has."""
+    return f"there is no phase {name}; choose from {', '.join(names)}{nearest(name, names)}"
 
 
 def _configured(phase: Phase, config: Config) -> Phase:

@@ -6,9 +6,11 @@ import glob
 import hashlib
 import json
 import os
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,8 @@ class Inventory:
     """Paths of CDF files whose names match no pattern."""
     superseded: tuple[tuple[str, str], ...] = ()
     """(path, path of the file that is used instead) of lower versions and duplicates, sorted."""
+    missing: tuple[str, ...] = ()
+    """Orbits and ranges of orbits, and items by name, that are selected and not found."""
 
     @property
     def left_out(self) -> list[tuple[str, str]]:
@@ -73,7 +77,7 @@ def take_inventory(config: Config) -> Inventory:
     versions: dict[_Key, list[_Candidate]] = {}
     unknown = []
     preset, is_selected = preset_of(config), selection(config)
-    for path, size in sorted(_cdf_files(roots)):
+    for path, size in sorted(cdf_files(roots)):
         file = os.path.basename(path)  # noqa: PTH119 - 200,000 of them
         names = list(preset.names(file))
         if not names and not preset.is_companion(file):
@@ -85,6 +89,7 @@ def take_inventory(config: Config) -> Inventory:
             versions.setdefault(key, []).append(candidate)
     best = {key: _best(candidates) for key, candidates in versions.items()}
     items = tuple(with_problems(_items(best, config.select.instruments), config))
+    missing = missing_of(config.select, best)
     which, count = config.select.share_of
     if count > 1:
         items = tuple(sorted(snake(items, count)[which].items, key=lambda item: item.order))
@@ -94,7 +99,22 @@ def take_inventory(config: Config) -> Inventory:
             f"through (such as {preset.example}); it has {len(unknown)} other CDF files"
         )
     superseded = ((older.path, file.path) for _, file in best.values() for older in file.older)
-    return Inventory(items, tuple(unknown), tuple(sorted(superseded)))
+    return Inventory(items, tuple(unknown), tuple(sorted(superseded)), missing)
+
+
+def missing_of(select: SelectSettings, found: Iterable[_Key]) -> tuple[str, ...]:
+    """What `select.orbits` names and no file is of: ranges such as "13315-13317", and names."""
+    ids = {item for item, _, _ in found}
+    skipped = {str(item) for item in select.skip}
+    numbers = sorted(int(item) for item in ids | skipped if item.isdecimal())
+    gaps = []
+    for low, high in sorted(select.orbit_ranges):
+        inside = numbers[bisect_left(numbers, low) : bisect_right(numbers, high)]
+        for before, after in pairwise((low - 1, *inside, high + 1)):
+            first, last = before + 1, after - 1
+            if first <= last:
+                gaps.append(str(first) if first == last else f"{first}-{last}")
+    return (*dict.fromkeys(gaps), *sorted(select.names - ids - skipped))
 
 
 def save_inventory(path: Path, inventory: Inventory, config: Config) -> None:
@@ -108,6 +128,7 @@ def save_inventory(path: Path, inventory: Inventory, config: Config) -> None:
     table = {
         "searched": _searched(config),
         "unknown": [input_name(path, root) for path in inventory.unknown],
+        "missing": list(inventory.missing),
         "superseded": [
             [input_name(path, root), input_name(used, root)] for path, used in inventory.superseded
         ],
@@ -158,7 +179,8 @@ def load_inventory(path: Path, config: Config) -> Inventory | None:
         pairs = as_type(list[tuple[Any, Any]], table["superseded"])
         superseded = tuple((at(name), at(used)) for name, used in pairs)
         unknown = as_type(list[Any], table["unknown"])
-        return Inventory(items, tuple(map(at, unknown)), superseded)
+        missing = tuple(as_type(list[str], table.get("missing", [])))
+        return Inventory(items, tuple(map(at, unknown)), superseded, missing)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -285,7 +307,7 @@ def _is_there(config: Config) -> bool:
         return False
 
 
-def _cdf_files(roots: Iterable[str]) -> Iterator[tuple[str, int]]:
+def cdf_files(roots: Iterable[str]) -> Iterator[tuple[str, int]]:
     """(path, bytes) of every CDF file below `roots`; follows links, but each folder only once."""
     seen = set()
     pending = list(roots)

@@ -46,6 +46,8 @@ _FREE_TO_CHANGE = (
     "input",
     "report.",
     "slurm.",
+    "pbs.",
+    "fetch.",
     "output",
     "run_id",
     "phases",

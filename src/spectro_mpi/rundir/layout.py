@@ -56,6 +56,8 @@ JOBS = "jobs"
 """Job scripts and a record of what was submitted. `--fresh` keeps it: a job may be using it."""
 JOB_RECORD = f"{JOBS}/jobs.json"
 JOB_SETTINGS = f"{JOBS}/settings.toml"
+JOB_NEXT = ".next"
+"""Suffix of a file in `jobs/`, named for a job, with the id of the job that continues it."""
 LOCAL_LOG = f"{LOGS}/local.log"
 """Output of an mpirun that `submit --local` started."""
 

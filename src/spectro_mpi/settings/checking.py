@@ -8,17 +8,20 @@ from dataclasses import replace
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
+from spectro_mpi.settings.archive_layout import Layout, check_address
 from spectro_mpi.settings.instrument_table import mistakes_of
 from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import (
     AxisLimits,
     Config,
     DataSettings,
+    FetchSettings,
     JobSettings,
     PlotSettings,
     SelectSettings,
 )
 from spectro_mpi.system.scheduler.walltime import seconds_of
+from spectro_mpi.system.words import nearest
 
 MOST_PIXELS = 250_000_000
 """Pixels of a figure; PNG readers refuse larger images as a possible attack."""
@@ -62,9 +65,10 @@ def _check_meaning(config: Config) -> list[str]:
             )
         for lo, hi in intervals:
             if lo >= hi:
+                pairs = ", ".join(f"[{low:g}, {high:g}]" for low, high in intervals)
                 mistakes.append(
-                    f"pitch_angles.{name} = [{lo:g}, {hi:g}]: an interval must ascend within 0 to "
-                    f"360; across 0, write [{lo:g}, 360] and [0, {hi:g}]"
+                    f"pitch_angles.{name} = [{pairs}]: an interval must ascend within 0 to 360; "
+                    f"across 0, write [{lo:g}, 360] and [0, {hi:g}]"
                 )
     for name, listed in (
         ("phases", config.phases),
@@ -80,7 +84,11 @@ def _check_meaning(config: Config) -> list[str]:
         mistakes.append(
             f"extrema.min_percentile = {low:g}: must be below extrema.max_percentile = {high:g}"
         )
-    mistakes += _check_slurm(config.slurm)
+    mistakes += _check_job("slurm", config.slurm, 'an sbatch option such as "--mem-per-cpu=2G"')
+    mistakes += _check_job("pbs", config.pbs, 'a qsub option such as "-P project"')
+    if config.pbs.mpi:
+        mistakes.append("pbs.mpi: has no meaning; the ranks are started by mpirun")
+    mistakes += _check_fetch(config.fetch)
     mistakes += _check_figures(
         config.plot, max(len(config.pitch_angles), len(config.select.instruments))
     )
@@ -124,6 +132,7 @@ def _check_instruments(config: Config) -> list[str]:
         mistakes.append(
             f'data.quantity = "{config.data.quantity}": should be '
             f'{" or ".join(map(repr, quantities))} with data.preset = "{preset.name}"'
+            f"{nearest(config.data.quantity, quantities)}"
         )
     if not preset.by_tables and config.instrument:
         mistakes.append('[[instrument]] tables need data.preset = "istp"')
@@ -141,36 +150,51 @@ def _check_instruments(config: Config) -> list[str]:
     if len(set(config.select.instruments)) < len(config.select.instruments):
         mistakes.append("select.instruments: lists the same entry twice")
     mistakes += [
-        f'select.instruments: no instrument is called "{name}"; choose from {_known(config)}'
+        f'select.instruments: no instrument is called "{name}"; choose from {_known(config, name)}'
         for name in config.select.instruments
         if name not in config.instruments and config.instruments
     ]
     return mistakes
 
 
-def _known(config: Config) -> str:
-    return ", ".join(config.instruments)
+def _known(config: Config, name: str) -> str:
+    """The instruments to choose from, and which of them is most similar to `name`."""
+    return ", ".join(config.instruments) + nearest(name, config.instruments)
 
 
-def _check_slurm(slurm: JobSettings) -> list[str]:
+def _check_job(table: str, job: JobSettings, option_like: str) -> list[str]:
     mistakes = []
-    if slurm.time:
+    if job.time:
         try:
-            seconds_of(slurm.time)
+            seconds_of(job.time)
         except ValueError as error:
-            mistakes.append(f"slurm.time: {error}")
+            mistakes.append(f"{table}.time: {error}")
     for name in ("time", "partition", "account", "mpi"):
-        word = getattr(slurm, name)
+        word = getattr(job, name)
         if not set(word) <= _WORD_LETTERS:
             mistakes.append(
-                f"slurm.{name} = {json.dumps(word)}: expected one word of letters, digits and "
+                f"{table}.{name} = {json.dumps(word)}: expected one word of letters, digits and "
                 "any of " + " ".join(sorted(_WORD_LETTERS - _RUN_ID_LETTERS)) + " . _ -"
             )
     mistakes += [
-        f'slurm.extra: {json.dumps(option)} is not an sbatch option such as "--mem-per-cpu=2G"'
-        for option in slurm.extra
+        f"{table}.extra: {json.dumps(option)} is not {option_like}"
+        for option in job.extra
         if not option.startswith("-") or not is_inert(option)
     ]
+    return mistakes
+
+
+def _check_fetch(fetch: FetchSettings) -> list[str]:
+    mistakes = []
+    if fetch.url:
+        try:
+            check_address(fetch.url)
+        except ValueError as error:
+            mistakes.append(f"fetch.url = {json.dumps(fetch.url)}: {error}")
+    try:
+        Layout(fetch.folders)
+    except ValueError as error:
+        mistakes.append(f"fetch.folders = {json.dumps(fetch.folders)}: {error}")
     return mistakes
 
 
@@ -194,10 +218,12 @@ def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
     instrument, _, category = name.partition(".")
     if instrument not in config.instruments:
         mistakes.append(
-            f"axes.{name}: no instrument is called {instrument}; choose from {_known(config)}"
+            f"axes.{name}: no instrument is called {instrument}; choose from "
+            f"{_known(config, instrument)}"
         )
     if category and category not in config.pitch_angles:
-        mistakes.append(f"axes.{name}: no pitch-angle category is called {category}")
+        hint = nearest(category, list(config.pitch_angles))
+        mistakes.append(f"axes.{name}: no pitch-angle category is called {category}{hint}")
     whole = config.axes.get(instrument, AxisLimits())
     for letter, index in (("y", 0), ("z", 1)):
         ends = f"{letter}_min", f"{letter}_max"

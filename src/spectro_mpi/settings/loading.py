@@ -6,16 +6,18 @@ All settings are checked before anything starts. All mistakes are reported at on
 from __future__ import annotations
 
 import contextlib
-import difflib
 import json
-from dataclasses import asdict, fields, is_dataclass, replace
+import re
+import shlex
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
 from spectro_mpi.settings.checking import RUN_ID_LETTERS, _check_meaning, is_run_id
 from spectro_mpi.settings.instrument_table import InstrumentTable
+from spectro_mpi.settings.mistakes import sentences
 from spectro_mpi.settings.paths import RUNS
 from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import (
@@ -33,18 +35,18 @@ from spectro_mpi.settings.versions import (
     version_of,
 )
 from spectro_mpi.system.digests import sha256_of
+from spectro_mpi.system.words import nearest
 
 DEFAULT_FILE = "spectro-mpi.toml"
+_OF_RUN = "config.toml"
+"""The settings file in the directory of a run."""
 _MOST_BYTES = 1 << 24
 """Largest settings of a run that are read."""
-_EITHER = {
-    "energy": "the name of a variable, or numbers such as [10, 20, 40]",
-    "energy_edges": "numbers such as [5, 15, 30, 50], or pairs such as [[5, 15], [15, 30]]",
-}
-"""Settings of `[[instrument]]` that may have different types."""
 
 
-def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Config:
+def load_config(
+    path: Path | str | None, overrides: tuple[str, ...] = (), overridden_by: str = "-s"
+) -> Config:
     """Read a settings file, complete it with defaults, and check it.
 
     `path` is a TOML file (None: `spectro-mpi.toml` in the current directory). Each of `overrides`
@@ -52,6 +54,7 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
     A file with the key `settings_version`, such as `config.toml` of a run directory, has the
     meaning and defaults of that version, and is complete: no categories are added to its own. If it
     is `config.toml` of a run directory, `output` and `run_id` are where the directory is now.
+    `overridden_by` names the source of the overrides in messages.
     Raises `SettingsError` with a line for every mistake, `NewerVersionError` if the version is
     newer than this program's.
     """
@@ -62,14 +65,17 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
     if is_frozen:
         base = base.resolve()
         table["run_id"] = base.name  # the directory may have been renamed
-    for override in overrides:
-        _apply_override(table, override)
+    keys = [_apply_override(table, override) for override in overrides]
     if is_frozen and table["run_id"] == base.name and not is_run_id(base.name):
         raise SettingsError(
             f"{base}: can be read, but not continued under this name; rename it: the name of a run "
             f"directory is its run id: {RUN_ID_LETTERS}"
         )
-    return config_from(table, base, where=str(path))
+    try:
+        return config_from(table, base, where=str(path))
+    except SettingsError as error:
+        lines = (_of_override(str(line), str(path), keys, overridden_by) for line in error.args)
+        raise type(error)(*lines) from None
 
 
 def config_from_text(text: str, base: Path, where: str) -> Config:
@@ -134,7 +140,7 @@ def _config_from(table: dict[str, Any], base: Path, where: str, frozen: bool) ->
     """As `config_from`. `frozen`: the table says what a run was made with: no file is looked at."""
     table = _completed(table, where)
     _select_all_instruments(table)
-    for name, key in (("select", "orbits"), ("slurm", "time")):
+    for name, key in (("select", "orbits"), ("slurm", "time"), ("pbs", "time")):
         part = table.get(name)
         if isinstance(part, dict) and type(part.get(key)) is int:
             # A single orbit, or a time in minutes, may be written as a number, without quotes.
@@ -211,19 +217,41 @@ def _by_name(config: Config) -> dict[str, Any]:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a settings file, without checking it. Raises `SettingsError`."""
+    if path.suffix.lower() == ".cdf" and path.exists():
+        word = shlex.quote(str(path))
+        raise SettingsError(
+            f"{path}: is a CDF file, not a settings file; `spectro-mpi draw {word} -o figure.png` "
+            f"draws it, `spectro-mpi inspect {word} > {DEFAULT_FILE}` writes settings for files "
+            "like it"
+        )
     try:
         # Some editors begin a file with a byte order mark, which utf-8-sig skips.
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise SettingsError(
-            f"{path}: there is no such settings file; "
-            "name another, or create one with `spectro-mpi demo DIR`"
-        ) from None
+        others = [str(path.with_name(other.name)) for other in path.parent.glob("*.toml")]
+        hint = nearest(str(path), others) or (
+            "; name another, or create one with `spectro-mpi demo DIR`, or for files of yours with "
+            f"`spectro-mpi inspect FILE > {DEFAULT_FILE}`"
+        )
+        raise SettingsError(f"{path}: there is no such settings file{hint}") from None
     except IsADirectoryError:
-        raise SettingsError(f"{path}: is a directory; expected a settings file (TOML)") from None
+        raise SettingsError(f"{path}: is a directory, {_what_to_do_with(path)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from None
     return parse_toml(text, str(path))
+
+
+def _what_to_do_with(folder: Path) -> str:
+    """What a directory named instead of a settings file is, and what to do with it."""
+    word = shlex.quote(str(folder))
+    if (folder / _OF_RUN).is_file():
+        return f"that of a run; to continue it, name its settings file, or {word}/{_OF_RUN}"
+    if (folder / DEFAULT_FILE).is_file():
+        return f"not a settings file; did you mean {word}/{DEFAULT_FILE}?"
+    return (
+        f"not a settings file; `spectro-mpi inspect {word} > {DEFAULT_FILE}` writes settings for "
+        "the CDF files in it, `spectro-mpi draw FILE.cdf -o figure.png` draws one of them"
+    )
 
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:
@@ -249,7 +277,16 @@ def _read_frozen(path: Path) -> dict[str, Any]:
     return table
 
 
-def _apply_override(table: dict[str, Any], override: str) -> None:
+def _of_override(sentence: str, file: str, keys: list[str], source: str) -> str:
+    """A mistake in a settings file; if an override has made it, of the `source` of overrides."""
+    mistake = sentence.removeprefix(f"{file}: ")
+    if any(re.match(rf"{re.escape(key)}(\.[^ =:]+)*( =|:)", mistake) for key in keys):
+        return f"{source}: {mistake}"
+    return sentence
+
+
+def _apply_override(table: dict[str, Any], override: str) -> str:
+    """Set a value of a table; returns its dotted key."""
     key, equals, value = override.partition("=")
     try:
         if not equals:
@@ -267,6 +304,7 @@ def _apply_override(table: dict[str, Any], override: str) -> None:
         if not isinstance(table, dict):
             raise SettingsError(f"-s {override}: {part} is a value, not a table")
     table[parts[-1]] = parsed
+    return ".".join(parts)
 
 
 def _path_of(table: dict[str, Any]) -> list[str]:
@@ -287,67 +325,11 @@ def _validate(table: dict[str, Any], mistakes: list[str]) -> Config | None:
         # By way of JSON, so that arrays become tuples although types are strict.
         return TypeAdapter(Config).validate_json(json.dumps(table, default=str), strict=True)
     except ValidationError as error:
-        places = [mistake["loc"] for mistake in error.errors()]
-        for mistake in error.errors():
-            # pydantic calls a list too short if its entries are wrong: report only the entries.
-            loc = mistake["loc"]
-            if not any(place[: len(loc)] == loc != place for place in places):
-                mistakes.append(_sentence(mistake, table))
-        mistakes[:] = dict.fromkeys(mistakes)
+        mistakes += sentences(error.errors(), table)
         return None
     except RecursionError:
         mistakes.append("is nested too deeply")
         return None
-
-
-def _sentence(error: Any, table: dict[str, Any]) -> str:
-    """The message for one error that pydantic found in a table."""
-    key = ".".join(str(part) for part in error["loc"])
-    if len(error["loc"]) > 2 and error["loc"][2] in _EITHER:
-        # pydantic reports all alternatives of a type.
-        place, number, name = error["loc"][:3]
-        value = json.dumps(table[place][number][name], default=str)
-        return f"{place}.{number}.{name} = {value}: expected {_EITHER[name]}"
-    if error["type"] == "unexpected_keyword_argument":
-        return f"{key}: there is no such setting{_nearest(error['loc'])}"
-    value = json.dumps(error["input"])
-    if error["type"] == "json_invalid":
-        return "a name or value has bytes that are not UTF-8"
-    if error["type"] == "missing":
-        return f"{key}: is missing"
-    if error["type"] in ("too_short", "too_long"):
-        bounds = error["ctx"]
-        count = bounds.get("min_length", bounds.get("max_length"))
-        expected = "at least 1 value" if count == 1 else f"{count} values"
-        return f"{key} = {value}: expected {expected}, got {bounds['actual_length']}"
-    return f"{key} = {value}: {str(error['msg']).replace('Input should', 'should')}"
-
-
-def _nearest(loc: tuple[str | int, ...]) -> str:
-    """A hint at the known key most similar to the unknown one at `loc`, or empty."""
-    known = _known_keys(Config)
-    if loc[0] == "axes":
-        known += _known_keys(AxisLimits, ".".join(str(part) for part in (*loc[:-1], "")))
-    unknown = ".".join(part for part in loc if isinstance(part, str))
-    by_name = {key.rpartition(".")[2]: key for key in known}
-    siblings = [key for key in known if key.rpartition(".")[0] == unknown.rpartition(".")[0]]
-    match = difflib.get_close_matches(unknown, siblings, 1, 0.6)
-    if not match:
-        names = difflib.get_close_matches(str(loc[-1]), list(by_name), 1, 0.7)
-        match = [by_name[name] for name in names]
-    return f"; did you mean {match[0]}?" if match else ""
-
-
-def _known_keys(kind: Any, prefix: str = "") -> list[str]:
-    keys = []
-    hints = get_type_hints(kind)
-    for setting in fields(kind):
-        keys.append(prefix + setting.name)
-        # A table, or a list of tables.
-        for inner in (hints[setting.name], *get_args(hints[setting.name])):
-            if is_dataclass(inner):
-                keys += _known_keys(inner, f"{prefix}{setting.name}.")
-    return keys
 
 
 def _select_all_instruments(table: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.system.plugins import installed, load
+from spectro_mpi.system.words import nearest
 
 ENTRY_POINTS = "spectro_mpi.presets"
 
@@ -32,6 +33,10 @@ class PresetEntry:
     """Whether items are numbered orbits, and called so."""
     figure_word: str = ""
     """In the names of figures, as ESA in 13312_pitch-angle_ESA_ees_….png."""
+    archive: str = ""
+    """Address of the folder of a web archive that has the files; empty: none is known."""
+    folders: str = ""
+    """Its folders, in the notation of `fetch.folders`."""
 
     @property
     def by_tables(self) -> bool:
@@ -48,6 +53,8 @@ _BUILT_IN = MappingProxyType(
             quantities=("counts", "rate", "eflux", "flux", "codes"),
             items_are_orbits=True,
             figure_word="ESA",
+            archive="https://spdf.gsfc.nasa.gov/pub/data/fast/esa/l2",
+            folders="{instrument}/%Y/%m",
         ),
         "istp": PresetEntry("istp", "spectro_mpi.instruments.istp:Istp"),
     }
@@ -68,9 +75,10 @@ def preset_named(name: str) -> PresetEntry:
     if name in installed(ENTRY_POINTS):
         entry: PresetEntry = load(installed(ENTRY_POINTS)[name], f'data.preset = "{name}"')
         return entry
-    known = " or ".join(map(repr, (*_BUILT_IN, *sorted(installed(ENTRY_POINTS)))))
+    known = (*_BUILT_IN, *sorted(installed(ENTRY_POINTS)))
     raise UnknownPresetError(
-        f'data.preset = "{name}": should be {known}, or install the package that offers it'
+        f'data.preset = "{name}": should be {" or ".join(map(repr, known))}, or install the '
+        f"package that offers it{nearest(name, known)}"
     )
 
 

@@ -276,15 +276,39 @@ class JobSettings:
     time: str = ""
     """Wall time in the format of sbatch: minutes, "HH:MM:SS", "D-HH"."""
     partition: str = ""
-    """Partition to submit to."""
+    """Partition (PBS: queue) to submit to."""
     account: str = ""
     """Account to charge."""
     mpi: str = ""
-    """Type for `srun --mpi=…`; empty: use mpirun."""
+    """Type for `srun --mpi=…`; empty: use mpirun. Not for PBS."""
     extra: tuple[str, ...] = ()
-    """Further options of sbatch, as in ["--mem-per-cpu=2G", "--exclusive"]."""
+    """Further options of sbatch, as in ["--mem-per-cpu=2G"], or of qsub, as in ["-P project"]."""
     setup: tuple[str, ...] = ()
     """Shell commands to run first, as in ["module load python mpi"]."""
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True)
+class FetchSettings:
+    """Where `spectro-mpi fetch` gets the input from; does not affect the results."""
+
+    url: str = ""
+    """Address of the archive's folder (http or https); empty: that of the preset."""
+    folders: str = ""
+    """Folders below it, as "{instrument}/%Y/%m"; empty: those of the preset, or all."""
+    parallel: Annotated[int, Interval(ge=1, le=8)] = 2
+    """Files to fetch at a time."""
+    hosts: tuple[str, ...] = ()
+    """Further hosts that the archive may redirect to."""
+    attempts: Annotated[int, Interval(ge=1, le=20)] = 5
+    """Attempts in a row that bring nothing until a file or folder is given up."""
+    backoff_seconds: Annotated[float, Interval(gt=0, le=600)] = 2.0
+    """Pause after the first such attempt; each further one is twice as long."""
+    timeout_seconds: Annotated[float, Interval(gt=0, le=3600)] = 60.0
+    """Longest time without an answer, or with less than 1 kB a second of it."""
+    max_file_mb: Annotated[int, Ge(1)] = 8000
+    """Larger files are refused."""
 
     __pydantic_config__ = _STRICT
 
@@ -324,6 +348,8 @@ class Config:
     run: RunSettings = RunSettings()
     report: ReportSettings = ReportSettings()
     slurm: JobSettings = JobSettings()
+    pbs: JobSettings = JobSettings()
+    fetch: FetchSettings = FetchSettings()
     instrument: tuple[InstrumentTable, ...] = ()
     """Instruments, with the preset "istp"."""
     axes: dict[str, AxisLimits] = field(default_factory=dict)

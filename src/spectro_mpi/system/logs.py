@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import logging.handlers
+import os
 import re
 import sys
 from pathlib import Path
@@ -15,6 +16,22 @@ from spectro_mpi.errors import RunError, output_trouble
 from spectro_mpi.inert import inert, inert_lines, is_inert
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LEVELS = ("debug", "info", "warning", "error")
+"""What `--log-level` may be."""
+_LEVEL = "SPECTRO_MPI_LOG_LEVEL"
+_WORDY = ("matplotlib", "PIL", "h5py", "asyncio")
+"""Libraries whose debug messages would hide all others."""
+
+
+def set_log_level(level: str) -> None:
+    """Set the level of the logs, one of `LEVELS`, of this process and those it starts."""
+    os.environ[_LEVEL] = level
+
+
+def log_level(default: int) -> int:
+    """The level of the logs that was set, or `default` if none was."""
+    word = os.environ.get(_LEVEL, "").lower()
+    return getattr(logging, word.upper()) if word in LEVELS else default
 
 
 _MARK = "failure "
@@ -102,7 +119,9 @@ class RankLog:
         )
         root = logging.getLogger()
         root.addHandler(self._held)
-        root.setLevel(logging.INFO)
+        root.setLevel(log_level(logging.INFO))
+        for library in _WORDY:
+            logging.getLogger(library).setLevel(logging.INFO)
         logging.captureWarnings(True)
 
     @property

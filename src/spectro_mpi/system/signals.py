@@ -13,7 +13,9 @@ from typing import Any
 SAME_SIGNAL_SECONDS = 0.3
 """One Ctrl-C may arrive twice within this time: from the terminal and from the launcher."""
 
-_SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
+"""Signals that ask a run to stop."""
+
 _INTERRUPTED = 130
 
 
@@ -31,7 +33,7 @@ class StopSignals:
     def __enter__(self) -> StopSignals:
         # Python lets only the main thread set handlers.
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
+            for number in STOP_SIGNALS:
                 self._before[number] = signal.signal(number, self._take_in)
         return self
 
@@ -57,5 +59,5 @@ class StopSignals:
 
 def ignore_stop_signals() -> None:
     """Ignore them: in a child of a rank, which the rank stops, and in a process that is exiting."""
-    for number in _SIGNALS:
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)

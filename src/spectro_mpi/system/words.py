@@ -37,3 +37,17 @@ def shortened(lines: Sequence[str], most: int) -> list[str]:
 def listed(names: Sequence[str], most: int, separator: str = ", ") -> str:
     """Join the first `most` names; if there are more, add how many."""
     return separator.join(shortened(names, most))
+
+
+def nearest(
+    word: str, known: Sequence[str], cutoff: float = 0.6, hint: str = "; did you mean {}?"
+) -> str:
+    """A hint at the known word that is most similar to `word`, or empty if none is similar.
+
+    `cutoff` is the least similarity, 0 to 1; `{}` in `hint` stands for the known word.
+    """
+    import difflib
+
+    by_letters = {each.casefold(): each for each in known}
+    match = difflib.get_close_matches(word.casefold(), list(by_letters), 1, cutoff)
+    return hint.format(by_letters[match[0]]) if match else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from spectro_mpi.inert import inert
+from spectro_mpi.rundir.counts import PhaseCount
 from spectro_mpi.system.activity import Doing
 from spectro_mpi.system.launchers import MPIRUN
 from spectro_mpi.system.words import duration
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _BAR_REFRESH_SECONDS = 0.25
 _LINE_SECONDS = 5.0
+_BAR_WIDTH = 16
 _WORKER_LINES = 16
 """With more workers than this, one summary replaces their lines."""
 
@@ -142,9 +144,9 @@ class LineDisplay:
         elapsed = self._printed - self._began
         rate = self._done / elapsed if elapsed > 0 else 0.0
         left = f", {duration((self._total - self._done) / rate)} left" if rate else ""
-        failed = f", {self._failed} failed" if self._failed else ""
+        counted = PhaseCount(self._phase, self._done - self._failed, self._failed, self._total)
         print(
-            f"{self._phase}: {self._done}/{self._total} items{failed}, "
+            f"{self._phase}: {counted.words}; "
             f"{rate:.2f} items/s{left if self._done < self._total else ''}",
             flush=True,
         )
@@ -155,7 +157,7 @@ class BarDisplay:
 
     def __init__(self, console: Console, workers: int) -> None:
         from rich.live import Live
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
         self._workers: dict[int, Doing] = {}
         self._lines = workers <= _WORKER_LINES
@@ -163,8 +165,7 @@ class BarDisplay:
         self._drawn = self._began = 0.0
         self._bar = Progress(
             TextColumn("{task.description:8}"),
-            BarColumn(),
-            MofNCompleteColumn(),
+            BarColumn(bar_width=_BAR_WIDTH),
             TextColumn("{task.fields[summary]}"),
             console=console,
         )
@@ -206,17 +207,17 @@ class BarDisplay:
 
         self._drawn = time.monotonic()
         task = self._bar.tasks[0]
+        completed, total = round(task.completed), round(task.total or 0)
+        counted = PhaseCount("", completed - self._failed, self._failed, total)
         elapsed = self._drawn - self._began
         rate = task.completed / elapsed if elapsed > 0 else 0.0
         left = (task.total or 0) - task.completed
         if not task.completed:
             summary = "starting"
         elif left:
-            summary = f"{rate:.2f} items/s, {duration(left / rate)} left"
+            summary = f"{counted.words}; {rate:.2f} items/s, {duration(left / rate)} left"
         else:
-            summary = f"{rate:.2f} items/s, took {duration(elapsed)}"
-        if self._failed:
-            summary += f", {self._failed} failed"
+            summary = f"{counted.words}; {rate:.2f} items/s, took {duration(elapsed)}"
         self._bar.update(self._task, summary=summary)
         lines = [f"  rank {rank:4}  {doing}" for rank, doing in sorted(self._workers.items())]
         if not self._lines and lines:

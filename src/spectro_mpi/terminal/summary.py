@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from spectro_mpi.inert import inert
 from spectro_mpi.model.items import item_order
@@ -13,20 +13,53 @@ from spectro_mpi.planning.events import events_copy
 from spectro_mpi.planning.inventory import Inventory
 from spectro_mpi.planning.simulate import LOSSES, WORTHWHILE, Simulated, efficiency
 from spectro_mpi.planning.stacks import imbalance, snake, worker_count
+from spectro_mpi.rundir.counts import phase_counts
 from spectro_mpi.rundir.layout import PROGRESS
 from spectro_mpi.rundir.progress import PHASES, Progress
 from spectro_mpi.settings.schema import Config
-from spectro_mpi.system.words import count, duration, shortened
+from spectro_mpi.settings.slips import likely_slips
+from spectro_mpi.system.launchers import launched
+from spectro_mpi.system.limits import cores_allowed
+from spectro_mpi.system.words import count, duration, listed, shortened
 
 STOPPED = 75
 IN_VAIN = 1
 SOME_FAILED = 3
 """Exit codes; see `exit_code`."""
 
+WARNING = "spectro-mpi: warning: "
+"""How a line with a warning begins."""
+
 _LISTED = 20
+_NODES = 8
+"""Names of nodes that the first line of a run lists."""
 _FRUITLESS_STOPS = 3
 _MUCH_LOST = 0.05
 """Share of the workers' time."""
+
+
+def warn_of_slips(config: Config) -> None:
+    """Print a warning, on standard error, for each setting that is likely a slip."""
+    for sentence in likely_slips(config):
+        print(f"{WARNING}{inert(sentence)}", file=sys.stderr, flush=True)
+
+
+def print_ranks(ranks: int, workers: int, nodes: Sequence[str], by_pipes: bool) -> None:
+    """Print on how many ranks and where a run is, and what a single rank may have forgotten.
+
+    `by_pipes`: the ranks are processes that were started without a launcher.
+    """
+    where = f"on {nodes[0]}"
+    if len(nodes) > 1:
+        where = f"on {len(nodes)} nodes: {listed(nodes, _NODES)}"
+    how = " (processes, without mpirun)" if by_pipes and ranks > 1 else ""
+    cores = cores_allowed()
+    if ranks == 1 and cores > 1 and not by_pipes and launched() is None:
+        how = (
+            f", without mpirun: 1 of {cores} cores computes; more do with "
+            f"`mpirun -n {cores + 2} spectro-mpi …` or `spectro-mpi run -n {cores + 2} …`"
+        )
+    print(f"{count(ranks, 'rank')}: {count(workers, 'worker')} {where}{how}", flush=True)
 
 
 def print_inventory(config: Config, inventory: Inventory, verbose: bool = False) -> None:
@@ -46,6 +79,9 @@ def print_inventory(config: Config, inventory: Inventory, verbose: bool = False)
             f"  {count(len(inventory.superseded), 'file')} ignored: a later version exists, or the "
             f"same file twice{'' if verbose else ' (plan -v names them)'}"
         )
+    if inventory.missing:
+        ranges = listed(inventory.missing, most)
+        print(f"  select.orbits: the input has no files of {ranges}")
     named = inventory.left_out if verbose else inventory.left_out[len(inventory.superseded) :]
     _print((f"ignored: {path}; {why}" for path, why in named), most)
     _print((f"empty file: {path}" for path in inventory.empty_files), most)
@@ -139,13 +175,8 @@ def exit_code(progress: Progress, stopped_by: str) -> int:
 
 def print_summary(config: Config, progress: Progress, stopped_by: str) -> int:
     """Print how the run ended; returns its exit code."""
-    for phase in progress.phases:
-        upto = progress.upto(phase)
-        done = sum(
-            not any(failure.phase in upto for failure in failures)
-            for failures in (progress.failures.get(item, ()) for item in progress.settled[phase])
-        )
-        print(f"{phase}: {count(done, 'item')} done")
+    for counted in phase_counts(progress):
+        print(f"{counted.phase}: {counted.words}")
     failed = sorted(progress.failures, key=item_order)
     if failed:
         print(

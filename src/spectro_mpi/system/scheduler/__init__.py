@@ -29,7 +29,10 @@ __all__ = [
 
 ENTRY_POINTS = "spectro_mpi.schedulers"
 
-_BUILT_IN = {"slurm": "spectro_mpi.system.scheduler.slurm:Slurm"}
+_BUILT_IN = {
+    "slurm": "spectro_mpi.system.scheduler.slurm:Slurm",
+    "pbs": "spectro_mpi.system.scheduler.pbs:Pbs",
+}
 _CHOSEN = "SPECTRO_MPI_SCHEDULER"
 """Environment variable that names the scheduler; without it, the scheduler is detected."""
 

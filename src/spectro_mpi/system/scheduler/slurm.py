@@ -6,13 +6,13 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from spectro_mpi.errors import Cause, UserError
+from spectro_mpi.errors import Cause
 from spectro_mpi.system.scheduler.base import Job, OwnJob, Script, Step
+from spectro_mpi.system.scheduler.commands import answer, submitted
 
 _WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
 _ON_NODES = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
@@ -24,8 +24,6 @@ _VERDICTS: Mapping[str, Cause] = {
     "CANCELLED": "cancelled",
     "PREEMPTED": "cancelled",
 }
-_ANSWER_SECONDS = 30.0
-"""Longest time to wait for a command of Slurm."""
 
 
 class Slurm:
@@ -69,9 +67,9 @@ class Slurm:
         known = os.environ.get("SLURM_JOB_END_TIME", "")
         if known.isdecimal():
             return float(known)
-        answer = _answer("squeue", "-h", "-j", job, "-o", "%e").strip()
+        end = answer("squeue", "-h", "-j", job, "-o", "%e").strip()
         try:
-            return time.mktime(time.strptime(answer, "%Y-%m-%dT%H:%M:%S"))
+            return time.mktime(time.strptime(end, "%Y-%m-%dT%H:%M:%S"))
         except ValueError:
             return None
 
@@ -80,29 +78,25 @@ class Slurm:
         if not ids or shutil.which("squeue") is None:
             return {}
         columns = "JobID:40,State:40,RestartCnt:40"
-        answer = _answer("squeue", "-h", "-t", "all", "-O", columns, "-j", ",".join(ids))
-        rows = [line.split() for line in answer.splitlines()]
+        lines = answer("squeue", "-h", "-t", "all", "-O", columns, "-j", ",".join(ids))
+        rows = [line.split() for line in lines.splitlines()]
         return {row[0]: _job(row[1], int(row[2])) for row in rows if len(row) == 3}
 
     def submit(self, script: Path, after: str = "", even_if_failed: bool = False) -> str:
         condition = "afterany" if even_if_failed else "afterok"
         options = [f"--dependency={condition}:{after}", "--kill-on-invalid-dep=yes"]
-        options = options if after else []
-        command = ["sbatch", "--parsable", *options, str(script)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise UserError(f"sbatch refused {script}: {' '.join(done.stderr.split())}")
-        return done.stdout.strip().partition(";")[0]
+        command = ["sbatch", "--parsable", *(options if after else [])]
+        return submitted(command, script).partition(";")[0]
 
     def cancel(self, job: str) -> None:
-        _answer("scancel", job)
+        answer("scancel", job)
 
     def ask_to_stop(self, job: str) -> None:
         self.keep_from_requeue(job)
-        _answer("scancel", "--batch", "--signal=USR1", job)
+        answer("scancel", "--batch", "--signal=USR1", job)
 
     def keep_from_requeue(self, job: str) -> None:
-        _answer("scontrol", "update", f"JobId={job}", "Requeue=0")
+        answer("scontrol", "update", f"JobId={job}", "Requeue=0")
 
     def script(self, script: Script) -> str:
         head, last, rest = script.template.rpartition("\n#SBATCH ")
@@ -145,14 +139,3 @@ def _job(state: str, restarts: int) -> Job:
     # After the word, Slurm may add who cancelled the job.
     verdict = next((cause for word, cause in _VERDICTS.items() if state.startswith(word)), None)
     return Job(state, state in _WAITING, state in _ON_NODES, restarts, verdict)
-
-
-def _answer(*command: str) -> str:
-    """Standard output of a Slurm command; empty if it fails."""
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=_ANSWER_SECONDS
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout

@@ -1,0 +1,169 @@
+"""Mistakes in settings as sentences, which name a setting and its value as the user wrote them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any, get_args, get_type_hints
+
+from spectro_mpi.settings.schema import _PITCH_ANGLES, AxisLimits, Config
+from spectro_mpi.system.words import nearest
+
+_SHOWN = 80
+"""Characters shown of a value."""
+_EITHER = {
+    "input": 'a path, or paths such as ["2000", "2001"]',
+    "select.skip": 'orbits or names of items, such as [13312, "13400"]',
+    "energy": "the name of a variable, or numbers such as [10, 20, 40]",
+    "energy_edges": "numbers such as [5, 15, 30, 50], or pairs such as [[5, 15], [15, 30]]",
+    "angles": '"mean", "sum", an index, or indices such as [0, 3]',
+}
+"""Settings that may have different types, of which pydantic reports every alternative."""
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "string_type": "text in quotes",
+    "bool_type": "true or false, without quotes",
+    "bool_parsing": "true or false, without quotes",
+}
+_BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "more than"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "less than"),
+}
+"""Kind of error → key of its bound, and the words before it."""
+
+
+def sentences(errors: Sequence[Any], table: dict[str, Any]) -> Iterator[str]:
+    """The errors that pydantic found in a table of settings, one sentence for each setting."""
+    places = [error["loc"] for error in errors]
+    told = set()
+    for error in errors:
+        loc = error["loc"]
+        # pydantic calls a list too short if its entries are wrong: report only the entries.
+        if any(place[: len(loc)] == loc != place for place in places):
+            continue
+        written = _written(loc)
+        # Without names of instruments, there are none to select.
+        is_derived = written == ("select", "instruments") and "instrument" in table
+        if written not in told and not is_derived:
+            told.add(written)
+            yield _sentence(error, written, table)
+
+
+def _written(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The part of a place that names a setting in a file: not the entries of its value."""
+    start = 2 if loc[0] == "instrument" else 0
+    for place in range(start, len(loc)):
+        name = ".".join(str(part) for part in loc[start : place + 1])
+        if isinstance(loc[place], int):
+            return loc[:place]
+        if name in _EITHER:
+            return loc[: place + 1]
+    return loc
+
+
+def _sentence(error: Any, written: tuple[str | int, ...], table: dict[str, Any]) -> str:
+    kind, loc = error["type"], error["loc"]
+    where = _name_of(written, table)
+    if kind == "json_invalid":
+        return "a name or value has bytes that are not UTF-8"
+    if kind == "unexpected_keyword_argument":
+        return f"{where}: there is no such setting{_nearest(loc)}"
+    if kind == "missing" and loc == written:
+        return f"{where}: is missing"
+    value: Any = table
+    for part in written:
+        value = value[part]
+    shown = json.dumps(value, default=str, ensure_ascii=False)
+    if len(shown) > _SHOWN:
+        shown = f"{shown[:_SHOWN]}…"
+    piece = "" if loc == written else f", not {json.dumps(error['input'])}"
+    return f"{where} = {shown}: expected {_expected(error, written, piece)}"
+
+
+def _expected(error: Any, written: tuple[str | int, ...], piece: str) -> str:
+    """What was expected of a value. `piece` names the entry of it that is wrong, if one is."""
+    kind, bounds = error["type"], error.get("ctx", {})
+    setting = ".".join(str(part) for part in written[2 if written[0] == "instrument" else 0 :])
+    if setting in _EITHER:
+        return _EITHER[setting]
+    if kind in ("too_short", "too_long"):
+        count = bounds.get("min_length", bounds.get("max_length"))
+        needed = "at least 1 value" if count == 1 else f"{count} values"
+        return f"{needed}, got {bounds['actual_length']}"
+    if kind == "missing":  # in a pair that is too short
+        return f"{error['loc'][-1] + 1} values, got {error['loc'][-1]}"
+    if kind == "literal_error":
+        words = str(bounds["expected"])
+        return f"{words}{piece}{nearest(str(error['input']), words.split(chr(39))[1::2])}"
+    if kind in _BOUNDS:
+        bound, words = _BOUNDS[kind]
+        return f"{words} {bounds[bound]:g}{piece}"
+    if kind in ("tuple_type", "list_type", "dict_type", "dataclass_type"):
+        return _shape(kind, written)
+    if kind in _EXPECTED:
+        return f"{_EXPECTED[kind]}{piece}"
+    return str(error["msg"]).replace("Input should", "that it should") + piece
+
+
+def _shape(kind: str, written: tuple[str | int, ...]) -> str:
+    """Words for the list or table that a setting holds, with its default as an example."""
+    name = str(written[0])
+    if written == ("instrument",):
+        return "tables, each under [[instrument]]"
+    if kind in ("dict_type", "dataclass_type"):
+        return f"a table, under [{'.'.join(str(part) for part in written)}]"
+    if name == "pitch_angles":
+        return f"pairs of degrees such as {_as_list(_PITCH_ANGLES['parallel'])}"
+    example: Any = asdict(Config()).get(name)
+    if len(written) == 2 and isinstance(example, dict):
+        example = example.get(str(written[1]))
+    return f"a list such as {_as_list(example)}" if example else "a list in brackets"
+
+
+def _as_list(value: Any) -> str:
+    return json.dumps(value).replace(".0", "")
+
+
+def _name_of(written: tuple[str | int, ...], table: dict[str, Any]) -> str:
+    """The name of a setting: dotted, and for a table of an instrument with the instrument."""
+    if len(written) > 1 and written[0] == "instrument" and isinstance(written[1], int):
+        entry = table["instrument"][written[1]]
+        name = entry.get("name") if isinstance(entry, dict) else None
+        which = name if isinstance(name, str) else f"number {written[1] + 1}"
+        key = ".".join(str(part) for part in written[2:])
+        return f"instrument {which}: {key}" if key else f"instrument {which}"
+    return ".".join(str(part) for part in written)
+
+
+def _nearest(loc: tuple[str | int, ...]) -> str:
+    """A hint at the known key most similar to the unknown one at `loc`, or empty."""
+    known = _known_keys(Config)
+    if loc[0] == "axes":
+        known += _known_keys(AxisLimits, ".".join(str(part) for part in (*loc[:-1], "")))
+    unknown = ".".join(part for part in loc if isinstance(part, str))
+    by_name = {key.rpartition(".")[2]: key for key in known}
+    siblings = [key for key in known if key.rpartition(".")[0] == unknown.rpartition(".")[0]]
+    if hint := nearest(unknown, siblings):
+        return hint
+    name = nearest(str(loc[-1]), list(by_name), 0.7, "{}")
+    return f"; did you mean {by_name[name]}?" if name else ""
+
+
+def _known_keys(kind: Any, prefix: str = "") -> list[str]:
+    keys = []
+    hints = get_type_hints(kind)
+    for setting in fields(kind):
+        keys.append(prefix + setting.name)
+        # A table, or a list of tables.
+        for inner in (hints[setting.name], *get_args(hints[setting.name])):
+            if is_dataclass(inner):
+                keys += _known_keys(inner, f"{prefix}{setting.name}.")
+    return keys
