@@ -116,7 +116,7 @@ def children(config: Config, items: Sequence[Item], frame: float) -> Measured:
     run = open_run(config.run_dir)
     workspace = Workspace(config, config.run_dir, {"extrema": run.extrema})
     smallest = min(items, key=lambda item: item.size)
-    plot = Task("plot", smallest, {"reduce": run.progress.shards[smallest.id]})
+    plot = Task("plot", smallest, {"reduce": run.progress.data_files[smallest.id]})
     starts, plot_starts = [], []
     tasks: dict[str, list[tuple[float, float]]] = {}
     """Item → seconds (in a compute process, in this process) of each pass."""

@@ -32,11 +32,14 @@ from spectro_mpi.mpi.messages import (
     Assign,
     Closed,
     Collect,
+    Committed,
+    Credit,
     Done,
     EndPhase,
     Message,
     Partial,
     PhaseCommitted,
+    Result,
     TaskDone,
     ToWorker,
     ToWriter,
@@ -120,7 +123,10 @@ class Counter:
 
     def handle(self, message: Message) -> None:
         if isinstance(message, EndPhase):
-            self._transport.send(0, PhaseCommitted({}))
+            self._transport.send(0, PhaseCommitted())
+        if isinstance(message, Result):
+            self._transport.send(0, Committed({message.item: ()}))
+            self._transport.send(message.worker, Credit(1, 0))
         if isinstance(message, WriterFinish):
             self._transport.send(0, Closed())
             self.finished = True
@@ -199,7 +205,7 @@ def play(transport: Transport, tasks: int, way: str) -> dict[str, float]:
     if rank == writer_of(size):
         roles.append(Counter(transport))
     if rank in workers_of(size):
-        real = Worker(transport, Nothing(), 0, writer_of(size))
+        real = Worker(transport, Nothing(), 0, writer_of(size), 10)
         roles.append(real if way == "worker" else Echo(transport))
     with tempfile.TemporaryDirectory(prefix="spectro-mpi-coordinator-") as folder:
         began, used = time.perf_counter(), time.process_time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import statistics
 import time
@@ -11,6 +12,7 @@ from functools import partial
 from typing import Any
 from unittest import mock
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 from transfer import receive_seconds
@@ -24,8 +26,8 @@ from spectro_mpi.phases.compute import ReadyPhase, make_ready
 from spectro_mpi.phases.task import Outcome, Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.planning.costs import figures_of, megapixels_of
+from spectro_mpi.rundir.item_file import ItemFile
 from spectro_mpi.rundir.layout import LOCK
-from spectro_mpi.rundir.packed import Packed
 from spectro_mpi.rundir.reader import open_run
 from spectro_mpi.settings.schema import Config, LimitsKind
 
@@ -34,6 +36,8 @@ PASSES = 3
 _BATCH = 16
 """Results per batch; so few that the writer does not flush before the batch is full."""
 
+_WORKER = 1
+"""Rank of the only worker, whose window is the batch."""
 _COPIES = 20
 """Times the items that a run ends with, to find what ending it costs for each."""
 _SYNC_SECONDS = 0.02
@@ -58,9 +62,9 @@ def reducing(config: Config, items: Sequence[Item]) -> tuple[Measured, list[Outc
             seconds, outcomes = _passes(station, tasks)
             costs["reduce_item"], slope = fitted(seconds, np.ones(len(items)), megabytes)
             costs["reduce_mb"][f"{reader} {quantity}"] = slope
-    given = [outcome.packed for outcome in outcomes if outcome.packed is not None]
+    given = [outcome.data for outcome in outcomes if outcome.data is not None]
     costs["record_bytes"] = 1e6 * megabytes.sum() / sum(map(_records, given))
-    costs["result_mb"] = sum(packed.nbytes for packed in given) / 1e6 / megabytes.sum()
+    costs["result_mb"] = sum(data.nbytes for data in given) / 1e6 / megabytes.sum()
     whole: Tallies = {}
     for outcome in outcomes:
         merge_tallies(whole, outcome.partial)
@@ -74,7 +78,7 @@ def reducing(config: Config, items: Sequence[Item]) -> tuple[Measured, list[Outc
 def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) -> Measured:
     """Measure the costs of writing results, in batches and singly, and of receiving them."""
     results = [
-        Result(0, "reduce", item.id, (), outcome.packed)
+        Result(_WORKER, "reduce", item.id, (), outcome.data)
         for item, outcome in zip(items, outcomes, strict=True)
     ]
     copies = [
@@ -114,12 +118,12 @@ class _Written:
         )
         settings.run_dir.mkdir(parents=True)
         (settings.run_dir / LOCK).touch()  # The writer checks that its output still exists.
-        drawn = [replace(result, phase="plot", packed=None) for result in results]
-        writer = Writer(QueueTransport(), settings, settings.run_dir, 0)
+        drawn = [replace(result, phase="plot", data=None) for result in results]
+        writer = Writer(QueueTransport(), settings, settings.run_dir, 0, [_WORKER])
 
         def write(batch: Sequence[Result]) -> None:
             for result in batch:
-                writer.handle(result)
+                take(writer, result)
 
         count = len(results) + 2 * size
         self.reduce = np.array([timed(write, [result]) for result in results])
@@ -132,18 +136,25 @@ class _Written:
         self.journal_syncs = syncs_in_a_row(partial(write, drawn[:size]))
         self.ending += timed(writer.handle, EndPhase(count))
         self.ending += timed(writer.handle, WriterFinish())
+        writer.close()
 
 
-def _records(packed: Packed) -> int:
+def take(writer: Writer, result: Result) -> None:
+    """Hand a result to the writer, and let it do what is due."""
+    writer.handle(result)
+    writer.step()
+
+
+def _records(data: ItemFile) -> int:
     """Return the number of records in all spectrograms of an item."""
-    with packed.open() as file:
-        return sum(len(group["time"]) for item in file.values() for group in item.values())
+    with h5py.File(io.BytesIO(data.content.tobytes())) as file:
+        return sum(len(group["time"]) for group in file.values())
 
 
 def drawing(config: Config, items: Sequence[Item]) -> Measured:
     """Measure the costs of figures by limits and pixels; needs a finished run of `config`."""
     run = open_run(config.run_dir)
-    tasks = [Task("plot", item, {"reduce": run.progress.shards[item.id]}) for item in items]
+    tasks = [Task("plot", item, {"reduce": run.progress.data_files[item.id]}) for item in items]
     columns: list[Floats] = []
     seconds: list[Floats] = []
     frame = syncs = 0.0

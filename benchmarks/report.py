@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -26,18 +27,19 @@ from playwright.sync_api import Page, sync_playwright
 
 from spectro_mpi.demo import write_demo
 from spectro_mpi.errors import REASONS, Failure
+from spectro_mpi.model.items import Item
 from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.rundir.item_file import make_item_file
 from spectro_mpi.rundir.journal import Journal
-from spectro_mpi.rundir.layout import CONFIG, PAGE, PREVIEWS, shard_path
-from spectro_mpi.rundir.packed import pack
+from spectro_mpi.rundir.layout import CONFIG, PAGE, PREVIEWS, data_file_of, data_path
 from spectro_mpi.rundir.progress import PHASES
 from spectro_mpi.rundir.reader import open_run
-from spectro_mpi.rundir.store import write_shard
+from spectro_mpi.rundir.sources import Source, SourceLog
+from spectro_mpi.rundir.store import stamp_of_bytes
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.logs import FailureMark
 
 FIRST_ITEM = 10_000
-ITEMS_PER_SHARD = 10
 WORKERS = 16
 MAKE_SECONDS, CONTENT_SECONDS, SEARCH_SECONDS, PAGE_MB = 300.0, 1.0, 0.2, 3.0
 _LINKS = 30_000
@@ -81,13 +83,13 @@ def synthetic_run(folder: Path, items: int) -> Path:
     (run_dir / CONFIG).write_text(config.to_toml())
     shutil.copy(template / "extrema.json", run_dir)
     names = [str(FIRST_ITEM + number) for number in range(items)]
-    shards = _store(run_dir, names)
+    data_files = _store(run_dir, names)
     _pictures(template, run_dir, names)
     failures = _failures(names)
     keeper = Journal(run_dir, "many", config.plot.scales)
     keeper.state.items_total = items
     keeper.state.totals = dict.fromkeys(PHASES, items)
-    keeper.state.stores["reduce"] = shards
+    keeper.state.stores["reduce"] = data_files
     keeper.state.failures = {item: (failure,) for item, failure in failures.items()}
     for phase in PHASES:
         keeper.state.settled[phase].update(names)
@@ -106,24 +108,32 @@ def _template(folder: Path) -> Path:
 
 
 def _store(run_dir: Path, names: list[str]) -> dict[str, str]:
-    """Write shards with minimal data: one is packed, the others are copies with other names."""
-    marks = [(f"####{place}", "$" * 13 + str(place)) for place in range(ITEMS_PER_SHARD)]
-    items = {
-        mark: pack([_spectrogram(mark, stamp, instrument) for instrument in ("ees", "ies")])
-        for mark, stamp in marks
-    }
-    write_shard(shard_path(run_dir, 0), items)
-    template = shard_path(run_dir, 0).read_bytes()
-    shards = {}
-    for number, first in enumerate(range(0, len(names), ITEMS_PER_SHARD)):
-        path, content = shard_path(run_dir, number), template
-        for (mark, stamp), item in zip(marks, names[first : first + ITEMS_PER_SHARD], strict=True):
-            start = time.strftime("%Y%m%d%H%M%S", _start(int(item) - FIRST_ITEM))
-            content = content.replace(mark.encode(), item.encode())
-            content = content.replace(stamp.encode(), start.encode())
-            shards[item] = path.name
+    """Write data files with minimal data: one is made, the others are copies with other names."""
+    mark, stamp = "#####", "$" * 14
+    item = Item(mark, None, ())
+    groups = [_spectrogram(mark, stamp, instrument) for instrument in ("ees", "ies")]
+    template = make_item_file("reduce", item, groups).content.tobytes()
+    data_files: dict[str, str] = {}
+    sources: dict[str, tuple[str, dict[str, Source]]] = {}
+    for number, name in enumerate(names):
+        start = _start(number)
+        written = time.strftime("%Y%m%d%H%M%S", start)
+        content = template.replace(mark.encode(), name.encode())
+        content = content.replace(stamp.encode(), written.encode())
+        date = datetime(*start[:6], tzinfo=timezone.utc)
+        data_files[name] = data_file_of("reduce", Item(name, date, ()), stamp_of_bytes(content))
+        path = data_path(run_dir, data_files[name])
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    return shards
+        made_from = {
+            instrument: Source(f"fa_esa_l2_{instrument}_{written}_{name}_v01.cdf", 4_000_000, "")
+            for instrument in ("ees", "ies")
+        }
+        sources[name] = (data_files[name], made_from)
+    log = SourceLog(run_dir)
+    log.record(sources)
+    log.close()
+    return data_files
 
 
 def _start(number: int) -> time.struct_time:

@@ -11,7 +11,7 @@ from tests.faults.runs import Bench
 
 @pytest.fixture(scope="session")
 def bench(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """Twelve items, seven of them damaged; small figures and shards of two items."""
+    """Twelve items, seven of them damaged; small figures and batches of two items."""
     folder = tmp_path_factory.mktemp("faults")
     settings = folder / "spectro-mpi.toml"
     settings.write_text(

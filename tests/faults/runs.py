@@ -77,8 +77,9 @@ class Started:
             assert time.monotonic() < end
             time.sleep(0.005)
 
-    def wait_for_shard(self, number: int = 0) -> None:
-        self.wait_for((self.run_dir / "data" / f"shard-{number:05d}.h5").exists)
+    def wait_for_data(self) -> None:
+        """Wait until the data of an item is on disk."""
+        self.wait_for(lambda: any((self.run_dir / "data").glob("*/*/*.h5")))
 
     def pid_of(self, role: str) -> int:
         """Process id of a role's rank, by its log or the launcher's children."""

@@ -22,7 +22,7 @@ def test_a_killed_rank_or_launcher_ends_the_job_at_once_and_the_next_run_complet
 ) -> None:
     name = f"killed-{role}"
     run = bench.start(name)
-    run.wait_for_shard()
+    run.wait_for_data()
     pid = run.launcher.pid if role == "launcher" else run.pid_of(role)
     os.kill(pid, signal.SIGKILL)
     began = time.monotonic()
@@ -37,7 +37,7 @@ def test_a_killed_rank_or_launcher_ends_the_job_at_once_and_the_next_run_complet
 
 def test_a_killed_compute_process_costs_nothing(bench: Bench) -> None:
     run = bench.start("killed-child")
-    run.wait_for_shard()
+    run.wait_for_data()
     for _ in range(2):
         child = run.child()
         os.kill(child, signal.SIGKILL)
@@ -51,7 +51,7 @@ def test_a_stopped_compute_process_is_ended_by_the_clock_and_its_item_done_at_th
     bench: Bench,
 ) -> None:
     run = bench.start("stopped-child", "-s", "run.instrument_timeout_seconds=2")
-    run.wait_for_shard()
+    run.wait_for_data()
     os.kill(run.child(), signal.SIGSTOP)
     assert run.end().code == 3
     bench.same_as_whole("stopped-child")

@@ -39,7 +39,7 @@ def test_a_second_signal_drops_the_items_in_hand(
 def test_a_signal_to_any_rank_stops_the_run(bench: Bench, rank: int) -> None:
     name = f"signal-to-{rank}"
     run = bench.start(name, "-s", "run.flush_batch_size=1")
-    run.wait_for_shard()
+    run.wait_for_data()
     os.kill(run.ranks()[rank], signal.SIGUSR1)
     assert run.end(20).code == 75
     assert bench.run(name, "-s", "run.flush_batch_size=1").code == 3
@@ -92,7 +92,7 @@ def test_a_callers_signal_handlers_are_given_back_or_left_alone(bench: Bench) ->
             stdout=subprocess.PIPE,
             text=True,
         )
-        Started(caller, run_dir).wait_for_shard()
+        Started(caller, run_dir).wait_for_data()
         caller.send_signal(signal.SIGTERM)
         out = caller.communicate(timeout=60)[0]
         code_of_run, kept = json.loads(out.splitlines()[-1])

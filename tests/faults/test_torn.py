@@ -6,11 +6,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from spectro_mpi.rundir.layout import data_path
 from tests.conftest import spectro_mpi_here
 from tests.faults.runs import Bench
 
@@ -28,12 +30,17 @@ def progress(run_dir: Path) -> dict[str, dict[str, str]]:
     return content
 
 
-def shard_of(run_dir: Path, item: str = "13312") -> Path:
-    return run_dir / "data" / progress(run_dir)["shards"][item]
+def data_of(run_dir: Path, item: str = "13312") -> Path:
+    return data_files(run_dir)[item]
 
 
-def shards_of(run_dir: Path) -> list[Path]:
-    return [run_dir / "data" / name for name in sorted(set(progress(run_dir)["shards"].values()))]
+def data_files(run_dir: Path) -> dict[str, Path]:
+    return {item: data_path(run_dir, name) for item, name in names_in(progress(run_dir)).items()}
+
+
+def names_in(state: Mapping[str, Any]) -> dict[str, str]:
+    names: dict[str, str] = state["data_files"]["reduce"]
+    return names
 
 
 def figure_of(run_dir: Path, item: str = "13312") -> Path:
@@ -61,16 +68,16 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "extrema-truncated": lambda run: truncate(run / "extrema.json"),
     "extrema-missing": lambda run: (run / "extrema.json").unlink(),
     "extrema-empty": lambda run: replace(run / "extrema.json", "{}"),
-    "shard-truncated": lambda run: truncate(shards_of(run)[0]),
-    "shard-blank": lambda run: blank(shards_of(run)[1]),
-    "shard-missing": lambda run: shards_of(run)[2].unlink(),
+    "data-truncated": lambda run: truncate(data_of(run, "13312")),
+    "data-blank": lambda run: blank(data_of(run, "13313")),
+    "data-missing": lambda run: data_of(run, "13321").unlink(),
     "links-truncated": lambda run: truncate(run / "spectrograms.h5"),
     "links-missing": lambda run: (run / "spectrograms.h5").unlink(),
 }
 
 
-TOGETHER = tuple(damage for damage in DAMAGES if damage.startswith("shard"))
-"""Damages of three shards, which know nothing of each other: one run repairs them all."""
+TOGETHER = tuple(damage for damage in DAMAGES if damage.startswith("data"))
+"""Damages of three files, which know nothing of each other: one run repairs them all."""
 
 
 @pytest.mark.parametrize(
@@ -89,8 +96,8 @@ def test_a_torn_or_lost_file_is_told_by_verify_and_made_again_by_the_next_run(
     for damage in damages:
         assert any(damage.partition("-")[0] in line for line in lines)
     if damages is TOGETHER:
-        for shard in shards_of(copy)[: len(damages)]:
-            assert any(line.startswith(f"{shard}: ") for line in lines)
+        for item in ("13312", "13313", "13321"):
+            assert any(line.startswith(f"{data_of(copy, item)}: ") for line in lines)
     assert "Traceback" not in checked.err
     assert "Traceback" not in spectro_mpi_here("status", copy).err
     done = bench.run(copy.name)
@@ -112,14 +119,16 @@ def test_a_torn_or_lost_file_is_told_by_verify_and_made_again_by_the_next_run(
 
 def test_the_items_of_a_lost_progress_are_taken_from_the_store(bench: Bench, copy: Path) -> None:
     (copy / "progress.json").unlink()
-    shards = sorted((copy / "data").iterdir())
+    dates = {path: path.stat().st_mtime_ns for path in (copy / "data").rglob("*.h5")}
     done = bench.run(copy.name)
     assert "adopted" in done.out
     bench.same_as_whole(copy.name)
     # The whole items stay where they are; only those that had failed in part are reduced again.
     whole = set(progress(copy)["completed"]["reduce"])
     kept = {
-        item for item, shard in progress(copy)["shards"].items() if copy / "data" / shard in shards
+        item
+        for item, path in data_files(copy).items()
+        if dates.get(path) == path.stat().st_mtime_ns
     }
     assert whole <= kept
 
@@ -131,8 +140,8 @@ def test_a_journal_damaged_in_the_middle_costs_no_more_than_its_lines(
     lines = [
         {"note": {"items_total": 12}},
         *(
-            {"phase": "reduce", "items": [item], "failures": {}, "shard": shard, "held": [item]}
-            for item, shard in state["shards"].items()
+            {"phase": "reduce", "items": [item], "failures": {}, "data_files": {item: name}}
+            for item, name in names_in(state).items()
             if item in state["completed"]["reduce"]
         ),
     ]
@@ -147,26 +156,28 @@ def test_a_journal_damaged_in_the_middle_costs_no_more_than_its_lines(
     assert spectro_mpi_here("verify", copy).code == 0
 
 
-def test_what_cannot_be_read_of_a_shard_while_figures_are_drawn_is_reduced_again(
+def test_data_that_cannot_be_read_while_figures_are_drawn_is_reduced_again(
     bench: Bench, copy: Path
 ) -> None:
     import h5py
 
-    shard = shard_of(copy)
-    with h5py.File(shard, "r+") as file:
-        del file["13312/ees/time"]  # opens as if nothing were the matter
+    path = data_of(copy)
+    before = path.stat()
+    with h5py.File(path, "r+") as file:
+        del file["ees/time"]  # opens as if nothing were the matter
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as a disk does it
     state = progress(copy)
     state["completed"]["plot"].remove("13312")  # type: ignore[attr-defined]
     (copy / "progress.json").write_text(json.dumps(state))
     for path in (copy / "plots").rglob("13312_*.png"):
         path.unlink()
-    assert "cannot be read" in spectro_mpi_here("verify", copy).out
+    assert f"{path}: is damaged, or has been changed" in spectro_mpi_here("verify", copy).out
     assert bench.run(copy.name).code == 3
     bench.same_as_whole(copy.name)
     assert spectro_mpi_here("verify", copy).code == 0
-    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
+    dates = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
     bench.run(copy.name)
-    assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == dates
 
 
 def test_verify_finds_a_figure_that_is_not_right_and_repair_has_it_drawn_again(
@@ -195,7 +206,7 @@ def test_verify_finds_a_figure_that_is_not_right_and_repair_has_it_drawn_again(
 
 
 def test_verify_finds_what_was_left_half_written_and_repair_removes_it(copy: Path) -> None:
-    left = [copy / "data/shard-00099.h5.part", figure_of(copy).with_suffix(".png.part")]
+    left = [copy / "data/2000/01/13399.h5.0123abcd.part", figure_of(copy).with_suffix(".png.part")]
     for path in left:
         path.touch()
     checked = spectro_mpi_here("verify", copy)
@@ -205,42 +216,43 @@ def test_verify_finds_what_was_left_half_written_and_repair_removes_it(copy: Pat
     assert spectro_mpi_here("verify", copy).code == 0
 
 
-def test_repair_of_a_shard_sets_it_aside_and_the_next_run_makes_its_items_again(
+def test_repair_of_data_sets_it_aside_and_the_next_run_makes_its_item_again(
     bench: Bench, copy: Path
 ) -> None:
-    shard = shard_of(copy)
-    content = bytearray(shard.read_bytes())
-    content[2000:6000] = bytes(4000)  # opens, but what is in it is not all there
-    shard.write_bytes(content)
+    path = data_of(copy)
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1  # in the values: to HDF5 it is as good as any other
+    path.write_bytes(content)
     assert spectro_mpi_here("verify", copy, "--repair").code == 1
-    assert shard.with_name(shard.name + ".damaged").exists()
-    assert "13312" not in progress(copy)["shards"]
+    assert path.with_name(path.name + ".damaged").exists()
+    assert "13312" not in data_files(copy)
     assert bench.run(copy.name).code == 3
     bench.same_as_whole(copy.name)
     assert spectro_mpi_here("verify", copy).code == 0
 
 
-def test_a_shard_that_was_finished_but_not_noted_is_taken_in_or_removed(
+def test_data_that_was_finished_but_not_noted_is_taken_in_or_removed(
     bench: Bench, copy: Path
 ) -> None:
-    # As a run leaves it that is killed between the shard's rename and the journal's line.
+    # As a run leaves it that is killed between the rename of the files and the journal's line.
     state = progress(copy)
-    shard = state["shards"]["13312"]
-    held = [item for item, name in state["shards"].items() if name == shard]
-    for item in held:
-        del state["shards"][item]
+    name = names_in(state)["13312"]
+    for item in ("13312", "13313"):
+        del names_in(state)[item]
         state["errors"].pop(item, None)
         for listed in state["completed"].values():
             if item in listed:
                 listed.remove(item)  # type: ignore[attr-defined]
     (copy / "progress.json").write_text(json.dumps(state))
+    assert "is not recorded in progress.json" in spectro_mpi_here("verify", copy).out
     done = bench.run(copy.name)
-    assert f"{shard}: complete but not in the journal" in done.out
-    assert progress(copy)["shards"]["13312"] == shard
+    assert "complete but not in the journal" in done.out
+    assert names_in(progress(copy))["13312"] == name
     bench.same_as_whole(copy.name)
-    # And a shard whose items are all in other shards.
-    other = copy / "data/shard-00098.h5"
-    shutil.copy(copy / "data" / shard, other)
+    # And a file of an item whose data is elsewhere, since it is of another month today.
+    other = copy / "data/1999/12/13312.h5"
+    other.parent.mkdir(parents=True)
+    shutil.copy(data_path(copy, name), other)
     assert "is not recorded in progress.json" in spectro_mpi_here("verify", copy).out
     bench.run(copy.name)
     assert not other.exists()

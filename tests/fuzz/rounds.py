@@ -84,7 +84,7 @@ def _read(child: ChildExecutor, path: Path, careful: bool, label: str, found: Fo
         assert took < 60, f"{label} has no outcome"
         time.sleep(0.0005)
     failures = outcome.failures
-    assert bool(failures) != (outcome.packed is not None), (label, outcome)
+    assert bool(failures) != (outcome.data is not None), (label, outcome)
     found.outcomes[failures[0].reason if failures else "done"] += 1
     if took > found.slowest:
         found.slowest, found.longest_file = took, label

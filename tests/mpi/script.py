@@ -23,9 +23,9 @@ from spectro_mpi.phases.task import Outcome, Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.planning.inventory import Inventory
 from spectro_mpi.planning.todo import RunPlan, plan_run
+from spectro_mpi.rundir.item_file import ItemFile, make_item_file
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import DATA, LOCK
-from spectro_mpi.rundir.packed import Packed, pack
 from spectro_mpi.rundir.tallies import drop_stale
 from spectro_mpi.settings.schema import Config, RunSettings
 from spectro_mpi.system.untrusted import UntrustedCalls
@@ -168,7 +168,7 @@ def outcome(task: Task, fate: Fate = "sound") -> Outcome | None:
     """What comes of a task; None: nothing ever."""
     counts = task.phase == "count"
     sound = Outcome(
-        packed=packed(task.item.size) if counts and task.has_result else None,
+        data=data(task.item.id, task.item.size) if counts and task.has_result else None,
         partial=Counter([task.item.id]) if counts else None,
     )
     timeout = failure(task, "timeout")
@@ -176,12 +176,12 @@ def outcome(task: Task, fate: Fate = "sound") -> Outcome | None:
         case "empty":
             return Outcome()
         case "partly":
-            return Outcome([failure(task, reason_for(task.item.id))], sound.packed, sound.partial)
+            return Outcome([failure(task, reason_for(task.item.id))], sound.data, sound.partial)
         case "fails":
             return Outcome([failure(task, reason_for(task.item.id))])
         case "times-out-once" if not task.again:
             # One instrument took too long; of the others there is data.
-            return Outcome([timeout], sound.packed, sound.partial)
+            return Outcome([timeout], sound.data, sound.partial)
         case "times-out":
             return Outcome([timeout])
         case "lost-once" if not task.remade:
@@ -194,10 +194,11 @@ def outcome(task: Task, fate: Fate = "sound") -> Outcome | None:
 
 
 @cache
-def packed(records: int) -> Packed:
-    """A small real result, larger for more records."""
+def data(item: str, records: int) -> ItemFile:
+    """A small real result of an item, larger for more records."""
     values = np.arange(records, dtype=float)
-    return pack([Group("ees", {"counts": Dataset("counts", values, ("record",), "1")})])
+    counts = Group("ees", {"counts": Dataset("counts", values, ("record",), "1")})
+    return make_item_file("count", Item(item, None, ()), [counts])
 
 
 def config_in(folder: Path, **settings: Any) -> Config:

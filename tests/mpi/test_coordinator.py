@@ -18,6 +18,7 @@ from spectro_mpi.mpi.messages import (
     Begin,
     Closed,
     Collect,
+    Committed,
     Done,
     Drain,
     Drained,
@@ -37,6 +38,7 @@ from spectro_mpi.mpi.messages import (
     WorkerStatus,
     WriterFinish,
     WriteRunWide,
+    WriterWaits,
 )
 from spectro_mpi.phases.contributions import Group
 from spectro_mpi.phases.task import Task
@@ -58,11 +60,15 @@ class Board(NoDisplay):
     """A display that keeps what it shows."""
 
     def __init__(self) -> None:
-        self.done: list[tuple[int, int]] = []
+        self.done: list[int] = []
+        self.waiting = (0, 0.0)
         self.doings: list[tuple[int, Doing]] = []
 
-    def advance(self, worker: int, failures: int) -> None:
-        self.done.append((worker, failures))
+    def advance(self, failures: int) -> None:
+        self.done.append(failures)
+
+    def uncommitted(self, items: int, writer_waits: float) -> None:
+        self.waiting = items, writer_waits
 
     def status(self, worker: int, doing: Doing) -> None:
         self.doings.append((worker, doing))
@@ -85,6 +91,8 @@ class Office:
         self.workers = range(1, workers + 1)
         self.network = Network(workers + 2)
         self.board = Board()
+        self.failures: dict[str, tuple[Failure, ...]] = {}
+        """Of each item, as its worker has last said."""
         self.coordinator = Coordinator(
             self.network.transport(0),
             self.config,
@@ -123,6 +131,8 @@ class Office:
     def done(self, rank: int, *items: str, seconds: float = 1.0, **facts: Any) -> None:
         """Let a worker have done its tasks for items."""
         facts = {"failures": (), **facts}
+        if not facts.get("again"):
+            self.failures |= dict.fromkeys(items, facts["failures"])
         tasks = tuple(TaskDone(item, seconds=seconds, **facts) for item in items)
         self.coordinator.handle(Done(rank, tasks))
 
@@ -140,13 +150,29 @@ class Office:
         return self.coordinator._assigned[rank]
 
     def commit(self, *items: str) -> None:
-        """Let the writer have committed the phase, with data of `items` in a shard."""
-        self.coordinator.handle(PhaseCommitted(dict.fromkeys(items, "shard-00000.h5")))
+        """Let the writer have committed the phase, with data of `items`."""
+        phase = self.of(Begin)[-1].phase
+        given = {task.item.id for task in self.tasks() if task.phase == phase and task.has_result}
+        self.commit_some(*sorted(given & self.failures.keys() - set(items)), has_data=False)
+        self.commit_some(*items)
+        self.coordinator.handle(PhaseCommitted())
+
+    def commit_some(self, *items: str, has_data: bool = True) -> None:
+        """Let the writer have committed items."""
+        files = {item: data_file(item) for item in items if has_data}
+        if items:
+            failures = {item: self.failures.get(item, ()) for item in items}
+            self.coordinator.handle(Committed(failures, files))
 
     def collect(self, *partials: Counter[str] | None) -> None:
         """Let each worker have sent what its items contribute."""
         for rank, partial in itertools.zip_longest(self.workers, partials):
             self.coordinator.handle(Partial(rank, groups_of(partial)))
+
+
+def data_file(item: str) -> str:
+    """The file with the data of an item."""
+    return f"undated/00/{item}.h5#0123456789abcdef"
 
 
 def groups_of(partial: Counter[str] | None) -> tuple[Group, ...]:
@@ -160,16 +186,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def counted(folder: Path, items: Mapping[str, int], *others: str) -> None:
-    """Have phase count of `items` on disk (the shard itself nobody here reads)."""
+    """Have phase count of `items` on disk (the files themselves nobody here reads)."""
     config = config_in(folder)
     plan = plan_of(config, items)
     keeper = Journal(config.run_dir, config.run_id, ())
     keeper.note(phases=("count", "draw"))
     prints = {item: str(size) for item, size in items.items()}
-    keeper.record(Batch("count", tuple(items), {}, "shard-00000.h5", tuple(items), prints))
+    files = {item: data_file(item) for item in items}
+    keeper.record(Batch("count", tuple(items), {}, files, prints))
     for item in items:
         plan.progress.settled["count"].add(item)
-        plan.progress.stores["count"][item] = "shard-00000.h5"
+        plan.progress.stores["count"][item] = data_file(item)
     content = dict.fromkeys(items, 1)
     (config.run_dir / "totals.json").write_text(str(content).replace("'", '"'))
     phase = plan.order.phases[0]
@@ -260,8 +287,9 @@ def test_the_next_phase_has_the_merged_artifact_of_the_run(tmp_path: Path) -> No
     assert (written.name, written.content) == ("totals", {"1": 1, "2": 1})
     assert [message.phase for message in office.of(Begin)] == ["count", "count", "draw", "draw"]
     assert office.of(Begin)[-1].workspace.run_wide["totals"] == {"1": 1, "2": 1}
-    assert {task.shards["count"] for task in office.tasks() if task.phase == "draw"} == {
-        "shard-00000.h5"
+    assert {task.data_files["count"] for task in office.tasks() if task.phase == "draw"} == {
+        data_file("1"),
+        data_file("2"),
     }
 
 
@@ -335,6 +363,7 @@ def test_what_took_too_long_is_tried_once_more_when_all_else_is_done(tmp_path: P
     assert (late.item.id, late.again, len(office.tasks())) == ("1", True, 4)
     office.done(1, "1", failures=(failure(late, "timeout"),))
     assert office.of(EndPhase) == [EndPhase(3)]
+    office.commit()
     assert office.plan.progress.settled["count"] == {"1", "2", "3"}
 
 
@@ -346,10 +375,44 @@ def test_a_failure_is_recorded_with_its_reason_and_the_phase_goes_on(
     (task, _) = office.tasks()
     office.done(1, "1", failures=(failure(task, reason),))
     office.done(2, "2")
+    assert office.of(EndPhase) == [EndPhase(2)]
+    assert office.plan.progress.failures == {}
+    assert office.board.done == []
+    office.commit_some("1")
+    office.commit_some("2")
     assert office.plan.progress.failures == {"1": (failure(task, reason),)}
     assert office.plan.progress.settled["count"] == {"1", "2"}
-    assert office.board.done == [(1, 1), (2, 0)]
-    assert office.of(EndPhase) == [EndPhase(2)]
+    assert office.board.done == [1, 0]
+
+
+def test_only_what_is_on_disk_is_done_and_the_rest_is_shown_beside_it(tmp_path: Path) -> None:
+    office = Office(tmp_path, EIGHT).start()
+    office.done(1, "1", "4")
+    office.done(2, "2")
+    office.coordinator.step()
+    assert (office.board.done, office.board.waiting) == ([], (3, 0.0))
+    office.commit_some("2", "1")
+    office.coordinator.step()
+    assert (office.board.done, office.board.waiting) == ([0, 0], (1, 0.0))
+    # What the writer says may overtake what a worker says.
+    office.commit_some("4", "3")
+    office.coordinator.step()
+    assert office.board.waiting == (0, 0.0)
+    assert office.plan.progress.settled["count"] == set("1234")
+
+
+def test_a_writer_that_waits_for_the_file_system_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    office = Office(tmp_path, EIGHT).start()
+    office.done(1, "1")
+    office.coordinator.handle(WriterWaits(40.0))
+    office.coordinator.step()
+    assert office.board.waiting == (1, 40.0)
+    assert "the writer has been waiting for the file system for 40 s" in caplog.text
+    office.coordinator.handle(WriterWaits(0.0))
+    office.coordinator.step()
+    assert office.board.waiting == (1, 0.0)
 
 
 def drawing(folder: Path) -> Office:
@@ -404,9 +467,11 @@ def test_a_failure_that_is_gone_when_its_item_is_made_again_is_forgotten(tmp_pat
     office.plan.progress.failures["1"] = (Failure("ees", "count", "killed", "was killed"), drawn)
     office.done(1, "1", failures=(Failure("ees", "count", "generic", "cannot be read"),))
     office.done(1, "1")
+    office.commit_some("1")
     assert office.plan.progress.failures == {"1": (drawn,)}
     office.plan.progress.failures["2"] = (Failure("ees", "count", "killed", "was killed"),)
     office.done(2, "2")
+    office.commit_some("2")
     assert office.plan.progress.failures == {"1": (drawn,)}
 
 

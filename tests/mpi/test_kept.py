@@ -13,22 +13,20 @@ from spectro_mpi.mpi.messages import Begin, Collect, Partial, WriteRunWide, Writ
 from spectro_mpi.phases.contributions import Group
 from spectro_mpi.phases.task import Outcome, Task
 from spectro_mpi.rundir.journal import Journal, load_progress
-from spectro_mpi.rundir.layout import DATA, TALLIES, run_wide_path, shards_of
+from spectro_mpi.rundir.layout import DATA, TALLIES, data_path, run_wide_path
 from spectro_mpi.rundir.reader import read_run_wide
 from spectro_mpi.rundir.store import read_datasets
 from spectro_mpi.rundir.tallies import KeptGroup, KeptPhase, write_tallies
 from spectro_mpi.settings.schema import Config
 from tests.mpi.script import Count, config_in, outcome, plan_of
-from tests.mpi.test_coordinator import Office, counted
+from tests.mpi.test_coordinator import Office, counted, data_file
 from tests.mpi.test_roles import Ranks, set_bounds
-
-SHARD = "shard-00000.h5"
 
 
 def keep(folder: Path, *groups: str, version: int = 1) -> None:
     """Have the contributions of items, each a letter, kept in these groups."""
     kept = tuple(
-        KeptGroup(dict.fromkeys(group, SHARD), Count().arrays_of(Counter(group)))
+        KeptGroup({item: data_file(item) for item in group}, Count().arrays_of(Counter(group)))
         for group in groups
     )
     write_tallies(config_in(folder).run_dir, {"count": KeptPhase(version, kept)})
@@ -50,7 +48,7 @@ def test_of_items_whose_contributions_are_kept_none_is_restored(tmp_path: Path) 
     assert written.content == {"1": 1, "2": 1, "3": 1}
     (message,) = office.of(WriteTallies)
     (group, other) = message.kept["count"].groups
-    assert {**group.shards, **other.shards} == dict.fromkeys("123", SHARD)
+    assert {**group.data_files, **other.data_files} == {item: data_file(item) for item in "123"}
 
 
 def test_an_item_that_is_done_again_has_only_its_group_restored(tmp_path: Path) -> None:
@@ -133,9 +131,9 @@ class Growing:
             self.lose_the_store()
 
     def lose_the_store(self) -> None:
-        """Remove all shards, so that their names are used again, as a start repairs it."""
-        for shard in shards_of(self.config.run_dir):
-            shard.unlink()
+        """Remove all data, as a start repairs it."""
+        for path in (self.config.run_dir / DATA).rglob("*.h5"):
+            path.unlink()
         journal = Journal(self.config.run_dir, self.config.run_id, ())
         journal.lose(list(journal.state.stores["count"]))
         journal.close()
@@ -145,8 +143,8 @@ class Growing:
             return outcome(task)
         if task.mode == "restore":
             self.restored += 1
-            shard = self.config.run_dir / DATA / task.shards["count"]
-            records = len(read_datasets(shard, task.item.id, "ees").datasets["counts"].values)
+            path = data_path(self.config.run_dir, task.data_files["count"])
+            records = len(read_datasets(path, task.item.id, "ees").datasets["counts"].values)
             return Outcome(partial=Counter({task.item.id: records}))
         contributed = Counter({task.item.id: task.item.size})
         return replace(outcome(task) or Outcome(), partial=contributed)

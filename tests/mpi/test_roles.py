@@ -34,6 +34,7 @@ from spectro_mpi.mpi.loop import Role, Stops, loop
 from spectro_mpi.mpi.messages import (
     Assign,
     Begin,
+    Committed,
     Credit,
     Done,
     EndPhase,
@@ -50,11 +51,11 @@ from spectro_mpi.mpi.transport import QueueTransport
 from spectro_mpi.mpi.worker import Worker
 from spectro_mpi.mpi.writer import Writer
 from spectro_mpi.phases.task import Outcome, Task
-from spectro_mpi.planning.stacks import AHEAD
+from spectro_mpi.planning.stacks import AHEAD, window_of
 from spectro_mpi.planning.todo import RunPlan
 from spectro_mpi.resources.sampling import Ending
 from spectro_mpi.rundir.journal import load_progress
-from spectro_mpi.rundir.layout import DATA, JOURNAL, LOCK, PROGRESS
+from spectro_mpi.rundir.layout import JOURNAL, LOCK, PROGRESS, data_path
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_run_wide
 from spectro_mpi.rundir.store import read_datasets
@@ -104,11 +105,17 @@ class Ranks:
         self._run_dir = config.run_dir
         place = {rank: self.network.transport(rank) for rank in range(size)}
         writer = writer_of(size)
-        self.writer = Writer(place[writer], config, config.run_dir, COORDINATOR)
+        workers = workers_of(size)
+        self.writer = Writer(place[writer], config, config.run_dir, COORDINATOR, workers)
+        batch = config.run.batch_size(len(workers))
+        self._most_uncommitted = len(workers) + batch - 1
+        self.computed = 0
+        """Results that are on the way to the disk, or on it."""
         self.roles[writer].append(self.writer)
         for rank in workers_of(size):
             self.executors[rank] = ScriptedExecutor(answer)
-            worker = Worker(place[rank], self.executors[rank], COORDINATOR, writer)
+            window = window_of(workers.index(rank), len(workers), batch)
+            worker = Worker(place[rank], self.executors[rank], COORDINATOR, writer, window)
             self.roles[rank].append(worker)
         self.coordinator = Coordinator(
             place[COORDINATOR], config, plan, workers_of(size), writer, NoDisplay()
@@ -187,7 +194,11 @@ class Ranks:
                 self._in_flight[sender] += message.nbytes
                 in_flight = self._in_flight[sender]
                 assert before <= _OWED_BYTES or in_flight <= _CREDIT_BYTES, "beyond the credit"
+                self.computed += 1
+                assert self.computed <= self._most_uncommitted, "more to lose than promised"
                 assert self._results[message.phase, message.item] == 1, "settled twice"
+            case Committed():
+                self.computed -= len(message.items)
             case Lose():
                 for item in message.items:
                     assert item not in self._lost, "made again once more"
@@ -542,8 +553,8 @@ def test_one_rank_does_everything_in_its_loop(stage: Stage, tmp_path: Path) -> N
     config = config_in(tmp_path)
     plan = plan_of(config, SIZES)
     transport = QueueTransport()
-    worker = Worker(transport, ScriptedExecutor(stage.answer), COORDINATOR, writer_of(1))
-    writer = Writer(transport, config, config.run_dir, COORDINATOR)
+    worker = Worker(transport, ScriptedExecutor(stage.answer), COORDINATOR, writer_of(1), 10)
+    writer = Writer(transport, config, config.run_dir, COORDINATOR, workers_of(1))
     coordinator = Coordinator(transport, config, plan, workers_of(1), writer_of(1), NoDisplay())
     coordinator.start()
     rank_log = RankLog(tmp_path / "rank-0000.log", 10)
@@ -563,14 +574,19 @@ class Disk:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> Disk:
         """Let all output go to this disk."""
-        pwrite = os.pwrite
+        pwrite, write = os.pwrite, os.write
 
-        def write(descriptor: int, data: bytes, offset: int) -> int:
+        def write_at(descriptor: int, data: bytes, offset: int) -> int:
             self._use(descriptor)
             return pwrite(descriptor, data, offset)
 
+        def write_next(descriptor: int, data: bytes) -> int:
+            self._use(descriptor)
+            return write(descriptor, data)
+
         monkeypatch.setattr(os, "fsync", self._use)  # these files need not outlive the test
-        monkeypatch.setattr(os, "pwrite", write)
+        monkeypatch.setattr(os, "pwrite", write_at)
+        monkeypatch.setattr(os, "write", write_next)
         return self
 
     def break_after(self, writes: int) -> None:
@@ -624,8 +640,8 @@ def on_disk(run_dir: Path) -> dict[str, Any]:
 def check_store(config: Config, sizes: Mapping[str, int]) -> None:
     """What the state on disk says is in the store can be read from it."""
     for phase, held in load_progress(config.run_dir, config.run_id).stores.items():
-        for item, shard in held.items():
-            group = read_datasets(config.run_dir / DATA / shard, item, "ees")
+        for item, name in held.items():
+            group = read_datasets(data_path(config.run_dir, name), item, "ees")
             assert phase == "count"
             assert len(group.datasets["counts"].values) == sizes[item]
 
@@ -668,11 +684,11 @@ def check_tallies(config: Config) -> None:
     """Of each item that the file still knows, it has what the item contributed, once."""
     shards = load_progress(config.run_dir, config.run_id).stores["count"]
     for phase in read_tallies(config.run_dir).values():
-        good = [group for group in phase.groups if group.shards.items() <= shards.items()]
+        good = [group for group in phase.groups if group.data_files.items() <= shards.items()]
         names = [name for group in good for name in group.arrays["item"].tolist()]
-        assert sorted(names) == sorted(item for group in good for item in group.shards)
+        assert sorted(names) == sorted(item for group in good for item in group.data_files)
         assert len(names) == len(set(names))
-        assert all(group.arrays["times"].tolist() == [1] * len(group.shards) for group in good)
+        assert all(group.arrays["times"].tolist() == [1] * len(group.data_files) for group in good)
 
 
 def expected_progress(sizes: Mapping[str, int], fates: Fates) -> Progress:

@@ -33,7 +33,7 @@ from spectro_mpi.phases.contributions import Group
 from spectro_mpi.phases.task import Outcome, Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.planning.stacks import CREDIT_BYTES, CREDIT_OWED_BYTES, REPORT_SECONDS
-from spectro_mpi.rundir.packed import Packed
+from spectro_mpi.rundir.item_file import ItemFile
 from tests.mpi.network import Network
 from tests.mpi.script import (
     Clock,
@@ -53,14 +53,16 @@ MB = 1 << 20
 class Bench:
     """A worker at rank 1 of 3, in a phase that has begun."""
 
-    def __init__(self, folder: Path, phase: str = "count", **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, phase: str = "count", window: int = 100, **settings: Any
+    ) -> None:
         config = config_in(folder, **settings)
         self.workspace = Workspace(config, config.run_dir, phases=order_of(config).carried)
         self.network = Network(3)
         self.outcomes: dict[str, Outcome | Fate] = {}
         """Item → what comes of it, if it is not sound."""
         self.executor = ScriptedExecutor(self.answer)
-        self.worker = Worker(self.network.transport(1), self.executor, 0, 2)
+        self.worker = Worker(self.network.transport(1), self.executor, 0, 2, window)
         self.worker.handle(Begin(phase, self.workspace))
         self.phase = phase
 
@@ -110,7 +112,7 @@ def bench(tmp_path: Path, clock: Clock) -> Bench:
 def large(nbytes: int) -> Outcome:
     """An outcome whose result weighs `nbytes` (of which none are there)."""
     values = np.broadcast_to(np.uint8(0), (nbytes,))
-    return Outcome(packed=Packed(np.zeros(0, np.uint8), {}, {"ees": {"counts": values}}))
+    return Outcome(data=ItemFile("undated/00/1.h5#0123456789abcdef", values))
 
 
 def test_tasks_are_computed_one_after_the_other_in_the_order_assigned(bench: Bench) -> None:
@@ -193,7 +195,7 @@ def test_without_retry_timeouts_the_first_timeout_is_a_failure(tmp_path: Path) -
 
 def test_lost_input_is_recorded_only_if_it_was_made_again_already(tmp_path: Path) -> None:
     bench = Bench(tmp_path, phase="draw")
-    (task,) = bench.tasks("1", shards={"count": "shard-00000.h5"})
+    (task,) = bench.tasks("1", data_files={"count": "shard-00000.h5"})
     bench.outcomes["1"] = lost_input(task)
     bench.worker.handle(Assign((task,)))
     bench.work()
@@ -260,7 +262,7 @@ def test_bytes_on_the_way_to_the_writer_stay_within_the_credit(bench: Bench) -> 
     computed = len(bench.executor.tasks)
     bench.work()
     assert len(bench.executor.tasks) == computed == 8
-    bench.worker.handle(Credit(20 * MB))
+    bench.worker.handle(Credit(2, 20 * MB))
     bench.work()
     assert len(bench.of(Result)) == 8
 
@@ -272,12 +274,39 @@ def test_a_result_larger_than_the_credit_is_sent_when_the_writer_owes_no_more_th
     bench.assign("1", "2", "3")
     bench.work()
     assert [message.item for message in bench.of(Result)] == ["1", "2"]
-    bench.worker.handle(Credit(CREDIT_OWED_BYTES))
+    bench.worker.handle(Credit(1, CREDIT_OWED_BYTES))
     bench.work()
     assert len(bench.of(Result)) == 2
-    bench.worker.handle(Credit(2 * CREDIT_BYTES))
+    bench.worker.handle(Credit(1, 2 * CREDIT_BYTES))
     bench.work()
     assert [message.item for message in bench.of(Result)] == ["1", "2", "3"]
+
+
+def test_a_worker_begins_an_item_only_while_fewer_than_its_window_are_not_on_disk(
+    tmp_path: Path, clock: Clock
+) -> None:
+    bench = Bench(tmp_path, window=3)
+    bench.outcomes["2"] = "fails"
+    bench.assign(*"123456")
+    bench.work()
+    assert bench.done == list("123"), "failures are recorded too, and count"
+    assert bench.worker.is_starved
+    bench.worker.handle(Credit(1, 0))
+    bench.work()
+    assert bench.done == list("1234")
+    bench.worker.handle(Credit(2, 0))
+    bench.work()
+    assert bench.done == list("123456")
+
+
+def test_what_has_no_result_does_not_count_against_the_window(bench: Bench, tmp_path: Path) -> None:
+    bench = Bench(tmp_path, window=1)
+    bench.outcomes["1"] = "times-out-once"
+    bench.assign("1")
+    bench.assign("2", "3", mode="restore")
+    bench.assign("4", "5")
+    bench.work()
+    assert bench.done == list("1234")
 
 
 def test_small_tasks_share_a_message_but_not_for_long(bench: Bench, clock: Clock) -> None:
@@ -325,7 +354,7 @@ def test_a_result_that_waits_for_credit_is_sent_even_after_a_drop(bench: Bench) 
     bench.work()
     assert bench.done == ["1", "2"]
     bench.worker.handle(Drop())
-    bench.worker.handle(Credit(CREDIT_BYTES))
+    bench.worker.handle(Credit(1, CREDIT_BYTES))
     bench.work()
     assert [message.item for message in bench.of(Result)] == ["1", "2"]
 

@@ -36,7 +36,7 @@ def start(settings: Path, run_id: str) -> Path:
     assert done.code == 0, done.err
     run_dir = settings.parent / "runs" / run_id
     assert f"spectro-mpi status {run_dir}" in done.out
-    wait_until(lambda: any(run_dir.glob("data/*.h5")))
+    wait_until(lambda: any(run_dir.glob("data/*/*/*.h5")))
     return run_dir
 
 

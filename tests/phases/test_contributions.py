@@ -29,7 +29,7 @@ def test_there_are_about_sixteen_groups_however_the_contributions_come(items: in
         assert len(group.items) <= most
         together.add(group)
     groups = together.to_keep({str(number): "shard" for number in range(items)})
-    assert all(len(group.shards) <= most for group in groups)
+    assert all(len(group.data_files) <= most for group in groups)
     assert len(groups) <= 2 * GROUPS
     assert together.whole() == Counter(str(number) for number in range(items))
 
@@ -52,7 +52,7 @@ def test_items_without_data_are_not_listed() -> None:
     contributions = Contributions(Count(), 8)
     contributions.add(Group(["1", "2"], Counter("1")))
     (group,) = contributions.to_keep({"1": "shard-00000.h5"})
-    assert group.shards == {"1": "shard-00000.h5"}
+    assert group.data_files == {"1": "shard-00000.h5"}
 
 
 def test_contributions_that_cannot_be_kept_are_in_one_group() -> None:

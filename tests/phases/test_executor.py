@@ -79,12 +79,12 @@ def test_the_child_computes_what_this_process_would(tmp_path: Path, task: Task) 
     inline = InlineExecutor()
     inline.begin("reduce", Workspace(Config(), tmp_path))
     inline.submit(task)
-    here = wait(inline).packed
+    here = wait(inline).data
     with child_executor(tmp_path) as child:
         child.submit(task)
-        there = wait(child).packed
+        there = wait(child).data
     assert here is not None and there is not None
-    assert here.file.tobytes() == there.file.tobytes()
+    assert here.content.tobytes() == there.content.tobytes()
 
 
 def test_a_child_that_hangs_is_ended_by_the_clock_and_replaced(tmp_path: Path, task: Task) -> None:
@@ -130,7 +130,7 @@ def test_a_file_that_kills_the_fast_reader_is_read_once_more_by_the_other(
         end_by(child.pid, signal.SIGSEGV)
         outcome = wait(child)
         assert outcome.failures == []
-        assert outcome.packed is not None
+        assert outcome.data is not None
 
 
 def test_a_child_that_grows_is_stopped_before_the_kernel_does(tmp_path: Path, task: Task) -> None:

@@ -20,6 +20,7 @@ import xarray
 
 from spectro_mpi import open_run
 from spectro_mpi.demo import DemoSummary
+from spectro_mpi.rundir.layout import data_path
 from tests.conftest import BIN, NO_REPORT, Finished, spectro_mpi
 from tests.outputs import pictures, same_output
 
@@ -88,8 +89,8 @@ def test_its_values_are_the_integral_of_the_flux(runs: dict[int, Path]) -> None:
 
 
 def test_xarray_opens_what_it_gave(runs: dict[int, Path]) -> None:
-    shard = runs[1] / "data" / open_run(runs[1]).progress.stores["density"]["13312"]
-    with xarray.open_dataset(shard, group="13312/ees") as data:
+    path = data_path(runs[1], open_run(runs[1]).progress.stores["density"]["13312"])
+    with xarray.open_dataset(path, group="ees") as data:
         assert data["density"].dims == ("time",)
         assert data["density"].attrs["units"] == "cm-3"
         assert np.issubdtype(data["time"].dtype, np.datetime64)
@@ -120,14 +121,14 @@ def test_status_verify_and_plan_know_it(runs: dict[int, Path]) -> None:
     assert "reduce → density → plot; only reduce and plot are simulated" in planned.out
 
 
-def test_verify_finds_a_damaged_shard_of_it_and_the_next_run_makes_it_again(
+def test_verify_finds_damaged_data_of_it_and_the_next_run_makes_it_again(
     runs: dict[int, Path],
 ) -> None:
     run_dir = runs[1].with_name("damaged")
     shutil.copytree(runs[1], run_dir)
-    shard = run_dir / "data" / open_run(run_dir).progress.stores["density"]["13312"]
-    os.truncate(shard, shard.stat().st_size // 2)
-    assert shard.name in spectro_mpi("verify", run_dir).out
+    path = data_path(run_dir, open_run(run_dir).progress.stores["density"]["13312"])
+    os.truncate(path, path.stat().st_size // 2)
+    assert str(path) in spectro_mpi("verify", run_dir).out
     settings = run_dir.parents[1] / "spectro-mpi.toml"
     assert spectro_mpi("run", settings, *FLUX, "-s", "run_id=damaged", ranks=3).code == 3
     assert densities(run_dir) == densities(runs[1])

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from spectro_mpi.errors import UserError
 from spectro_mpi.model.items import InputPath, Item
 from spectro_mpi.planning.costs import Constants, ItemCost, costs_of, load_constants
-from spectro_mpi.planning.credit import batch_size, window
 from spectro_mpi.planning.inventory import take_inventory
 from spectro_mpi.planning.play import Play
 from spectro_mpi.planning.simulate import WORTHWHILE, busy_batch, efficiency, knee, simulate
@@ -227,17 +226,8 @@ def test_small_batches_have_workers_wait_for_commits(
 
 
 def test_a_batch_that_is_not_set_keeps_workers_busy() -> None:
-    assert (batch_size(0, 4), batch_size(0, 5), batch_size(0, 64)) == (10, 11, 129)
-    assert batch_size(7, 64) == 7
     for workers in (1, 5, 16):
         assert busy(workers, 0) > 0.85
-
-
-@given(st.integers(1, 500), st.integers(1, 500))
-def test_no_more_items_are_uncommitted_than_the_loss_promised(workers: int, batch: int) -> None:
-    windows = [window(worker, workers, batch) for worker in range(workers)]
-    assert sum(windows) == workers + batch - 1
-    assert min(windows) >= 1 and max(windows) - min(windows) <= 1
 
 
 def test_the_batch_that_keeps_workers_busy_is_found() -> None:

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_pl
 
 from spectro_mpi import open_run
 from spectro_mpi.demo import DemoSummary
+from spectro_mpi.rundir.layout import data_path
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.system.logs import FailureMark
 from tests.conftest import spectro_mpi
@@ -450,10 +451,12 @@ def put_hostile_items(run_dir: Path) -> None:
     }
     progress["completed"]["reduce"].append(HOSTILE_NAME)
     progress["completed"]["plot"].append(HOSTILE_NAME)
-    shard = progress["shards"][HOSTILE_NAME] = progress["shards"]["13313"]
+    held = progress["data_files"]["reduce"]
+    held[HOSTILE_NAME] = held["13313"].replace("13313", HOSTILE_NAME)
     (run_dir / "progress.json").write_text(json.dumps(progress))
-    with h5py.File(run_dir / "data" / shard, "r+") as file:
-        file.copy("13313", HOSTILE_NAME)
+    path = shutil.copy(data_path(run_dir, held["13313"]), data_path(run_dir, held[HOSTILE_NAME]))
+    with h5py.File(path, "r+") as file:
+        file.attrs["item"] = HOSTILE_NAME
     figures = run_dir / "plots" / "2000" / "01"
     for path in list((figures / "13313").iterdir()):
         (figures / HOSTILE_NAME).mkdir(exist_ok=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from dataclasses import fields, replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import h5py
@@ -14,17 +13,32 @@ import pytest
 import xarray
 
 from spectro_mpi.instruments.fast_esa import legend
+from spectro_mpi.model.artifacts import Dataset, Group
+from spectro_mpi.model.items import Item
 from spectro_mpi.model.spectrogram import Provenance, Spectrogram
-from spectro_mpi.rundir.layout import next_shard_number, shard_path
-from spectro_mpi.rundir.packed import pack
+from spectro_mpi.rundir.item_file import ItemFile, make_item_file
+from spectro_mpi.rundir.layout import data_path, next_shard_number, shard_path
+from spectro_mpi.rundir.names import is_data_file, stamp_of
 from spectro_mpi.rundir.store import (
     instruments_of,
     read_item,
     read_spectrogram,
     sources_of,
+    stamp_of_file,
     write_links,
-    write_shard,
 )
+from spectro_mpi.system.atomic import write_atomic
+from tests.earlier_layout import write_shard
+
+ITEM = Item("13312", datetime(2000, 1, 1, tzinfo=timezone.utc), ())
+
+
+def put(run_dir: Path, made: ItemFile) -> Path:
+    """Write the file of an item as it is; returns its path."""
+    path = data_path(run_dir, made.data_file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, made.content.tobytes())
+    return path
 
 
 @pytest.fixture
@@ -51,10 +65,15 @@ def spectrogram() -> Spectrogram:
     )
 
 
-def test_a_spectrogram_comes_back_as_it_was(tmp_path: Path, spectrogram: Spectrogram) -> None:
+@pytest.mark.parametrize("is_earlier", [False, True])
+def test_a_spectrogram_comes_back_as_it_was(
+    tmp_path: Path, spectrogram: Spectrogram, is_earlier: bool
+) -> None:
     shard = shard_path(tmp_path, 3)
     ions = replace(spectrogram, instrument="ies", quantity="eflux", legend=legend("ies", "eflux"))
-    write_shard(shard, {"13312": pack([spectrogram, ions])})
+    write_shard(shard, {"13312": [spectrogram, ions]})
+    if not is_earlier:
+        shard = put(tmp_path, make_item_file("reduce", ITEM, [spectrogram, ions]))
     for back, given in zip(read_item(shard, "13312"), (spectrogram, ions), strict=True):
         for one in fields(Spectrogram):
             np.testing.assert_array_equal(getattr(back, one.name), getattr(given, one.name))
@@ -76,9 +95,7 @@ def test_intervals_flags_and_uncertainties_come_back_where_there_are_any(
         errors=np.sqrt(spectrogram.values),
     )
     shard = shard_path(tmp_path, 0)
-    packed = pack([whole])
-    assert packed.nbytes >= whole.values.nbytes + whole.errors.nbytes
-    write_shard(shard, {"1": packed, "2": pack([spectrogram])})
+    write_shard(shard, {"1": [whole], "2": [spectrogram]})
     back, earlier = (read_spectrogram(shard, item, "ees") for item in "12")
     for name in ("intervals", "quality", "errors"):
         np.testing.assert_array_equal(getattr(back, name), getattr(whole, name))
@@ -96,8 +113,8 @@ def test_intervals_flags_and_uncertainties_come_back_where_there_are_any(
 
 
 def test_xarray_opens_a_group_in_one_line(tmp_path: Path, spectrogram: Spectrogram) -> None:
-    write_shard(shard_path(tmp_path, 0), {"13312": pack([spectrogram])})
-    with xarray.open_dataset(tmp_path / "data/shard-00000.h5", group="13312/ees") as data:
+    put(tmp_path, make_item_file("reduce", ITEM, [spectrogram]))
+    with xarray.open_dataset(tmp_path / "data/2000/01/13312.h5", group="ees") as data:
         assert data.counts.dims == ("category", "record", "channel")
         assert data.energy.dims == ("table", "channel")
         assert {"time", "mode", "category", "energy"} <= set(data.coords)
@@ -114,7 +131,7 @@ def test_a_group_of_an_earlier_version_has_the_edges_between_its_centres(
 ) -> None:
     wide = np.stack([0.9 * spectrogram.energy, 1.1 * spectrogram.energy], axis=-1)
     shard = shard_path(tmp_path, 0)
-    write_shard(shard, {"1": pack([replace(spectrogram, edges=wide)])})
+    write_shard(shard, {"1": [replace(spectrogram, edges=wide)]})
     np.testing.assert_array_equal(read_spectrogram(shard, "1", "ees").edges, wide)
     with h5py.File(shard, "r+") as file:
         assert file["1/ees/energy_edges"].attrs["units"] == "eV"
@@ -127,7 +144,7 @@ def test_the_provenance_is_two_attributes_that_earlier_versions_did_not_write(
     tmp_path: Path, spectrogram: Spectrogram
 ) -> None:
     shard = shard_path(tmp_path, 0)
-    write_shard(shard, {"1": pack([spectrogram])})
+    write_shard(shard, {"1": [spectrogram]})
     assert sources_of(shard) == {"1": {"ees": ("fa_esa_l2_ees.cdf", 12345, "ab" * 32)}}
     with h5py.File(shard, "r+") as file:
         attributes = file["1/ees"].attrs
@@ -144,24 +161,55 @@ def test_the_provenance_is_two_attributes_that_earlier_versions_did_not_write(
     assert sources_of(shard) == {"1": {"ees": ("fa_esa_l2_ees.cdf", 12345, "")}}
 
 
-def test_links_lead_to_every_item(tmp_path: Path, spectrogram: Spectrogram) -> None:
-    for number in (0, 1):
-        write_shard(shard_path(tmp_path, number), {str(number): pack([spectrogram])})
-    write_links(tmp_path, {"0": "shard-00000.h5", "1": "shard-00001.h5"})
-    with h5py.File(tmp_path / "spectrograms.h5") as file:
-        assert list(file) == ["0", "1"]
-        np.testing.assert_array_equal(file["1/ees/counts"][:], spectrogram.values)
-
-
-def test_a_shard_that_cannot_be_written_is_not_there_and_told_by_name(
-    tmp_path: Path, spectrogram: Spectrogram, monkeypatch: pytest.MonkeyPatch
+def test_links_lead_to_every_item_also_of_the_earlier_layout(
+    tmp_path: Path, spectrogram: Spectrogram
 ) -> None:
-    def no_room(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "no room")
+    write_shard(shard_path(tmp_path, 0), {"0": [spectrogram], "2": [spectrogram]})
+    made = make_item_file("reduce", replace(ITEM, id="1"), [spectrogram])
+    put(tmp_path, made)
+    write_links(tmp_path, {"0": "shard-00000.h5", "1": made.data_file, "2": "shard-00000.h5"})
+    with h5py.File(tmp_path / "spectrograms.h5") as file:
+        assert list(file) == ["0", "1", "2"]
+        for item in file:
+            np.testing.assert_array_equal(file[f"{item}/ees/counts"][:], spectrogram.values)
 
-    shard, packed = shard_path(tmp_path, 0), pack([spectrogram])
-    monkeypatch.setattr(os, "pwrite", no_room)
-    with pytest.raises(OSError, match="no room") as raised:
-        write_shard(shard, {"1": packed})
-    assert raised.value.filename == str(shard)
-    assert list(shard.parent.iterdir()) == []
+
+def test_the_file_of_an_item_is_whole_by_itself_and_equal_results_are_equal_bytes(
+    tmp_path: Path, spectrogram: Spectrogram
+) -> None:
+    made = make_item_file("reduce", ITEM, [spectrogram])
+    again = make_item_file("reduce", ITEM, [spectrogram])
+    assert made.content.tobytes() == again.content.tobytes()
+    assert made.data_file == again.data_file
+    assert made.data_file.startswith("2000/01/13312.h5#")
+    assert made.sources == {"ees": ("fa_esa_l2_ees.cdf", 12345, "ab" * 32)}
+    path = put(tmp_path / "run", made)
+    assert stamp_of_file(path) == stamp_of(made.data_file)
+    alone = path.rename(tmp_path / "13312.h5")
+    with h5py.File(alone) as file:
+        assert list(file) == ["ees"]
+        assert (file.attrs["item"], file.attrs["phase"]) == ("13312", "reduce")
+        counts = file["ees/counts"]
+        np.testing.assert_array_equal(counts[:], spectrogram.values)
+        assert [dim[0].name for dim in counts.dims] == [
+            "/ees/category",
+            "/ees/record",
+            "/ees/channel",
+        ]
+
+
+def test_of_phases_and_items_without_a_date_there_are_folders_as_of_figures() -> None:
+    group = Group("ees", {"counts": Dataset("counts", np.zeros(1), ("record",))})
+    undated = make_item_file("own", Item("a b", None, ()), [group])
+    assert undated.data_file.startswith("own/undated/00/a b.h5#")
+    assert is_data_file(undated.data_file)
+    assert not undated.sources and not undated.digests
+
+
+def test_a_file_of_another_item_is_not_taken_for_this_one(
+    tmp_path: Path, spectrogram: Spectrogram
+) -> None:
+    path = put(tmp_path, make_item_file("reduce", ITEM, [spectrogram]))
+    assert list(read_item(path, "13313")) == []
+    with pytest.raises(KeyError):
+        read_spectrogram(path, "13313", "ees")

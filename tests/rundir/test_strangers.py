@@ -33,7 +33,7 @@ from spectro_mpi.rundir.layout import (
     LOCK,
     PROGRESS,
     RESOURCES,
-    shards_of,
+    data_path,
 )
 from spectro_mpi.rundir.names import is_data_file, is_item_id, is_job_id, is_phase_name
 from spectro_mpi.rundir.reader import open_run
@@ -98,6 +98,7 @@ def test_wrong_values_in_files_of_the_state_are_told_in_a_sentence(small: Path, 
             "phase": "plot",
             "items": ["7"],
             "failures": {"7": [failure]},
+            "data_files": {"7": "2000/01/7.h5#0123456789abcdef"},
             "shard": "shard-00000.h5",
             "held": ["7"],
             "fingerprints": {"7": "a"},
@@ -138,16 +139,25 @@ def test_commands_end_with_a_sentence_whatever_lists_of_files_hold(
         assert done.code == 0, done.err
 
 
-OUTSIDE = ["../../x.h5", "/etc/passwd", "shard-00000.h5/../x", "x.h5", "shard-1.h5", ""]
+OUTSIDE = [
+    "../../x.h5",
+    "/etc/passwd",
+    "shard-00000.h5/../x",
+    "x.h5",
+    "shard-1.h5",
+    "",
+    "2000/01/../../../../x.h5#0123456789abcdef",
+    "../2000/01/x.h5#0123456789abcdef",
+]
 
 
-@pytest.mark.parametrize("shard", OUTSIDE)
-def test_nothing_outside_the_directory_is_renamed_or_read(run_dir: Path, shard: str) -> None:
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_nothing_outside_the_directory_is_renamed_or_read(run_dir: Path, name: str) -> None:
     outside = run_dir.parents[0] / "x.h5"
     outside.write_bytes(b"precious")
     table = json.loads((run_dir / PROGRESS).read_text())
-    item = next(iter(table["shards"]))
-    table["shards"][item] = shard
+    item = next(iter(table["data_files"]["reduce"]))
+    table["data_files"]["reduce"][item] = name
     (run_dir / PROGRESS).write_text(json.dumps(table))
     done = spectro_mpi_here("verify", run_dir, "--repair")
     assert done.code == 1
@@ -171,7 +181,10 @@ def test_names_of_items_and_phases_that_would_lead_outside_are_damage(
 
 def test_what_the_program_writes_is_let_through() -> None:
     assert all(map(is_item_id, ("13312", "a.part", "Ωμέγα", "20000101_a+b")))
+    stamp = "#0123456789abcdef"
+    paths = ("2000/01/13312.h5", "undated/00/Ωμ #1.h5", "my-phase_2/1996/12/a.part.h5")
     assert all(map(is_data_file, ("shard-00000.h5", "shard-123456.h5")))
+    assert all(is_data_file(path + stamp) for path in paths)
     assert all(map(is_phase_name, ("reduce", "plot", "my-phase_2", "_x")))
     assert all(map(is_job_id, ("", "4711", "4711_3", "12.server")))
     assert not any(map(is_job_id, ("--all", "-u", "1 2", "1\n", ";x")))
@@ -208,13 +221,13 @@ def test_values_and_links_in_other_files_are_refused(
         file["x"] = [1, 2, 3, 4]
     run = open_run(run_dir)
     item = run.items[0]
-    shard = run_dir / "data" / run.progress.shards[item]
-    assert problem_of_shard(shard, [item]) == ""
-    with h5py.File(shard, "r+") as file:
-        spoil(next(iter(file[item].values())), outside)
-    assert problem_of_shard(shard, [item]).startswith("cannot be read (ValueError")
+    path = data_path(run_dir, run.progress.data_files[item])
+    assert problem_of_shard(path, [item]) == ""
+    with h5py.File(path, "r+") as file:
+        spoil(next(iter(file.values())), outside)
+    assert problem_of_shard(path, [item]).startswith("cannot be read (ValueError")
     with pytest.raises(ValueError, match=r"another file|is a link"):
-        list(read_item(shard, item))
+        list(read_item(path, item))
 
 
 def _huge(group: Any) -> None:
@@ -242,7 +255,7 @@ def _quantity_elsewhere(group: Any) -> None:
     group.attrs["quantity"] = "../ies/counts"
 
 
-@pytest.mark.parametrize("name", [LINKS, RESOURCES, "data/shard-00000.h5"])
+@pytest.mark.parametrize("name", [LINKS, RESOURCES, "data/2000/01/13312.h5"])
 def test_a_pipe_in_place_of_an_hdf5_file_keeps_nothing_waiting(run_dir: Path, name: str) -> None:
     (run_dir / name).unlink()
     os.mkfifo(run_dir / name)
@@ -276,14 +289,15 @@ def test_draw_and_verify_tell_what_is_wrong_with_values(
     run_dir: Path, spoil: Callable[[Any], None]
 ) -> None:
     item = open_run(run_dir).items[0]
-    shard = run_dir / "data" / open_run(run_dir).progress.shards[item]
-    with h5py.File(shard, "r+") as file:
-        spoil(file[item]["ees"])
+    path = data_path(run_dir, open_run(run_dir).progress.data_files[item])
+    with h5py.File(path, "r+") as file:
+        spoil(file["ees"])
     for words in (("draw", run_dir, item, "-o", run_dir.parent / "x.png"), ("verify", run_dir)):
         done = spectro_mpi_here(*words)
         assert done.code == (2 if words[0] == "draw" else 1)
         told = done.out + done.err
-        assert f"{shard}: cannot be read (" in told
+        what = "cannot be read (" if words[0] == "draw" else "is damaged, or has been changed"
+        assert f"{path}: {what}" in told
         assert "Traceback" not in told
 
 
@@ -307,10 +321,10 @@ def test_draw_reads_no_table_of_events_elsewhere(run_dir: Path) -> None:
 
 def test_text_in_a_store_acts_neither_on_a_terminal_nor_in_a_figure(run_dir: Path) -> None:
     item = open_run(run_dir).items[0]
-    shard = run_dir / "data" / open_run(run_dir).progress.shards[item]
+    data = data_path(run_dir, open_run(run_dir).progress.data_files[item])
     text = "x\x1b]0;pwned\x07\n\x85<b>\u202e"
-    with h5py.File(shard, "r+") as file:
-        group = file[item]["ees"]
+    with h5py.File(data, "r+") as file:
+        group = file["ees"]
         legend = json.loads(group.attrs["legend"])
         keys = ("title", "name", "long_name", "z_label", "y_label", "axis_units", "units")
         group.attrs["legend"] = json.dumps(legend | dict.fromkeys(keys, text))
@@ -325,10 +339,17 @@ def test_text_in_a_store_acts_neither_on_a_terminal_nor_in_a_figure(run_dir: Pat
 
 
 def test_links_of_the_file_system_that_lead_outside_are_refused(run_dir: Path) -> None:
-    shard = shards_of(run_dir)[0]
-    shard.rename(run_dir.parent / "elsewhere.h5")
-    shard.symlink_to(run_dir.parent / "elsewhere.h5")
-    assert "leads out of its folder" in problem_of_shard(shard)
+    run = open_run(run_dir)
+    one, *_, other = (data_path(run_dir, run.progress.data_files[item]) for item in run.items)
+    one.rename(run_dir.parent / "elsewhere.h5")
+    one.symlink_to(run_dir.parent / "elsewhere.h5")
+    assert "leads out of its folder" in problem_of_shard(one)
+    month = other.parent
+    month.rename(run_dir.parent / "month")
+    month.symlink_to(run_dir.parent / "month")
+    assert "leads out of its folder" in problem_of_shard(other)
+    with pytest.raises(ValueError, match="leads out of its folder"):
+        run.spectrogram(run.items[-1], "ees")
     (run_dir / "plots").rename(run_dir.parent / "plots")
     (run_dir / "plots").symlink_to(run_dir.parent / "plots")
     for command in (("status",), ("verify", "--repair")):
@@ -341,10 +362,9 @@ def test_links_of_the_file_system_that_lead_outside_are_refused(run_dir: Path) -
 def test_half_written_files_are_swept_wherever_a_run_writes_them(
     run_dir: Path,
 ) -> None:
-    left = [
-        run_dir / folder / "x.part"
-        for folder in (".", "data", "jobs", "report", "assets", "assets/frames", "assets/my/deep")
-    ]
+    folders = [".", "data", "data/2000/01", "data/my/2000/01", "jobs", "report", "assets"]
+    folders += ["assets/frames", "assets/my/deep"]
+    left = [run_dir / folder / "x.part" for folder in folders]
     for path in left:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("half")

@@ -46,7 +46,10 @@ def plain(content: Kept) -> object:
         name: (
             phase.version,
             [
-                (dict(group.shards), {n: (a.shape, a.tolist()) for n, a in group.arrays.items()})
+                (
+                    dict(group.data_files),
+                    {n: (a.shape, a.tolist()) for n, a in group.arrays.items()},
+                )
                 for group in phase.groups
             ],
         )

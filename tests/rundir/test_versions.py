@@ -187,12 +187,12 @@ def test_fresh_replaces_a_run_of_version_1_by_one_of_today(old: Path, to_old: Pa
     done = spectro_mpi("run", to_old, "--fresh", "--no-progress", "-s", "select.orbits=13312")
     assert done.code == 0, done.err
     assert (old / "config.toml").read_text().startswith("settings_version = 2\n")
-    assert json.loads((old / "progress.json").read_bytes())["schema_version"] == 2
+    assert json.loads((old / "progress.json").read_bytes())["schema_version"] == 3
     assert not [path for path in old.rglob("*.damaged")]
-    (shard,) = (old / "data").glob("*.h5")
-    for path in (shard, old / "spectrograms.h5", old / "resources.h5"):
+    (data,) = (old / "data").rglob("*.h5")
+    for path in (data, old / "spectrograms.h5", old / "resources.h5"):
         with h5py.File(path) as file:
-            assert file.attrs["schema_version"] == 2
+            assert file.attrs["schema_version"] == 3
     extrema = json.loads((old / "extrema.json").read_bytes())
     assert {type(value) for value in extrema.values()} == {float}
 
@@ -200,7 +200,7 @@ def test_fresh_replaces_a_run_of_version_1_by_one_of_today(old: Path, to_old: Pa
 def _raise_json(path: Path) -> None:
     table: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({**table, "schema_version": 3, "new": 1}))
+    path.write_text(json.dumps({**table, "schema_version": 4, "new": 1}))
 
 
 def _raise_toml(path: Path) -> None:
@@ -209,12 +209,12 @@ def _raise_toml(path: Path) -> None:
 
 
 def _raise_journal(path: Path) -> None:
-    path.write_text('{"schema_version": 2, "note": {"items_total": 1}}\n{"schema_version": 3}\n')
+    path.write_text('{"schema_version": 2, "note": {"items_total": 1}}\n{"schema_version": 4}\n')
 
 
 def _raise_hdf5(path: Path) -> None:
     with h5py.File(path, "r+") as file:
-        file.attrs["schema_version"] = 3
+        file.attrs["schema_version"] = 4
 
 
 READERS: dict[str, Callable[[Path, Path], Finished]] = {
@@ -237,7 +237,7 @@ READERS: dict[str, Callable[[Path, Path], Finished]] = {
         ("run.lock", _raise_json, ("run", "status", "report", "verify", "cancel")),
         ("live.json", _raise_json, ("run",)),
         ("jobs/jobs.json", _raise_json, ("run", "status", "report", "cancel")),
-        ("data/shard-00000.h5", _raise_hdf5, ("run", "report", "verify")),
+        ("data/2000/01/13312.h5", _raise_hdf5, ("run",)),
         ("spectrograms.h5", _raise_hdf5, ("run", "verify")),
         ("resources.h5", _raise_hdf5, ("run", "status", "report")),
         ("assets/inventory.json", _raise_json, ("run",)),
@@ -255,8 +255,8 @@ def test_a_file_of_a_newer_version_is_named_and_nothing_is_touched(
         done = READERS[reader](settings, run_dir)
         assert done.code == 2, (reader, done)
         assert re.fullmatch(
-            rf"spectro-mpi: {run_dir / name}: has (settings|schema)_version 3, and this program "
-            r"reads up to 2; use the newer spectro-mpi that wrote it\n",
+            rf"spectro-mpi: {run_dir / name}: has (settings_version 3|schema_version 4), and this "
+            r"program reads up to (2|3); use the newer spectro-mpi that wrote it\n",
             done.err,
         ), (reader, done.err)
         assert seen(tmp_path) == before, reader
@@ -267,15 +267,17 @@ def test_a_newer_run_is_not_opened_by_a_script(today: Path, tmp_path: Path, name
     run_dir = tmp_path / "fast"
     shutil.copytree(today.parent / "runs" / "fast", run_dir)
     (_raise_toml if name == "config.toml" else _raise_json)(run_dir / name)
-    with pytest.raises(UserError, match=rf"{name}: has \w+ 3, and this program reads up to 2"):
+    with pytest.raises(
+        UserError, match=rf"{name}: has \w+ [34], and this program reads up to [23]"
+    ):
         open_run(run_dir)
 
 
-def test_a_newer_shard_is_not_read_by_a_script(today: Path, tmp_path: Path) -> None:
+def test_newer_data_is_not_read_by_a_script(today: Path, tmp_path: Path) -> None:
     run_dir = tmp_path / "fast"
     shutil.copytree(today.parent / "runs" / "fast", run_dir)
-    _raise_hdf5(run_dir / "data" / "shard-00000.h5")
-    with pytest.raises(UserError, match=r"shard-00000\.h5: has schema_version 3"):
+    _raise_hdf5(run_dir / "data/2000/01/13312.h5")
+    with pytest.raises(UserError, match=r"13312\.h5: has schema_version 4"):
         open_run(run_dir).spectrogram("13312", "ees")
 
 

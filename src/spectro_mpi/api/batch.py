@@ -74,7 +74,8 @@ def batch_plot(
     item_timeout_seconds : float
         An item that takes longer is recorded as an error.
     flush_batch_size : int
-        Items recorded as done at a time; after a kill, at most this many less one are drawn again.
+        Items recorded as done at a time; after a kill, at most this many and one for each worker,
+        less one, are drawn again.
     ignore_progress : bool
         Start over.
     retry : bool

@@ -63,7 +63,8 @@ def plot_directory(
     y_scale, z_scale : {"linear", "log"}, optional
         Scale of the energy axis and of the colours. None: as in the settings (default: "log").
     flush_batch_size : int, optional
-        Items per shard; a killed run loses at most this many less one.
+        Items written to disk together; a killed run loses at most this many finished ones and one
+        for each worker, less one. None: as in the settings.
     log_flush_batch_size : int, optional
         Log records buffered before they are written.
     max_workers : int, optional
@@ -135,7 +136,7 @@ def compute_global_extrema(
     min_percentile : float
         A log colour scale begins at this percentile of all positive values; 0: at the smallest.
     flush_batch_size : int, optional
-        Items per shard of the reduced data.
+        Items whose reduced data is written to disk together.
     max_workers : int, optional
         Number of processes that compute. None: one for each core this process may use.
     output : path, optional

@@ -1,4 +1,4 @@
-"""`submit`, `cancel`, `join`: runs as jobs of a scheduler."""
+"""`submit`, `cancel`, `join`, `compact`: runs as jobs of a scheduler, and what comes of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spectro_mpi.cli.arguments import Commands, add_run_dir, add_settings, load, run_dir_of
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """Add the parsers of `submit`, `cancel` and `join`."""
+    """Add the parsers of `submit`, `cancel`, `join` and `compact`."""
     submit = commands.add_parser(
         "submit",
         help="submit a run to a scheduler (Slurm, PBS), or start it detached on this machine",
@@ -72,6 +73,22 @@ def add(commands: Commands) -> None:
         help="what to join: run directories, their settings files, or run ids",
     )
     join.set_defaults(call=_join)
+
+    _add_compact(commands)
+
+
+def _add_compact(commands: Commands) -> None:
+    compact = commands.add_parser(
+        "compact",
+        help="copy the reduced data of a run into one HDF5 file",
+        description="Copy the reduced data of a run, which has a file for each item, into one HDF5 "
+        "file with groups /ITEM/INSTRUMENT. The run is not changed.",
+    )
+    add_run_dir(compact)
+    compact.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FILE", help="the new file"
+    )
+    compact.set_defaults(call=_compact)
 
 
 def _submit(arguments: argparse.Namespace) -> int:
@@ -152,6 +169,15 @@ def _cancel(arguments: argparse.Namespace) -> int:
 
     for line in cancel(run_dir_of(arguments), arguments.now):
         print(line, flush=True)
+    return 0
+
+
+def _compact(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.operations.compact import compact
+    from spectro_mpi.system.words import count
+
+    items = compact(run_dir_of(arguments), arguments.output)
+    print(f"{arguments.output}: {count(items, 'item')}")
     return 0
 
 

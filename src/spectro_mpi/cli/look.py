@@ -86,7 +86,7 @@ def _add_verify(commands: Commands) -> None:
     verify = commands.add_parser(
         "verify",
         help="read all output of a run and list problems",
-        description="Check progress against files; open every shard and every figure. Exit "
+        description="Check progress against files; read every data file and every figure. Exit "
         "codes: 0 no problems; 1 problems found.",
     )
     add_run_dir(verify)

@@ -72,7 +72,7 @@ events = "events.csv"                    # table of events to mark; relative to 
 # gap_factor = 2.5                       # a step above this many local widths is a gap
 
 [run]
-# flush_batch_size = 10                  # items per write
+# flush_batch_size = 0                   # items per write; 0: by the number of workers
 # flush_interval_seconds = 30.0
 # log_flush_batch_size = 0               # 0: as flush_batch_size
 # orbit_timeout_seconds = 60.0

@@ -9,7 +9,7 @@ _SHORTEST_PAUSE = 4e-3
 LONGEST_PAUSE = 64e-3
 """Longest pause (s) of a rank whose work continues without a message."""
 STARVED_PAUSE = 8e-3
-"""Longest pause (s) of a rank that cannot work until a message arrives."""
+"""Longest pause (s) of a rank that cannot work until a message arrives, or that others wait for."""
 SENDING_PAUSE = 4e-3
 """Longest pause (s) while messages are being sent: MPI sends only while requests are tested."""
 

@@ -11,11 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 from spectro_mpi.errors import Cause
+from spectro_mpi.mpi.committing import Committing
 from spectro_mpi.mpi.messages import (
     Assign,
     Begin,
     Closed,
     Collect,
+    Committed,
     Done,
     Drain,
     Drained,
@@ -38,6 +40,7 @@ from spectro_mpi.mpi.messages import (
     WorkerStatus,
     WriterFinish,
     WriteRunWide,
+    WriterWaits,
     WriteTallies,
 )
 from spectro_mpi.mpi.transport import Transport
@@ -49,6 +52,7 @@ from spectro_mpi.planning.stacks import AHEAD, Feeder, snake, tasks_ahead
 from spectro_mpi.planning.todo import RunPlan, digest
 from spectro_mpi.resources.sampling import Ending, Sampling
 from spectro_mpi.rundir.layout import STOP
+from spectro_mpi.rundir.lock import Owner
 from spectro_mpi.rundir.progress import Fact
 from spectro_mpi.rundir.tallies import KeptPhase
 from spectro_mpi.settings.schema import Config
@@ -84,8 +88,9 @@ class Coordinator:
         display: Display,
         ends_at: float = math.inf,
         sampling: Sampling | None = None,
+        owner: Owner | None = None,
     ) -> None:
-        """`ends_at`: time on the monotonic clock by which the run must end."""
+        """`ends_at`: when the run must end, by the monotonic clock; `owner`: `Workspace.owner`."""
         self.finished = False
         self.stopped_by = ""
         """Why the run is stopping; empty: it is not."""
@@ -112,27 +117,22 @@ class Coordinator:
         self._ends_at = ends_at
         self._display = display
         self._sampling = sampling or Sampling()
-        self._workspace = Workspace(
-            config, config.run_dir, plan.run_wide, plan.marks, plan.order.carried
-        )
+        common = plan.run_wide, plan.marks, plan.order.carried
+        self._workspace = Workspace(config, config.run_dir, *common, owner=owner)
         self._phase: Phase = plan.order.phases[0]
         self._feeder: Feeder[Task] = Feeder([])
         self._tasks: dict[str, Task] = {}
         self._assigned = dict.fromkeys(workers, 0)
         self._outstanding = 0
         """Tasks assigned to any worker and neither done nor returned yet."""
-        self._results = 0
+        self._committing = Committing(plan, display)
         self._ahead = AHEAD
-        self._phase_open = self._fruitful = False
-        """`_fruitful`: whether this execution has finished any item."""
-        self._done = 0
-        self._seconds = 0.0
-        """Total time of the tasks done in the phase."""
+        self._phase_open = False
+        self._done, self._seconds = 0, 0.0
+        """Tasks done in the phase, and their total time."""
         self._stop_checked = 0.0
         self._contributions: Contributions | None = None
         """To the artifact that the current phase gives of the run; None: it gives none."""
-        self._without_data: set[str] = set()
-        """Items done in the current phase that have no data in the store."""
         self._partials = 0
 
     @property
@@ -169,10 +169,12 @@ class Coordinator:
             case Drained():
                 self._count(message.worker, -message.tasks)
                 self._end_phase_if_complete()
+            case Committed():
+                self._committing.handle(message)
+            case WriterWaits():
+                self._committing.wait(message.seconds)
             case PhaseCommitted():
-                self._note_committed(message)
-                done = {item for item, task in self._tasks.items() if task.has_result}
-                self._without_data = done - message.shards.keys()
+                self._display.end()
                 self._end_phase()
             case OutdatedNoted():
                 self._begin_next(self._plan.order.place(self._phase.name))
@@ -193,7 +195,7 @@ class Coordinator:
 
     def step(self) -> bool:
         """Refresh the display and check for a STOP file. Returns False: the loop may pause."""
-        self._display.refresh()
+        self._committing.show()
         now = time.monotonic()
         if now - self._stop_checked > _STOP_FILE_SECONDS:
             self._stop_checked = now
@@ -261,15 +263,10 @@ class Coordinator:
         self._send_writer(Outdated(phase.name, outdated.items, outdated.parts))
         return True
 
-    def _note_committed(self, message: PhaseCommitted) -> None:
-        """Note where the results of the phase are, and the digests of its data."""
-        self._progress.stores[self._phase.name] |= message.shards
-        known = self._plan.known.data
-        known |= {item: (message.shards[item], each) for item, each in message.digests.items()}
-
     def _begin_phase(self, phase: Phase, tasks: list[Task]) -> None:
         stacks = snake(tasks, len(self._place))
-        self._phase, self._results = phase, 0
+        self._phase = phase
+        self._committing.begin(phase.name)
         self._contributions, most = None, 0
         if isinstance(phase, MergingPhase):
             again = {task.item.id for task in tasks if task.has_result}
@@ -368,20 +365,18 @@ class Coordinator:
             return
         self._done += 1
         self._seconds += done.seconds
-        self._fruitful |= task.has_result
         if task.has_result:
-            self._results += 1
-            self._progress.settled[task.phase].add(done.item)
-            self._progress.replace_failures(done.item, task.phase, done.failures)
-        self._display.advance(rank, len(done.failures))
+            self._committing.results += 1
+        else:
+            self._display.advance(len(done.failures))
 
     def _redo(self, rank: int, task: Task) -> None:
         """Have the worker run the current phase again on an item that could not be restored."""
-        lost_shard = task.shards.get(task.phase)
-        log.warning("item %s cannot be read from %s: doing it again", task.item.id, lost_shard)
-        shards = {phase: shard for phase, shard in task.shards.items() if phase != task.phase}
+        files = dict(task.data_files)
+        lost = files.pop(task.phase, None)
+        log.warning("item %s cannot be read from %s: doing it again", task.item.id, lost)
         fingerprint = self._phase.fingerprint(task.item, self._plan.marks)
-        again = replace(task, mode="run", shards=shards, fingerprint=fingerprint)
+        again = replace(task, mode="run", data_files=files, fingerprint=fingerprint)
         self._tasks[task.item.id] = again
         self._progress.stores[task.phase].pop(task.item.id, None)
         self._count(rank, 1)
@@ -393,8 +388,7 @@ class Coordinator:
         if not self.stopped_by and (len(self._feeder) or self._feed_late()):
             return
         self._phase_open = False
-        self._display.end()
-        self._send_writer(EndPhase(self._results))
+        self._send_writer(EndPhase(self._committing.results))
 
     def _feed_late(self) -> bool:
         """Assign the tasks that timed out again; returns whether there are any."""
@@ -440,9 +434,9 @@ class Coordinator:
         if self._partials < len(self._place):
             return
         if is_kept(phase):
-            stored = self._progress.stores[phase.name].items()
-            shards = {item: shard for item, shard in stored if item not in self._without_data}
-            kept = KeptPhase(phase.kept_version, contributions.to_keep(shards))
+            stored, without = self._progress.stores[phase.name], self._committing.without_data
+            files = {item: name for item, name in stored.items() if item not in without}
+            kept = KeptPhase(phase.kept_version, contributions.to_keep(files))
             self._plan.tallies[phase.name] = kept
             # Written before the artifact: a run that is killed in between makes it of the tallies.
             self._send_writer(WriteTallies(dict(self._plan.tallies)))
@@ -485,7 +479,8 @@ class Coordinator:
         """End all roles. Count executions that were stopped before they finished any item."""
         # A job that never finishes an item before it is stopped must not be requeued for ever.
         fruitless = self._progress.fruitless_stops + 1
-        self._progress.fruitless_stops = 0 if self._fruitful or not self.stopped_by else fruitless
+        is_fruitless = self.stopped_by and not self._committing.is_fruitful
+        self._progress.fruitless_stops = fruitless if is_fruitless else 0
         self._send_writer(Note({"fruitless_stops": self._progress.fruitless_stops}))
         for rank in self._place:
             self._send_worker(rank, WorkerFinish())

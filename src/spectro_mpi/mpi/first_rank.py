@@ -24,13 +24,15 @@ from spectro_mpi.planning.prune import prune
 from spectro_mpi.planning.todo import RunPlan, plan_run
 from spectro_mpi.resources import fold
 from spectro_mpi.rundir.claim import claim_directory, open_for_writing, refuse_other_versions
+from spectro_mpi.rundir.data_files import has_data
 from spectro_mpi.rundir.digests import complete_digests
 from spectro_mpi.rundir.journal import load_progress
-from spectro_mpi.rundir.layout import INVENTORY, LEFT_OUT, PAGE, rank_log, shards_of
+from spectro_mpi.rundir.layout import INVENTORY, LEFT_OUT, PAGE, rank_log
 from spectro_mpi.rundir.lock import RunLock
 from spectro_mpi.rundir.repair import repair
 from spectro_mpi.rundir.tallies import drop_stale
 from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.atomic import name_parts_for
 from spectro_mpi.system.logs import RankLog
 from spectro_mpi.system.signals import StopSignals
 from spectro_mpi.system.untrusted import UntrustedCalls
@@ -96,6 +98,7 @@ def _prepare_run(
     lock = RunLock(config.run_dir)
     with writing(config.run_dir):
         lock.acquire(lambda: bool(signals.received))
+    name_parts_for(lock.owner.tag)
     try:
         with writing(config.run_dir):
             open_for_writing(config, request.fresh)
@@ -145,7 +148,7 @@ def _search(request: Request, order: PhaseOrder) -> Inventory:
     try:
         return take_inventory(order.config)
     except NoInputError as error:
-        has_store = any(shards_of(order.config.run_dir)) and not request.fresh
+        has_store = has_data(order.config.run_dir) and not request.fresh
         if has_store and not request.assets_only and order.needs_no_input:
             return Inventory((), ())
         hint = "; `run --only plot` draws from the store, without input" if has_store else ""

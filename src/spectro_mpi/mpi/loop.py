@@ -14,7 +14,7 @@ from spectro_mpi.mpi.backoff import LONGEST_PAUSE, SENDING_PAUSE, STARVED_PAUSE,
 from spectro_mpi.mpi.messages import Leave, Message, StopRequest, Trouble
 from spectro_mpi.mpi.ranks import COORDINATOR, peers_of
 from spectro_mpi.mpi.transport import Transport
-from spectro_mpi.rundir.lock import RunLock
+from spectro_mpi.rundir.lock import LockWatch
 from spectro_mpi.system.logs import RankLog
 from spectro_mpi.system.signals import SAME_SIGNAL_SECONDS, StopSignals
 
@@ -33,7 +33,7 @@ class Role(Protocol):
 
     @property
     def is_starved(self) -> bool:
-        """Whether work cannot continue until a message arrives."""
+        """Whether work, here or elsewhere, cannot continue until a message arrives or is sent."""
         ...
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class Role(Protocol):
 def loop(
     transport: Transport,
     roles: Sequence[Role],
-    lock: RunLock | None,
+    lock: LockWatch | None,
     stops: Stops,
     rank_log: RankLog,
     backoff: Backoff,
@@ -103,7 +103,7 @@ def loop(
     return troubled or any(role.troubled for role in roles)
 
 
-def _trouble_of(lock: RunLock | None, rank_log: RankLog) -> RunError | None:
+def _trouble_of(lock: LockWatch | None, rank_log: RankLog) -> RunError | None:
     """Why the lock or the log of this rank does not let the run continue, or None."""
     if lock is not None:
         try:

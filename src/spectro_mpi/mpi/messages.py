@@ -17,7 +17,7 @@ from spectro_mpi.system.activity import Doing
 
 if TYPE_CHECKING:
     from spectro_mpi.phases.contributions import Group
-    from spectro_mpi.rundir.packed import Packed
+    from spectro_mpi.rundir.item_file import ItemFile
     from spectro_mpi.rundir.tallies import Kept
 
 
@@ -63,8 +63,9 @@ class Assign(ToWorker):
 
 @dataclass(frozen=True)
 class Credit(ToWorker):
-    """Writer: this many bytes of the worker's results no longer count against its credit."""
+    """Writer: these results of the worker are on disk, and no longer count against its credit."""
 
+    items: int
     nbytes: int
 
 
@@ -136,13 +137,28 @@ class Partial(ToCoordinator):
 
 
 @dataclass(frozen=True)
-class PhaseCommitted(ToCoordinator):
-    """Writer: all results of the phase are on disk."""
+class Committed(ToCoordinator):
+    """Writer: these results of the phase are on disk."""
 
-    shards: Mapping[str, str]
-    """Item → name of its shard, for the items written in this phase."""
+    items: Mapping[str, tuple[Failure, ...]]
+    """Item → its failures in the phase."""
+    data_files: Mapping[str, str] = field(default_factory=dict)
+    """Item → its data file, for the items that have data."""
     digests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Item → instrument → digest of its reduced data, for the same items."""
+
+
+@dataclass(frozen=True)
+class WriterWaits(ToCoordinator):
+    """Writer: it has been waiting for the file system for so long."""
+
+    seconds: float
+    """0: not any more."""
+
+
+@dataclass(frozen=True)
+class PhaseCommitted(ToCoordinator):
+    """Writer: all results of the phase are on disk."""
 
 
 @dataclass(frozen=True)
@@ -184,8 +200,8 @@ class Result(ToWriter):
     phase: str
     item: str
     failures: tuple[Failure, ...]
-    packed: Packed | None = None
-    """Datasets for the store; None: there are none."""
+    data: ItemFile | None = None
+    """The file with its datasets; None: there are none."""
     fingerprint: str = ""
     """Fingerprint of its input (`Phase.fingerprint`); empty: none."""
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -194,7 +210,7 @@ class Result(ToWriter):
     @property
     def nbytes(self) -> int:
         """Bytes that count against the worker's credit."""
-        return 0 if self.packed is None else self.packed.nbytes
+        return 0 if self.data is None else self.data.nbytes
 
 
 @dataclass(frozen=True)

@@ -38,16 +38,18 @@ from spectro_mpi.mpi.writer import Writer
 from spectro_mpi.phases.executor import ChildExecutor, Executor, InlineExecutor
 from spectro_mpi.phases.order import PhaseOrder, order_phases
 from spectro_mpi.planning.events import marks_of
+from spectro_mpi.planning.stacks import window_of
 from spectro_mpi.planning.todo import RunPlan
 from spectro_mpi.resources import fold
 from spectro_mpi.resources.sampler import Sampler
 from spectro_mpi.resources.sampling import Ending, Sampling, Station
 from spectro_mpi.rundir.layout import LOGS, STOP, rank_log
 from spectro_mpi.rundir.live import LiveFile
-from spectro_mpi.rundir.lock import RunLock
+from spectro_mpi.rundir.lock import LockWatch, Owner, RunLock
 from spectro_mpi.settings.loading import load_config
 from spectro_mpi.settings.schema import Config
-from spectro_mpi.system.limits import share_of_limit
+from spectro_mpi.system.atomic import name_parts_for
+from spectro_mpi.system.limits import keep_freed_memory, share_of_limit
 from spectro_mpi.system.logs import RankLog
 from spectro_mpi.system.scheduler import current
 from spectro_mpi.system.scheduler.walltime import seconds_of
@@ -150,18 +152,20 @@ def _run_config(
             plan, lock = prepare_run(request, order, signals)
         except UserError as error:
             code = _report(error)
-    has_tasks = False
+    owner: Owner | None = None
     try:
-        if plan is not None:
-            has_tasks = not plan.nothing_to_do
-            code = 0 if has_tasks else print_summary(config, plan.progress, "")
+        if plan is not None and lock is not None:
+            owner = None if plan.nothing_to_do else lock.owner
+            code = 0 if owner is not None else print_summary(config, plan.progress, "")
         if size > 1:
-            has_tasks = broadcast(comm, has_tasks)
-        if has_tasks:
+            owner = broadcast(comm, owner)
+        if owner is not None:
+            name_parts_for(owner.tag)
             transport = _transport(comm, size)
             station = Station(rank, size, roles_of(rank, size), placement.place == 0)
             share = share_of_limit(placement.on_node)
-            code = _serve(transport, config, plan, lock, request, signals, station, share)
+            watch = lock or LockWatch(config.run_dir, owner)
+            code = _serve(transport, config, plan, watch, request, signals, station, share)
             _keep_resources(comm, config, station)
     finally:
         if lock is not None:
@@ -170,7 +174,7 @@ def _run_config(
                 (config.run_dir / STOP).unlink()
             lock.release()
     if plan is not None and config.report.at_end and code in (0, SOME_FAILED):
-        make_report(config, request, has_tasks)
+        make_report(config, request, owner is not None)
     if size > 1:
         meet(comm)  # in MPI_Finalize they would spin until the report is made
     return code
@@ -205,7 +209,7 @@ def _serve(
     transport: Transport,
     config: Config,
     plan: RunPlan | None,
-    lock: RunLock | None,
+    lock: LockWatch,
     request: Request,
     signals: StopSignals,
     station: Station,
@@ -213,7 +217,6 @@ def _serve(
 ) -> int:
     """Create this rank's roles and run the event loop; returns the exit code."""
     rank, size = transport.rank, transport.size
-    roles: list[Role] = []
     coordinator: Coordinator | None = None
     with writing(config.run_dir / LOGS):
         log_file = RankLog(rank_log(config.run_dir, rank), config.run.log_batch)
@@ -221,17 +224,13 @@ def _serve(
     end = _time_to_drop(request.walltime) if plan is not None else math.inf
     sampling = _sampling(config, station, end)
     wake = threading.Event()
-    if rank == writer_of(size):
-        roles.append(Writer(transport, config, config.run_dir, COORDINATOR, sampling))
-    if rank in workers_of(size):
-        executor = _executor(config, memory_share, sampling, wake)
-        roles.append(Worker(transport, executor, COORDINATOR, writer_of(size), sampling))
+    roles = _working_roles(transport, config, memory_share, sampling, wake, lock)
     if plan is not None:
-        display = Displays(
-            make_display(request.progress, len(workers_of(size))), LiveFile(config.run_dir)
-        )
+        workers, writer = workers_of(size), writer_of(size)
+        shown = make_display(request.progress, len(workers))
+        display = Displays(shown, LiveFile(config.run_dir))
         coordinator = Coordinator(
-            transport, config, plan, workers_of(size), writer_of(size), display, end, sampling
+            transport, config, plan, workers, writer, display, end, sampling, lock.owner
         )
         roles.append(coordinator)
     stops = Stops(signals, end)
@@ -261,6 +260,29 @@ def _serve(
     if job and coordinator.stopped_for_good:
         current().keep_from_requeue(job)
     return print_summary(config, plan.progress, coordinator.stopped_by)
+
+
+def _working_roles(
+    transport: Transport,
+    config: Config,
+    memory_share: int,
+    sampling: Sampling,
+    wake: threading.Event,
+    lock: LockWatch,
+) -> list[Role]:
+    """The roles of writer and worker, if this rank has them."""
+    rank, workers, writer = transport.rank, workers_of(transport.size), writer_of(transport.size)
+    roles: list[Role] = []
+    if rank == writer:
+        keep_freed_memory()
+        roles.append(
+            Writer(transport, config, config.run_dir, COORDINATOR, workers, sampling, lock)
+        )
+    if rank in workers:
+        executor = _executor(config, memory_share, sampling, wake)
+        window = window_of(workers.index(rank), len(workers), config.run.batch_size(len(workers)))
+        roles.append(Worker(transport, executor, COORDINATOR, writer, window, sampling))
+    return roles
 
 
 def _executor(

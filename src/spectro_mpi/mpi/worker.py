@@ -54,8 +54,10 @@ class Worker:
         executor: Executor,
         coordinator: int,
         writer: int,
+        window: int,
         sampling: Sampling | None = None,
     ) -> None:
+        """`window`: finished items that may be uncommitted (`planning.stacks.window_of`)."""
         self.finished = False
         self._transport = transport
         self._executor = executor
@@ -69,6 +71,9 @@ class Worker:
         """A result that cannot be sent yet, for lack of credit."""
         self._in_flight = 0
         """Bytes of results sent for which the writer has not returned credit."""
+        self._window = window
+        self._uncommitted = 0
+        """Finished items that are not on disk yet."""
         self._begun: Begin | None = None
         self._contributions: Contributions | None = None
         """What the items of the current phase contribute to its artifact of the run; None: nothing
@@ -83,8 +88,8 @@ class Worker:
 
     @property
     def is_starved(self) -> bool:
-        """Whether it has no task, so that its core is idle."""
-        return self._task is None
+        """Whether it has no task, so that its core is idle, or holds a result."""
+        return self._task is None or self._held is not None
 
     def handle(self, message: Message) -> None:
         """Handle one message."""
@@ -97,6 +102,7 @@ class Worker:
                 self._waiting.extend(message.tasks)
             case Credit():
                 self._in_flight -= message.nbytes
+                self._uncommitted -= message.items
             case Drain():
                 self._send_coordinator(Drained(self._transport.rank, len(self._waiting)))
                 self._waiting.clear()
@@ -136,7 +142,8 @@ class Worker:
         self._executor.close()
 
     def _start_next(self) -> bool:
-        if not self._waiting:
+        """Begin the next task, unless too many finished items are not on disk yet."""
+        if not self._waiting or self._uncommitted >= self._window:
             return False
         self._task = self._waiting.popleft()
         self._began = time.monotonic()
@@ -151,8 +158,10 @@ class Worker:
             task.phase, task.item.id, task.size, seconds, len(outcome.failures), outcome.spent
         )
         self._task = None
-        self._start_next()  # first, because the core is idle until then
         again = self._is_worth_retrying(task, outcome)
+        has_result = task.has_result and not again
+        self._uncommitted += has_result
+        self._start_next()  # first, because the core is idle until then
         # An item restored with failures is done again, and contributes then.
         is_redone = task.mode == "restore" and bool(outcome.failures)
         if not (again or is_redone) and outcome.partial is not None:
@@ -164,13 +173,13 @@ class Worker:
         log.info("item %s: %s %s in %.3f s", task.item.id, task.phase, done, seconds)
         failures = tuple(outcome.failures)
         rank = self._transport.rank
-        if task.has_result and not again:
+        if has_result:
             self._held = Result(
                 rank,
                 task.phase,
                 task.item.id,
                 failures,
-                outcome.packed,
+                outcome.data,
                 task.fingerprint,
                 task.parts or {},
             )
@@ -189,7 +198,7 @@ class Worker:
         if any(failure.reason == "timeout" for failure in outcome.failures):
             return self._retry_timeouts and not task.again
         # Input that cannot be read from the store is computed again, once.
-        was_stored = bool(task.shards) and not task.remade
+        was_stored = bool(task.data_files) and not task.remade
         return was_stored and outcome.lost_input
 
     def _merge(self, item: str, partial: Any) -> None:

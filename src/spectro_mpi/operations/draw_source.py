@@ -22,7 +22,7 @@ from spectro_mpi.operations.runs import run_directory
 from spectro_mpi.phases.reduce import reduce_with
 from spectro_mpi.planning.events import marks_of
 from spectro_mpi.rundir.claim import only_changes_figures
-from spectro_mpi.rundir.layout import CONFIG, DATA
+from spectro_mpi.rundir.layout import CONFIG, data_path
 from spectro_mpi.rundir.reader import Run, kept_marks, open_run
 from spectro_mpi.rundir.store import UNREADABLE, first_line, instruments_of, read_spectrogram
 from spectro_mpi.settings.loading import (
@@ -92,7 +92,7 @@ def subject_of_run(
             f"-s {keys[0]}: the data of {run_dir} were made with another setting; draw the CDF "
             "file, or run again under another run_id"
         )
-    if item not in run.progress.shards:
+    if item not in run.progress.data_files:
         raise UserError(f"{run_dir}: has no data of item {item}; it has {listed(run.items)}")
     # The settings may be from somebody else: only a table named here is read outside the run.
     is_named = any(setting.startswith("plot.events") for setting in settings)
@@ -147,27 +147,27 @@ def listed(names: Sequence[str]) -> str:
 
 def _stored(run: Run, item: str, instrument: str, config: Config) -> _Spectrograms:
     """Read an item of a run in a child process; only `instrument`, if there are data of it."""
-    shard = run.path / DATA / run.progress.shards[item]
+    path = data_path(run.path, run.progress.data_files[item])
     try:
-        memory_mb = 2 * memory_for(shard.stat().st_size)
+        memory_mb = 2 * memory_for(path.stat().st_size)
         with UntrustedCalls(_LEAST_CPU_SECONDS, memory_mb) as untrusted:
-            return untrusted(_in_shard, shard, item, instrument, config)
+            return untrusted(_in_file, path, item, instrument, config)
     except MemoryError:
         what = f"reading it takes more than {memory_mb} MB"
     except OSError as error:
         what = error.strerror or str(error)
     raise UserError(
-        f"{shard}: cannot be read ({what}); `spectro-mpi verify {run.path} --repair` marks what is "
+        f"{path}: cannot be read ({what}); `spectro-mpi verify {run.path} --repair` marks what is "
         "to be made again"
     )
 
 
-def _in_shard(shard: Path, item: str, instrument: str, config: Config) -> _Spectrograms:
-    """As `_stored`, in the child. Raises `OSError` if the shard is damaged."""
+def _in_file(path: Path, item: str, instrument: str, config: Config) -> _Spectrograms:
+    """As `_stored`, in the child. Raises `OSError` if the file is damaged."""
     try:
-        available = in_order(config, instruments_of(shard, item))
+        available = in_order(config, instruments_of(path, item))
         names = (instrument,) if instrument in available else available
-        read = {name: read_spectrogram(shard, item, name) for name in names}
+        read = {name: read_spectrogram(path, item, name) for name in names}
         return available, {
             name: shown_as_set(each, config.instrument) for name, each in read.items()
         }

@@ -14,7 +14,7 @@ from spectro_mpi.model.items import InputPath
 from spectro_mpi.planning.inventory import take_inventory
 from spectro_mpi.planning.stored import stored_sources
 from spectro_mpi.rundir.progress import Progress
-from spectro_mpi.rundir.store import Source
+from spectro_mpi.rundir.sources import Source
 from spectro_mpi.settings.schema import Config, SelectSettings
 from spectro_mpi.system.digests import sha256_of
 

@@ -11,31 +11,35 @@ from typing import TypeAlias
 from spectro_mpi.errors import Failure, UserError, writing
 from spectro_mpi.planning.stored import stored_sources
 from spectro_mpi.rundir.claim import claim_directory, open_for_writing, refuse_other_versions
+from spectro_mpi.rundir.data_files import list_item_files, orphans_of
 from spectro_mpi.rundir.journal import Journal
-from spectro_mpi.rundir.layout import DATA, next_shard_number, shard_path
+from spectro_mpi.rundir.layout import DATA, data_path, next_shard_number, shard_path
 from spectro_mpi.rundir.lock import RunLock, is_running
+from spectro_mpi.rundir.names import is_shard
 from spectro_mpi.rundir.progress import Batch, Progress
 from spectro_mpi.rundir.reader import Run, open_run
-from spectro_mpi.rundir.repair import orphans_of
-from spectro_mpi.rundir.store import Source, sources_of, write_links
+from spectro_mpi.rundir.sources import SourceLog, Sources
+from spectro_mpi.rundir.store import sources_of, write_links
 from spectro_mpi.rundir.tallies import drop_stale
 from spectro_mpi.settings.digests import reduction_digest
 from spectro_mpi.settings.loading import differing_keys
 from spectro_mpi.settings.schema import Config
-from spectro_mpi.system.atomic import commit, part_path, sweep
+from spectro_mpi.system.atomic import commit, make_below, part_path, sweep
 from spectro_mpi.system.untrusted import UntrustedCalls
 
+_AT_ONCE = 100
+"""Items that share a line of the journal."""
 _REDUCTION = ("data.", "instrument", "pitch_angles.")
 """Settings that reduced data depend on, as `reduction_digest` counts them."""
 
-_Origin: TypeAlias = "tuple[Mapping[str, Source], frozenset[tuple[str, str]]]"
+_Origin: TypeAlias = "tuple[Sources, frozenset[tuple[str, str]]]"
 """What an item was made from: its sources, and (instrument, reason) of what failed."""
 
 
 def join(config: Config, parts: Sequence[Path]) -> int:
-    """Add the shards and recorded failures of `parts` to the run directory of `config`.
+    """Add the data files and recorded failures of `parts` to the run directory of `config`.
 
-    Figures are not added, because their common axes depend on the items of all parts. Shards are
+    Figures are not added, because their common axes depend on the items of all parts. Files are
     hard-linked if possible, otherwise copied; `parts` do not change. An item that is there already,
     made from the same files, is passed over, so that a join that was killed can be repeated.
     Returns the number of items of all parts. Raises `UserError` if another version made the run
@@ -66,11 +70,12 @@ def _join(config: Config, runs: Sequence[Run]) -> set[str]:
     _remove_left_over(config.run_dir, journal.state, origins)
     with UntrustedCalls() as untrusted:
         drop_stale(config.run_dir, journal.state.stores, untrusted)
+    sources = {item: origin[0] for item, origin in origins.items()}
     for run, items in zip(runs, new, strict=True):
-        _add(run, items, journal, config.run_dir)
+        _add(run, items, journal, config.run_dir, sources)
     journal.note(items_total=len(journal.state.settled["reduce"]))
     journal.close()
-    write_links(config.run_dir, journal.state.shards)
+    write_links(config.run_dir, journal.state.data_files)
     return {item for run in runs for item in run.progress.settled["reduce"]}
 
 
@@ -124,8 +129,9 @@ def _failures(progress: Progress, item: str) -> tuple[Failure, ...]:
 def _remove_left_over(run_dir: Path, state: Progress, origins: Mapping[str, _Origin]) -> None:
     """Remove what a join that was killed has not recorded: it is about to be taken again."""
     sweep(run_dir / DATA)
+    listed = list_item_files(run_dir, sweeps=True)
     with UntrustedCalls() as untrusted:
-        for shard in orphans_of(run_dir, state):
+        for shard in orphans_of(run_dir, state, listed):
             try:
                 held = untrusted(sources_of, shard)
             except OSError:
@@ -134,31 +140,55 @@ def _remove_left_over(run_dir: Path, state: Progress, origins: Mapping[str, _Ori
                 shard.unlink()
 
 
-def _add(run: Run, items: Iterable[str], journal: Journal, run_dir: Path) -> None:
-    """Add items of one part, shard by shard; each is on disk before it is recorded."""
-    of_shard: dict[str, list[str]] = {}
+def _add(
+    run: Run, items: Iterable[str], journal: Journal, run_dir: Path, sources: Mapping[str, Sources]
+) -> None:
+    """Add items of one part, some at a time; each is on disk before it is recorded."""
+    of_file: dict[str, list[str]] = {}
     for item in items:
-        of_shard.setdefault(run.progress.shards.get(item, ""), []).append(item)
-    for shard, held in sorted(of_shard.items()):
-        name = ""
-        if shard:
-            path = shard_path(run_dir, next_shard_number(run_dir))
-            path.parent.mkdir(exist_ok=True)
-            _link_or_copy(run.path / DATA / shard, path)
-            name = path.name
-        failures = {item: _failures(run.progress, item) for item in held}
-        failures = {item: failed for item, failed in failures.items() if failed}
-        in_shard = tuple(held) if shard else ()
-        known = run.progress.fingerprints["reduce"]
-        prints = {item: known[item] for item in held if item in known}
-        journal.record(Batch("reduce", tuple(held), failures, name, in_shard, prints))
+        data_file = run.progress.data_files.get(item, "")
+        # A shard is added as a whole; files of single items share a line of the journal.
+        of_file.setdefault(data_file if is_shard(data_file) else "", []).append(item)
+    log = SourceLog(run_dir)
+    for shard, held in sorted(of_file.items()):
+        for first in range(0, len(held), _AT_ONCE):
+            some = held if shard else held[first : first + _AT_ONCE]
+            data_files = _added(run, some, shard, run_dir)
+            log.record({item: (name, sources.get(item, {})) for item, name in data_files.items()})
+            failures = {item: _failures(run.progress, item) for item in some}
+            failures = {item: failed for item, failed in failures.items() if failed}
+            known = run.progress.fingerprints["reduce"]
+            prints = {item: known[item] for item in some if item in known}
+            journal.record(Batch("reduce", tuple(some), failures, data_files, prints))
+            if shard:
+                break
+    log.close()
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    part = part_path(target)
-    part.unlink(missing_ok=True)
-    try:
-        os.link(source, part)
-    except OSError:
-        shutil.copyfile(source, part)
-    commit(target)
+def _added(run: Run, items: Sequence[str], shard: str, run_dir: Path) -> dict[str, str]:
+    """Link or copy the data of items, which is durable on return; item → its data file here."""
+    if shard:
+        path = shard_path(run_dir, next_shard_number(run_dir))
+        path.parent.mkdir(exist_ok=True)
+        _link_or_copy({path: data_path(run.path, shard)})
+        return dict.fromkeys(items, path.name)
+    held = run.progress.data_files
+    data_files = {item: held[item] for item in items if item in held}
+    targets = {data_path(run_dir, name): data_path(run.path, name) for name in data_files.values()}
+    for folder in {target.parent for target in targets}:
+        make_below(run_dir, folder)
+    if targets:
+        _link_or_copy(targets)
+    return data_files
+
+
+def _link_or_copy(sources: Mapping[Path, Path]) -> None:
+    """Have the content of files under other names: target → source."""
+    for target, source in sources.items():
+        part = part_path(target)
+        part.unlink(missing_ok=True)
+        try:
+            os.link(source, part)
+        except OSError:
+            shutil.copyfile(source, part)
+    commit(*sources)

@@ -17,7 +17,7 @@ from spectro_mpi.rundir.lock import Owner, is_running, read_owner
 from spectro_mpi.rundir.progress import PHASES
 from spectro_mpi.rundir.reader import Run, open_run
 from spectro_mpi.system.scheduler import Job
-from spectro_mpi.system.words import count, duration
+from spectro_mpi.system.words import count, duration, not_on_disk
 
 _LISTED = 20
 """Failures listed, the latest ones."""
@@ -131,9 +131,10 @@ def as_text(status: Status, workers: bool = False) -> str:
 
 
 def _now(live: Live) -> str:
-    """Words for the rate of the current phase, and the time left."""
+    """Words for the rate of the current phase, the time left, and what is not on disk yet."""
     left = f", {duration(live.seconds_left)} left" if live.seconds_left is not None else ""
-    return f"; now {live.rate:.2f} items/s{left}"
+    waiting = not_on_disk(live.uncommitted, live.writer_waits)
+    return f"; now {live.rate:.2f} items/s{left}{waiting}"
 
 
 def _is_finished(run: Run) -> bool:
@@ -145,5 +146,5 @@ def _is_finished(run: Run) -> bool:
     if "reduce" not in progress.phases:
         return bool(users)
     all_reduced = 0 < progress.items_total <= len(progress.settled["reduce"])
-    drawn = progress.shards.keys() <= progress.settled["plot"]
+    drawn = progress.data_files.keys() <= progress.settled["plot"]
     return all_reduced and (drawn or "plot" not in progress.phases)

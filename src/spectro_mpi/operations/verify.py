@@ -1,4 +1,4 @@
-"""Check a run directory against its progress; this reads every shard and every figure.
+"""Check a run directory against its progress; this reads every data file and every figure.
 
 On request, its input files are compared with those that its data were made from.
 """
@@ -23,6 +23,7 @@ from spectro_mpi.model.items import item_order
 from spectro_mpi.operations.inputs import changes, inputs_of
 from spectro_mpi.planning.todo import digest
 from spectro_mpi.rundir.claim import refuse_other_versions
+from spectro_mpi.rundir.data_files import item_file_problems, list_item_files, orphans_of
 from spectro_mpi.rundir.digests import DigestLog
 from spectro_mpi.rundir.journal import Journal, damaged_state, load_progress
 from spectro_mpi.rundir.layout import (
@@ -31,6 +32,7 @@ from spectro_mpi.rundir.layout import (
     PLOTS,
     PROGRESS,
     TALLIES,
+    data_path,
     files_root,
     item_folders,
 )
@@ -39,8 +41,8 @@ from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_extrema, settings_of
 from spectro_mpi.rundir.repair import (
     bad_links,
-    lose_shard,
-    orphans_of,
+    items_by_shard,
+    lose_data,
     repair_links,
     set_damaged_extrema_aside,
     set_damaged_state_aside,
@@ -61,7 +63,7 @@ _STREAM = re.compile(rb">>\s*stream\r?\n")
 _PIECE_BYTES = 1 << 20
 
 Repair = Literal[
-    "state", "extrema", "tallies", "shard", "reduce", "item", "remove", "links", "orphan", ""
+    "state", "extrema", "tallies", "data", "reduce", "item", "remove", "links", "orphan", ""
 ]
 """How `verify --repair` repairs a problem; empty: it does not."""
 
@@ -213,25 +215,24 @@ def _half_written(run_dir: Path) -> Iterator[Problem]:
 
 
 def _problems_of_store(run_dir: Path, progress: Progress) -> Iterator[Problem]:
-    items_of: dict[str, list[str]] = {}
-    for held in progress.stores.values():
-        for item, name in held.items():
-            items_of.setdefault(name, []).append(item)
+    listed = list_item_files(run_dir)
+    for name, problem, items in item_file_problems(run_dir, progress, listed, everything=True):
+        yield Problem(data_path(run_dir, name), problem, "data", items)
     with UntrustedCalls() as untrusted:
-        for name, items in sorted(items_of.items()):
+        for name, held in items_by_shard(progress).items():
             shard = run_dir / DATA / name
-            problems = (shard_problem(untrusted, shard, [item]) for item in items)
+            problems = (shard_problem(untrusted, shard, [item]) for item in held)
             problem = next(filter(None, problems), "") if shard.exists() else "is missing"
             if problem:
-                yield Problem(shard, problem, "shard", tuple(items))
+                yield Problem(shard, problem, "data", tuple(held))
         for _, path in bad_links(run_dir, progress, untrusted):
-            yield Problem(path, "does not link to the items in the shards", "links")
-    for orphan in orphans_of(run_dir, progress):
+            yield Problem(path, "does not link to the data of the items", "links")
+    for orphan in orphans_of(run_dir, progress, listed):
         yield Problem(orphan, "is not recorded in progress.json", "orphan")
     for item in unheld(progress):
         yield Problem(
             run_dir / DATA,
-            f"no shard holds item {item}, which is recorded as complete",
+            f"has no data of item {item}, which is recorded as complete",
             "reduce",
             (item,),
         )
@@ -289,10 +290,10 @@ def _problems_of_tallies(run_dir: Path) -> Iterator[Problem]:
 def _problems_of_figures(
     run_dir: Path, config: Config, progress: Progress, reported: Container[str]
 ) -> Iterator[Problem]:
-    """Check figures of items without a `reported` problem: a bad shard must not be opened again."""
+    """Check figures of items without a `reported` problem: bad data must not be opened again."""
     folders = item_folders(run_dir, "plot")
     settled = progress.settled["plot"]
-    drawn = [item for item in progress.shards if item in settled and item not in reported]
+    drawn = [item for item in progress.data_files if item in settled and item not in reported]
 
     def check(item: str) -> list[Problem]:
         folder = folders.get(item, run_dir / PLOTS)
@@ -307,9 +308,9 @@ def _problems_of_item(
     run_dir: Path, config: Config, progress: Progress, item: str, folder: Path
 ) -> Iterator[Problem]:
     try:
-        instruments = instruments_of(run_dir / DATA / progress.shards[item], item)
+        instruments = instruments_of(data_path(run_dir, progress.data_files[item]), item)
     except (OSError, RuntimeError, KeyError):
-        return  # the shard has become unreadable since it was checked
+        return  # the file has become unreadable since it was checked
     failed = any(failure.phase == "plot" for failure in progress.failures.get(item, ()))
     figures = expected_figures(config, instruments)
     names_on_disk = figure_files(folder)
@@ -364,8 +365,8 @@ def _repair(run_dir: Path, config: Config, problems: Iterable[Problem]) -> None:
                 journal.note_made_from("extrema", "")
             case "tallies":
                 set_aside(problem.path)
-            case "shard":
-                lose_shard(journal, problem.path, problem.what)
+            case "data":
+                lose_data(journal, problem.path, problem.what, problem.items)
             case "reduce":
                 journal.lose(problem.items)
             case "item":

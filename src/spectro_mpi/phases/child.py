@@ -16,6 +16,7 @@ from spectro_mpi.phases.compute import ReadyPhase, make_ready
 from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.system import activity
+from spectro_mpi.system.atomic import name_parts_for
 from spectro_mpi.system.logs import log_level
 from spectro_mpi.system.processes import End, die_with_parent, receive, send
 from spectro_mpi.system.signals import ignore_stop_signals
@@ -73,6 +74,8 @@ def live(pipe: Connection, shown: Any) -> None:
     phase: ReadyPhase | None = None
     while not isinstance(message := inbox.get(), End):
         if isinstance(message, Begin):
+            owner = message.workspace.owner
+            name_parts_for(owner.tag if owner is not None else "")
             phase = make_ready(message.phase, message.workspace)
             send(pipe, Ready())
         elif isinstance(message, Task) and phase is not None:

@@ -15,7 +15,7 @@ from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.system import activity
 
 if TYPE_CHECKING:
-    from spectro_mpi.rundir.packed import Packed
+    from spectro_mpi.rundir.item_file import ItemFile
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class ReadyPhase:
         outcome: Outcome | None = None
         with context.boundary():
             outputs = _call(self.phase, task, inputs, context) or Outputs()
-            packed = _packed(outputs)
+            data = _data_of(task, outputs)
             context.commit()
-            outcome = Outcome(packed=packed, partial=outputs.partial)
+            outcome = Outcome(data=data, partial=outputs.partial)
         if outcome is None:
             context.discard()
             outcome = Outcome()
@@ -68,7 +68,7 @@ def make_ready(name: str, workspace: Workspace) -> ReadyPhase:
             kinds |= {kind.name: (carried.name, kind) for kind in given if kind.name in missing}
     phase.begin(workspace)
     if phase.in_store:
-        import spectro_mpi.rundir.packed  # noqa: F401 - not within the time of a task
+        import spectro_mpi.rundir.item_file  # noqa: F401 - not within the time of a task
     return ReadyPhase(phase, workspace, kinds)
 
 
@@ -85,11 +85,11 @@ def _call(phase: Phase, task: Task, inputs: Inputs, context: Context) -> Outputs
     return Outputs()
 
 
-def _packed(outputs: Outputs) -> Packed | None:
-    """The groups of the item, packed for the store; None if there are none."""
+def _data_of(task: Task, outputs: Outputs) -> ItemFile | None:
+    """The file of the store with the groups of the item; None if there are none."""
     if not outputs.groups:
         return None
-    from spectro_mpi.rundir.packed import pack
+    from spectro_mpi.rundir.item_file import make_item_file
 
     with activity.doing("write"):
-        return pack(outputs.groups)
+        return make_item_file(task.phase, task.item, outputs.groups)

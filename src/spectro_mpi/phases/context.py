@@ -18,7 +18,8 @@ from spectro_mpi.model.marks import Mark
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
-from spectro_mpi.rundir.layout import DATA, asset_path, item_folder
+from spectro_mpi.rundir.layout import asset_path, data_path, item_folder
+from spectro_mpi.rundir.lock import LockWatch
 from spectro_mpi.rundir.store import UNREADABLE, read_item
 from spectro_mpi.settings.paths import input_name, input_root
 from spectro_mpi.settings.schema import Config
@@ -91,6 +92,8 @@ class Context:
         self.parts: Mapping[str, str] | None = task.parts
         """Parts of the output to make → their digests (`PartwisePhase`); None: all."""
         self.step = "start"
+        owner = workspace.owner
+        self._lock = None if owner is None else LockWatch(workspace.run_dir, owner)
         self._phase = task.phase
         self._report = report
         self._folder = item_folder(workspace.run_dir, task.phase, task.item)
@@ -209,8 +212,10 @@ class Context:
     def commit(self) -> None:
         """Sync the files written to disk and rename them; then remove those that they replace.
 
-        Raises `RunError` if that fails.
+        Raises `RunError` if that fails, or if another run has taken over the lock.
         """
+        if self._lock is not None and (self._written or self._replaced):
+            self._lock.check()
         if self._gives_files:
             self._make_folder()  # even if it stays empty: it shows that the item is done
         if self._written:
@@ -279,11 +284,11 @@ class Inputs(Mapping[str, Any]):
     def _read_groups(self, phase: str) -> dict[str, Any]:
         """Group → content, of all that a phase gave of the item in the store."""
         if phase not in self._groups:
-            shard = self._workspace.run_dir / DATA / self._task.shards[phase]
+            path = data_path(self._workspace.run_dir, self._task.data_files[phase])
             try:
                 with doing("read"):
-                    groups = {group.name: group for group in read_item(shard, self._task.item.id)}
+                    groups = {group.name: group for group in read_item(path, self._task.item.id)}
             except UNREADABLE as error:
-                raise LostInputError(f"{shard}: {error}") from error
+                raise LostInputError(f"{path}: {error}") from error
             self._groups[phase] = groups
         return self._groups[phase]

@@ -47,7 +47,7 @@ class Contributions:
         self._phase = phase
         self._most = most
         self._kept = {place: group for place, group in enumerate(kept)}
-        self.groups = [Group(list(group.shards)) for group in kept]
+        self.groups = [Group(list(group.data_files)) for group in kept]
 
     def add(self, group: Group) -> None:
         """Merge contributions into a group that has room for them, or into a new one."""
@@ -66,17 +66,17 @@ class Contributions:
             whole = self._phase.merge(whole, self._whole_of(place))
         return whole
 
-    def to_keep(self, shards: Mapping[str, str]) -> tuple[KeptGroup, ...]:
-        """The groups as arrays; `shards`: item → name of the shard, for items that have data."""
+    def to_keep(self, data_files: Mapping[str, str]) -> tuple[KeptGroup, ...]:
+        """The groups as arrays; `data_files`: item → its data file, for items that have data."""
         groups = (
             self._kept.get(place)
             or KeptGroup(
-                {item: shards[item] for item in group.items if item in shards},
+                {item: data_files[item] for item in group.items if item in data_files},
                 self._phase.arrays_of(group.whole),
             )
             for place, group in enumerate(self.groups)
         )
-        return tuple(group for group in groups if group.shards)
+        return tuple(group for group in groups if group.data_files)
 
     def _place_for(self, items: int) -> int:
         for place, group in enumerate(self.groups):

@@ -10,7 +10,7 @@ from spectro_mpi.errors import Failure
 from spectro_mpi.model.items import Item
 
 if TYPE_CHECKING:
-    from spectro_mpi.rundir.packed import Packed
+    from spectro_mpi.rundir.item_file import ItemFile
 
 Mode = Literal["run", "restore", "prepare"]
 """What to call: `Phase.run`; `MergingPhase.restore` for a finished item, whose contribution to the
@@ -23,8 +23,8 @@ class Task:
 
     phase: str
     item: Item
-    shards: Mapping[str, str] = field(default_factory=dict)
-    """Phase → name of the shard with its datasets of the item, for the phases it reads from."""
+    data_files: Mapping[str, str] = field(default_factory=dict)
+    """Phase → the file with its datasets of the item, for the phases it reads from."""
     failures: tuple[Failure, ...] = ()
     """Failures of the item in earlier phases."""
     mode: Mode = "run"
@@ -60,8 +60,8 @@ class Outcome:
     """The result of a task."""
 
     failures: list[Failure] = field(default_factory=list)
-    packed: Packed | None = None
-    """Datasets for the writer; None: there are none."""
+    data: ItemFile | None = None
+    """The file with its datasets, for the writer; None: there are none."""
     partial: Any = None
     """Contribution to the artifact of the run, which the worker merges; None: there is none."""
     lost_input: bool = False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.marks import Marks
 from spectro_mpi.rundir.layout import ASSETS, asset_path
+from spectro_mpi.rundir.lock import Owner
 from spectro_mpi.settings.schema import Config
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Workspace:
     """Name of the phase that creates its assets; empty otherwise."""
     items: tuple[Item, ...] = ()
     """The items of the run, when assets are created; empty otherwise."""
+    owner: Owner | None = None
+    """Who holds the lock, without which nothing is written; None: that is not checked."""
 
     def of(self, phase: str, items: tuple[Item, ...] = ()) -> Workspace:
         """A copy of the workspace for a phase that creates its assets."""

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from spectro_mpi.planning.costs import Constants, ItemCost
-from spectro_mpi.planning.credit import batch_size, window
 from spectro_mpi.planning.stacks import (
     AHEAD,
     REPORT_SECONDS,
     Feeder,
     snake,
     tasks_ahead,
+    window_of,
     worker_count,
 )
 from spectro_mpi.settings.schema import Config
@@ -115,9 +115,9 @@ class Play:
         marks: int = 0,
     ) -> None:
         count = worker_count(ranks)
-        self.batch = batch_size(config.run.flush_batch_size, count)
+        self.batch = config.run.batch_size(count)
         """Items per commit."""
-        self.workers = [Worker(window(place, count, self.batch)) for place in range(count)]
+        self.workers = [Worker(window_of(place, count, self.batch)) for place in range(count)]
         self.coordinator = Coordinator(constants, marks * constants.mark)
         self.writer = Writer()
         self.isolated = config.run.isolation == "process"

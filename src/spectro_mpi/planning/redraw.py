@@ -124,4 +124,4 @@ def missing_parts(
 
 def _data_of(task: Task, known: KnownDigests) -> Mapping[str, str] | None:
     """Instrument → digest of the reduced data of an item; None: not known."""
-    return known.data_of(task.item.id, next(iter(task.shards.values()), ""))
+    return known.data_of(task.item.id, next(iter(task.data_files.values()), ""))

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from spectro_mpi.planning.costs import Constants, ItemCost
-from spectro_mpi.planning.credit import batch_size
 from spectro_mpi.planning.play import Play
 from spectro_mpi.settings.schema import Config
 
@@ -200,7 +199,7 @@ def _most_workers(
     fixed += constants.finish_item * count
 
     def makespan(workers: int) -> float:
-        batch = batch_size(config.run.flush_batch_size, workers)
+        batch = config.run.batch_size(workers)
         commits = constants.commit / batch * count, constants.journal / batch * count
         reduce, plot = (
             max(max(seconds), sum(seconds) / workers, server + commit)

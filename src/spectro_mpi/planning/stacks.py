@@ -18,7 +18,7 @@ CREDIT_BYTES = 64 << 20
 """Bytes of results a worker may have on the way to the writer (or one result, if larger)."""
 
 CREDIT_OWED_BYTES = CREDIT_BYTES // 4
-"""The writer returns credit when it owes a worker this much, so small results share a message."""
+"""With more bytes of a worker than this, the writer commits: the worker may be waiting for it."""
 
 _MOST_AHEAD = 64
 """Most tasks a worker holds."""
@@ -60,6 +60,16 @@ class Stack(Generic[T]):
 def tasks_ahead(mean: float, left: float) -> int:
     """Tasks a worker should hold if they take `mean` seconds, with `left` more for each worker."""
     return max(AHEAD, int(min(_MOST_AHEAD, _AHEAD_SECONDS / max(mean, 1e-6), left)))
+
+
+def window_of(place: int, workers: int, batch_size: int) -> int:
+    """Finished items that a worker (its number among `workers`) may have uncommitted.
+
+    It is one, and its share of `batch_size` − 1: all windows together are `workers` + `batch_size`
+    − 1.
+    """
+    share, rest = divmod(batch_size - 1, workers)
+    return 1 + share + (place < rest)
 
 
 def worker_count(ranks: int) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from spectro_mpi.instruments.preset import NamedFile, Preset
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import InputPath, Item, item_order
 from spectro_mpi.planning.inventory import selection, selection_by_id
-from spectro_mpi.rundir.layout import DATA, item_folders
+from spectro_mpi.rundir.layout import data_path, item_folders
 from spectro_mpi.rundir.progress import Progress
-from spectro_mpi.rundir.store import Source, sources_of
+from spectro_mpi.rundir.sources import Sources, read_sources
+from spectro_mpi.rundir.store import sources_of
 from spectro_mpi.settings.paths import input_root
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.untrusted import UntrustedCalls
@@ -34,7 +35,8 @@ def stored_items(config: Config, progress: Progress, known: Collection[str]) -> 
     if known and config.select.share_of[1] > 1:
         return []
     is_selected_by_id = selection_by_id(config.select)
-    unknown = [item for item in progress.shards if item not in known and is_selected_by_id(item)]
+    in_store = progress.data_files
+    unknown = [item for item in in_store if item not in known and is_selected_by_id(item)]
     if not unknown:
         return []
     preset, is_selected, root = preset_of(config), selection(config), input_root(config)
@@ -59,26 +61,26 @@ def stored_items(config: Config, progress: Progress, known: Collection[str]) -> 
 
 def stored_sources(
     run_dir: Path, progress: Progress, items: Iterable[str] | None = None
-) -> dict[str, Mapping[str, Source]]:
+) -> dict[str, Sources]:
     """Item → instrument → the file it was made from, of `items` (None: all) in the store, sorted.
 
-    Items in shards that cannot be read are left out.
+    What sources.lines does not know is looked up in the store. Items whose data cannot be read are
+    left out.
     """
-    in_store = progress.shards
-    shards = {in_store[item] for item in (in_store if items is None else items)}
-    selected = in_store.keys() if items is None else set(items)
-    sources: dict[str, Mapping[str, Source]] = {}
+    in_store = progress.data_files
+    selected = in_store if items is None else {i: in_store[i] for i in items if i in in_store}
+    sources = read_sources(run_dir, selected)
+    by_file: dict[str, list[str]] = {}
+    for item, data_file in selected.items():
+        if item not in sources:
+            by_file.setdefault(data_file, []).append(item)
     with UntrustedCalls() as untrusted:
-        for shard in sorted(shards):
+        for data_file, unknown in sorted(by_file.items()):
             try:
-                held = untrusted(sources_of, run_dir / DATA / shard)
+                held = untrusted(sources_of, data_path(run_dir, data_file))
             except OSError:
                 continue  # it is reported as a problem of the store
-            sources |= {
-                item: held[item]
-                for item in held
-                if in_store.get(item) == shard and item in selected
-            }
+            sources |= {item: held[item] for item in unknown if item in held}
     return dict(sorted(sources.items(), key=lambda pair: item_order(pair[0])))
 
 

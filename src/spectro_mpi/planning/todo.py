@@ -107,12 +107,11 @@ class RunPlan:
             )
         if also:
             # Input that was recomputed once, since the store lost it, is not recomputed again.
-            tasks = [
-                replace(task, remade=bool(task.shards) and task.item.id in also) for task in tasks
-            ]
+            once = [bool(task.data_files) and task.item.id in also for task in tasks]
+            tasks = [replace(task, remade=each) for task, each in zip(tasks, once, strict=True)]
         if isinstance(phase, MergingPhase) and (tasks or self._is_stale(phase)):
             again = {task.item.id for task in tasks}
-            kept = {item for group in self.kept(phase, again) for item in group.shards}
+            kept = {item for group in self.kept(phase, again) for item in group.data_files}
             tasks += self._restoring(phase, again | kept)
         return tasks
 
@@ -122,8 +121,8 @@ class RunPlan:
         if kept is None or not is_kept(phase) or kept.version != phase.kept_version:
             return ()
         stored = self.progress.stores[phase.name].items()
-        shards = {item: shard for item, shard in stored if item not in again}
-        return tuple(group for group in kept.groups if group.fits(shards))
+        files = {item: name for item, name in stored if item not in again}
+        return tuple(group for group in kept.groups if group.fits(files))
 
     def must_conclude(self, phase: Phase) -> bool:
         """Whether an artifact of the run is to be made again, of contributions that are all kept.
@@ -250,7 +249,7 @@ class RunPlan:
             if (
                 item in self.items
                 and (bool(givers) or item not in self.stored)
-                and all(item in shards for shards in stores)
+                and all(item in held for held in stores)
                 and all(self._has_files(giver, self.items[item]) for giver in by_files)
             ):
                 yield item
@@ -264,7 +263,7 @@ class RunPlan:
             Task(
                 phase.name,
                 self.items[item],
-                {name: shards[item] for name, shards in stores.items()},
+                {name: held[item] for name, held in stores.items()},
                 tuple(failure for failure in failures.get(item, ()) if failure.phase in names),
                 mode,
                 fingerprint=phase.fingerprint(self.items[item], self.marks),

@@ -17,10 +17,9 @@ from spectro_mpi.draw.names import (
 )
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import item_order
-from spectro_mpi.planning.stored import named_in, starts_of
-from spectro_mpi.rundir.layout import DATA, PLOTS, PREVIEWS, SCRIPT, SHEET
+from spectro_mpi.planning.stored import named_in, starts_of, stored_sources
+from spectro_mpi.rundir.layout import PLOTS, PREVIEWS, SCRIPT, SHEET
 from spectro_mpi.rundir.reader import Run
-from spectro_mpi.rundir.store import sources_of
 from spectro_mpi.settings.parsing import parsed_json
 from spectro_mpi.settings.schema import Config
 
@@ -80,7 +79,7 @@ def item_entries(run: Run) -> list[ItemEntry]:
     preset = preset_of(run.config)
     done = set(progress.completed("plot"))
     drawn = progress.settled["plot"]
-    known = sorted(progress.shards.keys() | progress.failures.keys() | done, key=item_order)
+    known = sorted(progress.data_files.keys() | progress.failures.keys() | done, key=item_order)
     figures_in = _FigureLists(run.config)
 
     def figures_of(item: str) -> _Figures:
@@ -121,15 +120,9 @@ def _sources(run: Run) -> dict[str, dict[str, str]]:
         name: place for place, name in enumerate(run.config.select.instruments)
     }
     sources: dict[str, dict[str, str]] = {}
-    for shard in sorted(set(run.progress.shards.values())):
-        try:
-            sources_in_shard = sources_of(run.path / DATA / shard)
-        except OSError:
-            continue  # `verify` reports it
-        for item, files in sources_in_shard.items():
-            if run.progress.shards.get(item) == shard:
-                names = sorted(files, key=lambda name: order.get(name, len(order)))
-                sources[item] = {name: files[name].name for name in names}
+    for item, files in stored_sources(run.path, run.progress).items():
+        names = sorted(files, key=lambda name: order.get(name, len(order)))
+        sources[item] = {name: files[name].name for name in names}
     return sources
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.report.contents import ItemEntry
-from spectro_mpi.rundir.layout import DATA, PLOTS, SHEET
+from spectro_mpi.rundir.layout import PLOTS, SHEET, data_path
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.system.limits import cores_allowed
@@ -25,7 +25,7 @@ class MissingPreview:
 
     run_dir: Path
     entry: ItemEntry
-    shard: str
+    data_file: str
     sheet: bool
     """Whether to make the sheet of thumbnails."""
     values: bool
@@ -43,7 +43,7 @@ def missing_previews(run: Run, entries: Sequence[ItemEntry]) -> list[MissingPrev
         MissingPreview(
             run.path,
             entry,
-            run.progress.shards[entry.id],
+            run.progress.data_files[entry.id],
             report.thumbnails,
             report.values,
             gap_factor,
@@ -51,7 +51,7 @@ def missing_previews(run: Run, entries: Sequence[ItemEntry]) -> list[MissingPrev
         )
         for entry in entries
         if entry.figures
-        and entry.id in run.progress.shards
+        and entry.id in run.progress.data_files
         and (
             (report.thumbnails and not entry.has_sheet)
             or ((report.thumbnails or report.values) and not entry.has_script)
@@ -88,8 +88,8 @@ def _make(missing: MissingPreview) -> str:
             name = entry.id + figure.tail
             path = missing.run_dir / PLOTS / entry.month / entry.id / name
             preview.add(name, *read_figure(path))
-        shard = missing.run_dir / DATA / missing.shard
-        stored = read_spectrograms(shard, entry.id) if missing.values else ()
+        data = data_path(missing.run_dir, missing.data_file)
+        stored = read_spectrograms(data, entry.id) if missing.values else ()
         shown = [shown_as_set(values, missing.tables) for values in stored]
         in_order = sorted(shown, key=lambda values: order.index(values.instrument))
         files = preview.scripts(in_order, missing.gap_factor)

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from spectro_mpi.errors import RunError, UserError
+from spectro_mpi.rundir.data_files import has_data
 from spectro_mpi.rundir.digests import load_digests
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import (
@@ -21,6 +22,7 @@ from spectro_mpi.rundir.layout import (
     RESOURCES,
     STOP,
     TALLIES,
+    data_path,
     links_path,
     shards_of,
 )
@@ -58,8 +60,9 @@ _FREE_TO_CHANGE = (
 """Settings that do not affect existing output, or whose changes are noticed item by item."""
 
 
-_LAST_SHARDS = 100
-"""Shards whose version is checked: those of a newer version have the highest numbers."""
+_LAST_FILES = 100
+"""Data files whose version is checked: of shards those with the highest numbers, of items those
+that are listed last."""
 
 
 def refuse_other_versions(run_dir: Path, untrusted: UntrustedCalls, fresh: bool = False) -> None:
@@ -98,7 +101,9 @@ def _refuse_newer_files(run_dir: Path, progress: Progress, untrusted: UntrustedC
     with contextlib.suppress(OSError):
         load_digests(run_dir)
     links = [links_path(run_dir, phase) for phase in progress.stores]
-    files = [*shards_of(run_dir)[-_LAST_SHARDS:], *links, run_dir / TALLIES, run_dir / RESOURCES]
+    latest = list(progress.data_files.values())[-_LAST_FILES:]
+    data = [*shards_of(run_dir)[-_LAST_FILES:], *(data_path(run_dir, name) for name in latest)]
+    files = [*dict.fromkeys(data), *links, run_dir / TALLIES, run_dir / RESOURCES]
     if any(path.exists() for path in files):
         with contextlib.suppress(ChildProcessError):  # a damaged file, which will be repaired
             untrusted(check_versions, files)
@@ -170,7 +175,7 @@ def refuse_changes(config: Config, frozen: Config) -> None:
         free += tuple(
             f"phase.{name}." for name in {*frozen.phase, *config.phase} - _begun(progress)
         )
-        if not any(progress.settled.values()) and not shards_of(config.run_dir):
+        if not any(progress.settled.values()) and not has_data(config.run_dir):
             return
     keys = [
         key

@@ -61,7 +61,7 @@ def _counts(progress: Progress) -> Iterator[PhaseCount]:
         )
         not_possible = 0
         if phase == "plot" and "reduce" in progress.phases:
-            without_data = progress.settled["reduce"] - progress.shards.keys()
+            without_data = progress.settled["reduce"] - progress.data_files.keys()
             not_possible = len(without_data - settled)
         elif phase not in PHASES and complete:
             # The coordinator notes how many items can go through a phase when it begins.

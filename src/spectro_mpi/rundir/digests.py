@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from spectro_mpi.rundir.layout import DATA, DIGESTS
+from spectro_mpi.rundir.layout import DIGESTS, data_path
 from spectro_mpi.rundir.lines import DurableLines
 from spectro_mpi.rundir.names import ItemId
 from spectro_mpi.rundir.progress import _DAMAGE, Progress
@@ -36,14 +36,14 @@ class KnownDigests:
     """What is known of the reduced data and the figures of a run."""
 
     data: dict[str, tuple[str, Mapping[str, str]]] = field(default_factory=dict)
-    """Item → (name of the shard with its data, instrument → digest of its data)."""
+    """Item → (its data file, instrument → digest of its data)."""
     figures: defaultdict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     """Item → part, such as a figure → digest of what it was made from."""
 
-    def data_of(self, item: str, shard: str) -> Mapping[str, str] | None:
-        """Instrument → digest of its data in a shard; None: not known."""
+    def data_of(self, item: str, data_file: str) -> Mapping[str, str] | None:
+        """Instrument → digest of its data in a data file; None: not known."""
         known, digests = self.data.get(item, ("", {}))
-        return digests if known == shard else None
+        return digests if known == data_file else None
 
     def drop(self, parts: Mapping[str, Collection[str]]) -> None:
         """Forget parts of items, which will be made again."""
@@ -61,21 +61,27 @@ def load_digests(run_dir: Path) -> KnownDigests:
 
 
 def complete_digests(run_dir: Path, progress: Progress, untrusted: UntrustedCalls) -> None:
-    """Add digests of reduced data from the store: the file was lost, or shards were joined.
+    """Add digests of reduced data from the store: the file was lost, or runs were joined.
 
-    The caller holds the lock. A shard that cannot be read is left out. Raises `OSError`.
+    The caller holds the lock. Data that cannot be read is left out. Raises `OSError`.
     """
     log = DigestLog(run_dir)
-    by_shard: dict[str, list[str]] = {}
-    for item, shard in progress.shards.items():
-        if log.known.data_of(item, shard) is None:
-            by_shard.setdefault(shard, []).append(item)
-    for shard, items in by_shard.items():
+    by_file: dict[str, list[str]] = {}
+    for item, data_file in progress.data_files.items():
+        if log.known.data_of(item, data_file) is None:
+            by_file.setdefault(data_file, []).append(item)
+    found: dict[str, tuple[str, Mapping[str, str]]] = {}
+    for data_file, items in by_file.items():
         try:
-            digests = untrusted(digests_in, run_dir / DATA / shard, items)
+            digests = untrusted(digests_in, data_path(run_dir, data_file), items)
         except OSError:
             continue  # the run finds that out, and reduces the items again
-        log.record_data(shard, digests)
+        found |= {item: (data_file, each) for item, each in digests.items()}
+        if len(found) >= _ITEMS_A_LINE:
+            log.record_data(found)
+            found = {}
+    if found:
+        log.record_data(found)
     log.close()
 
 
@@ -89,19 +95,38 @@ class DigestLog:
         if not is_whole:
             self.fold()  # drops an incomplete line of a killed run
 
-    def record_data(self, shard: str, digests: Mapping[str, Mapping[str, str]]) -> None:
-        """Record the digests of items in a shard: item → instrument → digest. Raises `OSError`."""
-        self.known.data |= {item: (shard, data) for item, data in digests.items()}
-        self._append(_data_line(shard, digests))
+    def record(
+        self,
+        data: Mapping[str, tuple[str, Mapping[str, str]]],
+        figures: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        """Record digests of reduced data, and of the figures that are on disk. Raises `OSError`.
 
-    def record_figures(self, digests: Mapping[str, Mapping[str, str]]) -> None:
-        """Record what figures on disk were drawn from: item → part → digest. Raises `OSError`."""
+        `data`: item → (its data file, instrument → digest). `figures`: item → part → digest of
+        what it was drawn from.
+        """
+        self.known.data |= data
+        lines = [_data_line(data)] if data else []
+        if figures:
+            lines += self._figures_lines(figures)
+        if lines:
+            self._append(*lines)
+
+    def record_data(self, data: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
+        """Record only digests of reduced data, as `record`. Raises `OSError`."""
+        self.record(data, {})
+
+    def record_figures(self, figures: Mapping[str, Mapping[str, str]]) -> None:
+        """Record only digests of figures, as `record`. Raises `OSError`."""
+        self.record({}, figures)
+
+    def _figures_lines(self, digests: Mapping[str, Mapping[str, str]]) -> list[bytes]:
         for item, parts in digests.items():
             self.known.figures[item].update(parts)
             self._written += len(parts)
         new = dict.fromkeys(name for parts in digests.values() for name in parts)
         lines = self._numbered(name for name in new if name not in self._names)
-        self._append(*lines, _figures_line(self._names, digests))
+        return [*lines, _figures_line(self._names, digests)]
 
     def drop(self, parts: Mapping[str, Collection[str]]) -> None:
         """Forget figures that will be drawn again. Durable on return. Raises `OSError`."""
@@ -125,10 +150,9 @@ class DigestLog:
         self._names, known = {}, self.known
         figures = {item: parts for item, parts in known.figures.items() if parts}
         lines = self._numbered(dict.fromkeys(name for parts in figures.values() for name in parts))
-        by_shard: dict[str, dict[str, Mapping[str, str]]] = {}
-        for item, (shard, digests) in known.data.items():
-            by_shard.setdefault(shard, {})[item] = digests
-        lines += [_data_line(shard, digests) for shard, digests in by_shard.items()]
+        data = iter(known.data.items())
+        while some := dict(islice(data, _ITEMS_A_LINE)):
+            lines.append(_data_line(some))
         rest = iter(figures.items())
         while batch := dict(islice(rest, _ITEMS_A_LINE)):
             lines.append(_figures_line(self._names, batch))
@@ -153,8 +177,9 @@ class DigestLog:
         self._lines.append(*lines)
 
 
-def _data_line(shard: str, digests: Mapping[str, Mapping[str, str]]) -> bytes:
-    return as_json({"shard": shard, "data": digests})
+def _data_line(data: Mapping[str, tuple[str, Mapping[str, str]]]) -> bytes:
+    files = {item: data_file for item, (data_file, _) in data.items()}
+    return as_json({"files": files, "data": {item: each for item, (_, each) in data.items()}})
 
 
 def _figures_line(names: Mapping[str, int], digests: Mapping[str, Mapping[str, str]]) -> bytes:
@@ -199,8 +224,12 @@ def _apply(entry: Mapping[str, Any], known: KnownDigests, names: list[str]) -> i
     if "parts" in entry:
         names += as_type(list[str], entry["parts"])
     elif "data" in entry:
-        shard, data = as_type(str, entry.get("shard")), as_type(_Digests, entry["data"])
-        known.data |= {item: (shard, digests) for item, digests in data.items()}
+        data = as_type(_Digests, entry["data"])
+        if "shard" in entry:  # of all items of the line, up to version 2
+            files = dict.fromkeys(data, as_type(str, entry["shard"]))
+        else:
+            files = as_type(dict[ItemId, str], entry.get("files"))
+        known.data |= {item: (files[item], each) for item, each in data.items() if item in files}
     elif "outdated" in entry:
         dropped = as_type(dict[ItemId, list[int]], entry["outdated"]).items()
         known.drop({item: [_named(names, n) for n in numbers] for item, numbers in dropped})

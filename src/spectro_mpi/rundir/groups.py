@@ -40,14 +40,12 @@ _UNTIMED.set_obj_track_times(False)  # the same bytes at any time
 def write_group(
     group: Any, spectrogram: Spectrogram, digest: str = ""
 ) -> dict[str, tuple[str, ...]]:
-    """Write a spectrogram into `group` (a low-level `h5py.h5g.GroupID`), except large arrays.
+    """Write a spectrogram into `group` (a low-level `h5py.h5g.GroupID`).
 
-    The datasets that `large_arrays` names are created and left empty. Returns dataset → names of
-    its dimensions; the caller attaches their scales.
+    Returns dataset → names of its dimensions; the caller attaches their scales.
     """
     written: dict[str, tuple[str, ...]] = {}
     legend, quantity = spectrogram.legend, spectrogram.quantity
-    large = large_arrays(spectrogram)
     records, channels = spectrogram.values.shape[1:]
     tables = len(spectrogram.energy)
     sizes = {"record": records, "channel": channels, "table": tables, "bound": 2}
@@ -58,13 +56,12 @@ def write_group(
         h5ds.set_scale(scale, _NETCDF_NO_VARIABLE % size)
     names = np.array(spectrogram.category, _TEXT)
     category = _create(group, "category", names.dtype, names.shape)
-    fill(category, names)
+    _fill(category, names)
     h5ds.set_scale(category, b"category")
     _describe(category, long_name="Pitch-angle category")
     for name, dims, data, long_name, units in _datasets(spectrogram):
         dataset = _create(group, name, data.dtype, data.shape)
-        if name not in large:
-            fill(dataset, data)
+        _fill(dataset, data)
         written[name] = tuple(dims.split())
         for axis, dim in enumerate(written[name]):
             h5ds.set_label(dataset, axis, dim.encode())
@@ -113,15 +110,7 @@ def _datasets(spectrogram: Spectrogram) -> Iterator[tuple[str, str, NDArray[Any]
         yield QUALITY, "record", spectrogram.quality, "Flags of the record, 0: good", "1"
 
 
-def large_arrays(spectrogram: Spectrogram) -> dict[str, NDArray[Any]]:
-    """The arrays by category, record and channel, by the names of their datasets."""
-    arrays = {spectrogram.quantity: spectrogram.values}
-    if spectrogram.errors.size:
-        arrays[spectrogram.quantity + ERROR] = spectrogram.errors
-    return arrays
-
-
-def fill(dataset: Any, values: NDArray[Any]) -> None:
+def _fill(dataset: Any, values: NDArray[Any]) -> None:
     """Write all values of a dataset (a low-level `h5py.h5d.DatasetID`)."""
     dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(values))
 

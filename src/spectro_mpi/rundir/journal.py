@@ -2,7 +2,7 @@
 
 Each batch appends one line to the journal and syncs it. From time to time the journal is merged
 into progress.json, so that the cost over a run is O(items). An entry describes the state of items
-(done, their errors, their shard), not a change, so applying it twice does no harm.
+(done, their errors, their data file), not a change, so applying it twice does no harm.
 """
 
 from __future__ import annotations
@@ -97,8 +97,7 @@ class Journal:
                     item: [asdict(failure) for failure in failures]
                     for item, failures in batch.failures.items()
                 },
-                "shard": batch.shard,
-                "held": batch.held,
+                "data_files": batch.data_files,
                 "fingerprints": batch.fingerprints,
             }
         )
@@ -109,13 +108,15 @@ class Journal:
         self.state.forget(items, phases)
         self._append({"forget": items, "phases": phases})
 
-    def adopt(self, shard: str, items: Iterable[str]) -> None:
-        """Record items of an existing shard as reduced. Durable on return. Raises `OSError`."""
-        items = tuple(items)
-        self.record(Batch("reduce", items, {}, shard, items))
+    def adopt(self, data_files: Mapping[str, str]) -> None:
+        """Record items of existing files as reduced: item → its data file. Durable on return.
+
+        Raises `OSError`.
+        """
+        self.record(Batch("reduce", tuple(data_files), {}, data_files))
 
     def lose(self, items: Iterable[str]) -> None:
-        """Mark items whose shard is lost to be redone. Durable on return. Raises `OSError`."""
+        """Mark items whose data is lost to be redone. Durable on return. Raises `OSError`."""
         items = tuple(items)
         self.state.lose(items)
         self._append({"lose": items})
@@ -167,10 +168,7 @@ def _apply_entry(progress: Progress, entry: dict[str, Any]) -> None:
     elif "lose" in entry:
         progress.lose(as_type(list[ItemId], entry["lose"]))
     else:
-        batch = as_type(_Batch, entry)
-        if batch.held and not batch.shard:
-            raise ValueError("names no shard for what it holds")
-        progress.apply(Batch(**vars(batch)))
+        progress.apply(as_type(_Batch, entry).batch)
 
 
 @dataclass
@@ -180,9 +178,19 @@ class _Batch:
     phase: PhaseName
     items: tuple[ItemId, ...]
     failures: dict[ItemId, tuple[Failure, ...]]
-    shard: Literal[""] | DataFile
-    held: tuple[ItemId, ...]
+    data_files: dict[ItemId, DataFile] = field(default_factory=dict)
     fingerprints: dict[ItemId, str] = field(default_factory=dict)
+    shard: Literal[""] | DataFile = ""
+    """Up to version 2: the shard with the data of the items `held`."""
+    held: tuple[ItemId, ...] = ()
+
+    @property
+    def batch(self) -> Batch:
+        """What the line records. Raises `ValueError` if it names no shard for what it holds."""
+        if self.held and not self.shard:
+            raise ValueError("names no shard for what it holds")
+        data_files = {**self.data_files, **dict.fromkeys(self.held, self.shard)}
+        return Batch(self.phase, self.items, self.failures, data_files, self.fingerprints)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from spectro_mpi.model.items import Item
+from spectro_mpi.rundir.names import is_shard
 from spectro_mpi.system.atomic import sweep
 
 CONFIG = "config.toml"
@@ -21,6 +22,8 @@ TALLIES = "tallies.h5"
 """Merged contributions of finished items to the extrema, and to other artifacts of the run."""
 DIGESTS = "figures.digests"
 """What each figure was drawn from."""
+SOURCES = "sources.lines"
+"""Which input files the reduced data of each item were made from."""
 LEFT_OUT = "left-out.json"
 """Files of the input that the last execution does not use, and why."""
 EVENTS = "events.csv"
@@ -67,6 +70,7 @@ PRODUCED = (
     EXTREMA,
     TALLIES,
     DIGESTS,
+    SOURCES,
     DATA,
     LINKS,
     PLOTS,
@@ -88,8 +92,27 @@ def run_wide_path(run_dir: Path, artifact: str) -> Path:
     return run_dir / f"{artifact}.json"
 
 
+def data_path(run_dir: Path, data_file: str) -> Path:
+    """The path of a file of the store (`rundir.names.DataFile`)."""
+    return run_dir / DATA / path_in_data(data_file)
+
+
+def path_in_data(data_file: str) -> str:
+    """The path of a file of the store, relative to data/."""
+    return data_file if is_shard(data_file) else data_file.rpartition("#")[0]
+
+
+def data_file_of(phase: str, item: Item, stamp: str) -> str:
+    """The file of the store with the data that a phase gives of an item (`rundir.names.DataFile`).
+
+    `stamp`: digest of its content.
+    """
+    folder = "" if phase == "reduce" else f"{phase}/"
+    return f"{folder}{_month(item)}/{item.id}.h5#{stamp}"
+
+
 def shard_path(run_dir: Path, number: int) -> Path:
-    """The path of a shard, such as `data/shard-00003.h5` for number 3."""
+    """The path of a shard of an earlier version, such as `data/shard-00003.h5` for number 3."""
     return run_dir / DATA / f"shard-{number:05d}.h5"
 
 
@@ -118,9 +141,13 @@ def files_root(run_dir: Path, phase: str) -> Path:
 
 def item_folder(run_dir: Path, phase: str, item: Item) -> Path:
     """`YYYY/MM/{item}` in `files_root`, by the item's start; if unknown, `undated/00/{item}`."""
+    return files_root(run_dir, phase) / _month(item) / item.id
+
+
+def _month(item: Item) -> str:
+    """The folders of an item: "2000/01" by its start; if unknown, "undated/00"."""
     start = item.start
-    year, month = (f"{start.year:04d}", f"{start.month:02d}") if start else ("undated", "00")
-    return files_root(run_dir, phase) / year / month / item.id
+    return f"{start.year:04d}/{start.month:02d}" if start else "undated/00"
 
 
 def item_folders(run_dir: Path, phase: str) -> dict[str, Path]:

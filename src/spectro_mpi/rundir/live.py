@@ -33,6 +33,10 @@ class Live:
     """Time since the start of the phase."""
     stopping: str = ""
     """Why the run is stopping, or empty."""
+    uncommitted: Count = 0
+    """Items that are computed and not on disk yet, besides those done."""
+    writer_waits: Annotated[float, Interval(ge=0, le=1e10)] = 0.0
+    """How long the writer has been waiting for the file system, s."""
     workers: dict[str, str] = field(default_factory=dict)
     """Rank → what it is doing."""
 
@@ -63,9 +67,12 @@ class LiveFile:
     def status(self, worker: int, doing: Doing) -> None:
         self._live.workers[str(worker)] = str(doing)
 
-    def advance(self, worker: int, failures: int) -> None:
+    def advance(self, failures: int) -> None:
         self._live.done += 1
         self._live.failed += failures > 0
+
+    def uncommitted(self, items: int, writer_waits: float) -> None:
+        self._live.uncommitted, self._live.writer_waits = items, writer_waits
 
     def refresh(self) -> None:
         if self._began and time.monotonic() - self._written > _SECONDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import socket
@@ -62,17 +63,60 @@ class Owner:
             and self.started.rpartition(" ")[0] == boot_and_namespace
         )
 
+    @property
+    def tag(self) -> str:
+        """What the temporary names of the owner's processes carry: 8 hexadecimal digits."""
+        words = f"{self.host} {self.pid} {self.started} {self.job} {self.restarts}"
+        return hashlib.sha256(words.encode()).hexdigest()[:8]
+
     def __str__(self) -> str:
         job = f", job {self.job}" if self.job else ""
         return f"process {self.pid} on {self.host}{job}"
 
 
-class RunLock:
+class LockWatch:
+    """Watches a lock that the first rank holds for all: another run may have taken it over.
+
+    That happens to a run that was believed dead, because its node was cut off.
+    """
+
+    def __init__(self, run_dir: Path, owner: Owner) -> None:
+        self.owner = owner
+        """The first rank."""
+        self._path = run_dir / LOCK
+        self._beaten = time.monotonic()
+
+    def beat(self) -> None:
+        """Check the lock if that is due; cheap enough to call in every turn of a loop.
+
+        Raises `RunError` if the lock no longer exists or has another owner.
+        """
+        if time.monotonic() - self._beaten < HEARTBEAT_SECONDS:
+            return
+        self._beaten = time.monotonic()
+        self.check()
+
+    def check(self) -> None:
+        """Raise `RunError` if the lock no longer exists or has another owner."""
+        try:
+            owner = _owner(self._path)
+        except FileNotFoundError:
+            owner = None
+        except OSError:
+            return  # the file server has a problem; the next heartbeat checks again
+        if owner != self.owner:
+            problem = f"is now held by {owner}" if owner else "was removed"
+            raise RunError(
+                f"{self._path}: the lock of this run {problem}, so it stops, because only one run "
+                "may write here; check the directory and run again to continue"
+            )
+
+
+class RunLock(LockWatch):
     """A lock held from `acquire` to `release`; its heartbeat shows other hosts that it is alive."""
 
     def __init__(self, run_dir: Path) -> None:
-        self._path = run_dir / LOCK
-        self._owner = _this_process()
+        super().__init__(run_dir, _this_process())
         self._beaten = 0.0
 
     def acquire(self, is_stopped: Callable[[], bool] = lambda: False) -> None:
@@ -105,32 +149,16 @@ class RunLock:
 
         Raises `RunError` if the lock no longer exists or has another owner.
         """
-        if time.monotonic() - self._beaten < HEARTBEAT_SECONDS:
-            return
-        self._beaten = time.monotonic()
-        self.check()
-        with contextlib.suppress(OSError):
-            os.utime(self._path)
-
-    def check(self) -> None:
-        """Raise `RunError` if the lock no longer exists or has another owner."""
-        try:
-            owner = _owner(self._path)
-        except FileNotFoundError:
-            owner = None
-        except OSError:
-            return  # the file server has a problem; the next heartbeat checks again
-        if owner != self._owner:
-            problem = f"is now held by {owner}" if owner else "was removed"
-            raise RunError(
-                f"{self._path}: the lock of this run {problem}, so it stops, because only one run "
-                "may write here; check the directory and run again to continue"
-            )
+        before = self._beaten
+        super().beat()
+        if self._beaten != before:
+            with contextlib.suppress(OSError):
+                os.utime(self._path)
 
     def release(self) -> None:
         """Release the lock, if this process still holds it."""
         with contextlib.suppress(OSError, NewerVersionError):
-            if _owner(self._path) == self._owner:
+            if _owner(self._path) == self.owner:
                 self._path.unlink()
 
     def _is_alive(self, owner: Owner, lock: _Watch) -> bool:
@@ -145,7 +173,7 @@ class RunLock:
             return False
         if owner.is_here:
             return beginning_of(owner.pid) != owner.started
-        this = self._owner
+        this = self.owner
         if not (this.job and owner.job and owner.cluster == this.cluster):
             return False
         if owner.job == this.job:
@@ -170,7 +198,7 @@ class RunLock:
     def _create(self) -> bool:
         # Written under another name, then linked: nobody can read an incomplete owner.
         draft = self._path.with_name(f"{LOCK}.{socket.gethostname()}.{os.getpid()}")
-        draft.write_bytes(as_json(asdict(self._owner)))
+        draft.write_bytes(as_json(asdict(self.owner)))
         try:
             os.link(draft, self._path)
         except FileExistsError:
@@ -187,7 +215,7 @@ class RunLock:
         A living process that tries to take the lock writes its draft again.
         """
         left = [*self._path.parent.glob(f"{LOCK}.*")]
-        left += [self._path.with_name(name) for name in (LIVE, LIVE + SUFFIX)]
+        left += [self._path.with_name(LIVE), *self._path.parent.glob(f"{LIVE}*{SUFFIX}")]
         for path in left:
             if not path.is_dir():
                 path.unlink(missing_ok=True)

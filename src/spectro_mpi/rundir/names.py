@@ -17,7 +17,9 @@ from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
 
 _MOST_BYTES = 255
-_DATA_FILE = re.compile(r"shard-\d{5,9}\.h5", re.ASCII)
+_SHARD = re.compile(r"shard-\d{5,9}\.h5", re.ASCII)
+_MONTH = re.compile(r"(\d{4}/\d{2})|(undated/00)", re.ASCII)
+_STAMP = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _JOB = re.compile(r"([^\W_][\w.:+\[\]-]*)?", re.ASCII)
 _PHASE = re.compile(r"\w[\w-]*", re.ASCII)
 
@@ -33,8 +35,30 @@ def is_item_id(name: str) -> bool:
 
 
 def is_data_file(name: str) -> bool:
-    """Whether a name is that of a file of the store, without a folder."""
-    return _DATA_FILE.fullmatch(name) is not None
+    """Whether a name is that of a file of the store (`DataFile`)."""
+    if is_shard(name):
+        return True
+    path, _, stamp = name.rpartition("#")
+    *folders, item = path.split("/")
+    return (
+        _STAMP.fullmatch(stamp) is not None
+        and len(folders) in (2, 3)
+        and all(map(is_phase_name, folders[:-2]))
+        and _MONTH.fullmatch("/".join(folders[-2:])) is not None
+        and item.endswith(".h5")
+        and is_item_id(item)
+        and is_item_id(item.removesuffix(".h5"))
+    )
+
+
+def is_shard(name: str) -> bool:
+    """Whether a file of the store is a shard, which earlier versions wrote: it has many items."""
+    return _SHARD.fullmatch(name) is not None
+
+
+def stamp_of(name: str) -> str:
+    """The stamp in the name of a data file: the digest of its content; empty for a shard."""
+    return name.rpartition("#")[2] if "#" in name else ""
 
 
 def is_phase_name(name: str) -> bool:
@@ -70,6 +94,9 @@ def is_job_id(name: str) -> bool:
 
 ItemId = Annotated[str, Predicate(is_item_id)]
 DataFile = Annotated[str, Predicate(is_data_file)]
+"""Which file of the store has the data of an item, and which content: "2000/01/13312.h5#STAMP", a
+path in data/ and the first 16 hexadecimal digits of the file's SHA-256. For phases other than
+reduce the path begins with the phase. Earlier versions wrote shards: "shard-00000.h5"."""
 JobId = Annotated[str, Predicate(is_job_id)]
 PhaseName = Annotated[str, Predicate(is_phase_name)]
 Count = Annotated[int, Interval(ge=0, le=1 << 53)]

@@ -34,10 +34,8 @@ class Batch:
     items: tuple[str, ...]
     failures: Mapping[str, tuple[Failure, ...]]
     """Item → its failures in this phase; the rest of its output is on disk."""
-    shard: str = ""
-    """Name of the shard written with the batch; empty if the phase writes no datasets."""
-    held: tuple[str, ...] = ()
-    """Items whose data is in the shard; the others have no data."""
+    data_files: Mapping[str, str] = field(default_factory=dict)
+    """Item → its data file, for the items of which there is data (`rundir.names.DataFile`)."""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     """Item → fingerprint of what it was made from; not every item has one."""
 
@@ -60,7 +58,7 @@ class Progress:
     stores: defaultdict[str, dict[str, str]] = field(
         default_factory=lambda: defaultdict(dict, {"reduce": {}})
     )
-    """Phase → item → name of the shard with the item's datasets of that phase."""
+    """Phase → item → the file with the item's datasets of that phase (`rundir.names.DataFile`)."""
     fruitless_stops: int = 0
     """Number of consecutive executions that were stopped before they finished an item."""
     fingerprints: defaultdict[str, dict[str, str]] = field(
@@ -74,8 +72,8 @@ class Progress:
     """Schema version of the progress.json that was read."""
 
     @property
-    def shards(self) -> dict[str, str]:
-        """Item → name of the shard with its spectrograms."""
+    def data_files(self) -> dict[str, str]:
+        """Item → the file with its spectrograms."""
         return self.stores["reduce"]
 
     def upto(self, phase: str) -> tuple[str, ...]:
@@ -102,8 +100,8 @@ class Progress:
         for item in batch.items:
             self.settled[batch.phase].add(item)
             self.replace_failures(item, batch.phase, batch.failures.get(item, ()))
-            if item in batch.held:
-                self.stores[batch.phase][item] = batch.shard
+            if item in batch.data_files:
+                self.stores[batch.phase][item] = batch.data_files[item]
             if item in batch.fingerprints:
                 self.fingerprints[batch.phase][item] = batch.fingerprints[item]
             else:
@@ -155,11 +153,9 @@ class Progress:
             "items_total": self.items_total,
             "completed": {phase: self.completed(phase) for phase in self.phases},
             "errors": errors,
-            "shards": {item: self.shards[item] for item in _sorted(self.shards)},
-            "other_shards": {
+            "data_files": {
                 phase: {item: held[item] for item in _sorted(held)}
                 for phase, held in self.stores.items()
-                if phase != "reduce"
             },
             "fingerprints": {
                 phase: {item: prints[item] for item in _sorted(prints)}
@@ -203,6 +199,7 @@ def _read_folded(path: Path, progress: Progress) -> None:
     progress.totals = table.totals
     progress.stores["reduce"] = table.shards
     progress.stores.update(table.other_shards)
+    progress.stores.update(table.data_files)
     progress.fingerprints.update(table.fingerprints)
     progress.fruitless_stops = table.fruitless_stops
     progress.made_from = table.made_from
@@ -234,9 +231,12 @@ class _Folded:
     items_total: Count
     completed: dict[PhaseName, list[ItemId]]
     errors: dict[ItemId, _Error]
-    shards: dict[ItemId, DataFile]
     fruitless_stops: Count
+    data_files: dict[PhaseName, dict[ItemId, DataFile]] = field(default_factory=dict)
+    shards: dict[ItemId, DataFile] = field(default_factory=dict)
+    """`data_files` of reduce, up to version 2."""
     other_shards: dict[PhaseName, dict[ItemId, DataFile]] = field(default_factory=dict)
+    """`data_files` of the other phases, up to version 2."""
     fingerprints: dict[PhaseName, dict[ItemId, str]] = field(default_factory=dict)
     totals: dict[PhaseName, Count] = field(default_factory=dict)
     made_from: dict[str, str] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from spectro_mpi.model.marks import Marks, parse_marks
 from spectro_mpi.model.panels import panels_of
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.rundir.journal import load_progress
-from spectro_mpi.rundir.layout import CONFIG, DATA, EVENTS, EXTREMA, figures_of
+from spectro_mpi.rundir.layout import CONFIG, EVENTS, EXTREMA, data_path, figures_of
 from spectro_mpi.rundir.store import instruments_of, read_datasets, read_spectrogram
 from spectro_mpi.settings.loading import load_frozen
 from spectro_mpi.settings.parsing import as_type, read_json, read_regular
@@ -72,7 +72,7 @@ class Run:
     @property
     def items(self) -> list[str]:
         """Ids of the items whose reduced data is in the store, sorted."""
-        return sorted(self.progress.shards, key=item_order)
+        return sorted(self.progress.data_files, key=item_order)
 
     @property
     def errors(self) -> dict[str, tuple[Failure, ...]]:
@@ -93,7 +93,7 @@ class Run:
 
     def instruments(self, item: str) -> list[str]:
         """The instruments that an item has data of. Raises `KeyError` for an unknown item."""
-        return instruments_of(self._shard(item), item)
+        return instruments_of(self._data_file(item), item)
 
     def spectrogram(self, item: str, instrument: str) -> Spectrogram:
         """Read one spectrogram. Raises `KeyError` if the run does not have it."""
@@ -101,7 +101,7 @@ class Run:
 
     def stored(self, item: str, instrument: str) -> Spectrogram:
         """Read one spectrogram as it is stored, without what `[[instrument]]` tables set."""
-        return read_spectrogram(self._shard(item), item, instrument)
+        return read_spectrogram(self._data_file(item), item, instrument)
 
     def xarray(self, item: str, instrument: str) -> xarray.Dataset:
         """One spectrogram as `xarray.Dataset`, with the instrument's datasets of your phases.
@@ -117,9 +117,9 @@ class Run:
         datasets: list[Dataset] = []
         for phase, held in self.progress.stores.items():
             if phase != "reduce" and item in held:
-                shard = self.path / DATA / held[item]
-                if group in instruments_of(shard, item):
-                    datasets += read_datasets(shard, item, group).datasets.values()
+                path = data_path(self.path, held[item])
+                if group in instruments_of(path, item):
+                    datasets += read_datasets(path, item, group).datasets.values()
         return datasets
 
     def dataset(self, name: str, item: str, group: str) -> Dataset:
@@ -247,9 +247,9 @@ class Run:
                 return panel
         raise KeyError(f"{self.path}: item {item} has no instrument {instrument}")
 
-    def _shard(self, item: str) -> Path:
+    def _data_file(self, item: str) -> Path:
         try:
-            return self.path / DATA / self.progress.shards[item]
+            return data_path(self.path, self.progress.data_files[item])
         except KeyError:
             raise KeyError(f"{self.path}: the store has no item {item}") from None
 

@@ -1,7 +1,8 @@
 """Repair a run directory, before a run starts, after a killed run or a disk error.
 
-Damaged files get a name that says so, and their items are redone. This checks the state, opens
-each shard and removes half-written files; `verify` reads everything.
+Damaged files get a name that says so, and their items are redone. This checks the state, reads the
+data files that have changed since the state was last folded, opens each shard of an earlier version
+and removes half-written files; `verify` reads everything.
 """
 
 from __future__ import annotations
@@ -12,6 +13,12 @@ from pathlib import Path
 
 from spectro_mpi.errors import RunError
 from spectro_mpi.model.items import InputPath, Item, item_order, source_of
+from spectro_mpi.rundir.data_files import (
+    Listed,
+    item_file_problems,
+    list_item_files,
+    orphans_of,
+)
 from spectro_mpi.rundir.journal import Journal, damaged_state
 from spectro_mpi.rundir.layout import (
     ASSETS,
@@ -20,18 +27,22 @@ from spectro_mpi.rundir.layout import (
     JOBS,
     REPORT,
     RESOURCE_LINES,
+    data_path,
     links_path,
+    path_in_data,
     shards_of,
     sweep_files,
 )
+from spectro_mpi.rundir.names import is_data_file, is_shard
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_extrema
+from spectro_mpi.rundir.sources import Source, Sources
 from spectro_mpi.rundir.store import (
-    Source,
     links_are,
     phase_of,
     problem_of_shard,
     sources_of,
+    stamp_of_file,
     write_links,
 )
 from spectro_mpi.settings.schema import Config
@@ -42,6 +53,8 @@ from spectro_mpi.system.words import count
 
 log = logging.getLogger(__name__)
 
+_LISTED = 20
+"""Damaged files of items that are each named in a sentence."""
 _Inputs = Mapping[str, Mapping[str, Sequence[InputPath]]]
 """Item → instrument → its files."""
 
@@ -69,9 +82,10 @@ def _repair(config: Config, items: Sequence[Item], untrusted: UntrustedCalls) ->
         for phase in journal.state.phases:
             if item.id not in journal.state.settled[phase]:
                 sweep_files(run_dir, phase, item)
-    yield from _lose_damaged_shards(run_dir, journal, untrusted)
+    listed = list_item_files(run_dir, sweeps=True)
+    yield from _lose_damaged_data(run_dir, journal, listed, untrusted)
     yield from _adopt_orphans(
-        run_dir, journal, {item.id: item.by_instrument for item in items}, untrusted
+        run_dir, journal, listed, {item.id: item.by_instrument for item in items}, untrusted
     )
     journal.close()
     yield from set_damaged_extrema_aside(run_dir)
@@ -98,18 +112,12 @@ def set_damaged_extrema_aside(run_dir: Path) -> Iterator[str]:
         yield f"{run_dir / EXTREMA}: is damaged; set aside as {aside.name}, will be recreated"
 
 
-def lose_shard(journal: Journal, shard: Path, problem: str) -> str:
-    """Set a shard aside, if it exists, and mark its items to be redone; returns a sentence."""
-    items = [
-        item
-        for held in journal.state.stores.values()
-        for item, name in held.items()
-        if name == shard.name
-    ]
-    aside = f"set aside as {set_aside(shard).name}, " if shard.exists() else ""
+def lose_data(journal: Journal, path: Path, problem: str, items: Sequence[str]) -> str:
+    """Set a data file aside, if it exists, and mark its items to be redone; returns a sentence."""
+    aside = f"set aside as {set_aside(path).name}, " if path.exists() else ""
     if items:
         journal.lose(items)
-    return f"{shard}: {problem}; {aside}{count(len(items), 'item')} will be redone"
+    return f"{path}: {problem}; {aside}{count(len(items), 'item')} will be redone"
 
 
 def repair_links(run_dir: Path, state: Progress, untrusted: UntrustedCalls) -> None:
@@ -125,12 +133,12 @@ def bad_links(
     run_dir: Path, state: Progress, untrusted: UntrustedCalls
 ) -> Iterator[tuple[str, Path]]:
     """Phases whose links file differs from the progress, each with the path of the file."""
-    for phase, shards in state.stores.items():
+    for phase, data_files in state.stores.items():
         path = links_path(run_dir, phase)
-        if not shards and not path.exists():
+        if not data_files and not path.exists():
             continue
         try:
-            good = untrusted(links_are, run_dir, shards, phase)
+            good = untrusted(links_are, run_dir, data_files, phase)
         except ChildProcessError:
             good = False
         if not good:
@@ -145,72 +153,162 @@ def shard_problem(untrusted: UntrustedCalls, shard: Path, items: Sequence[str] =
         return f"cannot be read ({error})"
 
 
-def named_shards(state: Progress) -> set[str]:
-    """Names of the shards that the progress refers to."""
-    return {name for held in state.stores.values() for name in held.values()}
-
-
-def orphans_of(run_dir: Path, state: Progress) -> list[Path]:
-    """Finished shards that the progress does not refer to, the latest first."""
-    named = named_shards(state)
-    return [path for path in reversed(shards_of(run_dir)) if path.name not in named]
+def items_by_shard(state: Progress) -> dict[str, list[str]]:
+    """Shard that the state refers to → its items, sorted; earlier versions wrote shards."""
+    items_of: dict[str, list[str]] = {}
+    for held in state.stores.values():
+        for item, name in held.items():
+            if is_shard(name):
+                items_of.setdefault(name, []).append(item)
+    return dict(sorted(items_of.items()))
 
 
 def unheld(progress: Progress) -> list[str]:
     """Items recorded as complete that no shard holds, sorted."""
     complete = {*progress.completed("reduce"), *progress.completed("plot")}
-    return sorted(complete - progress.shards.keys(), key=item_order)
+    return sorted(complete - progress.data_files.keys(), key=item_order)
 
 
-def _lose_damaged_shards(
-    run_dir: Path, journal: Journal, untrusted: UntrustedCalls
+def _lose_damaged_data(
+    run_dir: Path, journal: Journal, listed: Listed, untrusted: UntrustedCalls
 ) -> Iterator[str]:
     if items := unheld(journal.state):
         journal.lose(items)
-        yield f"{run_dir / DATA}: no shard holds item {', '.join(items)}; will be redone"
+        yield f"{run_dir / DATA}: has no data of item {', '.join(items)}; will be redone"
     on_disk = {path.name for path in shards_of(run_dir)}
-    for name in sorted(named_shards(journal.state)):
+    for name, items in items_by_shard(journal.state).items():
         shard = run_dir / DATA / name
         problem = shard_problem(untrusted, shard) if name in on_disk else "is missing"
         if problem:
-            yield lose_shard(journal, shard, problem)
+            yield lose_data(journal, shard, problem, items)
+    yield from _lose_item_files(run_dir, journal, listed)
+
+
+def _lose_item_files(run_dir: Path, journal: Journal, listed: Listed) -> Iterator[str]:
+    """Set aside files of items that are damaged, and have their items, and of lost ones, redone."""
+    lost: list[str] = []
+    problems = item_file_problems(run_dir, journal.state, listed, everything=False)
+    for name, problem, items in problems:
+        lost += items
+        path = data_path(run_dir, name)
+        aside = f"set aside as {set_aside(path).name}, " if path.exists() else ""
+        listed.pop(path_in_data(name), None)
+        if len(lost) <= _LISTED:
+            yield f"{path}: {problem}; {aside}{count(len(items), 'item')} will be redone"
+    if lost:
+        journal.lose(lost)
+    if len(lost) > _LISTED:
+        more = count(len(lost) - _LISTED, "more item")
+        yield f"{run_dir / DATA}: has no whole file of {more}; will be redone"
 
 
 def _adopt_orphans(
-    run_dir: Path, journal: Journal, inputs: _Inputs, untrusted: UntrustedCalls
+    run_dir: Path,
+    journal: Journal,
+    listed: Listed,
+    inputs: _Inputs,
+    untrusted: UntrustedCalls,
 ) -> Iterator[str]:
-    """Adopt the items of finished shards that are not in the journal, or remove the shards."""
+    """Adopt the items of finished files that are not in the journal, or remove the files."""
+    adopted: dict[str, str] = {}
+    removed: list[str] = []
+    for path in orphans_of(run_dir, journal.state, listed):
+        if path.parent != run_dir / DATA:
+            orphan = _Orphan(run_dir, path, inputs, untrusted)
+            match orphan.judge(journal.state):
+                case "adopt":
+                    adopted[orphan.item] = orphan.data_file
+                case "remove":
+                    path.unlink(missing_ok=True)
+                    removed.append(orphan.item)
+                case "keep":
+                    pass
+                case problem:
+                    aside = set_aside(path).name
+                    yield f"{path}: cannot be read ({problem}); set aside as {aside}"
+        else:
+            yield from _adopt_shard(journal, path, inputs, untrusted)
+    if adopted:
+        journal.adopt(adopted)
+        whole = count(len(adopted), "item")
+        yield f"{run_dir / DATA}: complete but not in the journal: {whole} adopted"
+    if removed:
+        lost = count(len(removed), "item")
+        yield f"{run_dir / DATA}: complete but not in the journal: files of {lost} removed"
+
+
+def _adopt_shard(
+    journal: Journal, shard: Path, inputs: _Inputs, untrusted: UntrustedCalls
+) -> Iterator[str]:
+    """As `_adopt_orphans`, for one shard of an earlier version."""
     state = journal.state
-    for shard in orphans_of(run_dir, state):
-        try:
-            phase = untrusted(phase_of, shard)
-            if phase != "reduce":
-                # Which items failed is unknown, and the input of the phase may have changed.
-                shard.unlink()
-                redone = f"its items will be redone in phase {phase}"
-                yield f"{shard}: complete but not in the journal; removed, {redone}"
-                continue
-            held = untrusted(sources_of, shard)
-        except OSError as error:
-            yield f"{shard}: cannot be read ({error}); set aside as {set_aside(shard).name}"
-            continue
-        # An item without one of its instruments may have failed; nothing records whether it did.
-        whole = [
-            item
-            for item, sources in held.items()
-            if item not in state.settled["reduce"]
-            and _are_reduced(inputs.get(item, {}), sources)
-            and not shard_problem(untrusted, shard, [item])
-        ]
-        if whole:
-            journal.adopt(shard.name, whole)
-            yield f"{shard}: complete but not in the journal; {count(len(whole), 'item')} adopted"
-        elif all(item in state.shards or item in inputs for item in held):
+    try:
+        phase = untrusted(phase_of, shard)
+        if phase != "reduce":
+            # Which items failed is unknown, and the input of the phase may have changed.
             shard.unlink()
-            yield f"{shard}: complete but not in the journal; removed, its items will be redone"
+            redone = f"its items will be redone in phase {phase}"
+            yield f"{shard}: complete but not in the journal; removed, {redone}"
+            return
+        held = untrusted(sources_of, shard)
+    except OSError as error:
+        yield f"{shard}: cannot be read ({error}); set aside as {set_aside(shard).name}"
+        return
+    # An item without one of its instruments may have failed; nothing records whether it did.
+    whole = [
+        item
+        for item, sources in held.items()
+        if item not in state.settled["reduce"]
+        and _are_reduced(inputs.get(item, {}), sources)
+        and not shard_problem(untrusted, shard, [item])
+    ]
+    if whole:
+        journal.adopt(dict.fromkeys(whole, shard.name))
+        yield f"{shard}: complete but not in the journal; {count(len(whole), 'item')} adopted"
+    elif all(item in state.data_files or item in inputs for item in held):
+        shard.unlink()
+        yield f"{shard}: complete but not in the journal; removed, its items will be redone"
 
 
-def _are_reduced(inputs: Mapping[str, Sequence[InputPath]], sources: Mapping[str, Source]) -> bool:
+class _Orphan:
+    """A finished file of one item that the state does not refer to."""
+
+    def __init__(
+        self, run_dir: Path, path: Path, inputs: _Inputs, untrusted: UntrustedCalls
+    ) -> None:
+        self.item = path.stem
+        self._run_dir, self._path = run_dir, path
+        self._inputs, self._untrusted = inputs, untrusted
+
+    @property
+    def data_file(self) -> str:
+        """Its name, with the stamp of its content. Raises `OSError` or `ValueError`."""
+        name = self._path.relative_to(self._run_dir / DATA).as_posix()
+        return f"{name}#{stamp_of_file(self._path)}"
+
+    def judge(self, state: Progress) -> str:
+        """What to do with it: "adopt", "remove" or "keep"; otherwise why it cannot be read."""
+        if self.item in state.data_files:
+            return "remove"  # its data is elsewhere, since its month has changed
+        try:
+            phase = self._untrusted(phase_of, self._path)
+            sources = self._untrusted(sources_of, self._path) if phase == "reduce" else {}
+            problem = shard_problem(self._untrusted, self._path, [self.item])
+            if problem or not is_data_file(self.data_file):
+                return problem or "has no name of a data file"
+        except (OSError, ValueError) as error:
+            return str(error)
+        if phase != "reduce":
+            return "remove"  # which items failed is unknown, and its input may have changed
+        # An item without one of its instruments may have failed; nothing records whether it did.
+        if self.item not in state.settled["reduce"] and _are_reduced(
+            self._inputs.get(self.item, {}), sources.get(self.item, {})
+        ):
+            return "adopt"
+        return "remove" if self.item in self._inputs else "keep"
+
+
+def _are_reduced(inputs: Mapping[str, Sequence[InputPath]], sources: Sources) -> bool:
     """Whether data of `sources` were made from the files that an item has today.
 
     They are read: a corrected file may have the same name and size.

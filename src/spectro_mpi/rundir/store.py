@@ -1,36 +1,43 @@
-"""The reduced data as HDF5: shards of items, each written once and renamed when complete.
+"""The reduced data as HDF5: one file for each item, renamed when complete.
 
-Group `/{item}/{instrument}` of a shard holds one spectrogram, or datasets of another phase.
-Dimensions are HDF5 dimension scales (record, channel, category, and `table` for the rows of the
-energy tables), so that xarray opens a group in one line. A shard holds the output of one phase,
-which its attribute `phase` names.
+Group `/{instrument}` of a file holds one spectrogram, or datasets of another phase. Dimensions are
+HDF5 dimension scales (record, channel, category, and `table` for the rows of the energy tables), so
+that xarray opens a group in one line. A file holds the output of one phase, which its attribute
+`phase` names, of one item, which `item` names. Earlier versions wrote shards of many items, with
+groups `/{item}/{instrument}` and without the attribute `item`; they are read, and never changed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from spectro_mpi.model.artifacts import Group
-from spectro_mpi.model.spectrogram import SEPARATOR, Spectrogram
-from spectro_mpi.rundir.layout import DATA, links_path
-from spectro_mpi.rundir.names import refuse_link_out
+from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.rundir.layout import DATA, links_path, path_in_data
+from spectro_mpi.rundir.names import is_shard, refuse_link_out
+from spectro_mpi.rundir.sources import Source
 from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION, version_of
 from spectro_mpi.system.atomic import commit, part_path
+from spectro_mpi.system.digests import sha256_of
 
-if TYPE_CHECKING:
-    from spectro_mpi.rundir.packed import Packed
-
-# One process writes a shard under a temporary name, and nobody changes it later. So no locks are
+# One process writes a file under a temporary name, and nobody changes it later. So no locks are
 # needed; many cluster file systems do not support them.
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
+
+PHASE, ITEM = "phase", "item"
+"""Attributes of a file of the store: whose output it holds."""
+_STAMP_DIGITS = 16
+_DEEPEST = 4
+"""Folders of a file of the store, at most: data/PHASE/YYYY/MM."""
 
 UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 """Exceptions that h5py raises on a damaged file."""
@@ -136,7 +143,7 @@ def opened(path: Path) -> Iterator[Any]:
     """
     import h5py
 
-    refuse_link_out(path)
+    _refuse_links(path)
     if stat.S_ISFIFO(path.stat().st_mode):  # opening it would wait for ever
         raise OSError(errno.EINVAL, "is not a file", str(path))
     with h5py.File(path, "r") as file:
@@ -154,31 +161,38 @@ def check_versions(paths: Iterable[Path]) -> None:
             pass
 
 
-def write_shard(path: Path, items: Mapping[str, Packed], phase: str = "reduce") -> None:
-    """Write the output of a phase for `items`. Durable on return.
+def _refuse_links(path: Path) -> None:
+    """Raise `ValueError` if a file, or in data/ one of its folders, is a link that leads out."""
+    refuse_link_out(path)
+    folders = path.parents[:_DEEPEST]
+    names = [folder.name for folder in folders]
+    for folder in folders[: names.index(DATA)] if DATA in names else ():
+        refuse_link_out(folder)
 
-    Raises `OSError` if the shard cannot be written, and then removes it.
-    """
-    from spectro_mpi.rundir.packed import unpack
 
-    path.parent.mkdir(exist_ok=True)
-    with new_file(path) as (file, part):
-        file.attrs["phase"] = phase
-        for item_id, packed in items.items():
-            unpack(packed, file, item_id)
-            part.check()
+def stamp_of_bytes(content: bytes | memoryview) -> str:
+    """The stamp of a file of this content (`rundir.names.DataFile`)."""
+    return hashlib.sha256(content).hexdigest()[:_STAMP_DIGITS]
+
+
+def stamp_of_file(path: Path) -> str:
+    """The stamp of a file. Raises `OSError`, or `ValueError` if it is a link that leads out."""
+    _refuse_links(path)
+    if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+        raise OSError(errno.EINVAL, "is not a file", str(path))
+    return sha256_of(path)[:_STAMP_DIGITS]
 
 
 def problem_of_shard(shard: Path, items: Sequence[str] = ()) -> str:
     """What is wrong with a shard, or empty if it opens and all data of `items` can be read."""
-    from spectro_mpi.rundir.groups import holds, member, members
+    from spectro_mpi.rundir.groups import members
 
     try:
         with opened(shard) as file:
             for item_id in items:
-                if not holds(file, item_id):
+                if item_id not in items_in(file):
                     return f"does not hold item {item_id}"
-                for _, group in members(member(file, item_id)):
+                for _, group in members(_group_of(file, item_id)):
                     _read(group)
     except (*UNREADABLE, MemoryError) as error:  # damage may ask for any size
         return f"cannot be read ({type(error).__name__}: {first_line(error)})"
@@ -192,25 +206,6 @@ def phase_of(shard: Path) -> str:
             return str(file.attrs.get("phase", "reduce"))
     except UNREADABLE as error:
         raise OSError(first_line(error)) from error
-
-
-class Source(NamedTuple):
-    """The input file, or files, that a spectrogram was made from."""
-
-    name: str
-    size: int | None
-    """Bytes; None: only the sum with other files is known."""
-    sha256: str
-    """Empty if an earlier version made the spectrogram."""
-
-    @property
-    def files(self) -> list[Source]:
-        """Each file by itself."""
-        digests = self.sha256.split(SEPARATOR)
-        if len(digests) == 1:
-            return [self]
-        names = self.name.split(SEPARATOR)
-        return [Source(name, None, digest) for name, digest in zip(names, digests, strict=False)]
 
 
 def sources_of(shard: Path) -> dict[str, dict[str, Source]]:
@@ -229,9 +224,9 @@ def sources_of(shard: Path) -> dict[str, dict[str, Source]]:
                         int(group.attrs["source_size"]),
                         str(group.attrs.get("source_sha256", "")),
                     )
-                    for instrument, group in members(item)
+                    for instrument, group in members(_group_of(file, item_id))
                 }
-                for item_id, item in members(file)
+                for item_id in items_in(file)
             }
     except UNREADABLE as error:
         raise OSError(first_line(error)) from error
@@ -242,56 +237,81 @@ def digests_in(shard: Path, items: Iterable[str]) -> dict[str, dict[str, str]]:
 
     Raises `OSError` if the shard is damaged.
     """
-    from spectro_mpi.rundir.groups import digest_of, member, members
+    from spectro_mpi.rundir.groups import digest_of, members
 
     try:
         with opened(shard) as file:
             return {
-                item: {name: digest_of(group) for name, group in members(member(file, item))}
+                item: {name: digest_of(group) for name, group in members(_group_of(file, item))}
                 for item in items
             }
     except UNREADABLE as error:
         raise OSError(first_line(error)) from error
 
 
-def write_links(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce") -> None:
-    """Write the links file of a phase: an external link to each item of `shards`.
+def write_links(run_dir: Path, data_files: Mapping[str, str], phase: str = "reduce") -> None:
+    """Write the links file of a phase: an external link to each item of `data_files`.
 
-    `shards`: item → name of its shard. Raises `OSError`.
+    `data_files`: item → its data file. Raises `OSError`.
     """
     import h5py
 
-    folder = f"{DATA}/" if phase == "reduce" else ""
     with new_file(links_path(run_dir, phase)) as (file, _):
-        for item_id in sorted(shards):  # the bytes depend on the order
-            shard = shards[item_id]
-            file[item_id] = h5py.ExternalLink(f"{folder}{shard}", f"/{item_id}")
+        for item_id in sorted(data_files):  # the bytes depend on the order
+            name, group = _link(item_id, data_files[item_id], phase)
+            file[item_id] = h5py.ExternalLink(name, group)
 
 
-def links_are(run_dir: Path, shards: Mapping[str, str], phase: str = "reduce") -> bool:
-    """Whether the links file of a phase links to the items of `shards`, and to no others.
+def links_are(run_dir: Path, data_files: Mapping[str, str], phase: str = "reduce") -> bool:
+    """Whether the links file of a phase links to the items of `data_files`, and to no others.
 
-    `shards`: item → name of its shard.
+    `data_files`: item → its data file.
     """
     path = links_path(run_dir, phase)
-    folder = f"{DATA}/" if phase == "reduce" else ""
     if not path.exists():
-        return not shards
+        return not data_files
     try:
         with opened(path) as file:
-            links = {item: file.get(item, getlink=True).filename for item in file}
+            found = {item: file.get(item, getlink=True) for item in file}
+            links = {item: (link.filename, link.path) for item, link in found.items()}
     except (*UNREADABLE, AttributeError):
         return False
-    return links == {item: f"{folder}{shard}" for item, shard in shards.items()}
+    return links == {item: _link(item, name, phase) for item, name in data_files.items()}
+
+
+def _link(item_id: str, data_file: str, phase: str) -> tuple[str, str]:
+    """File and group that the link to an item leads to; the links of reduce are beside data/."""
+    folder = f"{DATA}/" if phase == "reduce" else ""
+    group = f"/{item_id}" if is_shard(data_file) else "/"
+    return f"{folder}{path_in_data(data_file)}", group
+
+
+def items_in(file: Any) -> list[str]:
+    """The items that an open file of the store has data of."""
+    return [str(file.attrs[ITEM])] if ITEM in file.attrs else list(file)
+
+
+def _group_of(file: Any, item_id: str) -> Any:
+    """The group of an item in an open file of the store; of a file of one item, its root.
+
+    Raises `KeyError` if the file has no such item.
+    """
+    from spectro_mpi.rundir.groups import member
+
+    if ITEM not in file.attrs:
+        return member(file, item_id)
+    if str(file.attrs[ITEM]) != item_id:
+        raise KeyError(f"{file.filename} is of item {file.attrs[ITEM]}")
+    return file
 
 
 def read_item(shard: Path, item_id: str) -> Iterator[Spectrogram | Group]:
     """Read all groups of an item, one after the other. Raises one of `UNREADABLE`."""
-    from spectro_mpi.rundir.groups import holds, member, members
+    from spectro_mpi.rundir.groups import members
 
     with opened(shard) as file:
-        if holds(file, item_id):
-            for _, group in members(member(file, item_id)):
+        if item_id in items_in(file):
+            for _, group in members(_group_of(file, item_id)):
                 yield _read(group)
 
 
@@ -308,7 +328,7 @@ def read_spectrogram(shard: Path, item_id: str, instrument: str) -> Spectrogram:
     from spectro_mpi.rundir.groups import member, read_group
 
     with opened(shard) as file:
-        return read_group(member(member(file, item_id), instrument))
+        return read_group(member(_group_of(file, item_id), instrument))
 
 
 def read_datasets(shard: Path, item_id: str, name: str) -> Group:
@@ -319,15 +339,13 @@ def read_datasets(shard: Path, item_id: str, name: str) -> Group:
     from spectro_mpi.rundir import groups
 
     with opened(shard) as file:
-        return groups.read_datasets(groups.member(groups.member(file, item_id), name))
+        return groups.read_datasets(groups.member(_group_of(file, item_id), name))
 
 
 def instruments_of(shard: Path, item_id: str) -> list[str]:
     """The instruments that an item has data of. Raises `OSError` if the shard cannot be opened."""
-    from spectro_mpi.rundir.groups import holds, member
-
     with opened(shard) as file:
-        return list(member(file, item_id)) if holds(file, item_id) else []
+        return list(_group_of(file, item_id)) if item_id in items_in(file) else []
 
 
 def _read(group: Any) -> Spectrogram | Group:

@@ -2,9 +2,8 @@
 
 Merged contributions cannot be taken apart: a smallest value, once merged, does not say what it
 would be without one of the items. So they are kept in groups of items. A group is good for as long
-as each of its items has its data in the shard that it had when it was merged; the items of any
-other group are restored from the store. Shards are never changed, and `drop_stale` makes sure that
-no shard of another content gets a name that a group refers to.
+as each of its items has the data that it had when it was merged, which the stamp of its data file
+tells; the items of any other group are restored from the store.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ _VERSION = "version"
 class KeptGroup:
     """What some items contribute together."""
 
-    shards: Mapping[str, str]
-    """Item → name of the shard that its data was in."""
+    data_files: Mapping[str, str]
+    """Item → the file with its data (`rundir.names.DataFile`)."""
     arrays: Mapping[str, NDArray[Any]]
     """The contribution, as the phase gives it (`MergingPhase.arrays_of`)."""
 
-    def fits(self, shards: Mapping[str, str]) -> bool:
-        """Whether the data of all its items is still that in the store; `shards` as above."""
-        return all(shards.get(item) == shard for item, shard in self.shards.items())
+    def fits(self, data_files: Mapping[str, str]) -> bool:
+        """Whether the data of all its items is still that in the store; as `data_files` above."""
+        return all(data_files.get(item) == name for item, name in self.data_files.items())
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,10 @@ def write_tallies(run_dir: Path, kept: Kept) -> None:
             for number, group in enumerate(phase.groups):
                 written = of_phase.create_group(f"{number:04d}")
                 written.attrs[_DIGEST] = _digest(name, phase.version, group)
-                items = sorted(group.shards)
+                items = sorted(group.data_files)
                 _write(written, "item", np.array(items, np.str_))
-                _write(written, "shard", np.array([group.shards[item] for item in items], np.str_))
+                names = [group.data_files[item] for item in items]
+                _write(written, "shard", np.array(names, np.str_))  # as earlier versions call it
                 arrays = written.create_group("arrays")
                 for array_name, array in sorted(group.arrays.items()):
                     _write(arrays, array_name, array)
@@ -98,9 +98,8 @@ def drop_stale(
 ) -> tuple[Kept, list[str]]:
     """Read what is kept, and remove from the file what does not agree with the store.
 
-    `stores`: phase → item → name of its shard. A damaged file is set aside, with a sentence. The
-    caller holds the lock, and calls this before any shard is written: a name of a lost shard may be
-    used again, and a group must not refer to it then. Raises `OSError` or `NewerVersionError`.
+    `stores`: phase → item → its data file. A damaged file is set aside, with a sentence. The
+    caller holds the lock. Raises `OSError` or `NewerVersionError`.
     """
     path = run_dir / TALLIES
     if not path.exists():
@@ -138,10 +137,10 @@ def _read_group(phase: str, version: int, stored: Any) -> KeptGroup:
     from spectro_mpi.rundir.groups import members, refuse_foreign
 
     refuse_foreign(stored)
-    items, shards = (_read(stored[name]).tolist() for name in ("item", "shard"))
+    items, names = (_read(stored[name]).tolist() for name in ("item", "shard"))
     refuse_foreign(stored["arrays"])
     arrays = {name: _read(dataset) for name, dataset in members(stored["arrays"])}
-    group = KeptGroup(dict(zip(items, shards, strict=True)), arrays)
+    group = KeptGroup(dict(zip(items, names, strict=True)), arrays)
     if stored.attrs[_DIGEST] != _digest(phase, version, group):
         raise ValueError(f"group {stored.name} differs from its digest")
     return group
@@ -149,7 +148,7 @@ def _read_group(phase: str, version: int, stored: Any) -> KeptGroup:
 
 def _digest(phase: str, version: int, group: KeptGroup) -> str:
     """Digest of all that a group holds: HDF5 does not notice every flipped bit."""
-    head = json.dumps([phase, version, sorted(group.shards.items())])
+    head = json.dumps([phase, version, sorted(group.data_files.items())])
     digest = hashlib.sha256(head.encode())
     for name, array in sorted(group.arrays.items()):
         is_text = array.dtype.kind == "U"

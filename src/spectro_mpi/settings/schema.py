@@ -204,16 +204,21 @@ class PlotSettings:
         return self.colormap or SCALE_PAIR_COLORMAPS[scales]
 
 
+_SMALL_BATCH, _FEW_WORKERS = 10, 4
+
+
 @dataclass(frozen=True)
 class RunSettings:
     """How the work is done; does not affect the results."""
 
-    flush_batch_size: Annotated[int, Ge(1)] = 10
-    """Items per shard, and per line of the journal."""
+    flush_batch_size: Annotated[int, Ge(0)] = 0
+    """Items written to disk together, with one line of the journal. A killed run loses at most this
+    many finished items, and one per worker more, less one. 0: 10 for up to 4 workers, otherwise
+    twice their number and one (`batch_size`)."""
     flush_interval_seconds: Annotated[float, Gt(0)] = 30.0
     """Longest time until finished items are written, even if they are fewer."""
     log_flush_batch_size: Annotated[int, Ge(0)] = 0
-    """Log records buffered before they are written; 0: as `flush_batch_size`."""
+    """Log records buffered before they are written; 0: as `flush_batch_size`, or 10."""
     orbit_timeout_seconds: Annotated[float, Gt(0)] = 60.0
     """An item that takes longer is recorded as an error."""
     instrument_timeout_seconds: Annotated[float, Gt(0)] = 30.0
@@ -236,7 +241,12 @@ class RunSettings:
     @property
     def log_batch(self) -> int:
         """Log records buffered before they are written."""
-        return self.log_flush_batch_size or self.flush_batch_size
+        return self.log_flush_batch_size or self.flush_batch_size or _SMALL_BATCH
+
+    def batch_size(self, workers: int) -> int:
+        """`flush_batch_size`, or what it is by default for a number of workers."""
+        by_default = _SMALL_BATCH if workers <= _FEW_WORKERS else 2 * workers + 1
+        return self.flush_batch_size or by_default
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from spectro_mpi.settings.parsing import read_json
 SETTINGS = "settings_version"
 SCHEMA = "schema_version"
 SETTINGS_VERSION = 2
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised when a file gets a form that earlier programs would read wrongly."""
 _KNOWN = {SETTINGS: SETTINGS_VERSION, SCHEMA: SCHEMA_VERSION}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,10 +16,32 @@ DAMAGED = ".damaged"
 _SYNCED_AT_ONCE = 8
 """Files synced in parallel, since most of the time of an fsync is latency."""
 
+_MOST_BYTES = 255
+"""Bytes of a file name."""
+
+
+class _Owner:
+    """Who writes: a part of every temporary name."""
+
+    tag = ""
+
+
+def name_parts_for(tag: str) -> None:
+    """Let the temporary names of this process carry `tag`, which names the owner of the run.
+
+    Without it, a run that took over from one believed dead could meet a file that the other is
+    still writing.
+    """
+    _Owner.tag = f".{tag}" if tag else ""
+
 
 def part_path(path: Path) -> Path:
     """The temporary name for `path`, in the same directory."""
-    return path.with_name(path.name + SUFFIX)
+    name = f"{path.name}{_Owner.tag}{SUFFIX}"
+    if len(os.fsencode(name)) > _MOST_BYTES:
+        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]
+        name = f"{digest}{_Owner.tag}{SUFFIX}"
+    return path.with_name(name)
 
 
 def write_atomic(path: Path, content: bytes) -> None:

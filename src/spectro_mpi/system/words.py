@@ -51,3 +51,12 @@ def nearest(
     by_letters = {each.casefold(): each for each in known}
     match = difflib.get_close_matches(word.casefold(), list(by_letters), 1, cutoff)
     return hint.format(by_letters[match[0]]) if match else ""
+
+
+def not_on_disk(items: int, writer_waits: float) -> str:
+    """ ", 12 computed, not yet on disk", and how long the writer has waited, s; empty: neither."""
+    words = f", {items} computed, not yet on disk" if items else ""
+    if writer_waits:
+        waited = duration(writer_waits)
+        words += f"; the writer has been waiting for the file system for {waited}"
+    return words

@@ -13,7 +13,7 @@ from spectro_mpi.inert import inert
 from spectro_mpi.rundir.counts import PhaseCount
 from spectro_mpi.system.activity import Doing
 from spectro_mpi.system.launchers import MPIRUN
-from spectro_mpi.system.words import duration
+from spectro_mpi.system.words import duration, not_on_disk
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,8 +36,15 @@ class Display(Protocol):
         """Show what a worker (its rank) is doing."""
         ...
 
-    def advance(self, worker: int, failures: int) -> None:
-        """Count an item that a worker has done, with its number of failures."""
+    def advance(self, failures: int) -> None:
+        """Count an item that is done and on disk, with its number of failures."""
+        ...
+
+    def uncommitted(self, items: int, writer_waits: float) -> None:
+        """Show how many items are computed and not on disk.
+
+        `writer_waits`: how long the writer has been waiting for the file system, s.
+        """
         ...
 
     def refresh(self) -> None:
@@ -75,9 +82,13 @@ class Displays:
         for display in self._displays:
             display.status(worker, doing)
 
-    def advance(self, worker: int, failures: int) -> None:
+    def advance(self, failures: int) -> None:
         for display in self._displays:
-            display.advance(worker, failures)
+            display.advance(failures)
+
+    def uncommitted(self, items: int, writer_waits: float) -> None:
+        for display in self._displays:
+            display.uncommitted(items, writer_waits)
 
     def refresh(self) -> None:
         for display in self._displays:
@@ -101,7 +112,9 @@ class NoDisplay:
 
     def status(self, worker: int, doing: Doing) -> None: ...
 
-    def advance(self, worker: int, failures: int) -> None: ...
+    def advance(self, failures: int) -> None: ...
+
+    def uncommitted(self, items: int, writer_waits: float) -> None: ...
 
     def refresh(self) -> None: ...
 
@@ -115,6 +128,7 @@ class LineDisplay:
         self._phase, self._total, self._done, self._failed = "", 0, 0, 0
         self._began = self._printed = 0.0
         self._running = False
+        self._not_on_disk = ""
 
     def begin(self, phase: str, total: int) -> None:
         self._phase, self._total, self._done, self._failed = phase, total, 0, 0
@@ -123,9 +137,12 @@ class LineDisplay:
 
     def status(self, worker: int, doing: Doing) -> None: ...
 
-    def advance(self, worker: int, failures: int) -> None:
+    def advance(self, failures: int) -> None:
         self._done += 1
         self._failed += failures > 0
+
+    def uncommitted(self, items: int, writer_waits: float) -> None:
+        self._not_on_disk = not_on_disk(items, writer_waits)
 
     def refresh(self) -> None:
         if self._running and time.monotonic() - self._printed > _LINE_SECONDS:
@@ -147,7 +164,7 @@ class LineDisplay:
         counted = PhaseCount(self._phase, self._done - self._failed, self._failed, self._total)
         print(
             f"{self._phase}: {counted.words}; "
-            f"{rate:.2f} items/s{left if self._done < self._total else ''}",
+            f"{rate:.2f} items/s{left if self._done < self._total else ''}{self._not_on_disk}",
             flush=True,
         )
 
@@ -172,7 +189,7 @@ class BarDisplay:
         self._task = self._bar.add_task("", total=0, summary="")
         self._live = Live(console=console, auto_refresh=False, transient=False)
         self._running = False
-        self._stopping = ""
+        self._stopping = self._not_on_disk = ""
 
     def begin(self, phase: str, total: int) -> None:
         self._workers, self._failed, self._began = {}, 0, time.monotonic()
@@ -183,9 +200,12 @@ class BarDisplay:
     def status(self, worker: int, doing: Doing) -> None:
         self._workers[worker] = doing
 
-    def advance(self, worker: int, failures: int) -> None:
+    def advance(self, failures: int) -> None:
         self._bar.advance(self._task)
         self._failed += failures > 0
+
+    def uncommitted(self, items: int, writer_waits: float) -> None:
+        self._not_on_disk = not_on_disk(items, writer_waits)
 
     def refresh(self) -> None:
         if self._running and time.monotonic() - self._drawn > _BAR_REFRESH_SECONDS:
@@ -218,6 +238,7 @@ class BarDisplay:
             summary = f"{counted.words}; {rate:.2f} items/s, {duration(left / rate)} left"
         else:
             summary = f"{counted.words}; {rate:.2f} items/s, took {duration(elapsed)}"
+        summary += self._not_on_disk
         self._bar.update(self._task, summary=summary)
         lines = [f"  rank {rank:4}  {doing}" for rank, doing in sorted(self._workers.items())]
         if not self._lines and lines:
