@@ -43,17 +43,8 @@ def _check_meaning(config: Config) -> list[str]:
     mistakes = []
     if not is_run_id(config.run_id):
         mistakes.append(f'run_id = "{config.run_id}": use {RUN_ID_LETTERS}')
-    try:
-        _ = config.select.orbit_ranges
-    except ValueError as error:
-        mistakes.append(f'select.orbits = "{config.select.orbits}": {error}')
-    mistakes += [*_check_times(config.select), *_check_cadence(config.data)]
+    mistakes += [*_check_select(config.select), *_check_cadence(config.data)]
     mistakes += _check_instruments(config)
-    share = config.select.share
-    if share and not re.fullmatch(r"[1-9]\d*/[1-9]\d*", share):
-        mistakes.append(f'select.share = "{share}": expected a share such as "2/4"')
-    elif config.select.share_of[0] >= config.select.share_of[1]:
-        mistakes.append(f'select.share = "{share}": the first number must not exceed the second')
     if "all" not in config.pitch_angles:
         mistakes.append(
             "pitch_angles.all: cannot be removed; the common limits are computed from it"
@@ -94,6 +85,21 @@ def _check_meaning(config: Config) -> list[str]:
     )
     for name, axes in config.axes.items():
         mistakes += _check_axes(name, axes, config)
+    return mistakes
+
+
+def _check_select(select: SelectSettings) -> list[str]:
+    mistakes = _check_times(select)
+    try:
+        _ = select.orbit_ranges
+    except ValueError as error:
+        mistakes.append(f'select.orbits = "{select.orbits}": {error}')
+    if select.share and not re.fullmatch(r"[1-9]\d*/[1-9]\d*", select.share):
+        mistakes.append(f'select.share = "{select.share}": expected a share such as "2/4"')
+    elif select.share_of[0] >= select.share_of[1]:
+        mistakes.append(
+            f'select.share = "{select.share}": the first number must not exceed the second'
+        )
     return mistakes
 
 
