@@ -165,6 +165,23 @@ def figures_of(run_dir: Path, item_id: str) -> list[Path]:
 
 def without_folder(run_dir: Path, phase: str, items: Iterable[Item]) -> Iterator[Item]:
     """The items without a folder; lists each month's folder once."""
+    return (item for item, has_folder in _look_for_folders(run_dir, phase, items) if not has_folder)
+
+
+def sweep_files_of(run_dir: Path, phase: str, items: Iterable[Item]) -> None:
+    """Remove half-written files of many items; looks only into folders that exist.
+
+    Raises `OSError`.
+    """
+    for item, has_folder in _look_for_folders(run_dir, phase, items):
+        if has_folder:
+            sweep_files(run_dir, phase, item)
+
+
+def _look_for_folders(
+    run_dir: Path, phase: str, items: Iterable[Item]
+) -> Iterator[tuple[Item, bool]]:
+    """Each item, and whether it has a folder."""
     months: dict[Path, set[str]] = {}
     for item in items:
         folder = item_folder(run_dir, phase, item)
@@ -173,8 +190,7 @@ def without_folder(run_dir: Path, phase: str, items: Iterable[Item]) -> Iterator
                 months[folder.parent] = {path.name for path in folder.parent.iterdir()}
             except FileNotFoundError:
                 months[folder.parent] = set()
-        if item.id not in months[folder.parent]:
-            yield item
+        yield item, item.id in months[folder.parent]
 
 
 def sweep_files(run_dir: Path, phase: str, item: Item) -> list[Path]:

@@ -31,7 +31,7 @@ from spectro_mpi.rundir.layout import (
     links_path,
     path_in_data,
     shards_of,
-    sweep_files,
+    sweep_files_of,
 )
 from spectro_mpi.rundir.names import is_data_file, is_shard
 from spectro_mpi.rundir.progress import Progress
@@ -78,10 +78,9 @@ def _repair(config: Config, items: Sequence[Item], untrusted: UntrustedCalls) ->
     for name in ("", DATA, JOBS, RESOURCE_LINES, REPORT):
         sweep(run_dir / name)
     sweep_all(run_dir / ASSETS)
-    for item in items:
-        for phase in journal.state.phases:
-            if item.id not in journal.state.settled[phase]:
-                sweep_files(run_dir, phase, item)
+    for phase in journal.state.phases:
+        settled = journal.state.settled[phase]
+        sweep_files_of(run_dir, phase, (item for item in items if item.id not in settled))
     listed = list_item_files(run_dir, sweeps=True)
     yield from _lose_damaged_data(run_dir, journal, listed, untrusted)
     yield from _adopt_orphans(

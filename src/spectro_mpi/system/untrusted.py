@@ -17,7 +17,7 @@ from multiprocessing.context import SpawnProcess
 from typing import ParamSpec, TypeVar
 
 from spectro_mpi.errors import RunError, UserError
-from spectro_mpi.system.processes import die_with_parent
+from spectro_mpi.system.processes import die_with_parent, start
 from spectro_mpi.system.signals import ignore_stop_signals
 
 P = ParamSpec("P")
@@ -90,7 +90,7 @@ class UntrustedCalls:
 def _start(cpu_seconds: int, scratch: str) -> tuple[Connection, SpawnProcess]:
     pipe, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_serve, args=(theirs, cpu_seconds, scratch), daemon=True)
-    process.start()
+    start(process)
     theirs.close()
     try:
         pipe.recv()
