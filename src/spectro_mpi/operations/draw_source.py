@@ -37,6 +37,8 @@ from spectro_mpi.system.untrusted import UntrustedCalls, memory_for
 
 _LEAST_CPU_SECONDS, _CPU_SECONDS_PER_MB = 60.0, 1.0
 """CPU time that reading and reducing a CDF file may take."""
+_SILENT_SECONDS = 30.0
+"""Longest wait for a file server that does not answer."""
 _DAMAGED = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 """Errors, besides `InvalidCdfError`, that reading a damaged file raises."""
 
@@ -119,7 +121,7 @@ def subject_of_cdf(
     config = _config_of(path.absolute(), instrument, tuple(settings), file)
     seconds = _LEAST_CPU_SECONDS + _CPU_SECONDS_PER_MB * size / 1e6
     memory_mb = config.run.memory_limit_mb or memory_for(size)
-    with UntrustedCalls(seconds, memory_mb) as untrusted:
+    with UntrustedCalls(seconds, memory_mb, _SILENT_SECONDS) as untrusted:
         arguments = (path.absolute(), instrument, config, file)
         try:
             # pycdfpp may crash, and reads whole variables; then cdflib reads it.
@@ -150,7 +152,7 @@ def _stored(run: Run, item: str, instrument: str, config: Config) -> _Spectrogra
     shard = run.path / DATA / run.progress.shards[item]
     try:
         memory_mb = 2 * memory_for(shard.stat().st_size)
-        with UntrustedCalls(_LEAST_CPU_SECONDS, memory_mb) as untrusted:
+        with UntrustedCalls(_LEAST_CPU_SECONDS, memory_mb, _SILENT_SECONDS) as untrusted:
             return untrusted(_in_shard, shard, item, instrument, config)
     except MemoryError:
         what = f"reading it takes more than {memory_mb} MB"
