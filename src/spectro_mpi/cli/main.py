@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 code = _call(parser.parse_args(argv), out)
             finally:
                 out.flush()
+                if out.trouble is not None and not out.goes_on:
+                    raise out.trouble  # argparse drops it
         except UserError as error:
             print(f"spectro-mpi: {error}", file=sys.stderr)
             return error.exit_code
