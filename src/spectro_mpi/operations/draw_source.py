@@ -220,5 +220,8 @@ def _config_of(path: Path, instrument: str, settings: tuple[str, ...], file: str
             raise UserError(
                 f"{path}: has no variable {instrument} that can be drawn; it has {listed(there)}"
             )
-        table = parse_toml(as_toml([replace(inspection, drawable=wanted)]), str(path))
+        named = replace(inspection, path=Path(path.root, path.name), drawable=wanted)
+        table = parse_toml(as_toml([named]), str(path))
+    if not file:  # what is drawn does not depend on these, and folders may have any name
+        table |= {"input": path.root, "output": path.root}
     return load_table(table, settings, base, file or str(path))
