@@ -17,12 +17,12 @@ from spectro_mpi.draw.names import (
 )
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import item_order
-from spectro_mpi.planning.stored import named_in, starts_of
-from spectro_mpi.rundir.layout import DATA, PLOTS, PREVIEWS, SCRIPT, SHEET
+from spectro_mpi.planning.stored import named_in, starts_of, stored_sources
+from spectro_mpi.rundir.layout import PLOTS, PREVIEWS, SCRIPT, SHEET
 from spectro_mpi.rundir.reader import Run
-from spectro_mpi.rundir.store import sources_of
 from spectro_mpi.settings.parsing import parsed_json
 from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.regular import opened_regular
 
 
 @dataclass(frozen=True)
@@ -120,17 +120,14 @@ def _sources(run: Run) -> dict[str, dict[str, str]]:
     order: dict[str, int] = {
         name: place for place, name in enumerate(run.config.select.instruments)
     }
-    sources: dict[str, dict[str, str]] = {}
-    for shard in sorted(set(run.progress.shards.values())):
-        try:
-            sources_in_shard = sources_of(run.path / DATA / shard)
-        except OSError:
-            continue  # `verify` reports it
-        for item, files in sources_in_shard.items():
-            if run.progress.shards.get(item) == shard:
-                names = sorted(files, key=lambda name: order.get(name, len(order)))
-                sources[item] = {name: files[name].name for name in names}
-    return sources
+    found = stored_sources(run.path, run.progress)  # `verify` reports what cannot be read
+    return {
+        item: {
+            name: files[name].name
+            for name in sorted(files, key=lambda name: order.get(name, len(order)))
+        }
+        for item, files in found.items()
+    }
 
 
 class _FigureLists:
@@ -194,7 +191,7 @@ def _labels_in(path: Path) -> list[str]:
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
+        with opened_regular(path) as file, Image.open(file) as picture:
             return labels_shown(parsed_json(picture.info[KEYWORD]))
     except (OSError, ValueError, KeyError, TypeError, SyntaxError, Image.DecompressionBombError):
         return []
@@ -217,6 +214,8 @@ def _names(folder: Path) -> set[str]:
 
 
 def _listed(folder: Path) -> list[str]:
+    if folder.is_symlink():  # it would lead elsewhere
+        return []
     try:
         return sorted(os.listdir(folder))  # noqa: PTH208 - 50,000 of them
     except OSError:

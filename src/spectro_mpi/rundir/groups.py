@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from spectro_mpi.instruments import fast_esa
 from spectro_mpi.model.artifacts import EPOCH, Dataset, Group
 from spectro_mpi.model.spectrogram import Legend, Provenance, Spectrogram, data_digest
+from spectro_mpi.rundir.bounds import Scalars, read_texts, refuse_size
 from spectro_mpi.settings.parsing import parsed_json
 
 EDGES = "_edges"
@@ -130,9 +131,10 @@ def read_group(group: h5py.Group) -> Spectrogram:
     """Read a spectrogram. Raises one of `store.UNREADABLE` if the file is damaged."""
     refuse_foreign(group)
     instrument = group.name.rpartition("/")[2]
-    if "legend" in group.attrs:
-        quantity = str(group.attrs["quantity"])
-        legend = _legend(parsed_json(group.attrs["legend"]))
+    attributes = Scalars(group)
+    if "legend" in attributes:
+        quantity = str(attributes["quantity"])
+        legend = _legend(parsed_json(attributes["legend"]))
     else:  # written by a version that supported only FAST
         quantity, meaning = ("counts", "codes") if "counts" in group else ("eflux", "eflux")
         legend = fast_esa.legend(instrument, meaning)
@@ -146,19 +148,19 @@ def read_group(group: h5py.Group) -> Spectrogram:
     spectrogram = Spectrogram(
         instrument=instrument,
         quantity=quantity,
-        category=tuple(group["category"].asstr()[:]),
+        category=tuple(read_texts(group["category"])),
         time=group["time"][:],
         time_start=group["time_start"][:],
         time_end=group["time_end"][:],
         mode=group["mode"][:],
         energy=member(group, legend.axis)[:],
         values=member(group, quantity)[:],
-        source=str(group.attrs["source"]),
-        source_size=int(group.attrs["source_size"]),
-        notes=tuple(str(group.attrs.get("notes", "")).splitlines()),
+        source=str(attributes["source"]),
+        source_size=int(attributes["source_size"]),
+        notes=tuple(str(attributes.get("notes", "")).splitlines()),
         legend=legend,
         **{field: group[name][:] for field, name in later.items() if name in group},
-        provenance=_provenance_of(group),
+        provenance=_provenance_of(attributes),
     )
     _refuse_other_shapes(spectrogram)
     return spectrogram
@@ -186,7 +188,7 @@ def digest_of(group: h5py.Group) -> str:
 
     Raises one of `store.UNREADABLE` if the file is damaged.
     """
-    return str(group.attrs.get(DIGEST, "")) or data_digest(read_group(group))
+    return str(Scalars(group).get(DIGEST, "")) or data_digest(read_group(group))
 
 
 def _legend(table: Mapping[str, Any]) -> Legend:
@@ -228,7 +230,11 @@ def members(group: Any) -> Iterator[tuple[str, Any]]:
 
 
 def refuse_foreign(group: Any) -> None:
-    """Raise `ValueError` if a dataset of a group has its values in another file."""
+    """Raise `ValueError` if a dataset of a group has its values in another file.
+
+    Likewise if its datasets claim an absurd size.
+    """
+    datasets = []
     for name in group:
         _refuse_link(group, name)
         found = h5py.h5o.open(group.id, name.encode())
@@ -236,12 +242,14 @@ def refuse_foreign(group: Any) -> None:
             created = found.get_create_plist()
             if created.get_external_count() or created.get_layout() == h5d.VIRTUAL:
                 raise ValueError(f"{name} has its values in another file")
+            datasets.append(found)
+    refuse_size(group.file, datasets)
 
 
-def _provenance_of(group: h5py.Group) -> Provenance:
+def _provenance_of(attributes: Mapping[str, Any]) -> Provenance:
     """What the attributes say; earlier versions wrote neither."""
-    made = parsed_json(group.attrs.get("provenance", "{}"))
-    return Provenance(str(group.attrs.get("source_sha256", "")), **made)
+    made = parsed_json(attributes.get("provenance", "{}"))
+    return Provenance(str(attributes.get("source_sha256", "")), **made)
 
 
 def _create(group: Any, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:
@@ -319,8 +327,10 @@ def read_datasets(group: h5py.Group) -> Group:
         if dataset.is_scale:
             continue
         dims = tuple(dim.label for dim in dataset.dims)
-        points = {dim: _values(group[dim]) for dim in dims if _is_variable(group[dim])}
-        units, long_name = (str(dataset.attrs.get(key, "")) for key in ("units", "long_name"))
+        scales = {dim: member(group, dim) for dim in dims}
+        points = {dim: _values(scale) for dim, scale in scales.items() if _is_variable(scale)}
+        attributes = Scalars(dataset)
+        units, long_name = (str(attributes.get(key, "")) for key in ("units", "long_name"))
         datasets[name] = Dataset(name, _values(dataset), dims, units, long_name, points)
     return Group(group.name.rpartition("/")[2], datasets)
 
@@ -331,9 +341,9 @@ def _storable(values: Any) -> Any:
 
 
 def _values(dataset: Any) -> Any:
-    return dataset.asstr()[()].astype(str) if dataset.dtype == object else dataset[()]
+    return read_texts(dataset).astype(str) if dataset.dtype == object else dataset[()]
 
 
 def _is_variable(scale: Any) -> bool:
     """Whether a dimension scale has values, which makes it a netCDF variable."""
-    return not scale.attrs.get("NAME", b"").startswith(_NETCDF_NO_VARIABLE[:20])
+    return not Scalars(scale).get("NAME", b"").startswith(_NETCDF_NO_VARIABLE[:20])

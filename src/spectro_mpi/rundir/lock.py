@@ -20,7 +20,7 @@ from spectro_mpi.rundir.layout import LIVE, LOCK, TAKEOVER
 from spectro_mpi.rundir.names import Count, JobId
 from spectro_mpi.settings.parsing import as_type
 from spectro_mpi.settings.versions import NewerVersionError, as_json, read_table
-from spectro_mpi.system.atomic import SUFFIX
+from spectro_mpi.system.atomic import SUFFIX, opened_new
 from spectro_mpi.system.scheduler import current
 
 log = logging.getLogger(__name__)
@@ -170,7 +170,8 @@ class RunLock:
     def _create(self) -> bool:
         # Written under another name, then linked: nobody can read an incomplete owner.
         draft = self._path.with_name(f"{LOCK}.{socket.gethostname()}.{os.getpid()}")
-        draft.write_bytes(as_json(asdict(self._owner)))
+        with opened_new(draft) as file:
+            file.write(as_json(asdict(self._owner)))
         try:
             os.link(draft, self._path)
         except FileExistsError:

@@ -19,8 +19,9 @@ from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import CONFIG, DATA, EVENTS, EXTREMA, figures_of
 from spectro_mpi.rundir.store import instruments_of, read_datasets, read_spectrogram
 from spectro_mpi.settings.loading import load_frozen
-from spectro_mpi.settings.parsing import as_type, read_json, read_regular
+from spectro_mpi.settings.parsing import as_type, read_json
 from spectro_mpi.settings.schema import Config, KindName, LimitsKind
+from spectro_mpi.system.regular import read_regular
 
 if TYPE_CHECKING:
     import xarray

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spectro_mpi.model.artifacts import Group
 from spectro_mpi.model.spectrogram import SEPARATOR, Spectrogram
+from spectro_mpi.rundir.bounds import Scalars
 from spectro_mpi.rundir.layout import DATA, links_path
 from spectro_mpi.rundir.names import refuse_link_out
 from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION, version_of
-from spectro_mpi.system.atomic import commit, part_path
+from spectro_mpi.system.atomic import commit, opened_new, part_path
 
 if TYPE_CHECKING:
     from spectro_mpi.rundir.packed import Packed
@@ -45,7 +46,7 @@ class _PartFile:
 
     def __init__(self, path: Path) -> None:
         self.write_error: OSError | None = None
-        self._file = path.open("w+b", buffering=0)
+        self._file = opened_new(path, buffering=0)
         self._at = 0
         """Position of the next read or write. HDF5 seeks before each of its many small writes."""
 
@@ -140,7 +141,7 @@ def opened(path: Path) -> Iterator[Any]:
     if stat.S_ISFIFO(path.stat().st_mode):  # opening it would wait for ever
         raise OSError(errno.EINVAL, "is not a file", str(path))
     with h5py.File(path, "r") as file:
-        version_of(file.attrs, path)
+        version_of(Scalars(file), path)
         yield file
 
 
@@ -189,7 +190,7 @@ def phase_of(shard: Path) -> str:
     """The phase whose output a shard holds. Raises `OSError` if the shard is damaged."""
     try:
         with opened(shard) as file:
-            return str(file.attrs.get("phase", "reduce"))
+            return str(Scalars(file).get("phase", "reduce"))
     except UNREADABLE as error:
         raise OSError(first_line(error)) from error
 
@@ -225,11 +226,12 @@ def sources_of(shard: Path) -> dict[str, dict[str, Source]]:
             return {
                 item_id: {
                     instrument: Source(
-                        str(group.attrs["source"]),
-                        int(group.attrs["source_size"]),
-                        str(group.attrs.get("source_sha256", "")),
+                        str(attributes["source"]),
+                        int(attributes["source_size"]),
+                        str(attributes.get("source_sha256", "")),
                     )
                     for instrument, group in members(item)
+                    for attributes in [Scalars(group)]
                 }
                 for item_id, item in members(file)
             }
@@ -333,7 +335,7 @@ def instruments_of(shard: Path, item_id: str) -> list[str]:
 def _read(group: Any) -> Spectrogram | Group:
     from spectro_mpi.rundir import groups
 
-    is_spectrogram = group.file.attrs.get("phase", "reduce") == "reduce"
+    is_spectrogram = Scalars(group.file).get("phase", "reduce") == "reduce"
     return groups.read_group(group) if is_spectrogram else groups.read_datasets(group)
 
 
