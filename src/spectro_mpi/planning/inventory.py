@@ -99,8 +99,8 @@ def take_inventory(config: Config, found: Callable[[int], None] | None = None) -
             candidate = (name, InputPath(name.instrument, path, size, version))
             versions.setdefault(key, []).append(candidate)
     best = {key: _best(candidates) for key, candidates in versions.items()}
-    found = ephemeris.of_items(_items(best, config.select.instruments))
-    items = tuple(with_problems(found, config))
+    known = ephemeris.of_items(_items(best, config.select.instruments))
+    items = tuple(with_problems(known, config))
     missing = missing_of(config.select, best)
     which, count = config.select.share_of
     if count > 1:
