@@ -7,6 +7,8 @@ No other module contains these names. A new output is named here and, if a run w
 from __future__ import annotations
 
 import glob
+import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -63,6 +65,8 @@ JOB_NEXT = ".next"
 """Suffix of a file in `jobs/`, named for a job, with the id of the job that continues it."""
 LOCAL_LOG = f"{LOGS}/local.log"
 """Output of an mpirun that `submit --local` started."""
+
+_RANK = re.compile(r"\d{4,9}", re.ASCII)
 
 PRODUCED = (
     PROGRESS,
@@ -151,11 +155,19 @@ def _month(item: Item) -> str:
 
 
 def item_folders(run_dir: Path, phase: str) -> dict[str, Path]:
-    """Item → its folder, for items that have a folder on disk."""
-    root = files_root(run_dir, phase)
-    months = [path for path in root.glob("*/*") if not path.is_symlink()]
-    months = [path for path in months if not path.parent.is_symlink()]
-    return {path.name: path for month in months for path in month.glob("*")}
+    """Item → its folder, for items that have a folder on disk. Links are left out."""
+    folders = [files_root(run_dir, phase)]
+    for _ in ("year", "month", "item"):
+        folders = [path for folder in folders for path in _folders_in(folder)]
+    return {path.name: path for path in folders}
+
+
+def _folders_in(folder: Path) -> Iterator[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from (Path(each.path) for each in entries if each.is_dir(follow_symlinks=False))
+    except OSError:
+        return
 
 
 def figures_of(run_dir: Path, item_id: str) -> list[Path]:
@@ -236,4 +248,5 @@ def rank_lines(run_dir: Path, rank: int) -> Path:
 def all_rank_lines(run_dir: Path) -> dict[int, Path]:
     """Rank → its `rank_lines`, for files on disk."""
     paths = sorted((run_dir / RESOURCE_LINES).glob("rank-*.lines"))
-    return {int(path.stem.removeprefix("rank-")): path for path in paths}
+    ranks = ((path.stem.removeprefix("rank-"), path) for path in paths)
+    return {int(rank): path for rank, path in ranks if _RANK.fullmatch(rank)}
