@@ -40,7 +40,8 @@ _WORKER = 1
 """Rank of the only worker, whose window is the batch."""
 _COPIES = 20
 """Times the items that a run ends with, to find what ending it costs for each."""
-_SYNC_SECONDS = 0.02
+_SYNC_CALLS = 6
+_SYNC_SECONDS = 0.05
 """Injected latency of an fsync."""
 
 Measured = dict[str, Any]
@@ -125,7 +126,7 @@ class _Written:
             for result in batch:
                 take(writer, result)
 
-        count = len(results) + 2 * size
+        count = len(results) + _SYNC_CALLS * size
         self.reduce = np.array([timed(write, [result]) for result in results])
         """Of each result, the last one of a batch with the commit."""
         self.commit_syncs = syncs_in_a_row(partial(write, results[:size]))
@@ -214,15 +215,16 @@ def fitted(seconds: Floats, *columns: Floats) -> list[float]:
 def syncs_in_a_row(call: Callable[[], object]) -> float:
     """How many fsyncs a call waits for, one after the other: those side by side count once.
 
-    It is called twice.
+    It is called `_SYNC_CALLS` times.
     """
-    took = []
-    for pause in (0.0, _SYNC_SECONDS):
-        with mock.patch("os.fsync", lambda _, pause=pause: time.sleep(pause)):
-            began = time.perf_counter()
-            call()
-            took.append(time.perf_counter() - began)
-    return max(0.0, took[1] - took[0]) / _SYNC_SECONDS
+    took: dict[float, list[float]] = {0.0: [], _SYNC_SECONDS: []}
+    for _ in range(_SYNC_CALLS // 2):
+        for pause, seconds in took.items():
+            with mock.patch("os.fsync", lambda _, pause=pause: time.sleep(pause)):
+                began = time.perf_counter()
+                call()
+                seconds.append(time.perf_counter() - began)
+    return max(0.0, min(took[_SYNC_SECONDS]) - min(took[0.0])) / _SYNC_SECONDS
 
 
 def timed(call: Callable[..., object], *arguments: object) -> float:
