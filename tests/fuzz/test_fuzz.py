@@ -16,7 +16,7 @@ from tests.fuzz.rounds import fuzz
 def test_every_spoilt_file_is_done_or_a_recorded_error_within_its_limits(
     demo: DemoSummary, tmp_path: Path
 ) -> None:
-    originals = sorted(demo.directory.glob("FAST_data/*/*/*_1331[23]_v01.cdf"))
+    originals = sorted(demo.directory.glob("FAST_data/*/*/fa_esa_*_1331[23]_v01.cdf"))
     assert originals
     found = fuzz(originals, tmp_path, files=50, seed=1)
     assert sum(found.outcomes.values()) == 100

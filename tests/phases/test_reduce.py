@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from spectro_mpi.demo import DemoSummary
-from spectro_mpi.errors import InvalidCdfError
+from spectro_mpi.errors import InvalidCdfError, reason_of
 from spectro_mpi.instruments.cdf import CdflibReader
 from spectro_mpi.model.distribution import (
     EVERYTHING,
@@ -61,12 +61,12 @@ def test_store_values_equal_a_straight_line_computation(demo: DemoSummary, quant
     config = Config(data=DataSettings(quantity=quantity, chunk_records=100))
     broken = {file.path for file in demo.damaged if file.expected == "error"}
     modes: set[int] = set()
-    for path in sorted(demo.directory.glob("FAST_data/*/*/*.cdf")):
+    for path in sorted(demo.directory.glob("FAST_data/*/*/fa_esa_*.cdf")):
         if path in broken:
             continue
         spectrogram = reduce_file(input_path(path), CdflibReader(path), config)
         values = spectrogram.values[:, ::7]
-        expected = reduced(path, quantity, config.pitch_angles, every=7)
+        expected = reduced(path, quantity, config.intervals, every=7)
         modes |= set(spectrogram.mode[np.isfinite(spectrogram.values[0]).any(axis=1)].tolist())
         if quantity == "counts":
             np.testing.assert_array_equal(values, expected.astype(np.float32))
@@ -184,6 +184,9 @@ def test_each_kind_of_damage_is_told_for_what_it_is(demo: DemoSummary) -> None:
             with pytest.raises(InvalidCdfError) as caught:
                 reduce_file(input_path(file.path), CdflibReader(file.path), Config())
             told[file.damage] = str(caught.value)
+            is_sound = file.damage in ("no-records", "all-fill")
+            reason = "no-data" if is_sound else "invalid-cdf"
+            assert reason_of(caught.value, "reduce") == reason
     assert told.keys() == {
         "empty",
         "text",

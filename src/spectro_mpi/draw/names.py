@@ -71,7 +71,7 @@ def expected_figures(config: Config, instruments: Iterable[str]) -> list[Expecte
             f"{kind.stem(config, instrument)}_y-{scales[0]}_z-{scales[1]}_{limits}",
             config.plot.colormap_of(scales),
         )
-        for kind, instrument in kinds_of(config.plot, instruments)
+        for kind, instrument in kinds_of(config, instruments)
         for scales, limits in product(config.plot.scales, config.plot.limits)
     ]
 

@@ -168,7 +168,7 @@ def _settings(
     yield ""
     if by_angle:
         yield "[pitch_angles]                # degrees, for angles from 0 to 180 or to 360"
-        for name, intervals in Config().pitch_angles.items():
+        for name, intervals in Config().intervals.items():
             if name != "all":
                 yield f"{name} = {_quoted([[round(end) for end in pair] for pair in intervals])}"
         yield ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -71,12 +71,14 @@ def items_of(source: str) -> list[str]:
     return open_run(run_directory(source)).items
 
 
-def subject_of_run(
-    source: str, item: str, instrument: str, settings: Sequence[str] = ()
-) -> Subject:
-    """Read an item of a run; only `instrument` if that is not empty and there are no events.
+def subjects_of_run(
+    source: str, items: Sequence[str], instrument: str, settings: Sequence[str] = ()
+) -> Iterator[Subject]:
+    """Read items of a run, in one child process, one after the other.
 
-    `settings` are overrides of settings that only change figures. Raises `UserError`.
+    Only `instrument` of each, if that is not empty and there are no events. `settings` are
+    overrides of settings that only change figures. Raises `UserError`; for an item that there is
+    not, before the first one is read.
     """
     run_dir = run_directory(source)
     run = open_run(run_dir)
@@ -92,15 +94,19 @@ def subject_of_run(
             f"-s {keys[0]}: the data of {run_dir} were made with another setting; draw the CDF "
             "file, or run again under another run_id"
         )
-    if item not in run.progress.data_files:
-        raise UserError(f"{run_dir}: has no data of item {item}; it has {listed(run.items)}")
+    for item in items:
+        if item not in run.progress.data_files:
+            raise UserError(f"{run_dir}: has no data of item {item}; it has {listed(run.items)}")
     # The settings may be from somebody else: only a table named here is read outside the run.
     is_named = any(setting.startswith("plot.events") for setting in settings)
     table = marks_of(config) if is_named else kept_marks(run_dir, config)
-    marks = tuple(table.get(item, ()))
-    available, spectrograms = _stored(run, item, "" if marks else instrument, config)
-    failures = tuple(f for f in run.progress.failures.get(item, ()) if f.phase != "plot")
-    return Subject(config, item, available, spectrograms, run.extrema, marks, failures)
+    with UntrustedCalls(_LEAST_CPU_SECONDS) as untrusted:
+        for item in items:
+            marks = tuple(table.get(item, ()))
+            name = "" if marks else instrument
+            available, spectrograms = _stored(untrusted, run, item, name, config)
+            failures = tuple(f for f in run.progress.failures.get(item, ()) if f.phase != "plot")
+            yield Subject(config, item, available, spectrograms, run.extrema, marks, failures)
 
 
 def subject_of_cdf(
@@ -145,15 +151,16 @@ def listed(names: Sequence[str]) -> str:
     return (", ".join(names[:8]) or "none") + more
 
 
-def _stored(run: Run, item: str, instrument: str, config: Config) -> _Spectrograms:
-    """Read an item of a run in a child process; only `instrument`, if there are data of it."""
+def _stored(
+    untrusted: UntrustedCalls, run: Run, item: str, instrument: str, config: Config
+) -> _Spectrograms:
+    """Read an item of a run; only `instrument`, if there are data of it."""
     path = data_path(run.path, run.progress.data_files[item])
     try:
-        memory_mb = 2 * memory_for(path.stat().st_size)
-        with UntrustedCalls(_LEAST_CPU_SECONDS, memory_mb) as untrusted:
-            return untrusted(_in_file, path, item, instrument, config)
+        untrusted.memory_mb = 2 * memory_for(path.stat().st_size)
+        return untrusted(_in_file, path, item, instrument, config)
     except MemoryError:
-        what = f"reading it takes more than {memory_mb} MB"
+        what = f"reading it takes more than {untrusted.memory_mb} MB"
     except OSError as error:
         what = error.strerror or str(error)
     raise UserError(

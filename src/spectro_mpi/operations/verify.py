@@ -16,6 +16,7 @@ from itertools import product
 from pathlib import Path
 from typing import Literal
 
+from spectro_mpi.draw.checksum import problem_of_checksum
 from spectro_mpi.draw.names import KEYWORD, expected_figures, figure_files, find_figures
 from spectro_mpi.errors import DamagedStateError, RunError, writing
 from spectro_mpi.inert import inert
@@ -156,10 +157,10 @@ def problem_of_vector(path: Path) -> str:
     Streams of a PDF file are decompressed, which checks their Adler-32 sums.
     """
     data = path.read_bytes()
-    if not data[-_TAIL_BYTES:].rstrip().endswith((b"%%EOF", b"</svg>")):
+    if path.suffix == ".svg":
+        return problem_of_checksum(data)
+    if not data[-_TAIL_BYTES:].rstrip().endswith(b"%%EOF"):
         return "is damaged (it is cut off)"
-    if path.suffix != ".pdf":
-        return ""
     at = 0
     while found := _STREAM.search(data, at):
         at = found.end()

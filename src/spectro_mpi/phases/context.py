@@ -198,7 +198,7 @@ class Context:
         It is kept in the run directory, which may be moved.
         """
         root = input_root(self.config)
-        for newest in self.item.files:
+        for newest in (*self.item.files, *self.item.ephemeris):
             for file in (newest, *newest.older):
                 message = message.replace(file.path, input_name(file.path, root))
         return message.replace(f"{self.run_dir}/", "")

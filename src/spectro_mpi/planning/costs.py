@@ -156,7 +156,7 @@ def figures_of(item: Item, config: Config) -> list[tuple[tuple[str, ...], int]]:
             (kind.name, instrument, *(() if instrument else instruments)),
             kind.row_count(config, instrument, instruments),
         )
-        for kind, instrument in kinds_of(config.plot, instruments)
+        for kind, instrument in kinds_of(config, instruments)
     ]
 
 

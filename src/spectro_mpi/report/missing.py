@@ -8,11 +8,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from spectro_mpi.draw.kinds.angle import with_angles
 from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.report.contents import ItemEntry
 from spectro_mpi.rundir.layout import PLOTS, SHEET, data_path
 from spectro_mpi.rundir.reader import Run
-from spectro_mpi.settings.instrument_table import InstrumentTable
+from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.limits import cores_allowed
 
 _FEW = 8
@@ -30,15 +31,13 @@ class MissingPreview:
     """Whether to make the sheet of thumbnails."""
     values: bool
     """Whether the scripts hold the values of the spectrograms."""
-    gap_factor: float
-    """`plot.gap_factor`, which the edges of records depend on."""
-    tables: tuple[InstrumentTable, ...]
-    """The `[[instrument]]` tables."""
+    config: Config
+    """The settings of the run."""
 
 
 def missing_previews(run: Run, entries: Sequence[ItemEntry]) -> list[MissingPreview]:
     """Return the previews that the settings request and that do not exist."""
-    report, gap_factor = run.config.report, run.config.plot.gap_factor
+    report = run.config.report
     return [
         MissingPreview(
             run.path,
@@ -46,8 +45,7 @@ def missing_previews(run: Run, entries: Sequence[ItemEntry]) -> list[MissingPrev
             run.progress.data_files[entry.id],
             report.thumbnails,
             report.values,
-            gap_factor,
-            run.config.instrument,
+            run.config,
         )
         for entry in entries
         if entry.figures
@@ -90,9 +88,10 @@ def _make(missing: MissingPreview) -> str:
             preview.add(name, *read_figure(path))
         data = data_path(missing.run_dir, missing.data_file)
         stored = read_spectrograms(data, entry.id) if missing.values else ()
-        shown = [shown_as_set(values, missing.tables) for values in stored]
+        shown = [shown_as_set(values, missing.config.instrument) for values in stored]
         in_order = sorted(shown, key=lambda values: order.index(values.instrument))
-        files = preview.scripts(in_order, missing.gap_factor)
+        every = with_angles(missing.config, in_order)
+        files = preview.scripts(every, missing.config.plot.gap_factor)
     except UNREADABLE_FIGURE:
         return ""  # `verify` reports it
     if missing.sheet:

@@ -70,12 +70,13 @@ class Record:
         return Record(**{name: rows.at(rows.execution == last) for name, rows in tables.items()})
 
 
-def read_record(run_dir: Path, tables: Iterable[str] = TABLES) -> Record | None:
+def read_record(run_dir: Path | str, tables: Iterable[str] = TABLES) -> Record | None:
     """Read the tables of a run, also while it is running or after it died.
 
     `tables`: names of the tables to read, which must include `ranks`. The other tables hold only
     the rows that are not in `resources.h5` yet. Returns None if the run has no samples.
     """
+    run_dir = Path(run_dir)
     try:
         kept = _read_archive(run_dir / RESOURCES, tables)
     except UNREADABLE as error:
@@ -85,13 +86,13 @@ def read_record(run_dir: Path, tables: Iterable[str] = TABLES) -> Record | None:
     return record if len(record.ranks) else None
 
 
-def read_samples(run_dir: Path) -> Samples | None:
+def read_samples(run_dir: Path | str) -> Samples | None:
     """Read the samples of all ranks, sorted by time; None if there are none."""
     record = read_record(run_dir)
     return record.samples if record is not None and len(record.samples) else None
 
 
-def read_steps(run_dir: Path) -> Steps | None:
+def read_steps(run_dir: Path | str) -> Steps | None:
     """Read the tasks done by all ranks, sorted by start; None if there are none."""
     record = read_record(run_dir)
     return record.steps if record is not None and len(record.steps) else None

@@ -7,7 +7,7 @@ is several times slower.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
 from functools import cache, lru_cache
 from typing import Any
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.instruments import fast_esa
 from spectro_mpi.model.artifacts import EPOCH, Dataset, Group
+from spectro_mpi.model.ephemeris import Variable
 from spectro_mpi.model.spectrogram import Legend, Provenance, Spectrogram, data_digest
 from spectro_mpi.settings.parsing import parsed_json
 
@@ -26,6 +27,10 @@ EDGES = "_edges"
 """Suffix of the dataset of channel edges: "energy_edges"."""
 INTERVALS, QUALITY = "category_intervals", "data_quality"
 """Datasets of the pitch angles of categories, and of flags; absent where they are not known."""
+ANGLES, BAND, ANGLE = "angles", "band", "angle"
+"""Datasets of the pitch-angle spectrograms, their bands and angles; absent without them."""
+EPHEMERIS = "ephemeris"
+"""Attribute of a group with an ephemeris: JSON, dataset → its units, long name and period."""
 DIGEST = "digest"
 """Attribute with the digest of the data (`model.spectrogram.data_digest`)."""
 ERROR = "_error"
@@ -54,6 +59,8 @@ def write_group(
     for name, size in sizes.items():
         scale = _create(group, name, np.dtype("f4"), (size,))
         h5ds.set_scale(scale, _NETCDF_NO_VARIABLE % size)
+    if spectrogram.by_angle is not None:
+        _write_angle_scales(group, spectrogram.by_angle)
     names = np.array(spectrogram.category, _TEXT)
     category = _create(group, "category", names.dtype, names.shape)
     _fill(category, names)
@@ -82,9 +89,31 @@ def write_group(
     )
     if digest:
         _describe(group, **{DIGEST: digest})
+    if spectrogram.ephemeris:
+        described = {each.name: _about(each) for each in spectrogram.ephemeris}
+        _describe(group, **{EPHEMERIS: json.dumps(described)})
     if spectrogram.notes:
         _describe(group, notes="\n".join(spectrogram.notes))
     return written
+
+
+def _write_angle_scales(group: Any, by_angle: Spectrogram) -> None:
+    """Write the scales of the pitch-angle spectrograms: names of bands, middles of angles."""
+    names = np.array(by_angle.category, _TEXT)
+    for name, points, long_name in (
+        (BAND, names, "Energy band"),
+        (ANGLE, by_angle.energy[0], "Middle of the pitch angles"),
+    ):
+        scale = _create(group, name, points.dtype, points.shape)
+        _fill(scale, points)
+        h5ds.set_scale(scale, name.encode())
+        _describe(scale, long_name=long_name)
+        if name == ANGLE:
+            _describe(scale, units="degrees")
+
+
+def _about(variable: Variable) -> tuple[str, str, float]:
+    return variable.units, variable.long_name, variable.period
 
 
 def _datasets(spectrogram: Spectrogram) -> Iterator[tuple[str, str, NDArray[Any], str, str]]:
@@ -108,6 +137,13 @@ def _datasets(spectrogram: Spectrogram) -> Iterator[tuple[str, str, NDArray[Any]
         yield INTERVALS, "category interval bound", spectrogram.intervals, long_name, "degrees"
     if spectrogram.quality.size:
         yield QUALITY, "record", spectrogram.quality, "Flags of the record, 0: good", "1"
+    if spectrogram.angles.size:
+        long_name = f"{legend.long_name} by pitch angle, mean over energy bands"
+        yield ANGLES, f"{BAND} record {ANGLE}", spectrogram.angles, long_name, units
+        long_name = "Lower and upper end of the energy band"
+        yield BAND + EDGES, f"{BAND} bound", spectrogram.bands, long_name, axis_units
+    for of_record in spectrogram.ephemeris:
+        yield of_record.name, "record", of_record.values, of_record.long_name, of_record.units
 
 
 def _fill(dataset: Any, values: NDArray[Any]) -> None:
@@ -137,6 +173,8 @@ def read_group(group: h5py.Group) -> Spectrogram:
         "intervals": INTERVALS,
         "quality": QUALITY,
         "errors": quantity + ERROR,
+        "angles": ANGLES,
+        "bands": BAND + EDGES,
     }
     spectrogram = Spectrogram(
         instrument=instrument,
@@ -153,6 +191,7 @@ def read_group(group: h5py.Group) -> Spectrogram:
         notes=tuple(str(group.attrs.get("notes", "")).splitlines()),
         legend=legend,
         **{field: read(name) for field, name in later.items() if name in datasets},
+        ephemeris=tuple(_ephemeris_of(group, read)),
         provenance=_provenance_of(group),
     )
     _refuse_other_shapes(spectrogram)
@@ -163,17 +202,29 @@ def _refuse_other_shapes(spectrogram: Spectrogram) -> None:
     """Raise `ValueError` if arrays are no numbers, or do not fit each other."""
     shape = (len(spectrogram.category), len(spectrogram.time), *spectrogram.energy.shape[1:])
     records = shape[1:2]
-    expected = (
+    expected: tuple[tuple[str, NDArray[Any], tuple[int, ...], str], ...] = (
         ("values", spectrogram.values, shape, "fiu"),
         ("time", spectrogram.time, records, "f"),
         ("time_start", spectrogram.time_start, records, "f"),
         ("time_end", spectrogram.time_end, records, "f"),
         ("mode", spectrogram.mode, records, "iu"),
+        *((each.name, each.values, records, "f") for each in spectrogram.ephemeris),
+        *_expected_angles(spectrogram),
         ("energy", spectrogram.energy, (len(spectrogram.energy), *shape[2:3]), "f"),
     )
     for name, array, wanted, kinds in expected:
         if array.shape != wanted or array.dtype.kind not in kinds:
             raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
+
+
+def _expected_angles(
+    spectrogram: Spectrogram,
+) -> Iterator[tuple[str, NDArray[Any], tuple[int, ...], str]]:
+    angles, bands = spectrogram.angles, spectrogram.bands
+    if angles.size or bands.size:
+        shape = (len(bands), len(spectrogram.time), *angles.shape[2:3])
+        yield "angles", angles, shape, "f"
+        yield "bands", bands, (len(bands), 2), "f"
 
 
 def digest_of(group: h5py.Group) -> str:
@@ -252,6 +303,13 @@ def _provenance_of(group: h5py.Group) -> Provenance:
     """What the attributes say; earlier versions wrote neither."""
     made = parsed_json(group.attrs.get("provenance", "{}"))
     return Provenance(str(group.attrs.get("source_sha256", "")), **made)
+
+
+def _ephemeris_of(group: h5py.Group, read: Callable[[str], NDArray[Any]]) -> Iterator[Variable]:
+    """The variables that the attribute `ephemeris` describes; `read` reads a dataset."""
+    described = parsed_json(group.attrs.get(EPHEMERIS, "{}"))
+    for name, (units, long_name, period) in dict(described).items():
+        yield Variable(name, read(name), str(units), str(long_name), float(period))
 
 
 def _create(group: Any, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:

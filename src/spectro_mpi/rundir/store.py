@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import math
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -346,6 +347,25 @@ def instruments_of(shard: Path, item_id: str) -> list[str]:
     """The instruments that an item has data of. Raises `OSError` if the shard cannot be opened."""
     with opened(shard) as file:
         return list(_group_of(file, item_id)) if item_id in items_in(file) else []
+
+
+def time_spans(shard: Path, item_id: str) -> dict[str, tuple[float, float, int]]:
+    """Instrument → (first time, last time, s since 1970 UTC, and number of records) of an item.
+
+    Times are NaN if no record has one. Reads no values. Raises one of `UNREADABLE`.
+    """
+    from spectro_mpi.rundir.groups import holds, member, members
+
+    spans = {}
+    with opened(shard) as file:
+        if item_id in items_in(file):
+            for name, group in members(_group_of(file, item_id)):
+                if holds(group, "time"):
+                    times = member(group, "time")[()]
+                    known = times[times == times]
+                    ends = (known.min(), known.max()) if known.size else (math.nan, math.nan)
+                    spans[name] = (float(ends[0]), float(ends[1]), len(times))
+    return spans
 
 
 def _read(group: Any) -> Spectrogram | Group:

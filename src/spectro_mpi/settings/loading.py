@@ -176,13 +176,24 @@ def _completed(table: dict[str, Any], where: str) -> dict[str, Any]:
     if SETTINGS in table:
         table = in_terms_of_today(table, _version_of(table, where))
     elif isinstance(table.get("pitch_angles", {}), dict):
-        table = table | {"pitch_angles": {**_PITCH_ANGLES, **table.get("pitch_angles", {})}}
+        given = table.get("pitch_angles", {})
+        # Whoever names all of the default categories decides on their order.
+        all_named = _PITCH_ANGLES.keys() <= given.keys()
+        table = table | {"pitch_angles": {**({} if all_named else _PITCH_ANGLES), **given}}
     else:
         table = dict(table)
     if isinstance(table.get("pitch_angles"), dict):
-        # An empty list removes a category.
-        table["pitch_angles"] = {k: v for k, v in table["pitch_angles"].items() if v != []}
+        # An empty list removes a category. A direction may stand in a list: so `to_toml` writes it.
+        table["pitch_angles"] = {
+            name: given[0] if isinstance(given, list) and _is_one_table(given) else given
+            for name, given in table["pitch_angles"].items()
+            if given != []
+        }
     return table
+
+
+def _is_one_table(given: list[Any]) -> bool:
+    return len(given) == 1 and isinstance(given[0], dict)
 
 
 def _version_of(table: dict[str, Any], where: str) -> int:

@@ -77,6 +77,13 @@ def print_inventory(config: Config, inventory: Inventory, verbose: bool = False)
             f"  {count(len(inventory.superseded), 'file')} ignored: a later version exists, or the "
             f"same file twice{'' if verbose else ' (plan -v names them)'}"
         )
+    if sizes and config.ephemeris_file and (missing := inventory.without_ephemeris):
+        of_all = len(inventory.items)
+        which = "no item has" if missing == of_all else f"{missing} of {of_all} items have no"
+        what = f"{which} ephemeris ({config.ephemeris_file})"
+        names = ", ".join(name.upper() for name in config.plot.ephemeris)
+        categories = f"{names and ', '}rows {', '.join(config.directions)}"
+        print(f"  {what}: figures without {names}{categories if config.directions else ''}")
     if inventory.missing:
         ranges = listed(inventory.missing, most)
         print(f"  select.orbits: the input has no files of {ranges}")
