@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from PIL import Image
 
 from spectro_mpi import open_run
+from spectro_mpi.demo import DemoSummary
 from spectro_mpi.draw.sizes import parse_size
 from spectro_mpi.draw.spans import parse_span
 from spectro_mpi.system import untrusted
@@ -85,6 +88,22 @@ def test_a_file_of_any_mission_is_drawn_as_inspect_proposes(tmp_path: Path) -> N
     given["Flux"] = replace(given["Flux"], attributes={})
     nothing = spectro_mpi_here("draw", write(tmp_path / "x.cdf", given), "-o", tmp_path / "y.png")
     assert nothing.code == 2 and "x.cdf: nothing in it can be drawn" in nothing.err
+
+
+@pytest.mark.parametrize("name", [b"\xe4", b"a\nb", b"\x1b[31m", b"-x {item} %s '$(id)"])
+def test_a_file_is_drawn_in_a_folder_of_any_name(
+    demo: DemoSummary, tmp_path: Path, name: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / os.fsdecode(name)
+    folder.mkdir()
+    fast = next(demo.directory.rglob("fa_esa_l2_ees_*_13312_v01.cdf"))
+    shutil.copy(fast, folder / fast.name)
+    write(folder / "tst_20170101_v1.cdf", variables())
+    monkeypatch.chdir(folder)
+    for file in (fast.name, "tst_20170101_v1.cdf"):
+        done = spectro_mpi_here("draw", file, "-o", "x.png", "-s", "plot.dpi=40")
+        assert done.code == 0, done.err
+        assert (folder / "x.png").stat().st_size
 
 
 def test_a_time_span_is_drawn_alone(sampled: Path, tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ __all__ = ["AxesPainter", "Figure"]
 
 _SECONDS_PER_DAY = 86400.0
 _ROW_LABEL_LINES = 4
+_TIME_EMS = 4.5
+"""Least distance between labels of times, in font sizes."""
 
 
 class AxesPainter(VectorPainter):
@@ -131,7 +133,9 @@ def _label(
     ax: Axes, label: str, row: Row, layout: Layout, is_last: bool, lettering: Lettering
 ) -> None:
     untyped: Any = dates
-    locator = untyped.AutoDateLocator()
+    wide = layout.boxes[0][0].width / (points.TICK_LABEL * layout.unit)
+    most = max(2, int(wide / _TIME_EMS))
+    locator = untyped.AutoDateLocator(minticks=min(3, most), maxticks=most)
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator, offset_formats=OFFSETS))
     tick_size = _points(points.TICK_LABEL, layout)
@@ -162,7 +166,7 @@ def _mark(
     with_labels: bool,
     layout: Layout,
 ) -> None:
-    """Draw lines at the ends of events in a window, and their labels above the first row."""
+    """Draw lines at the ends of events in a window, and their labels in the first row."""
     for event in events:
         if window is None or event.end < window.begin or event.start > window.end:
             continue
@@ -175,11 +179,14 @@ def _mark(
             ax.annotate(
                 event.label,
                 (middle / _SECONDS_PER_DAY, 1.0),
+                (0, -3),
                 xycoords=ax.get_xaxis_transform(),
+                textcoords="offset points",
                 color=color,
                 fontsize=_points(points.NOTE, layout),
                 ha="center",
-                va="bottom",
+                va="top",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
             )
 
 

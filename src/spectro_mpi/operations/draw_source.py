@@ -37,6 +37,8 @@ from spectro_mpi.system.untrusted import UntrustedCalls, memory_for
 
 _LEAST_CPU_SECONDS, _CPU_SECONDS_PER_MB = 60.0, 1.0
 """CPU time that reading and reducing a CDF file may take."""
+_SILENT_SECONDS = 30.0
+"""Longest wait for a file server that does not answer."""
 _DAMAGED = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 """Errors, besides `InvalidCdfError`, that reading a damaged file raises."""
 
@@ -100,7 +102,7 @@ def subjects_of_run(
     # The settings may be from somebody else: only a table named here is read outside the run.
     is_named = any(setting.startswith("plot.events") for setting in settings)
     table = marks_of(config) if is_named else kept_marks(run_dir, config)
-    with UntrustedCalls(_LEAST_CPU_SECONDS) as untrusted:
+    with UntrustedCalls(_LEAST_CPU_SECONDS, silent_seconds=_SILENT_SECONDS) as untrusted:
         for item in items:
             marks = tuple(table.get(item, ()))
             name = "" if marks else instrument
@@ -125,7 +127,7 @@ def subject_of_cdf(
     config = _config_of(path.absolute(), instrument, tuple(settings), file)
     seconds = _LEAST_CPU_SECONDS + _CPU_SECONDS_PER_MB * size / 1e6
     memory_mb = config.run.memory_limit_mb or memory_for(size)
-    with UntrustedCalls(seconds, memory_mb) as untrusted:
+    with UntrustedCalls(seconds, memory_mb, _SILENT_SECONDS) as untrusted:
         arguments = (path.absolute(), instrument, config, file)
         try:
             # pycdfpp may crash, and reads whole variables; then cdflib reads it.
@@ -225,5 +227,8 @@ def _config_of(path: Path, instrument: str, settings: tuple[str, ...], file: str
             raise UserError(
                 f"{path}: has no variable {instrument} that can be drawn; it has {listed(there)}"
             )
-        table = parse_toml(as_toml([replace(inspection, drawable=wanted)]), str(path))
+        named = replace(inspection, path=Path(path.root, path.name), drawable=wanted)
+        table = parse_toml(as_toml([named]), str(path))
+    if not file:  # what is drawn does not depend on these, and folders may have any name
+        table |= {"input": path.root, "output": path.root}
     return load_table(table, settings, base, file or str(path))

@@ -55,6 +55,7 @@ from spectro_mpi.rundir.tallies import read_tallies
 from spectro_mpi.settings.parsing import parsed_json
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import SUFFIX, set_aside
+from spectro_mpi.system.regular import opened_regular, read_regular
 from spectro_mpi.system.untrusted import UntrustedCalls
 from spectro_mpi.system.words import count
 
@@ -156,7 +157,10 @@ def problem_of_vector(path: Path) -> str:
 
     Streams of a PDF file are decompressed, which checks their Adler-32 sums.
     """
-    data = path.read_bytes()
+    try:
+        data = read_regular(path)
+    except (OSError, ValueError) as error:
+        return f"cannot be read ({error})"
     if path.suffix == ".svg":
         return problem_of_checksum(data)
     if not data[-_TAIL_BYTES:].rstrip().endswith(b"%%EOF"):
@@ -182,9 +186,9 @@ def problem_of_figure(path: Path, item: str) -> str:
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
+        with opened_regular(path) as file, Image.open(file) as picture:
             picture.verify()  # checksum of every chunk
-        with Image.open(path) as picture:
+        with opened_regular(path) as file, Image.open(file) as picture:
             picture.load()
             if picture.format != "PNG":
                 return f"is a {picture.format} file, not PNG"
@@ -342,12 +346,12 @@ def _problems_of_files(run_dir: Path, progress: Progress) -> Iterator[Problem]:
         root = files_root(run_dir, phase)
         if phase == "plot" or not root.is_dir():
             continue
-        for path in sorted(root.glob("*/*/*/*")):
-            if not path.stat().st_size and not path.name.endswith(SUFFIX):
-                yield Problem(path, "is empty", "item", (path.parent.name,), phase)
-        with_files = {
-            item for item, path in item_folders(run_dir, phase).items() if any(path.iterdir())
-        }
+        with_files = set()
+        for item, folder in sorted(item_folders(run_dir, phase).items()):
+            for path in sorted(folder.iterdir()):
+                with_files.add(item)
+                if not path.lstat().st_size and not path.name.endswith(SUFFIX):
+                    yield Problem(path, "is empty", "item", (item,), phase)
         for item in progress.completed(phase):
             # A phase may write no files of an item: only a loss of all its files is noticed.
             if item not in with_files and not progress.stores[phase].get(item):

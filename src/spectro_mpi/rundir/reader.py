@@ -25,8 +25,9 @@ from spectro_mpi.rundir.store import (
     time_spans,
 )
 from spectro_mpi.settings.loading import load_frozen
-from spectro_mpi.settings.parsing import as_type, read_json, read_regular
+from spectro_mpi.settings.parsing import as_type, read_json
 from spectro_mpi.settings.schema import Config, KindName, LimitsKind
+from spectro_mpi.system.regular import read_regular
 from spectro_mpi.system.words import count, nearest
 
 if TYPE_CHECKING:
