@@ -16,7 +16,7 @@ from tests.conftest import NO_REPORT, spectro_mpi, spectro_mpi_here
 from tests.earlier_layout import make_earlier
 from tests.outputs import pictures, same_output
 
-SOME = ("13312", "13313", "13320", "13321")
+SOME = ("13312", "13313", "13321", "13322")
 
 
 @pytest.fixture(scope="module")

@@ -303,6 +303,8 @@ class Writer:
 
     def _tell_of_wait(self, seconds: float) -> None:
         """Tell the coordinator that the file system takes long, or, with 0, no longer."""
+        if self._lock is not None:
+            self._lock.beat()  # of two ranks, the writer's has the lock
         if not seconds or seconds >= _TELL_SECONDS:
             self._transport.send(self._coordinator, WriterWaits(seconds))
             self._transport.is_flushed()  # messages are sent only while they are looked at

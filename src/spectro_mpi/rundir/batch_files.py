@@ -80,8 +80,8 @@ class BatchFiles:
             self.all([future.result for future in later])
 
     def close(self) -> None:
-        """End the threads."""
-        self._pool.shutdown()
+        """End the threads, without waiting for one that hangs in the file system."""
+        self._pool.shutdown(wait=False)
 
     def _make(self, folders: Iterable[Path]) -> None:
         """Create folders below data/, durably; only once, so that their removal is noticed."""
