@@ -15,10 +15,18 @@ import numpy as np
 import pytest
 
 from spectro_mpi.demo import DemoSummary, write_demo
-from spectro_mpi.demo.orbits import plan_orbit
+from spectro_mpi.demo.damage import write_file
+from spectro_mpi.demo.ephemeris import ephemeris_name, write_ephemeris
+from spectro_mpi.demo.orbits import FIRST_ORBIT_START, plan_orbit
 from spectro_mpi.demo.tables import mode_tables
 from spectro_mpi.demo.telemetry import encode
+from spectro_mpi.demo.templates import SETTINGS
 from spectro_mpi.instruments.fast_esa_counts import count_of_code, decode_counts
+from spectro_mpi.model.as_xarray import energy_of_records
+from spectro_mpi.model.items import InputPath
+from spectro_mpi.phases.item_ephemeris import ephemeris_of
+from spectro_mpi.phases.reduce import reduce_with
+from spectro_mpi.settings.loading import config_from_text
 
 MASTER = Path(__file__).parents[3] / "shared/data/fa_esa_l2_eeb_00000000_v01.cdf"
 needs_master = pytest.mark.skipif(
@@ -109,7 +117,7 @@ def test_impossible_demos_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_summary_counts_what_is_there(demo: DemoSummary) -> None:
-    files = contents(demo.directory, "*.cdf")
+    files = contents(demo.directory, "fa_esa_*.cdf")
     assert demo.files == len(files)
     assert demo.bytes == sum(map(len, files.values()))
     assert demo.orbits == 2 + len(demo.damaged)
@@ -172,7 +180,7 @@ def test_all_modes_have_the_same_responses() -> None:
 
 def test_each_mode_of_a_file_has_its_own_table_of_bins(demo: DemoSummary) -> None:
     several = 0
-    for path in demo.directory.rglob("*_1331[23]_v*.cdf"):
+    for path in demo.directory.rglob("fa_esa_*_1331[23]_v*.cdf"):
         mode, row, bins = read(path, "mode_ind", "bins_ind", "bins")
         several += bins.ndim == 3
         for table in np.unique(row):
@@ -197,7 +205,7 @@ def test_no_text_of_an_ion_survey_file_speaks_of_electrons_or_bursts(demo: DemoS
 
 
 def test_names_tell_start_orbit_and_version(demo: DemoSummary) -> None:
-    for path in demo.directory.rglob("*_1331[23]_v*.cdf"):
+    for path in demo.directory.rglob("fa_esa_*_1331[23]_v*.cdf"):
         parts = re.fullmatch(r"fa_esa_l2_\w{3}_(\d{14})_(\d{5})_v01", path.stem)
         assert parts is not None
         stamp, orbit = parts.groups()
@@ -318,7 +326,7 @@ def test_a_records_own_tables_are_those_of_its_mode(demo: DemoSummary, instrumen
 
 def test_times_increase_and_agree_with_each_other(demo: DemoSummary) -> None:
     names = ("epoch", "time_unix", "time_start", "time_end", "time_delta", "time_integ", "nenergy")
-    for path in demo.directory.rglob("*_1331[23]_v*.cdf"):
+    for path in demo.directory.rglob("fa_esa_*_1331[23]_v*.cdf"):
         epoch, centre, start, end, delta, integration, nenergy = read(path, *names)
         assert np.all(np.diff(centre) > 0)
         assert np.all(start[1:] >= end[:-1] - 1e-6)
@@ -456,9 +464,11 @@ def test_settings_say_every_contract_setting_and_parse(demo: DemoSummary) -> Non
     assert {name: len(table) for name, table in everything.items() if isinstance(table, dict)} == {
         "select": 5,
         "data": 9,
-        "pitch_angles": 4,
+        "angles": 1,
+        "ephemeris": 3,
+        "pitch_angles": 7,
         "extrema": 3,
-        "plot": 15,
+        "plot": 17,
         "run": 9,
         "axes": 1,
     }
@@ -483,7 +493,7 @@ def test_every_damage_has_its_orbit_and_the_good_files_beside_it(demo: DemoSumma
     alone = {"truncated", "all-fill"}
     for file in demo.damaged:
         assert file.path.is_file()
-        beside = set(demo.directory.rglob(f"*_{file.orbit}_v*.cdf")) - {file.path}
+        beside = set(demo.directory.rglob(f"fa_esa_*_{file.orbit}_v*.cdf")) - {file.path}
         assert len(beside) == (0 if file.damage in alone else 1)
         for path in beside:
             assert len(read(path, "data")[0]) == 120
@@ -513,3 +523,50 @@ def test_tolerable_files_hold_what_a_reader_has_to_bear(demo: DemoSummary) -> No
     odd = damaged(demo, "odd-name")
     assert not re.search(r"\d{14}|_v\d\d", odd.name)
     np.testing.assert_array_equal(*(read(p, "data")[0] for p in (odd, find(demo, "ees", 13323))))
+
+
+# --- where the spacecraft was
+
+
+@pytest.mark.parametrize(("orbit", "seed", "north"), [(13340, 0, False), (13312, 0, True)])
+def test_more_electrons_go_down_than_up_in_both_hemispheres(
+    tmp_path: Path, orbit: int, seed: int, north: bool
+) -> None:
+    plan = plan_orbit(orbit, seed)
+    file = plan.best_file("ees")
+    assert file is not None
+    assert plan.track.conditions(file.record_starts()).north.mean() == pytest.approx(
+        float(north), abs=0.2
+    )
+    write_file(tmp_path / file.name, plan, file)
+    write_ephemeris(tmp_path / ephemeris_name(orbit), plan)
+    config = config_from_text(SETTINGS, tmp_path, "demo")
+    place = InputPath("ephemeris", str(tmp_path / ephemeris_name(orbit)), 1, 1)
+    ephemeris, notes = ephemeris_of([place], config, fast=False)
+    assert notes == []
+    data = reduce_with(
+        InputPath("ees", str(tmp_path / file.name), 1, 1), config, fast=False, ephemeris=ephemeris
+    )
+    above = energy_of_records(data) > 100  # below, electrons of the atmosphere go up
+    rows = {
+        name: float(np.nansum(np.where(above, values, np.nan)))
+        for name, values in zip(data.category, data.values, strict=True)
+    }
+    assert rows["downgoing"] > 2 * rows["upgoing"]
+    assert list(rows) == ["all", "downgoing", "upgoing", "perpendicular"]
+
+
+def test_each_orbit_has_an_ephemeris_from_its_start_to_its_end(demo: DemoSummary) -> None:
+    files = sorted(demo.directory.rglob("fa_k0_orb_*.cdf"))
+    assert len(files) == demo.orbits
+    for number, path in enumerate(files):
+        time, orbit = read(path, "unix_time", "orbit")
+        assert set(orbit.tolist()) == {13312 + number}
+        assert time[0] == FIRST_ORBIT_START + 7980 * number
+        assert time[-1] - time[0] == 7980
+        r, v, alt = read(path, "r", "v", "alt")
+        np.testing.assert_allclose(np.linalg.norm(r, axis=1), alt + 6371, rtol=1e-5)
+        # Energy is conserved along an orbit: v²/2 − μ/r.
+        speed = np.linalg.norm(v.astype(np.float64), axis=1)
+        energy = speed**2 / 2 - 398_600 / np.linalg.norm(r.astype(np.float64), axis=1)
+        assert energy.std() < 0.02 * abs(energy.mean())

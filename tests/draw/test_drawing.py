@@ -16,11 +16,12 @@ from spectro_mpi.draw.figure import Event, Painter
 from spectro_mpi.draw.names import DRAWING
 from spectro_mpi.draw.palette import BLACK, palette_of
 from spectro_mpi.draw.text import Lettering, Stamp
+from spectro_mpi.model.ephemeris import Variable
 from spectro_mpi.model.extrema import Limits
 from spectro_mpi.model.spectrogram import Provenance, Spectrogram
 from tests.draw.test_pixels import CADENCE, T0, content, read, spectrogram, style
 
-REFERENCE = (2, "5516142b3aad0bab")
+REFERENCE = (2, "9e7e8b619146e23c")
 """`DRAWING`, and the digest of the reference figures that it draws."""
 
 
@@ -50,6 +51,14 @@ def reference_figures() -> Iterator[FigureContent]:
     marked = content(data, scales=("linear", "log"), limits=limits)
     yield replace(marked, events=events, notes=("No data: ies (no file)",))
     yield content(spectrogram(np.full((3, 48), np.nan)), scales=("log", "linear"), limits=limits)
+    places = np.linspace(1000, 1240, 60), np.linspace(-65, -68, 60), np.linspace(23, 26, 60) % 24
+    located = tuple(
+        Variable(name, values.astype(np.float32), units, "", period)
+        for name, values, units, period in zip(
+            ("alt", "ilat", "mlt"), places, ("km", "degrees", "h"), (0.0, 0.0, 24.0), strict=True
+        )
+    )
+    yield replace(content(replace(data, ephemeris=located), limits=limits), events=events)
 
 
 def test_the_version_of_the_drawing_is_raised_with_the_pixels() -> None:

@@ -16,6 +16,7 @@ def bench(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     settings = folder / "spectro-mpi.toml"
     settings.write_text(
         f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 50\n'
+        'kinds = ["pitch-angle", "instrument-grid", "angle"]\n'
         f"[run]\nflush_batch_size = 2\n{NO_REPORT}"
     )
     bench = Bench(settings, folder / "runs" / "whole")

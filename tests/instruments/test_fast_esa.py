@@ -24,7 +24,7 @@ from spectro_mpi.settings.schema import Config, DataSettings
 from tests.fast_files import SHAPE, Content, content, write
 from tests.straight import Reduced, decoded, straight
 
-CATEGORIES = Config().pitch_angles
+CATEGORIES = Config().intervals
 NAME = "fa_esa_l2_ees_20000101001737_13312_v01.cdf"
 
 

@@ -101,7 +101,9 @@ def test_categories_whose_borders_are_edges_of_rings_have_their_rings(tmp_path: 
     }
     file = IstpFile(CdflibReader(path), replace(HOPE, pitch_angle="PITCH_ANGLE"), intervals)
     assert file.legend.rows == "mean over 11 bins, by solid angle"
-    config = replace(config_of(replace(HOPE, pitch_angle="PITCH_ANGLE")), pitch_angles=intervals)
+    config = replace(
+        config_of(replace(HOPE, pitch_angle="PITCH_ANGLE")), pitch_angles={**intervals}
+    )
     rows = _reduced(path, config)
     fedu, weights = hope()["FEDU"].data, ring_weights(HOPE_EDGES)
     for row, chosen in ((1, [0, 1]), (2, [5, 6])):
@@ -120,7 +122,7 @@ def test_a_border_within_a_ring_takes_its_fraction_of_a_mean(tmp_path: Path) -> 
     low, high = HOPE_EDGES[:-1], HOPE_EDGES[1:]
     table = replace(HOPE, pitch_angle="PITCH_ANGLE")
     for borders in ("", "fraction", "centre"):
-        config = replace(config_of(table, angle_borders=borders), pitch_angles=intervals)
+        config = replace(config_of(table, angle_borders=borders), pitch_angles={**intervals})
         rows = _reduced(path, config)
         for row, (begin, end) in ((1, (0, 30)), (2, (60, 100))):
             share = np.clip(np.minimum(high, end) - np.maximum(low, begin), 0, None) / (high - low)

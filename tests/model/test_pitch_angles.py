@@ -13,12 +13,13 @@ from spectro_mpi.model.distribution import FILL_FLOAT, Categories, Combine, Dist
 from spectro_mpi.model.pitch_angles import reduce_distribution
 from tests.model.straight_angles import reduce_cells, ring, share
 
-DEFAULT: Categories = {
+FIXED: dict[str, list[tuple[float, float]]] = {
     "all": [(0, 360)],
     "parallel": [(0, 30), (330, 360)],
     "antiparallel": [(150, 210)],
     "perpendicular": [(40, 140), (220, 320)],
 }
+DEFAULT: Categories = FIXED
 
 
 def distribution(values: NDArray[Any], angle: NDArray[Any], **others: Any) -> Distribution:
@@ -56,7 +57,7 @@ class Case:
     """A random distribution, and the same as arrays of full shape for the loop over cells."""
 
     distribution: Distribution
-    categories: Categories
+    categories: dict[str, list[tuple[float, float]]]
     combine: Combine
     counts: NDArray[np.bool_]
     full: dict[str, Any]
@@ -113,7 +114,7 @@ def random_case(seed: int) -> Case:
         )
         counts = counts & (full["weight"] > (0 if kind == 2 else -1e30))
     others["variance"] = full["variance"] = random.uniform(0, 9, shape)
-    categories = {"all": [(0.0, 360.0)], "a": random_intervals(random), **DEFAULT}
+    categories = {"all": [(0.0, 360.0)], "a": random_intervals(random), **FIXED}
     categories["b"] = random_intervals(random)
     return Case(distribution(values, angle, **others), categories, combine, counts, full)
 

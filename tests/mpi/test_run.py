@@ -29,6 +29,7 @@ def runs(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> dict[in
     settings = folder / "spectro-mpi.toml"
     settings.write_text(
         f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 50\n'
+        'kinds = ["pitch-angle", "instrument-grid", "angle"]\n'
         'scales = [["linear", "log"], ["log", "linear"]]\n'
         f'events = "{demo.directory / "events.csv"}"\n[run]\nflush_batch_size = 3\n{NO_REPORT}'
     )
@@ -100,7 +101,7 @@ def test_store_and_extrema_are_those_of_the_files(runs: dict[int, Path], demo: D
     one = run.spectrogram("13313", "ees")
     path = next(demo.directory.glob(f"FAST_data/*/*/{one.source}"))
     assert one.source_size == path.stat().st_size
-    expected = reduced(path, "counts", run.config.pitch_angles, every=11)
+    expected = reduced(path, "counts", run.config.intervals, every=11)
     np.testing.assert_array_equal(one.values[:, ::11], expected.astype(np.float32))
 
 
@@ -148,7 +149,7 @@ def test_extrema_of_finished_items_come_from_the_store(
         path.unlink()
     # The same names with nothing in them: reading a CDF again would be an error.
     hollow = tmp_path / "FAST_data"
-    for path in demo.directory.glob("FAST_data/*/*/*.cdf"):
+    for path in demo.directory.glob("FAST_data/*/*/fa_esa_*.cdf"):
         (hollow / path.name).parent.mkdir(exist_ok=True)
         (hollow / path.name).touch()
     frozen = run_dir / "config.toml"

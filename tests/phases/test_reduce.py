@@ -61,12 +61,12 @@ def test_store_values_equal_a_straight_line_computation(demo: DemoSummary, quant
     config = Config(data=DataSettings(quantity=quantity, chunk_records=100))
     broken = {file.path for file in demo.damaged if file.expected == "error"}
     modes: set[int] = set()
-    for path in sorted(demo.directory.glob("FAST_data/*/*/*.cdf")):
+    for path in sorted(demo.directory.glob("FAST_data/*/*/fa_esa_*.cdf")):
         if path in broken:
             continue
         spectrogram = reduce_file(input_path(path), CdflibReader(path), config)
         values = spectrogram.values[:, ::7]
-        expected = reduced(path, quantity, config.pitch_angles, every=7)
+        expected = reduced(path, quantity, config.intervals, every=7)
         modes |= set(spectrogram.mode[np.isfinite(spectrogram.values[0]).any(axis=1)].tolist())
         if quantity == "counts":
             np.testing.assert_array_equal(values, expected.astype(np.float32))

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from spectro_mpi.settings.loading import differing_keys, load_config
-from spectro_mpi.settings.schema import Config, PlotSettings, SettingsError
+from spectro_mpi.settings.digests import reduction_digest
+from spectro_mpi.settings.direction import Direction
+from spectro_mpi.settings.loading import config_from_text, differing_keys, load_config
+from spectro_mpi.settings.schema import Config, PlotSettings, RunSettings, SettingsError
 from spectro_mpi.settings.versions import NewerVersionError
 
 
@@ -29,7 +31,13 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
     assert config.plot.scales == (("log", "log"),)
     assert config.pitch_angles["parallel"] == ((0, 30), (330, 360))
     assert list(config.pitch_angles) == ["all", "parallel", "antiparallel", "perpendicular"]
-    assert config.run.log_batch == config.run.flush_batch_size == 10
+    assert (config.run.flush_batch_size, config.run.log_batch) == (0, 10)
+
+
+def test_a_batch_grows_with_the_workers_unless_its_size_is_set() -> None:
+    sizes = {workers: RunSettings().batch_size(workers) for workers in (1, 4, 5, 16, 64)}
+    assert sizes == {1: 10, 4: 10, 5: 11, 16: 33, 64: 129}
+    assert RunSettings(flush_batch_size=7).batch_size(64) == 7
 
 
 @pytest.mark.parametrize(
@@ -39,7 +47,7 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
         ("flush_batch_size = 3", "did you mean run.flush_batch_size?"),
         ("colur = 1", "colur: there is no such setting"),
         ('[plot]\ndpi = "high"', 'plot.dpi = "high": expected a whole number'),
-        ("[run]\nflush_batch_size = 0", "run.flush_batch_size = 0: expected at least 1"),
+        ("[run]\nflush_batch_size = -1", "run.flush_batch_size = -1: expected at least 0"),
         ("[data]\nchunk_records = 1.5", "data.chunk_records = 1.5"),
         (
             '[plot]\nscales = [["linear", "lag"]]',
@@ -228,3 +236,65 @@ def test_differing_keys_are_dotted_names(tmp_path: Path) -> None:
     after = load_config(tmp_path / "s.toml", ("plot.dpi=99", "data.quantity=eflux"))
     assert differing_keys(before, after) == ["data.quantity", "plot.dpi"]
     assert {one.name for one in fields(Config)} >= {"select", "data", "plot", "run", "axes"}
+
+
+def test_directions_are_categories_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = (
+        '[pitch_angles]\nall = [[0, 360]]\ndown = { toward = "earth", within = 30 }\n'
+        'perpendicular = [[80, 100]]\nup = { losscone = "up" }\n'
+        "parallel = []\nantiparallel = []\n"
+    )
+    config = config_from_text(text, tmp_path, "s.toml")
+    assert list(config.pitch_angles) == ["all", "down", "perpendicular", "up"]
+    assert config.directions == {
+        "down": Direction(toward="earth", within=30),
+        "up": Direction(losscone="up"),
+    }
+    again = config_from_text(config.to_toml(), tmp_path, "config.toml")
+    assert list(again.pitch_angles.items()) == list(config.pitch_angles.items())
+    assert reduction_digest(again) == reduction_digest(config)
+
+
+@pytest.mark.parametrize(
+    ("direction", "mistake"),
+    [
+        (
+            '{ toward = "moon", within = 3 }',
+            "pitch_angles.x.toward = \"moon\": expected '' or 'earth'",
+        ),
+        ("{ twoard = 3 }", "pitch_angles.x.twoard: there is no such setting"),
+        ('{ toward = "earth" }', "pitch_angles.x: expected within"),
+        ('{ losscone = "up", within = 3 }', "pitch_angles.x.within: a loss cone has its own width"),
+        ('{ away = "earth", losscone = "up" }', "got away and losscone"),
+        ("{ within = 30 }", "got none"),
+        ("[[0, 400]]", "pitch_angles.x = [[0, 400]]: expected at most 360, not 400"),
+        ("[[0, 20, 30]]", "pitch_angles.x = [[0, 20, 30]]: expected 2 values, got 3"),
+    ],
+)
+def test_a_mistake_in_a_category_is_one_sentence(
+    tmp_path: Path, direction: str, mistake: str
+) -> None:
+    with pytest.raises(SettingsError) as error:
+        config_from_text(f"[pitch_angles]\nx = {direction}\n", tmp_path, "s.toml")
+    assert mistake in str(error.value)
+    assert str(error.value).count("pitch_angles.x") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ('[ephemeris]\nfile = "orbit"', 'ephemeris.file = "orbit": expected a file name'),
+        ('[ephemeris]\nvariables = { time = "t" }', "ephemeris.variables.time: this name is that"),
+        ('[ephemeris]\nvariables = { "a b" = "t" }', 'ephemeris.variables."a b": use only'),
+        ('[ephemeris]\nvariables = { a = "" }', "ephemeris.variables.a is empty"),
+        ('[plot]\nephemeris = ["shadow"]', 'plot.ephemeris: "shadow" is not in'),
+        (
+            '[ephemeris]\nfile = "none"\n[pitch_angles]\nx = { losscone = "up" }',
+            "pitch_angles.x: a direction needs an ephemeris",
+        ),
+    ],
+)
+def test_mistakes_in_the_ephemeris_are_named(tmp_path: Path, text: str, mistake: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        config_from_text(text, tmp_path, "s.toml")
+    assert mistake in str(error.value)

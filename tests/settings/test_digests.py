@@ -34,7 +34,7 @@ def test_it_is_that_of_the_settings_as_json() -> None:
         "quantity": "counts",
         "retrace": False,
     }
-    angles = [[name, [list(pair) for pair in pairs]] for name, pairs in config.pitch_angles.items()]
+    angles = [[name, [list(pair) for pair in pairs]] for name, pairs in config.intervals.items()]
     text = json.dumps({"data": data, "instrument": [], "pitch_angles": angles})
     expected = hashlib.sha256(text.replace(" ", "").encode()).hexdigest()[:16]
     assert reduction_digest(config) == expected

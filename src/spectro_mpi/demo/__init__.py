@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spectro_mpi.demo.damage import DAMAGES, Damage, Expected, plan_damaged, write_file
+from spectro_mpi.demo.ephemeris import ephemeris_name, write_ephemeris
 from spectro_mpi.demo.orbits import (
     FIRST_ORBIT,
     LARGEST_BURST,
@@ -36,8 +37,8 @@ class DemoSummary:
 
     directory: Path
     orbits: int  # number of orbits with at least one file, damaged or not
-    files: int
-    bytes: int  # total size of the CDF files
+    files: int  # of the spectrometers; each orbit has an ephemeris file besides
+    bytes: int  # total size of the spectrometers' files
     events: int  # number of orbits with a marked cusp crossing
     large_burst: Path | None
     damaged: tuple[DamagedFile, ...]
@@ -52,10 +53,10 @@ def write_demo(
 ) -> DemoSummary:
     """Write FAST_data/YYYY/MM/*.cdf, spectro-mpi.toml and events.csv into `directory`.
 
-    Orbits are consecutive from 13312. The same seed gives the same bytes; an orbit does not
-    depend on the number of orbits. `burst_records` adds an electron burst file of that many
-    records to the first orbit; `damaged` appends ten orbits with one damaged file each (see
-    demo/damage.py).
+    Orbits are consecutive from 13312, and each has an ephemeris file. The same seed gives the same
+    bytes; an orbit does not depend on the number of orbits. `burst_records` adds an electron burst
+    file of that many records to the first orbit; `damaged` appends ten orbits with one damaged file
+    each (see demo/damage.py).
 
     Raises `FileExistsError` if the directory already holds a demo or other data, and
     `ValueError` if `orbits` is below 1 or an orbit cannot hold `burst_records` records.
@@ -71,6 +72,7 @@ def write_demo(
     written: list[Path] = []
     for plan in plans:
         written += [_write(directory, plan, file) for file in plan.files]
+        _write_ephemeris(directory, plan, plan.files[0])
     burst = None
     if burst_records:
         burst = _write(directory, plans[0], large_burst(plans[0], burst_records))
@@ -116,7 +118,13 @@ def _write_damaged(
     path = damage.path(_folder(directory, file), file)
     damage.write(path, orbit, file)
     bad = DamagedFile(path, orbit.orbit, damage.name, damage.description, damage.expected)
+    _write_ephemeris(directory, orbit, file)
     return bad, [_write(directory, orbit, other) for other in good]
+
+
+def _write_ephemeris(directory: Path, orbit: OrbitPlan, file: FilePlan) -> None:
+    """Write the ephemeris of an orbit beside one of its files."""
+    write_ephemeris(_folder(directory, file) / ephemeris_name(orbit.orbit), orbit)
 
 
 def _folder(directory: Path, file: FilePlan) -> Path:

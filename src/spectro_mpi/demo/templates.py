@@ -43,11 +43,22 @@ quantity = "counts"      # decoded, summed over a category's bins; or averages t
 # cadence = ""           # "60 s": sums of counts, means of anything else over that time
 # chunk_records = 4096   # records in memory at a time
 
-[pitch_angles]           # degrees, [from, to); 0 is along B: downward (earthward) in the northern
-all = [[0, 360]]         # hemisphere, upward in the southern
-parallel = [[0, 30], [330, 360]]
-antiparallel = [[150, 210]]
+[angles]                 # energy bands of figures of kind "angle", eV; by default those of FAST
+# bands = { ees = [[100, 1000], [1000, 40000]], ies = [[50, 1000], [1000, 30000]] }
+
+[ephemeris]              # where the spacecraft was: labels under the time axis, and directions
+# file = "fa_k0_orb_{orbit}_v{version}.cdf"    # beside the data; "none": not read
+# time = ""              # variable of the times; empty: by attributes
+# variables = { alt = "alt", ilat = "ilat", mlt = "mlt", flat = "flat", flng = "flng" }
+
+[pitch_angles]           # rows: degrees, [from, to), or directions, which follow the hemisphere
+all = [[0, 360]]
+downgoing = { toward = "earth", within = 30 }   # 0 along B is earthward in the northern hemisphere,
+upgoing = { away = "earth", within = 30 }       # 180 in the southern
 perpendicular = [[40, 140], [220, 320]]
+parallel = []            # defaults that this leaves out
+antiparallel = []
+# precipitating = { losscone = "down" }         # or "up": the cone away from earth
 
 [extrema]                # the axis limits that all orbits share
 # max_percentile = 95.0  # the colour scale ends at this percentile of all positive values
@@ -57,7 +68,8 @@ perpendicular = [[40, 140], [220, 320]]
 [plot]
 scales = [["log", "log"]]                # pairs of energy and colour scale
 # limits = ["given_extrema", "raw"]      # common limits, and each figure's own
-# kinds = ["pitch-angle", "instrument-grid"]
+# kinds = ["pitch-angle", "instrument-grid"]   # also "angle": pitch angle against time
+# fold_angles = false                    # figures of kind "angle" from 0 to 180 instead of 360
 # category_limits = "own"                # or "instrument": the same in all rows of it
 # dpi = 200
 # panel_size = [12.0, 3.0]               # inches
@@ -69,6 +81,7 @@ scales = [["log", "log"]]                # pairs of energy and colour scale
 events = "events.csv"                    # table of events to mark; relative to this file
 # event_label = "event"                  # of events without a label in the table
 # zoom_minutes = 6.25                    # around an event
+# ephemeris = ["alt", "ilat", "mlt"]     # labels under the time axis, of [ephemeris] variables
 # gap_factor = 2.5                       # a step above this many local widths is a gap
 
 [run]
@@ -82,7 +95,7 @@ events = "events.csv"                    # table of events to mark; relative to 
 # memory_limit_mb = 0                    # 0: its share of the job's memory limit, if any
 # schedule = "balanced"                  # "snake": no worker takes from another's stack
 
-# Common limits set by hand, for an instrument or one of its categories ("ees.antiparallel"); on a
+# Common limits set by hand, for an instrument or one of its categories ("ees.upgoing"); on a
 # logarithmic axis above 0:
 # [axes.ees]
 # y_min = 5.0

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from spectro_mpi.model.ephemeris import loss_cone
+
 Floats = npt.NDArray[np.float64]
 
 ORBIT_SECONDS = 7980.0
 
-_EARTH_RADIUS, _PERIGEE, _APOGEE = 6371.0, 350.0, 4175.0  # km
-_INCLINATION = 83.0  # degrees
-_LOSS_ALTITUDE = 100.0  # km: a particle that mirrors below it is lost to the atmosphere
+EARTH_RADIUS = 6371.0  # km
+INCLINATION = 83.0  # degrees
+_PERIGEE, _APOGEE = 350.0, 4175.0  # km
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Track:
 
     def conditions(self, time: Floats) -> Conditions:
         """Return the position of FAST at times `time`, (record,), s since 1970."""
-        semi_major = _EARTH_RADIUS + (_PERIGEE + _APOGEE) / 2
+        semi_major = EARTH_RADIUS + (_PERIGEE + _APOGEE) / 2
         eccentricity = (_APOGEE - _PERIGEE) / 2 / semi_major
         perigee = np.deg2rad(self.apogee_latitude - 180.0)
         # Mean anomaly since perigee; zero argument of latitude (the node) is at the orbit's start.
@@ -42,18 +44,22 @@ class Track:
             np.sqrt(1 - eccentricity) * np.cos(eccentric / 2),
         )
         along = true + perigee
-        latitude = np.rad2deg(np.arcsin(np.sin(np.deg2rad(_INCLINATION)) * np.sin(along)))
+        latitude = np.rad2deg(np.arcsin(np.sin(np.deg2rad(INCLINATION)) * np.sin(along)))
         magnetic = np.deg2rad(np.clip(latitude + self.dipole_tilt, -89.0, 89.0))
-        invariant = np.arccos(np.minimum(np.cos(magnetic) * np.sqrt(_EARTH_RADIUS / radius), 1.0))
+        invariant = np.arccos(np.minimum(np.cos(magnetic) * np.sqrt(EARTH_RADIUS / radius), 1.0))
         sunward = np.cos(along) if self.noon_first else -np.cos(along)
-        mirror_ratio = ((_EARTH_RADIUS + _LOSS_ALTITUDE) / radius) ** 3
+        altitude, latitude = radius - EARTH_RADIUS, np.rad2deg(invariant)
+        across = np.cos(np.deg2rad(INCLINATION)) * np.sin(along)
+        noon = 12.0 if self.noon_first else 0.0
         return Conditions(
             time=time,
-            invariant_latitude=np.rad2deg(invariant),
-            altitude=radius - _EARTH_RADIUS,
+            invariant_latitude=latitude,
+            altitude=altitude,
             north=magnetic > 0,
             sunward=sunward,
-            loss_cone=np.rad2deg(np.arcsin(np.sqrt(np.minimum(mirror_ratio, 1.0)))),
+            loss_cone=loss_cone(altitude, latitude),
+            local_time=(noon + np.arctan2(across, np.cos(along)) * 12.0 / np.pi) % 24.0,
+            along=along,
         )
 
 
@@ -67,6 +73,8 @@ class Conditions:
     north: npt.NDArray[np.bool_]
     sunward: Floats  # 1 at the equator at noon, 0 at the pole, -1 at midnight
     loss_cone: Floats  # degrees, half angle
+    local_time: Floats  # h, magnetic
+    along: Floats  # radians along the orbit from the ascending equator crossing
 
     @property
     def day(self) -> npt.NDArray[np.bool_]:

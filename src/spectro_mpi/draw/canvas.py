@@ -75,6 +75,21 @@ class Canvas:
         """Fill columns of a box, counted from its left."""
         self.image[box.top : box.bottom, box.left + columns] = index
 
+    def spans(
+        self,
+        box: Box,
+        top: NDArray[np.float64],
+        bottom: NDArray[np.float64],
+        index: int,
+    ) -> None:
+        """Fill each column of a box from `top` to `bottom` (column,), pixels from its top; NaN:
+        nothing."""
+        columns, first, stop = span_rows(box, top, bottom)
+        lengths = stop - first
+        starts = np.repeat(first - np.append(0, np.cumsum(lengths)[:-1]), lengths)
+        rows = starts + np.arange(int(lengths.sum()))
+        self.image[box.top + rows, box.left + np.repeat(columns, lengths)] = index
+
     def dashes(self, box: Box, dash: int, gap: int, index: int) -> None:
         """Draw a vertical line as wide as a box, with dashes and gaps of so many pixels."""
         rows = box.top + np.flatnonzero(np.arange(box.height) % (dash + gap) < dash)
@@ -95,6 +110,17 @@ class Canvas:
         np.maximum(target, stamp.ink[:height, :width], out=target)
         self.stamped.append(box)
         return box
+
+
+def span_rows(
+    box: Box, top: NDArray[np.float64], bottom: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """The columns that have a span inside a box, and its first row and one past its last."""
+    known = np.flatnonzero(np.isfinite(top) & np.isfinite(bottom))
+    first = np.clip(np.round(top[known]), 0, box.height).astype(np.intp)
+    stop = np.clip(np.round(bottom[known]), 0, box.height).astype(np.intp)
+    there = stop > first
+    return known[there], first[there], stop[there]
 
 
 def _around(at: NDArray[np.float64], width: int, size: int) -> NDArray[np.intp]:

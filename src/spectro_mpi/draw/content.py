@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from spectro_mpi.model.extrema import Limits
 from spectro_mpi.model.marks import Event
 from spectro_mpi.model.spectrogram import Legend, Spectrogram
 from spectro_mpi.settings.schema import PlotSettings
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line over the data of a panel."""
+
+    values: NDArray[np.floating[Any]]
+    """(record,) in the unit of the vertical axis; NaN: no line."""
+    is_dashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,8 @@ class Panel:
     beside: tuple[tuple[Spectrogram, int], ...] = ()
     """Other spectrograms in the same panel, each with an index into its categories. A pixel shows
     the first spectrogram that has a value there; this one before them."""
+    curves: tuple[Curve, ...] = ()
+    """Lines over the data, at the records of the first spectrogram."""
 
     @property
     def layers(self) -> tuple[tuple[Spectrogram, int], ...]:
@@ -75,5 +90,9 @@ class Style:
     """Local widths of a record in the step to the next above which there is a gap."""
     text_scale: float = PlotSettings.text_scale
     """Size of text and margins, relative to the usual one."""
+    ephemeris: tuple[str, ...] = PlotSettings.ephemeris
+    """Variables of the ephemeris that label the time axis, of those that are known."""
     has_zooms: bool = True
     """Whether events have zoom columns."""
+    keeps_height: bool = False
+    """Whether figures have the height of their rows even if text is too small to read then."""

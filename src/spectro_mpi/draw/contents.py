@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 
 from spectro_mpi.draw.content import FigureContent, Panel, Style
+from spectro_mpi.draw.curves import curves_of, notes_on_curves
 from spectro_mpi.draw.kinds import Row
 from spectro_mpi.draw.names import ExpectedFigure
 from spectro_mpi.draw.notes import (
@@ -43,7 +44,7 @@ def content_of(
     rows = kind.rows(config, instrument, spectrograms)
     shown = [spectrogram for row in rows for spectrogram, _ in row.layers]
     panels = tuple(panel_of(config, extrema, row, scales, figure.limits, known) for row in rows)
-    sources = dict.fromkeys(spectrogram.instrument for spectrogram in shown)
+    sources = {spectrogram.instrument: spectrogram.source for spectrogram in shown}
     of_all: tuple[str, ...] = ()
     if kind.names_missing:
         of_all = (
@@ -61,12 +62,13 @@ def content_of(
             *notes_on_axes(panels, scales),
             *(limit_notes(config, extrema, rows, scales) if figure.limits != "raw" else ()),
             *notes_on_modes(shown),
+            *notes_on_curves(panels),
             *dict.fromkeys(note for spectrogram in shown for note in spectrogram.notes),
         ),
         panels=panels,
         scales=scales,
         limits=figure.limits,
-        sources=tuple(spectrograms[name].source for name in sources),
+        sources=tuple(sources.values()),
         events=tuple(place(marks, spectrograms, prefer=instrument)),
     )
 
@@ -80,6 +82,7 @@ def style_of(plot: PlotSettings, scales: ScalePair) -> Style:
         zoom_minutes=plot.zoom_minutes,
         gap_factor=plot.gap_factor,
         text_scale=plot.text_scale,
+        ephemeris=plot.ephemeris,
     )
 
 
@@ -103,8 +106,9 @@ def panel_of(
         category=row.category,
         limits=known[key],
         z_label=plot.z_label or legend.z_label or legend.long_name,
-        y_label=plot.y_label or legend.y_label,
+        y_label=legend.y_label if legend.axis == "angle" else plot.y_label or legend.y_label,
         beside=row.beside,
+        curves=curves_of(row.spectrogram),
     )
 
 

@@ -120,8 +120,7 @@ def draw_events(
     All of a column have their label and times, or, where those have no room, their label.
     """
     box = layout.boxes[column][-1]
-    below = points.BELOW + points.TIME_LINE + points.DATE_LINE
-    top = box.bottom + round(below * layout.unit)
+    top = box.bottom + round((points.BELOW + layout.times) * layout.unit)
     shown = _overlapping(window, events)
     for event, depth in zip(shown, _depths(shown), strict=True):
         _draw_bracket(canvas, layout, box, top, window, event, depth)
@@ -164,8 +163,8 @@ def _placed(
 ) -> list[_Caption]:
     """Place the texts of events, each in the first line that has room near its bracket."""
     size = points.TICK_LABEL * layout.unit
-    start = box.left - points.LEFT * layout.unit + size / 2
-    limit = box.right + points.RIGHT * layout.unit - size / 2
+    start = box.left - layout.left + size / 2
+    limit = box.right + layout.right - size / 2
     taken = [start] * lines
     captions = []
     for event in events:

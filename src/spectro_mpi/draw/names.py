@@ -71,7 +71,7 @@ def expected_figures(config: Config, instruments: Iterable[str]) -> list[Expecte
             f"{kind.stem(config, instrument)}_y-{scales[0]}_z-{scales[1]}_{limits}",
             config.plot.colormap_of(scales),
         )
-        for kind, instrument in kinds_of(config.plot, instruments)
+        for kind, instrument in kinds_of(config, instruments)
         for scales, limits in product(config.plot.scales, config.plot.limits)
     ]
 
@@ -94,7 +94,12 @@ def single_figure(
 
 
 def figure_files(folder: Path) -> list[str]:
-    """The names of the figures in a folder, of any format, sorted; none if there is no folder."""
+    """The names of the figures in a folder, of any format, sorted; none if it is no folder.
+
+    A link in its place would lead elsewhere.
+    """
+    if folder.is_symlink():
+        return []
     names = (path.name for suffix in SUFFIXES for path in folder.glob(f"*{suffix}"))
     return sorted(names)
 

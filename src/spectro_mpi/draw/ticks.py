@@ -30,6 +30,8 @@ _TIME_PARTS = {
 }
 """Step of time, s → its parts between minor ticks, so that these are round; others: as numbers."""
 _MOST_TIMES = 12
+_CIRCLE, _QUARTERS = (180.0, 360.0), (45.0, 90.0, 180.0)
+"""Ends of axes of angles from 0, and the steps of their ticks."""
 _LONGEST_END = 0.35  # Part of an axis that may be without ticks at either end.
 _DIGIT_EMS = 0.64  # Width of a digit in DejaVu Sans, in font sizes.
 
@@ -125,6 +127,10 @@ def _log_candidates(scale: Scale, most: int) -> Iterator[list[float]]:
 
 
 def _even(scale: Scale, most: int) -> Iterator[list[float]]:
+    if scale.low == 0 and scale.high in _CIRCLE:
+        for step in _QUARTERS:
+            if scale.high / step <= most:
+                yield _inside(scale, np.arange(0, scale.high + step, step))
     for number in range(most, 0, -1):
         locator = MaxNLocator(number, steps=_STEPS, min_n_ticks=1)
         yield _inside(scale, locator.tick_values(scale.low, scale.high))

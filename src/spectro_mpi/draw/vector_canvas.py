@@ -15,7 +15,7 @@ from matplotlib.path import Path
 from matplotlib.transforms import Affine2D, Bbox
 from numpy.typing import NDArray
 
-from spectro_mpi.draw.canvas import Canvas
+from spectro_mpi.draw.canvas import Canvas, span_rows
 from spectro_mpi.draw.layout import Box, Layout
 from spectro_mpi.draw.palette import BLACK
 from spectro_mpi.draw.raster import WHOLE_BOX, Painted, Reach
@@ -97,6 +97,18 @@ class VectorCanvas(Canvas):
         """Record each line as a box."""
         for left in np.round(at - width / 2).astype(int).tolist():
             self.fill(Box(left, top, left + width, bottom), index)
+
+    def spans(
+        self, box: Box, top: NDArray[np.float64], bottom: NDArray[np.float64], index: int
+    ) -> None:
+        """Record neighbouring columns with the same span as one box."""
+        columns, first, stop = span_rows(box, top, bottom)
+        ends = (np.diff(columns) > 1) | (np.diff(first) != 0) | (np.diff(stop) != 0)
+        for part in np.split(np.arange(len(columns)), np.flatnonzero(ends) + 1):
+            if len(part):
+                left, right = box.left + columns[part[0]], box.left + columns[part[-1]] + 1
+                begin, end = box.top + first[part[0]], box.top + stop[part[0]]
+                self.fill(Box(int(left), int(begin), int(right), int(end)), index)
 
     def dashes(self, box: Box, dash: int, gap: int, index: int) -> None:
         """Record each dash as a box."""

@@ -38,6 +38,9 @@ def as_xarray(
     - units are those of the store, in the form of UDUNITS, which cf-xarray and pint read ("1" if
       there are none);
     - missing values are NaN, or NaT, also in a file (`_FillValue`);
+    - `alt`, `ilat`, `mlt` and the other variables of the ephemeris are coordinates of `time`;
+    - `angles`, (band, time, angle), are the pitch-angle spectrograms, if the run stored them, with
+      the coordinates `angle` and `band_edges`;
     - attributes tell the mission, the instrument, the item and how the values were made.
 
     `others` are datasets of user-defined phases; those whose dimensions are among these are added.
@@ -50,8 +53,15 @@ def as_xarray(
             "xarray is not installed: run pip install 'spectro-mpi[xarray]', "
             "or use Run.spectrogram, which gives numpy arrays"
         ) from None
-    coordinates = {**_times(spectrogram), **_categories(spectrogram), **_channels(spectrogram)}
+    coordinates = {
+        **_times(spectrogram),
+        **_ephemeris(spectrogram),
+        **_categories(spectrogram),
+        **_channels(spectrogram),
+    }
     data = xarray.Dataset(_values(spectrogram), coordinates, _attributes(spectrogram, item))
+    if spectrogram.by_angle is not None:
+        data = data.assign(angles=_angles(spectrogram)).assign_coords(_bands(spectrogram))
     for other in others:
         sizes = dict(zip(other.dims, other.values.shape, strict=True))
         if all(data.sizes.get(dim) == size for dim, size in sizes.items()):
@@ -82,6 +92,7 @@ def _attributes(spectrogram: Spectrogram, item: str) -> dict[str, str | int]:
         "angle_weight": made.weight,
         "angle_borders": made.borders,
         "cadence": made.cadence,
+        "ephemeris": made.ephemeris,
         "settings": made.settings,
         "software": made.software,
     }
@@ -126,6 +137,41 @@ def _times(spectrogram: Spectrogram) -> dict[str, _Variable]:
             _datetimes(spectrogram.time_end),
             {"long_name": "End of the record, UTC"},
         ),
+    }
+
+
+def _angles(spectrogram: Spectrogram) -> _Variable:
+    """The pitch-angle spectrograms."""
+    legend = spectrogram.legend
+    text = {"long_name": f"{legend.long_name} by pitch angle", "units": _plain(legend.units)}
+    return ("band", "time", "angle"), spectrogram.angles, text
+
+
+def _bands(spectrogram: Spectrogram) -> dict[str, _Variable]:
+    """The coordinates of the pitch-angle spectrograms."""
+    whole = spectrogram.by_angle
+    assert whole is not None
+    units = _plain(spectrogram.legend.axis_units)
+    return {
+        "band": ("band", list(whole.category), {"long_name": "Energy band"}),
+        "band_edges": (
+            ("band", "bound"),
+            spectrogram.bands,
+            {"long_name": "Lower and upper end of the band", "units": units},
+        ),
+        "angle": ("angle", whole.energy[0], {"long_name": "Pitch angle", "units": "degree"}),
+    }
+
+
+def _ephemeris(spectrogram: Spectrogram) -> dict[str, _Variable]:
+    """The coordinates that say where the spacecraft was."""
+    return {
+        each.name: (
+            "time",
+            each.values,
+            {"long_name": each.long_name, "units": _plain(each.units)},
+        )
+        for each in spectrogram.ephemeris
     }
 
 

@@ -91,6 +91,9 @@ def averaged(spectrogram: Spectrogram, cadence: int, combine: Combine) -> Spectr
         flags = spectrogram.quality[groups.member]
         quality[place] = np.bitwise_or.reduceat(flags, groups.first)
     values, errors = _combined(spectrogram, groups, place, total, combine)
+    angles = spectrogram.angles
+    if spectrogram.by_angle is not None:
+        angles, _ = _combined(spectrogram.by_angle, groups, place, total, combine)
     return replace(
         spectrogram,
         time=(start + end) / 2,
@@ -100,6 +103,7 @@ def averaged(spectrogram: Spectrogram, cadence: int, combine: Combine) -> Spectr
         values=values,
         quality=quality,
         errors=errors,
+        angles=angles,
     )
 
 

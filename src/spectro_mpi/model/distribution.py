@@ -9,8 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Categories = Mapping[str, Sequence[tuple[float, float]]]
-"""Name → intervals [lo, hi) of pitch angle, degrees within 0 to 360."""
+from spectro_mpi.settings.direction import Direction
+
+Categories = Mapping[str, Sequence[tuple[float, float]] | Direction]
+"""Name → intervals [lo, hi) of pitch angle, degrees within 0 to 360; or a direction, which needs
+`Distribution.earthward`."""
 
 EVERYTHING: Categories = {"all": ((0.0, 360.0),)}
 """The categories of an instrument without pitch angles: all of its bins."""
@@ -76,6 +79,11 @@ class Distribution:
     None: not known. Where a bin of a category has none (NaN), that of the category is not."""
     quality: NDArray[np.uint8] | None = None
     """(record,) flags of the record, 0: good; None: the file has none."""
+    earthward: NDArray[np.floating[Any]] | None = None
+    """(record,) degrees, the pitch angle of the direction toward earth: 0 in the northern
+    hemisphere, 180 in the southern; NaN: not known. None: it is for none."""
+    loss_cone: NDArray[np.floating[Any]] | None = None
+    """(record,) degrees, half angle of the loss cone; NaN: not known. None: it is for none."""
 
 
 FILL_FLOAT = -1e31

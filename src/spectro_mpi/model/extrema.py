@@ -7,7 +7,7 @@ axes enclose whole channels, so energies are counted by the edges of channels (`
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 
 import numpy as np
@@ -17,6 +17,7 @@ from spectro_mpi.model.levels import Levels, count_levels, edge_range, measured_
 from spectro_mpi.model.samples import grouping_of, samples_of
 from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
 from spectro_mpi.model.tally import Tallies, Tally
+from spectro_mpi.settings.angles import BY_ANGLE
 from spectro_mpi.settings.schema import AxisLimits, Config, ExtremaSettings, ScalePair
 
 WHOLE = "all"
@@ -85,7 +86,7 @@ def panel_limits(
 
     def own() -> Limits:
         computed = raw_limits(spectrogram, row, drawn, config.extrema.energy_coverage)
-        return computed or empty_limits(spectrogram, drawn)
+        return _of_circle(computed or empty_limits(spectrogram, drawn), spectrogram)
 
     if limits == "raw":
         return own()
@@ -94,7 +95,19 @@ def panel_limits(
     given = given_limits(
         extrema, config.axes, instrument, category, scales, by_category, drawn, own
     )
-    return given or own()
+    if given is None:
+        return own()
+    by_hand = _by_hand(config.axes, instrument, category)
+    return _of_circle(given, spectrogram, by_hand)
+
+
+def _of_circle(limits: Limits, spectrogram: Spectrogram, by_hand: Collection[str] = ()) -> Limits:
+    """Limits of a pitch-angle spectrogram with the whole circle, or half of it, but for those set
+    by hand; of any other as they are."""
+    if spectrogram.legend.axis != "angle":
+        return limits
+    ends = {"y_min": 0.0, "y_max": float(spectrogram.edges.max())}
+    return replace(limits, **{end: value for end, value in ends.items() if end not in by_hand})
 
 
 def shared_limits(
@@ -293,7 +306,8 @@ def _common(
     category_limits: str,
 ) -> dict[str, float]:
     """The limits of a row in the extrema, rounded outward, by end."""
-    by_category = category_limits == "own" and category != WHOLE
+    is_own = category_limits == "own" or instrument.endswith(BY_ANGLE)
+    by_category = is_own and category != WHOLE
     name = f"{instrument}-{category}" if by_category else instrument
     keys = {end: f"{name}_{scales[0]}_{scales[1]}_{end}" for end in _ENDS}
     return {end: _outward(extrema[key], end) for end, key in keys.items() if key in extrema}

@@ -5,7 +5,7 @@ Pure array science: no files, no MPI.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.model.distribution import EVERYTHING, Categories
+from spectro_mpi.settings.direction import Direction
 
 _TURNS = 360.0 * np.arange(-2, 3)
 """Borders are repeated on the turns that an angle from −180 to 540, ± 180, may reach."""
@@ -48,14 +49,19 @@ class Cut:
 def padded(categories: Categories) -> NDArray[np.float32]:
     """The intervals of categories as an array, degrees: (category, interval, 2), padded with NaN.
 
-    Of shape (0, 0, 2) for `EVERYTHING`, whose bins have no pitch angles.
+    A direction has no intervals. Of shape (0, 0, 2) for `EVERYTHING`, whose bins have no pitch
+    angles.
     """
-    given = [list(intervals) for intervals in categories.values()]
+    given = [
+        [] if isinstance(intervals, Direction) else list(intervals)
+        for intervals in categories.values()
+    ]
     if list(categories) == list(EVERYTHING) and given == [[(0, 360)]]:
         return np.empty((0, 0, 2), np.float32)
     array = np.full((len(given), max(map(len, given), default=0), 2), np.nan, np.float32)
     for row, intervals in enumerate(given):
-        array[row, : len(intervals)] = intervals
+        if intervals:
+            array[row, : len(intervals)] = intervals
     return array
 
 
@@ -87,25 +93,82 @@ class Intervals:
         first = np.searchsorted(self._borders, bins.low, "right")
         last = np.searchsorted(self._borders, bins.high, "right")
         inside = (first % 2 == 1) != self._begins_inside
-        is_cut = first != last
-        if not is_cut.any():
-            return inside, None
-        records, numbers = np.nonzero(is_cut)
-        first, last = first[is_cut], last[is_cut]
-        angle = bins.angle[is_cut].astype(np.float64)
-        half = None
-        if bins.half is not None:
-            half = np.broadcast_to(bins.half, (*is_cut.shape, bins.half.shape[2]))[is_cut]
-        share = np.repeat(inside[is_cut].astype(np.float64)[:, None], angle.shape[1], axis=1)
-        for step in range(int((last - first).max())):
-            # All are cut once, few more often.
-            cut = slice(None) if step == 0 else np.flatnonzero(first + step < last)
-            number = first[cut] + step
-            border = self._borders[number][:, None]
-            beyond = _share_beyond(border, angle[cut], None if half is None else half[cut])
-            enters = (number % 2 == 1) == self._begins_inside
-            share[cut] += np.where(enters, 1.0, -1.0)[:, None] * beyond
-        return inside & ~is_cut, Cut(records, numbers, share)
+
+        def border(number: NDArray[np.intp], _: NDArray[np.intp]) -> NDArray[np.float64]:
+            at: NDArray[np.float64] = self._borders[number]
+            return at
+
+        return _cut(bins, first, last, inside, border, self._begins_inside)
+
+
+class Around:
+    """An interval of its own for each record: so many degrees to either side of a direction."""
+
+    def __init__(self, middle: NDArray[np.floating[Any]], reach: NDArray[np.floating[Any]]) -> None:
+        """`middle` and `reach` (record,) in degrees; NaN: nothing of the record is inside."""
+        is_known = np.isfinite(middle) & np.isfinite(reach) & (reach > 0)
+        self._is_known = is_known[:, None]
+        self._is_all = is_known & (reach >= 180)
+        self._enter = np.where(is_known, middle - reach, 0.0).astype(np.float64)
+        """(record,) degrees, where the interval begins; also whole turns away."""
+        self._width = np.where(is_known, 2 * reach, 0.0).astype(np.float64)
+
+    def shares(self, bins: Bins) -> tuple[NDArray[np.bool_], Cut | None]:
+        """As `Intervals.shares`."""
+        enter, width = self._enter[:, None], self._width[:, None]
+
+        def before(angle: NDArray[np.float64]) -> NDArray[np.intp]:
+            """The number of borders at or below an angle, but for a constant: odd inside."""
+            turns, rest = np.divmod(angle - enter, 360.0)
+            return (2 * turns + 1 + (rest >= width)).astype(np.intp)
+
+        def border(number: NDArray[np.intp], record: NDArray[np.intp]) -> NDArray[np.float64]:
+            turns, leaves = np.divmod(number, 2)
+            return self._enter[record] + 360.0 * turns + leaves * self._width[record]
+
+        first, last = before(bins.low), before(bins.high)
+        first = np.where(self._is_known & ~self._is_all[:, None], first, 0)
+        last = np.where(self._is_known & ~self._is_all[:, None], last, 0)
+        inside = ((first % 2 == 1) | self._is_all[:, None]) & self._is_known
+        return _cut(bins, first, last, inside, border, False)
+
+
+_Border = Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[np.float64]]
+"""Numbers of borders and records, both (cut bin,) → degrees."""
+
+
+def _cut(
+    bins: Bins,
+    first: NDArray[np.intp],
+    last: NDArray[np.intp],
+    inside: NDArray[np.bool_],
+    border_of: _Border,
+    begins_inside: bool,
+) -> tuple[NDArray[np.bool_], Cut | None]:
+    """The shares of bins of which `first` and `last` (record, bin) borders lie before their edges.
+
+    `inside` (record, bin) is whether the lowest edge is inside; a border of an even number leads
+    inside, unless the first one does not (`begins_inside`).
+    """
+    is_cut = first != last
+    if not is_cut.any():
+        return inside, None
+    records, numbers = np.nonzero(is_cut)
+    first, last = first[is_cut], last[is_cut]
+    angle = bins.angle[is_cut].astype(np.float64)
+    half = None
+    if bins.half is not None:
+        half = np.broadcast_to(bins.half, (*is_cut.shape, bins.half.shape[2]))[is_cut]
+    share = np.repeat(inside[is_cut].astype(np.float64)[:, None], angle.shape[1], axis=1)
+    for step in range(int((last - first).max())):
+        # All are cut once, few more often.
+        cut = slice(None) if step == 0 else np.flatnonzero(first + step < last)
+        number = first[cut] + step
+        border = border_of(number, records[cut])[:, None]
+        beyond = _share_beyond(border, angle[cut], None if half is None else half[cut])
+        enters = (number % 2 == 1) == begins_inside
+        share[cut] += np.where(enters, 1.0, -1.0)[:, None] * beyond
+    return inside & ~is_cut, Cut(records, numbers, share)
 
 
 def bins_at(angle: NDArray[np.float32], width: NDArray[np.floating[Any]] | None) -> Bins:

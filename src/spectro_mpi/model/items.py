@@ -9,6 +9,9 @@ from pathlib import Path
 
 from spectro_mpi.model.spectrogram import SEPARATOR
 
+EPHEMERIS = "ephemeris"
+"""What stands for the instrument of an ephemeris file."""
+
 
 @dataclass(frozen=True)
 class InputPath:
@@ -35,6 +38,8 @@ class Item:
     """In the order of `select.instruments`; those of an instrument by name."""
     problem: str = ""
     """Why it cannot be processed, such as a name that is no text; empty: it can."""
+    ephemeris: tuple[InputPath, ...] = ()
+    """Files that say where the spacecraft was; they are no part of its size."""
 
     @property
     def by_instrument(self) -> dict[str, list[InputPath]]:

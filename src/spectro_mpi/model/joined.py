@@ -56,6 +56,7 @@ def join_spectrograms(parts: Sequence[Spectrogram]) -> Spectrogram:
         **by_record,
         values=records("values", 1),
         errors=records("errors", 1),
+        angles=records("angles", 1),
         mode=narrowest(np.concatenate(used)),
         energy=np.concatenate([parts[n].energy[rows] for n, rows in tables]),
         edges=np.concatenate([parts[n].edges[rows] for n, rows in tables]),

@@ -5,7 +5,7 @@ Pure array science: no files, no MPI.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,8 +20,9 @@ from spectro_mpi.model.distribution import (
     blocks,
     is_measured,
 )
-from spectro_mpi.model.intervals import Cut, Intervals, bins_at
+from spectro_mpi.model.intervals import Around, Cut, Intervals, bins_at
 from spectro_mpi.model.rings import ring_solid_angle
+from spectro_mpi.settings.direction import Direction
 
 _EXACT = 2**24
 """float32 holds whole numbers up to this exactly."""
@@ -42,6 +43,8 @@ def reduce_distribution(
 ) -> Reduced:
     """Sum or average the bins of each category.
 
+    A record of which a direction is not known has no bin in a category of that direction.
+
     With the share w of a bin in the category (1 or 0 by its centre, or the fraction inside if the
     distribution has `width`), its solid angle Ω (`weight`, `ring_width`, or 1), its value C and the
     variance of that, σ²: a sum is Σ w C ± √Σ w² σ², a mean Σ w Ω C / Σ w Ω ± √Σ (w Ω)² σ² / Σ w Ω.
@@ -51,9 +54,17 @@ def reduce_distribution(
     shape = (len(categories), records, channels)
     values = np.full(shape, np.nan, np.float32)
     errors = None if distribution.variance is None else np.full(shape, np.nan, np.float32)
-    intervals = [Intervals(given) for given in categories.values()]
+    fixed = {
+        name: Intervals(given)
+        for name, given in categories.items()
+        if not isinstance(given, Direction)
+    }
     for rows, bins, used in _blocks(distribution):
         slab = _Slab(distribution, rows, bins, used, combine)
+        intervals = [
+            _around(distribution, rows, given) if isinstance(given, Direction) else fixed[name]
+            for name, given in categories.items()
+        ]
         total, norm, variance = slab.sums(intervals)
         blank = ~(norm > 0)
         if slab.blank is not None:
@@ -65,6 +76,16 @@ def reduce_distribution(
             cells = np.where(blank, np.nan, np.sqrt(variance) / divisor)
             errors[:, rows, :used] = cells.swapaxes(0, 1)
     return Reduced(values, errors)
+
+
+def _around(distribution: Distribution, rows: Rows, direction: Direction) -> Around:
+    """The intervals of some records in a direction; empty where that is not known."""
+    unknown = np.full(len(distribution.valid), np.nan)
+    earthward = unknown if distribution.earthward is None else distribution.earthward
+    cone = unknown if distribution.loss_cone is None else distribution.loss_cone
+    middle = earthward if direction.is_downward else 180.0 - earthward
+    reach = cone if direction.within is None else np.full(len(unknown), direction.within)
+    return Around(middle[rows], reach[rows])
 
 
 class _Slab:
@@ -100,7 +121,7 @@ class _Slab:
         self._precision = np.float32 if is_whole else np.float64
 
     def sums(
-        self, intervals: list[Intervals]
+        self, intervals: Sequence[Intervals | Around]
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
         """Sums over the bins of each category, (record, category, channel).
 

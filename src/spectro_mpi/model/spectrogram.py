@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import astuple, dataclass, field
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, field, replace
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.model.channels import belongs, channel_edges
+from spectro_mpi.model.ephemeris import Variable
+from spectro_mpi.settings.angles import BY_ANGLE
 from spectro_mpi.settings.schema import ScalePair
 from spectro_mpi.system.words import utc
 
@@ -83,6 +87,9 @@ class Provenance:
     cadence: str = ""
     """Time over which records were combined, and how: "60 s mean", "60 s sum"; empty: they are
     those of the file."""
+    ephemeris: str = ""
+    """Names of the ephemeris files and the model of the field that gives `loss_cone`, as in
+    "fa_k0_orb_13312_v01.cdf, dipole"; empty: there is no ephemeris."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,13 @@ class Spectrogram:
     """(record,) flags of the record, 0: good; of size 0: the file has none."""
     errors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 0), np.float32))
     """(category, record, channel) uncertainty of `values`; of size 0: not computed."""
+    ephemeris: tuple[Variable, ...] = ()
+    """Where the spacecraft was, by record; empty: not known."""
+    angles: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 0), np.float32))
+    """(band, record, angle) means over energy bands by pitch angle (`angles.reduce_angles`); of
+    size 0: not computed."""
+    bands: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 2), np.float32))
+    """(band, 2) energies from and to, in the unit of `energy`."""
     provenance: Provenance = Provenance()
     notes: tuple[str, ...] = ()
     """What a reader of the figures should know of the files: one was left out, and why."""
@@ -141,6 +155,17 @@ class Spectrogram:
     def name(self) -> str:
         """Name of its group in the store."""
         return self.instrument
+
+    @cached_property
+    def by_angle(self) -> Spectrogram | None:
+        """Its pitch-angle spectrograms, a category per band, from 0 to 360°; None: it has none."""
+        return _by_angle(self) if self.angles.size else None
+
+    @cached_property
+    def by_folded_angle(self) -> Spectrogram | None:
+        """As `by_angle`, from 0 to 180°: means of the two halves of the circle."""
+        whole = self.by_angle
+        return None if whole is None else _folded(whole)
 
     def _repr_html_(self) -> str:
         from spectro_mpi.model import html
@@ -164,8 +189,9 @@ class Spectrogram:
 def data_digest(spectrogram: Spectrogram) -> str:
     """Digest of what figures of a spectrogram depend on: 22 characters, of 16 bytes.
 
-    These are its arrays except `errors`, its legend, the names and digests of its source, and its
-    notes; not the installed packages, since an update does not change a figure that shows the same.
+    These are its arrays except `errors`, its ephemeris, its legend, the names and digests of its
+    source, and its notes; not the installed packages, since an update does not change a figure that
+    shows the same.
     """
     made = spectrogram.provenance
     about = (
@@ -176,6 +202,7 @@ def data_digest(spectrogram: Spectrogram) -> str:
         astuple(spectrogram.legend),
         spectrogram.notes,
         (made.sha256, made.settings),
+        *((made.ephemeris, *map(_about, spectrogram.ephemeris)) if spectrogram.ephemeris else ()),
     )
     content = hashlib.blake2b(repr(about).encode(), digest_size=DIGEST_BYTES)
     for array in (
@@ -188,10 +215,65 @@ def data_digest(spectrogram: Spectrogram) -> str:
         spectrogram.values,
         spectrogram.intervals,
         spectrogram.quality,
+        *(variable.values for variable in spectrogram.ephemeris),
+        *((spectrogram.angles, spectrogram.bands) if spectrogram.angles.size else ()),
     ):
         content.update(f"{array.dtype.str}{array.shape}".encode())
         content.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
     return short(content.digest())
+
+
+def band_name(band: Iterable[float]) -> str:
+    """The category of a band in the extrema and in `axes`, as in "100-1000"."""
+    return "-".join(f"{end:g}" for end in band)
+
+
+def _by_angle(spectrogram: Spectrogram) -> Spectrogram:
+    legend, cells = spectrogram.legend, spectrogram.angles.shape[2]
+    edges = np.linspace(0.0, 360.0, cells + 1, dtype=np.float32)
+    pairs = np.stack([edges[:-1], edges[1:]], axis=1)[None]
+    label = f"{legend.z_label}, mean of the channels" if legend.by_mode else legend.z_label
+    return Spectrogram(
+        instrument=spectrogram.instrument + BY_ANGLE,
+        quantity=spectrogram.quantity,
+        category=tuple(map(band_name, spectrogram.bands.tolist())),
+        time=spectrogram.time,
+        time_start=spectrogram.time_start,
+        time_end=spectrogram.time_end,
+        mode=np.zeros(len(spectrogram.time), np.uint8),
+        energy=pairs.mean(axis=2, dtype=np.float32),
+        values=spectrogram.angles,
+        source=spectrogram.source,
+        source_size=spectrogram.source_size,
+        legend=replace(
+            legend,
+            axis="angle",
+            axis_units="degrees",
+            y_label="Pitch angle (°)",
+            z_label=label,
+            is_whole=False,
+            y_scale="linear",
+        ),
+        edges=pairs,
+        quality=spectrogram.quality,
+        ephemeris=spectrogram.ephemeris,
+        provenance=spectrogram.provenance,
+        notes=spectrogram.notes,
+    )
+
+
+def _folded(whole: Spectrogram) -> Spectrogram:
+    half = whole.values.shape[2] // 2
+    halves = np.stack([whole.values[:, :, :half], whole.values[:, :, : half - 1 : -1]])
+    known = np.isfinite(halves)
+    count = known.sum(axis=0)
+    total = np.where(known, halves, 0).sum(axis=0, dtype=np.float64)
+    values = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+    return replace(whole, values=values, energy=whole.energy[:, :half], edges=whole.edges[:, :half])
+
+
+def _about(variable: Variable) -> tuple[str, str, str]:
+    return variable.name, variable.units, variable.long_name
 
 
 def short(digest: bytes) -> str:

@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -177,6 +178,7 @@ class Writer:
             case Note():
                 self._journal.note(**message.facts)
             case WriterFinish():
+                self._files.finish()
                 self._patiently(self._journal.close)
                 self._digests.close()
                 self._sources.close()
@@ -310,14 +312,15 @@ class Writer:
         return self._files.all([call])[0]
 
     def _end_phase_if_complete(self) -> None:
-        """After the last result of the phase, commit, write the links and reply."""
+        """After the last result of the phase, commit, begin to write the links and reply."""
         if self._expected is None or self._results < self._expected:
             return
         if self._batch:
             self._commit()
         if self._has_data:
-            stored = self._journal.state.stores[self._phase]
-            self._patiently(lambda: write_links(self._run_dir, stored, self._phase))
+            stored = dict(self._journal.state.stores[self._phase])
+            # Beside the next phase, since all workers wait for it to begin.
+            self._files.later(partial(write_links, self._run_dir, stored, self._phase))
         self._transport.send(self._coordinator, PhaseCommitted())
         self._has_data = False
         self._results, self._expected = 0, None

@@ -25,7 +25,7 @@ from spectro_mpi.settings.paths import input_name, input_root
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.activity import doing
 from spectro_mpi.system.arrays import map_array
-from spectro_mpi.system.atomic import commit, make_below, part_path
+from spectro_mpi.system.atomic import commit, make_below, part_path, write_part
 
 if TYPE_CHECKING:
     import numpy as np
@@ -184,9 +184,9 @@ class Context:
 
         Raises `RunError` if it cannot be written.
         """
-        path = self.path(name)
-        with writing(path), doing("write"):
-            path.write_bytes(content)
+        self.path(name)
+        with writing(self._folder / name), doing("write"):
+            write_part(self._folder / name, content)
 
     def replace(self, name: str) -> None:
         """Remove an earlier file of the item, once the files that are written are on disk."""
@@ -198,7 +198,7 @@ class Context:
         It is kept in the run directory, which may be moved.
         """
         root = input_root(self.config)
-        for newest in self.item.files:
+        for newest in (*self.item.files, *self.item.ephemeris):
             for file in (newest, *newest.older):
                 message = message.replace(file.path, input_name(file.path, root))
         return message.replace(f"{self.run_dir}/", "")

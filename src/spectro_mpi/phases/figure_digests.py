@@ -80,6 +80,10 @@ class FigureDigests:
             style = (*style, "text_scale", plot.text_scale)
         if plot.formats != PlotSettings.formats:
             style = (*style, "formats", sorted(plot.formats))
+        if plot.ephemeris != PlotSettings.ephemeris:
+            style = (*style, "ephemeris", plot.ephemeris)
+        if plot.fold_angles and figure.kind.limits_of:
+            style = (*style, "folded")
         labels = (plot.y_label, plot.z_label, set_by_tables)
         about = (DRAWING, figure.part, list(shown), style, labels, self._limits(figure, shown))
         return repr(about).encode()
@@ -90,7 +94,9 @@ class FigureDigests:
         if figure.limits == "raw":
             return config.extrema.energy_coverage
         return [
-            basis_of_limits(config, self._extrema, instrument, category, figure.scales)
+            basis_of_limits(
+                config, self._extrema, instrument + figure.kind.limits_of, category, figure.scales
+            )
             for instrument in instruments
             for category in figure.kind.categories(config, instrument)
         ]

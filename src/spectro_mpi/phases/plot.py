@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spectro_mpi.draw.contents import content_of, style_of
+from spectro_mpi.draw.kinds.angle import with_angles
 from spectro_mpi.draw.names import (
     ExpectedFigure,
     expected_figures,
@@ -125,7 +126,8 @@ class PlotPhase(PreparingPhase, PartwisePhase):
                 files[SHEET] = preview.sheet(names)
             if settings.thumbnails or settings.values:
                 files |= preview.scripts(
-                    shown.values() if settings.values else (), self.config.plot.gap_factor
+                    with_angles(self.config, shown.values()) if settings.values else (),
+                    self.config.plot.gap_factor,
                 )
         with doing("write"):
             write_preview(run_dir, month_of(item_folder(run_dir, self.name, item)), item.id, files)

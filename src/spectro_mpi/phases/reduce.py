@@ -18,9 +18,11 @@ from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader, loads_fast_reader
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.instruments.units import is_count
+from spectro_mpi.model.angles import angles_of, reduce_angles
 from spectro_mpi.model.artifacts import Artifact
 from spectro_mpi.model.averages import averaged
 from spectro_mpi.model.distribution import Combine
+from spectro_mpi.model.ephemeris import Ephemeris
 from spectro_mpi.model.extrema import WHOLE, flat_extrema
 from spectro_mpi.model.intervals import padded
 from spectro_mpi.model.items import InputPath, Item
@@ -32,6 +34,7 @@ from spectro_mpi.model.tally import Tallies, merge_tallies, tally
 from spectro_mpi.model.tally_arrays import TALLY_VERSION, arrays_of, tallies_from
 from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.phases.interface import MergingPhase, Outputs
+from spectro_mpi.phases.item_ephemeris import ephemeris_of, with_directions, with_ephemeris
 from spectro_mpi.phases.provenance import bins_of, provenance_of
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.activity import doing
@@ -68,16 +71,21 @@ class ReducePhase(MergingPhase[Tallies]):
         # pycdfpp may crash, so it is used only in a process whose death costs one item.
         isolated = self.config.run.isolation == "process"
         fast = isolated and loads_fast_reader() and not context.careful
+        ephemeris, notes = ephemeris_of(item.ephemeris, self.config, fast)
+        for note in notes:
+            context.log.warning("item %s: %s", item.id, note)
         for instrument, files in item.by_instrument.items():
             context.status(instrument)
             parts: list[Spectrogram] = []
             for file in files:
                 with context.boundary(instrument):
-                    parts.append(self._reduce_best(file, fast, context))
+                    parts.append(self._reduce_best(file, fast, context, ephemeris))
             if parts:
                 with context.boundary(instrument), doing("reduce"):
                     spectrogram = at_cadence(join_spectrograms(parts), self.config)
-                    tallies |= tally(spectrogram)
+                    spectrogram = with_ephemeris(spectrogram, ephemeris)
+                    spectrogram = replace(spectrogram, notes=(*spectrogram.notes, *notes))
+                    tallies |= _tallies_of(spectrogram)
                     outputs.groups.append(spectrogram)
         return outputs
 
@@ -87,12 +95,12 @@ class ReducePhase(MergingPhase[Tallies]):
         tallies: Tallies = {}
         for spectrogram in inputs["spectrograms"].values():
             with doing("reduce"):
-                tallies |= tally(spectrogram)
+                tallies |= _tallies_of(spectrogram)
         return tallies
 
     def fingerprint(self, item: Item, marks: Marks) -> str:
         """The names (as digests) and sizes of the item's files."""
-        return " ".join(_word(file) for file in item.files)
+        return " ".join(_word(file) for file in (*item.files, *item.ephemeris))
 
     def is_outdated(self, before: str, now: str) -> bool:
         """Whether a file is new or has grown.
@@ -146,22 +154,31 @@ class ReducePhase(MergingPhase[Tallies]):
         tables = self.config.instrument
         return {table.name: (table.y_scale, table.z_scale) for table in tables}
 
-    def _reduce_best(self, file: InputPath, fast: bool, context: Context) -> Spectrogram:
+    def _reduce_best(
+        self, file: InputPath, fast: bool, context: Context, ephemeris: Ephemeris | None
+    ) -> Spectrogram:
         """Reduce a file or, if it cannot be read, the best of its earlier versions.
 
         Raises what is wrong with the file itself if none can be read.
         """
         try:
-            return reduce_with(file, self.config, fast)
+            return reduce_with(file, self.config, fast, ephemeris)
         except (InvalidCdfError, OSError) as error:
             for older in file.older:
                 with contextlib.suppress(InvalidCdfError, OSError):
-                    spectrogram = reduce_with(older, self.config, fast)
+                    spectrogram = reduce_with(older, self.config, fast, ephemeris)
                     drawn, unread = _told_apart(Path(older.path), Path(file.path))
                     note = f"{drawn} is drawn, since {unread} cannot be read"
                     context.log.warning("item %s: %s: %s", context.item.id, note, error)
                     return replace(spectrogram, notes=(*spectrogram.notes, note))
             raise
+
+
+def _tallies_of(spectrogram: Spectrogram) -> Tallies:
+    """The tallies of a spectrogram, and of its pitch-angle spectrograms."""
+    tallies = tally(spectrogram)
+    by_angle = spectrogram.by_angle
+    return tallies if by_angle is None else tallies | tally(by_angle)
 
 
 def _told_apart(one: Path, other: Path) -> tuple[str, str]:
@@ -180,7 +197,9 @@ def _word(file: InputPath) -> str:
     return f"{zlib.crc32(os.fsencode(f'{file.instrument} {name}')):08x}:{file.size}"
 
 
-def reduce_with(file: InputPath, config: Config, fast: bool) -> Spectrogram:
+def reduce_with(
+    file: InputPath, config: Config, fast: bool, ephemeris: Ephemeris | None = None
+) -> Spectrogram:
     """Reduce a file, with pycdfpp if `fast` and it can read the file, else with cdflib.
 
     Raises as `reduce_file`.
@@ -192,13 +211,15 @@ def reduce_with(file: InputPath, config: Config, fast: bool) -> Spectrogram:
                 source = preset_of(config).open(file.instrument, reader)
             # pycdfpp reads whole variables; cdflib reads long files in chunks.
             if source.records <= _chunk_records(source, config):
-                return reduce_source(file, source, config)
+                return reduce_source(file, source, config, ephemeris)
     with doing("read"):
         cdflib_reader = CdflibReader(Path(file.path))
-    return reduce_file(file, cdflib_reader, config)
+    return reduce_file(file, cdflib_reader, config, ephemeris)
 
 
-def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogram:
+def reduce_file(
+    file: InputPath, reader: CdfReader, config: Config, ephemeris: Ephemeris | None = None
+) -> Spectrogram:
     """Read and reduce one file, `data.chunk_records` records at a time.
 
     Raises `InvalidCdfError` if it cannot be read or has no valid record, `OSError` if it cannot be
@@ -206,11 +227,15 @@ def reduce_file(file: InputPath, reader: CdfReader, config: Config) -> Spectrogr
     """
     with doing("read"):
         source = preset_of(config).open(file.instrument, reader)
-    return reduce_source(file, source, config)
+    return reduce_source(file, source, config, ephemeris)
 
 
-def reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectrogram:
+def reduce_source(
+    file: InputPath, source: InputFile, config: Config, ephemeris: Ephemeris | None = None
+) -> Spectrogram:
     """Reduce an open file, `data.chunk_records` records at a time.
+
+    Categories by direction need the ephemeris: without it, they have no values.
 
     Raises `InvalidCdfError` if it cannot be read or has no valid record.
     """
@@ -219,15 +244,19 @@ def reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectro
     mode = np.empty(records, np.uint32)
     values = np.empty((len(categories), records, source.channels), np.float32)
     quality, errors = np.empty(0, np.uint8), np.empty((0, 0, 0), np.float32)
+    angles, bands = angles_of(config.bands(file.instrument) if config.has_angles else (), records)
     step = _chunk_records(source, config)
     for first in range(0, records, step):
         rows = slice(first, min(first + step, records))
         with doing("read"):
             chunk = source.chunk(rows.start, rows.stop)
+        chunk = with_directions(chunk, categories, ephemeris)
         time[rows], time_start[rows], time_end[rows] = chunk.time, chunk.time_start, chunk.time_end
         mode[rows] = chunk.mode
         with doing("reduce"):
             reduced = reduce_distribution(chunk, categories, source.combine)
+            if angles.size:
+                angles[:, rows] = reduce_angles(chunk, source.edges, bands)
         values[:, rows] = reduced.values
         if reduced.errors is not None:
             errors = errors if errors.size else np.full(values.shape, np.nan, np.float32)
@@ -237,13 +266,7 @@ def reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectro
             quality[rows] = chunk.quality
         bins = bins_of(chunk, source, config.has_pitch_angles(file.instrument))
         del chunk, reduced  # before the next one is read, to halve the memory
-    whole = values[list(categories).index(WHOLE)]
-    if not (np.isfinite(whole).any(axis=1) & np.isfinite(time)).any():
-        flagged = ', or flags (data.quality = "drop")' if config.data.quality == "drop" else ""
-        raise NoRecordsError(
-            f"{file.path}: none of its {records} records is valid: they are fill values, or have "
-            f"valid = 0{flagged}"
-        )
+    _refuse_empty(values[list(categories).index(WHOLE)], time, file, config)
     return Spectrogram(
         instrument=file.instrument,
         quantity=source.quantity,
@@ -261,8 +284,22 @@ def reduce_source(file: InputPath, source: InputFile, config: Config) -> Spectro
         intervals=padded(categories),
         quality=quality,
         errors=errors,
+        angles=angles,
+        bands=np.array(bands, np.float32).reshape(-1, 2),
         provenance=provenance_of(file, config, bins),
     )
+
+
+def _refuse_empty(
+    whole: NDArray[np.float32], time: NDArray[np.float64], file: InputPath, config: Config
+) -> None:
+    """Raise `NoRecordsError` if no record has a time and a value in `whole` (record, channel)."""
+    if not (np.isfinite(whole).any(axis=1) & np.isfinite(time)).any():
+        flagged = ', or flags (data.quality = "drop")' if config.data.quality == "drop" else ""
+        raise NoRecordsError(
+            f"{file.path}: none of its {len(time)} records is valid: they are fill values, or have "
+            f"valid = 0{flagged}"
+        )
 
 
 def at_cadence(spectrogram: Spectrogram, config: Config) -> Spectrogram:

@@ -19,6 +19,7 @@ from spectro_mpi.inert import inert
 from spectro_mpi.instruments.preset import NamedFile
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import InputPath, Item, item_order
+from spectro_mpi.planning.ephemeris_files import EphemerisFiles
 from spectro_mpi.planning.item_names import with_problems
 from spectro_mpi.planning.stacks import snake
 from spectro_mpi.rundir.names import Count, ItemId
@@ -53,22 +54,30 @@ class Inventory:
         return [*older, *((path, "unknown file name") for path in self.unknown)]
 
     @property
+    def without_ephemeris(self) -> int:
+        """Number of items without an ephemeris file."""
+        return sum(not item.ephemeris for item in self.items)
+
+    @property
     def empty_files(self) -> list[str]:
         """Paths of files of 0 bytes. Their items will record an error."""
         return [file.path for item in self.items for file in item.files if not file.size]
 
 
+_COUNTED_TOGETHER = 100
 _Candidate = tuple[NamedFile, InputPath]
 _Key = tuple[str, str, str]
 """Item, instrument and part; files that agree in these are versions of one another."""
 _StoredFile = tuple[str, Any, Count, Count, list[Any]]
 """Instrument, name (which may be no text), size, version, and its older versions."""
-_StoredItem = tuple[ItemId, str, list[_StoredFile], str]
+_StoredItem = tuple[ItemId, str, list[_StoredFile], str, list[_StoredFile]]
 _Rank = tuple[tuple[int, ...], datetime]
 
 
-def take_inventory(config: Config) -> Inventory:
+def take_inventory(config: Config, found: Callable[[int], None] | None = None) -> Inventory:
     """Search `config.input` for items.
+
+    `found` is called now and then with the number of files found so far.
 
     Raises `NoInputError` if it is not a directory or has no matching file, and `UserError` if it
     cannot be searched.
@@ -77,10 +86,12 @@ def take_inventory(config: Config) -> Inventory:
     versions: dict[_Key, list[_Candidate]] = {}
     unknown = []
     preset, is_selected = preset_of(config), selection(config)
-    for path, size in sorted(cdf_files(roots)):
+    ephemeris = EphemerisFiles(config)
+    for path, size in sorted(_counted(cdf_files(roots), found)):
         file = os.path.basename(path)  # noqa: PTH119 - 200,000 of them
         names = list(preset.names(file))
-        if not names and not preset.is_companion(file):
+        is_ephemeris = ephemeris.take(path, size)
+        if not names and not is_ephemeris and not preset.is_companion(file):
             unknown.append(path)
         for name in filter(is_selected, names):
             key = (name.item, name.instrument, name.part)
@@ -88,7 +99,8 @@ def take_inventory(config: Config) -> Inventory:
             candidate = (name, InputPath(name.instrument, path, size, version))
             versions.setdefault(key, []).append(candidate)
     best = {key: _best(candidates) for key, candidates in versions.items()}
-    items = tuple(with_problems(_items(best, config.select.instruments), config))
+    known = ephemeris.of_items(_items(best, config.select.instruments))
+    items = tuple(with_problems(known, config))
     missing = missing_of(config.select, best)
     which, count = config.select.share_of
     if count > 1:
@@ -100,6 +112,15 @@ def take_inventory(config: Config) -> Inventory:
         )
     superseded = ((older.path, file.path) for _, file in best.values() for older in file.older)
     return Inventory(items, tuple(unknown), tuple(sorted(superseded)), missing)
+
+
+def _counted(
+    files: Iterable[tuple[str, int]], found: Callable[[int], None] | None
+) -> Iterator[tuple[str, int]]:
+    for number, file in enumerate(files, 1):
+        yield file
+        if found is not None and number % _COUNTED_TOGETHER == 0:
+            found(number)
 
 
 def missing_of(select: SelectSettings, found: Iterable[_Key]) -> tuple[str, ...]:
@@ -138,6 +159,7 @@ def save_inventory(path: Path, inventory: Inventory, config: Config) -> None:
                 item.start.isoformat() if item.start else "",
                 [stored(file) for file in item.files],
                 item.problem,
+                [stored(file) for file in item.ephemeris],
             ]
             for item in inventory.items
         ],
@@ -172,9 +194,10 @@ def load_inventory(path: Path, config: Config) -> Inventory | None:
                 item,
                 datetime.fromisoformat(start) if start else None,
                 tuple(map(input_path, files)),
-                *problem,
+                problem,
+                tuple(map(input_path, ephemeris)),
             )
-            for item, start, files, *problem in as_type(list[_StoredItem], table["items"])
+            for item, start, files, problem, ephemeris in as_type(list[_StoredItem], table["items"])
         )
         pairs = as_type(list[tuple[Any, Any]], table["superseded"])
         superseded = tuple((at(name), at(used)) for name, used in pairs)
@@ -213,7 +236,7 @@ def _searched(config: Config) -> str:
     """Digest of the settings an inventory depends on; a directory moved with its input keeps it."""
     patterns = [(table.name, table.file) for table in config.instrument]
     inputs = movable(config, config.run_dir, "").input
-    searched = [inputs, config.data.preset, patterns, asdict(config.select)]
+    searched = [inputs, config.data.preset, patterns, config.ephemeris_file, asdict(config.select)]
     return hashlib.sha256(json.dumps(searched).encode()).hexdigest()[:16]
 
 
@@ -294,7 +317,8 @@ def _roots(entry: str) -> list[str]:
         if glob.has_magic(entry):
             what = "matches no directory"
         raise NoInputError(
-            f'input = "{entry}" {what}; set `input` to the directory of the CDF files'
+            f'input = "{entry}" {what}; set `input` to the directory of the CDF files, or get them '
+            "from an archive with `spectro-mpi fetch`"
         )
     return found
 

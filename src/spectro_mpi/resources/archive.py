@@ -34,6 +34,7 @@ from spectro_mpi.resources.tables import (
     table_of,
     thin,
 )
+from spectro_mpi.rundir.groups import member, refuse_foreign
 from spectro_mpi.rundir.layout import RESOURCES, all_rank_lines
 from spectro_mpi.rundir.store import UNREADABLE, opened
 from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION
@@ -221,11 +222,14 @@ def _read_archive(path: Path, tables: Iterable[str]) -> Record:
     if not path.exists():
         return Record()
     with opened(path) as file:
-        content: dict[str, Any] = {name: _read_table(file[name], TABLES[name]) for name in tables}
+        content: dict[str, Any] = {
+            name: _read_table(member(file, name), TABLES[name]) for name in tables
+        }
     return Record(**content)
 
 
 def _read_table(group: Any, kind: type[Table]) -> Table:
+    refuse_foreign(group)
     columns = list(_columns(group, kind))
     if len({len(column) for column in columns}) > 1:
         raise ValueError(f"the columns of {group.name} have different lengths")

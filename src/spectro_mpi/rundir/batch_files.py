@@ -36,6 +36,7 @@ class BatchFiles:
         # One more for what is done beside the files.
         self._pool = ThreadPoolExecutor(min(_MOST_AT_ONCE, max(1, most)) + 1, "writer")
         self._made: set[Path] = set()
+        self._later: list[Future[None]] = []
 
     def write(self, contents: Mapping[str, NDArray[np.uint8]]) -> set[Path]:
         """Write files, and give them their names; returns the folders, which are yet to be synced.
@@ -63,6 +64,20 @@ class BatchFiles:
         if waited:
             self._tell(0.0)
         return [future.result() for future in futures]
+
+    def later(self, call: Callable[[], None]) -> None:
+        """Make a call beside what follows, until `finish`; one at a time.
+
+        Raises what the call before it raised.
+        """
+        self.finish()
+        self._later = [self._pool.submit(call)]
+
+    def finish(self) -> None:
+        """Wait for the call of `later`. Raises what it raised."""
+        later, self._later = self._later, []
+        if later:
+            self.all([future.result for future in later])
 
     def close(self) -> None:
         """End the threads."""

@@ -177,11 +177,15 @@ def refuse_changes(config: Config, frozen: Config) -> None:
         )
         if not any(progress.settled.values()) and not has_data(config.run_dir):
             return
+    if not frozen.has_angles:
+        free += ("angles.",)
     keys = [
         key
         for key in differing_keys(frozen, config)
         if not key.startswith(free) and not only_changes_figures(key)
     ]
+    if config.has_angles and not frozen.has_angles:
+        keys.append("plot.kinds (angle: not in the data)")
     if keys:
         raise UserError(
             f"{config.run_dir}: was made with other settings of {', '.join(keys)}; restore them, "

@@ -7,7 +7,7 @@ is several times slower.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
 from functools import cache, lru_cache
 from typing import Any
@@ -19,13 +19,19 @@ from numpy.typing import NDArray
 
 from spectro_mpi.instruments import fast_esa
 from spectro_mpi.model.artifacts import EPOCH, Dataset, Group
+from spectro_mpi.model.ephemeris import Variable
 from spectro_mpi.model.spectrogram import Legend, Provenance, Spectrogram, data_digest
+from spectro_mpi.rundir.bounds import Scalars, read_texts, refuse_size
 from spectro_mpi.settings.parsing import parsed_json
 
 EDGES = "_edges"
 """Suffix of the dataset of channel edges: "energy_edges"."""
 INTERVALS, QUALITY = "category_intervals", "data_quality"
 """Datasets of the pitch angles of categories, and of flags; absent where they are not known."""
+ANGLES, BAND, ANGLE = "angles", "band", "angle"
+"""Datasets of the pitch-angle spectrograms, their bands and angles; absent without them."""
+EPHEMERIS = "ephemeris"
+"""Attribute of a group with an ephemeris: JSON, dataset → its units, long name and period."""
 DIGEST = "digest"
 """Attribute with the digest of the data (`model.spectrogram.data_digest`)."""
 ERROR = "_error"
@@ -54,6 +60,8 @@ def write_group(
     for name, size in sizes.items():
         scale = _create(group, name, np.dtype("f4"), (size,))
         h5ds.set_scale(scale, _NETCDF_NO_VARIABLE % size)
+    if spectrogram.by_angle is not None:
+        _write_angle_scales(group, spectrogram.by_angle)
     names = np.array(spectrogram.category, _TEXT)
     category = _create(group, "category", names.dtype, names.shape)
     _fill(category, names)
@@ -82,9 +90,31 @@ def write_group(
     )
     if digest:
         _describe(group, **{DIGEST: digest})
+    if spectrogram.ephemeris:
+        described = {each.name: _about(each) for each in spectrogram.ephemeris}
+        _describe(group, **{EPHEMERIS: json.dumps(described)})
     if spectrogram.notes:
         _describe(group, notes="\n".join(spectrogram.notes))
     return written
+
+
+def _write_angle_scales(group: Any, by_angle: Spectrogram) -> None:
+    """Write the scales of the pitch-angle spectrograms: names of bands, middles of angles."""
+    names = np.array(by_angle.category, _TEXT)
+    for name, points, long_name in (
+        (BAND, names, "Energy band"),
+        (ANGLE, by_angle.energy[0], "Middle of the pitch angles"),
+    ):
+        scale = _create(group, name, points.dtype, points.shape)
+        _fill(scale, points)
+        h5ds.set_scale(scale, name.encode())
+        _describe(scale, long_name=long_name)
+        if name == ANGLE:
+            _describe(scale, units="degrees")
+
+
+def _about(variable: Variable) -> tuple[str, str, float]:
+    return variable.units, variable.long_name, variable.period
 
 
 def _datasets(spectrogram: Spectrogram) -> Iterator[tuple[str, str, NDArray[Any], str, str]]:
@@ -108,6 +138,13 @@ def _datasets(spectrogram: Spectrogram) -> Iterator[tuple[str, str, NDArray[Any]
         yield INTERVALS, "category interval bound", spectrogram.intervals, long_name, "degrees"
     if spectrogram.quality.size:
         yield QUALITY, "record", spectrogram.quality, "Flags of the record, 0: good", "1"
+    if spectrogram.angles.size:
+        long_name = f"{legend.long_name} by pitch angle, mean over energy bands"
+        yield ANGLES, f"{BAND} record {ANGLE}", spectrogram.angles, long_name, units
+        long_name = "Lower and upper end of the energy band"
+        yield BAND + EDGES, f"{BAND} bound", spectrogram.bands, long_name, axis_units
+    for of_record in spectrogram.ephemeris:
+        yield of_record.name, "record", of_record.values, of_record.long_name, of_record.units
 
 
 def _fill(dataset: Any, values: NDArray[Any]) -> None:
@@ -117,7 +154,7 @@ def _fill(dataset: Any, values: NDArray[Any]) -> None:
 
 def read_group(group: h5py.Group) -> Spectrogram:
     """Read a spectrogram. Raises one of `store.UNREADABLE` if the file is damaged."""
-    datasets = dict(_own_datasets(group))
+    datasets = _own_datasets(group)
 
     def read(name: str) -> NDArray[Any]:
         if name not in datasets:
@@ -125,9 +162,10 @@ def read_group(group: h5py.Group) -> Spectrogram:
         return _array(datasets[name])
 
     instrument = group.name.rpartition("/")[2]
-    if "legend" in group.attrs:
-        quantity = str(group.attrs["quantity"])
-        legend = _legend(parsed_json(group.attrs["legend"]))
+    attributes = Scalars(group)
+    if "legend" in attributes:
+        quantity = str(attributes["quantity"])
+        legend = _legend(parsed_json(attributes["legend"]))
     else:  # written by a version that supported only FAST
         quantity, meaning = ("counts", "codes") if "counts" in datasets else ("eflux", "eflux")
         legend = fast_esa.legend(instrument, meaning)
@@ -137,23 +175,26 @@ def read_group(group: h5py.Group) -> Spectrogram:
         "intervals": INTERVALS,
         "quality": QUALITY,
         "errors": quantity + ERROR,
+        "angles": ANGLES,
+        "bands": BAND + EDGES,
     }
     spectrogram = Spectrogram(
         instrument=instrument,
         quantity=quantity,
-        category=tuple(text.decode() for text in read("category").tolist()),
+        category=tuple(read_texts(group["category"])),
         time=read("time"),
         time_start=read("time_start"),
         time_end=read("time_end"),
         mode=read("mode"),
         energy=read(legend.axis),
         values=read(quantity),
-        source=str(group.attrs["source"]),
-        source_size=int(group.attrs["source_size"]),
-        notes=tuple(str(group.attrs.get("notes", "")).splitlines()),
+        source=str(attributes["source"]),
+        source_size=int(attributes["source_size"]),
+        notes=tuple(str(attributes.get("notes", "")).splitlines()),
         legend=legend,
         **{field: read(name) for field, name in later.items() if name in datasets},
-        provenance=_provenance_of(group),
+        ephemeris=tuple(_ephemeris_of(attributes, read)),
+        provenance=_provenance_of(attributes),
     )
     _refuse_other_shapes(spectrogram)
     return spectrogram
@@ -163,12 +204,14 @@ def _refuse_other_shapes(spectrogram: Spectrogram) -> None:
     """Raise `ValueError` if arrays are no numbers, or do not fit each other."""
     shape = (len(spectrogram.category), len(spectrogram.time), *spectrogram.energy.shape[1:])
     records = shape[1:2]
-    expected = (
+    expected: tuple[tuple[str, NDArray[Any], tuple[int, ...], str], ...] = (
         ("values", spectrogram.values, shape, "fiu"),
         ("time", spectrogram.time, records, "f"),
         ("time_start", spectrogram.time_start, records, "f"),
         ("time_end", spectrogram.time_end, records, "f"),
         ("mode", spectrogram.mode, records, "iu"),
+        *((each.name, each.values, records, "f") for each in spectrogram.ephemeris),
+        *_expected_angles(spectrogram),
         ("energy", spectrogram.energy, (len(spectrogram.energy), *shape[2:3]), "f"),
     )
     for name, array, wanted, kinds in expected:
@@ -176,12 +219,22 @@ def _refuse_other_shapes(spectrogram: Spectrogram) -> None:
             raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
 
 
+def _expected_angles(
+    spectrogram: Spectrogram,
+) -> Iterator[tuple[str, NDArray[Any], tuple[int, ...], str]]:
+    angles, bands = spectrogram.angles, spectrogram.bands
+    if angles.size or bands.size:
+        shape = (len(bands), len(spectrogram.time), *angles.shape[2:3])
+        yield "angles", angles, shape, "f"
+        yield "bands", bands, (len(bands), 2), "f"
+
+
 def digest_of(group: h5py.Group) -> str:
     """The digest of a spectrogram; computed from its data if an earlier version wrote the group.
 
     Raises one of `store.UNREADABLE` if the file is damaged.
     """
-    return str(group.attrs.get(DIGEST, "")) or data_digest(read_group(group))
+    return str(Scalars(group).get(DIGEST, "")) or data_digest(read_group(group))
 
 
 def _legend(table: Mapping[str, Any]) -> Legend:
@@ -223,13 +276,16 @@ def members(group: Any) -> Iterator[tuple[str, Any]]:
 
 
 def refuse_foreign(group: Any) -> None:
-    """Raise `ValueError` if a group has a link, or a dataset whose values are in another file."""
-    for _ in _own_datasets(group):
-        pass
+    """Raise `ValueError` if a group has a link, or a dataset whose values are in another file.
+
+    Likewise if its datasets claim an absurd size.
+    """
+    _own_datasets(group)
 
 
-def _own_datasets(group: Any) -> Iterator[tuple[str, h5d.DatasetID]]:
-    """The datasets of a group with their names. Raises as `refuse_foreign`."""
+def _own_datasets(group: Any) -> dict[str, h5d.DatasetID]:
+    """The datasets of a group by name. Raises as `refuse_foreign`."""
+    datasets = {}
     for name in group:
         _refuse_link(group, name)
         found = h5py.h5o.open(group.id, name.encode())
@@ -237,7 +293,9 @@ def _own_datasets(group: Any) -> Iterator[tuple[str, h5d.DatasetID]]:
             created = found.get_create_plist()
             if created.get_external_count() or created.get_layout() == h5d.VIRTUAL:
                 raise ValueError(f"{name} has its values in another file")
-            yield name, found
+            datasets[name] = found
+    refuse_size(group.file, datasets.values())
+    return datasets
 
 
 def _array(dataset: h5d.DatasetID) -> NDArray[Any]:
@@ -248,10 +306,19 @@ def _array(dataset: h5d.DatasetID) -> NDArray[Any]:
     return values
 
 
-def _provenance_of(group: h5py.Group) -> Provenance:
+def _provenance_of(attributes: Mapping[str, Any]) -> Provenance:
     """What the attributes say; earlier versions wrote neither."""
-    made = parsed_json(group.attrs.get("provenance", "{}"))
-    return Provenance(str(group.attrs.get("source_sha256", "")), **made)
+    made = parsed_json(attributes.get("provenance", "{}"))
+    return Provenance(str(attributes.get("source_sha256", "")), **made)
+
+
+def _ephemeris_of(
+    attributes: Mapping[str, Any], read: Callable[[str], NDArray[Any]]
+) -> Iterator[Variable]:
+    """The variables that the attribute `ephemeris` describes; `read` reads a dataset."""
+    described = parsed_json(attributes.get(EPHEMERIS, "{}"))
+    for name, (units, long_name, period) in dict(described).items():
+        yield Variable(name, read(name), str(units), str(long_name), float(period))
 
 
 def _create(group: Any, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:
@@ -329,8 +396,10 @@ def read_datasets(group: h5py.Group) -> Group:
         if dataset.is_scale:
             continue
         dims = tuple(dim.label for dim in dataset.dims)
-        points = {dim: _values(group[dim]) for dim in dims if _is_variable(group[dim])}
-        units, long_name = (str(dataset.attrs.get(key, "")) for key in ("units", "long_name"))
+        scales = {dim: member(group, dim) for dim in dims}
+        points = {dim: _values(scale) for dim, scale in scales.items() if _is_variable(scale)}
+        attributes = Scalars(dataset)
+        units, long_name = (str(attributes.get(key, "")) for key in ("units", "long_name"))
         datasets[name] = Dataset(name, _values(dataset), dims, units, long_name, points)
     return Group(group.name.rpartition("/")[2], datasets)
 
@@ -341,9 +410,9 @@ def _storable(values: Any) -> Any:
 
 
 def _values(dataset: Any) -> Any:
-    return dataset.asstr()[()].astype(str) if dataset.dtype == object else dataset[()]
+    return read_texts(dataset).astype(str) if dataset.dtype == object else dataset[()]
 
 
 def _is_variable(scale: Any) -> bool:
     """Whether a dimension scale has values, which makes it a netCDF variable."""
-    return not scale.attrs.get("NAME", b"").startswith(_NETCDF_NO_VARIABLE[:20])
+    return not Scalars(scale).get("NAME", b"").startswith(_NETCDF_NO_VARIABLE[:20])

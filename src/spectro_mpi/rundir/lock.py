@@ -21,7 +21,7 @@ from spectro_mpi.rundir.layout import LIVE, LOCK, TAKEOVER
 from spectro_mpi.rundir.names import Count, JobId
 from spectro_mpi.settings.parsing import as_type
 from spectro_mpi.settings.versions import NewerVersionError, as_json, read_table
-from spectro_mpi.system.atomic import SUFFIX
+from spectro_mpi.system.atomic import SUFFIX, opened_new
 from spectro_mpi.system.scheduler import current
 
 log = logging.getLogger(__name__)
@@ -198,7 +198,8 @@ class RunLock(LockWatch):
     def _create(self) -> bool:
         # Written under another name, then linked: nobody can read an incomplete owner.
         draft = self._path.with_name(f"{LOCK}.{socket.gethostname()}.{os.getpid()}")
-        draft.write_bytes(as_json(asdict(self.owner)))
+        with opened_new(draft) as file:
+            file.write(as_json(asdict(self.owner)))
         try:
             os.link(draft, self._path)
         except FileExistsError:

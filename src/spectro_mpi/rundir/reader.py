@@ -25,8 +25,9 @@ from spectro_mpi.rundir.store import (
     time_spans,
 )
 from spectro_mpi.settings.loading import load_frozen
-from spectro_mpi.settings.parsing import as_type, read_json, read_regular
+from spectro_mpi.settings.parsing import as_type, read_json
 from spectro_mpi.settings.schema import Config, KindName, LimitsKind
+from spectro_mpi.system.regular import read_regular
 from spectro_mpi.system.words import count, nearest
 
 if TYPE_CHECKING:
@@ -187,9 +188,9 @@ class Run:
         item : str or int
         instrument : str
             What to show; an empty instrument is the first that the item has data of.
-        kind : {"pitch-angle", "instrument-grid"}
-            Kind of figure: a row for each category of the instrument, or for each instrument.
-            The latter needs no `instrument`.
+        kind : {"pitch-angle", "instrument-grid", "angle"}
+            Kind of figure: a row for each category of the instrument, or for each instrument (it
+            needs no `instrument`), or pitch angles with a row for each energy band.
         limits : {"given_extrema", "raw"}, optional
             None: the common limits, if the run has them.
         span : (float, float), optional

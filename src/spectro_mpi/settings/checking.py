@@ -8,7 +8,10 @@ from dataclasses import replace
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
+from spectro_mpi.settings.angles import BY_ANGLE, mistakes_of_bands
 from spectro_mpi.settings.archive_layout import Layout, check_address
+from spectro_mpi.settings.direction import Direction, mistakes_of_direction
+from spectro_mpi.settings.ephemeris import mistakes_of_ephemeris
 from spectro_mpi.settings.instrument_table import mistakes_of
 from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import (
@@ -45,28 +48,14 @@ def _check_meaning(config: Config) -> list[str]:
         mistakes.append(f'run_id = "{config.run_id}": use {RUN_ID_LETTERS}')
     mistakes += [*_check_select(config.select), *_check_cadence(config.data)]
     mistakes += _check_instruments(config)
-    if "all" not in config.pitch_angles:
-        mistakes.append(
-            "pitch_angles.all: cannot be removed; the common limits are computed from it"
-        )
-    for name, intervals in config.pitch_angles.items():
-        if not name or not set(name) <= _RUN_ID_LETTERS:
-            mistakes.append(
-                f'pitch_angles."{name}": use only letters, digits, ".", "_" and "-" in the name'
-            )
-        for lo, hi in intervals:
-            if lo >= hi:
-                pairs = ", ".join(f"[{low:g}, {high:g}]" for low, high in intervals)
-                mistakes.append(
-                    f"pitch_angles.{name} = [{pairs}]: an interval must ascend within 0 to 360; "
-                    f"across 0, write [{lo:g}, 360] and [0, {hi:g}]"
-                )
+    mistakes += _check_categories(config)
     for name, listed in (
         ("phases", config.phases),
         ("plot.scales", config.plot.scales),
         ("plot.limits", config.plot.limits),
         ("plot.kinds", config.plot.kinds),
         ("plot.formats", config.plot.formats),
+        ("plot.ephemeris", config.plot.ephemeris),
     ):
         if len(set(listed)) < len(listed):
             mistakes.append(f"{name}: lists the same entry twice")
@@ -75,6 +64,7 @@ def _check_meaning(config: Config) -> list[str]:
         mistakes.append(
             f"extrema.min_percentile = {low:g}: must be below extrema.max_percentile = {high:g}"
         )
+    mistakes += [*_check_bands(config), *_check_ephemeris(config)]
     mistakes += _check_job("slurm", config.slurm, 'an sbatch option such as "--mem-per-cpu=2G"')
     mistakes += _check_job("pbs", config.pbs, 'a qsub option such as "-P project"')
     if config.pbs.mpi:
@@ -85,6 +75,59 @@ def _check_meaning(config: Config) -> list[str]:
     )
     for name, axes in config.axes.items():
         mistakes += _check_axes(name, axes, config)
+    return mistakes
+
+
+def _check_categories(config: Config) -> list[str]:
+    mistakes = []
+    if "all" not in config.pitch_angles:
+        mistakes.append(
+            "pitch_angles.all: cannot be removed; the common limits are computed from it"
+        )
+    for name, intervals in config.pitch_angles.items():
+        if not name or not set(name) <= _RUN_ID_LETTERS:
+            mistakes.append(
+                f'pitch_angles."{name}": use only letters, digits, ".", "_" and "-" in the name'
+            )
+        if isinstance(intervals, Direction):
+            mistakes += mistakes_of_direction(name, intervals)
+            continue
+        for lo, hi in intervals:
+            if lo >= hi:
+                pairs = ", ".join(f"[{low:g}, {high:g}]" for low, high in intervals)
+                mistakes.append(
+                    f"pitch_angles.{name} = [{pairs}]: an interval must ascend within 0 to 360; "
+                    f"across 0, write [{lo:g}, 360] and [0, {hi:g}]"
+                )
+    return mistakes
+
+
+def _check_bands(config: Config) -> list[str]:
+    mistakes = list(mistakes_of_bands(config.angles, config.instruments))
+    if config.has_angles and not any(map(config.bands, config.select.instruments)):
+        mistakes.append('plot.kinds: "angle" needs angles.bands of an instrument with pitch_angle')
+    return mistakes
+
+
+def _check_ephemeris(config: Config) -> list[str]:
+    mistakes = list(mistakes_of_ephemeris(config.ephemeris))
+    if not config.ephemeris_file:
+        mistakes += [
+            f"pitch_angles.{name}: a direction needs an ephemeris; set ephemeris.file"
+            for name in config.directions
+        ]
+    known = config.ephemeris.variables
+    if config.ephemeris_file:
+        mistakes += [
+            f"ephemeris.variables.{table.dataset}: this name is that of the values of {table.name}"
+            for table in config.instrument
+            if table.dataset in known
+        ]
+    mistakes += [
+        f'plot.ephemeris: "{name}" is not in ephemeris.variables; choose from {", ".join(known)}'
+        for name in config.plot.ephemeris
+        if name not in known and config.plot.ephemeris != PlotSettings.ephemeris
+    ]
     return mistakes
 
 
@@ -222,15 +265,21 @@ def _check_figures(plot: PlotSettings, rows: int) -> list[str]:
 def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
     mistakes = []
     instrument, _, category = name.partition(".")
+    is_by_angle = instrument.endswith(BY_ANGLE)
+    instrument = instrument.removesuffix(BY_ANGLE)
     if instrument not in config.instruments:
         mistakes.append(
             f"axes.{name}: no instrument is called {instrument}; choose from "
             f"{_known(config, instrument)}"
         )
-    if category and category not in config.pitch_angles:
+    if is_by_angle:
+        bands = [f"{low:g}-{high:g}" for low, high in config.bands(instrument)]
+        if category and category not in bands:
+            mistakes.append(f"axes.{name}: no band is called {category}; {', '.join(bands)} are")
+    elif category and category not in config.pitch_angles:
         hint = nearest(category, list(config.pitch_angles))
         mistakes.append(f"axes.{name}: no pitch-angle category is called {category}{hint}")
-    whole = config.axes.get(instrument, AxisLimits())
+    whole = config.axes.get(name.partition(".")[0], AxisLimits())
     for letter, index in (("y", 0), ("z", 1)):
         ends = f"{letter}_min", f"{letter}_max"
         low, high = (getattr(axes, end) for end in ends)
@@ -244,7 +293,7 @@ def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
             mistakes.append(
                 f"axes.{name}: {letter}_min = {least:g} is not below {letter}_max = {most:g}"
             )
-        if _is_log(config, instrument, index):
+        if _is_log(config, instrument, index) and not (is_by_angle and letter == "y"):
             mistakes += [
                 f"axes.{name}.{letter}_{end} = {value:g}: expected a value above 0, since that "
                 "axis is logarithmic"

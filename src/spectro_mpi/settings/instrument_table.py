@@ -18,6 +18,7 @@ from spectro_mpi.settings.file_pattern import FilePattern
 RESERVED_QUANTITIES = frozenset(
     {"time", "time_start", "time_end", "mode", "energy", "frequency", "y", "category"}
     | {"category_intervals", "data_quality", "record", "channel", "table", "bound", "interval"}
+    | {"angles", "angle", "band", "band_edges"}
 )
 """Names of other datasets in the store, which a quantity cannot have."""
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 import re
 import shlex
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -118,22 +119,35 @@ def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> C
     UTF-8: job scripts, logs and the settings of the run could not hold it as text.
     """
     config = _config_from(table, base, where, frozen=False)
+    if mistakes := [f"{where}: {mistake}" for mistake in _paths_that(config, _is_no_text)]:
+        raise SettingsError(*mistakes)
+    return config
+
+
+def _paths_that(config: Config, is_wrong: Callable[[str], bool]) -> Iterator[str]:
+    """A sentence for each path in the settings that is wrong."""
     paths = {
         "input": config.inputs,
         "output": (config.output,),
+        "phases": config.phases,
         "plot.events": (config.plot.events,),
         "instrument.master": tuple(table.master for table in config.instrument),
     }
-    mistakes = [
-        f'{where}: {key} = "{path}": has characters or bytes that are no text; give that folder or '
-        "file another name"
-        for key, of_key in paths.items()
-        for path in of_key
-        if not is_inert(path)
-    ]
-    if mistakes:
-        raise SettingsError(*mistakes)
-    return config
+    for key, of_key in paths.items():
+        for path in filter(is_wrong, of_key):
+            yield (
+                f'{key} = "{path}": has characters or bytes that are no text; give that folder or '
+                "file another name"
+            )
+
+
+def _is_no_text(path: str) -> bool:
+    return not is_inert(path)
+
+
+def _has_zero(path: str) -> bool:
+    """Whether the system would refuse a path whatever it is for."""
+    return "\0" in path
 
 
 def _config_from(table: dict[str, Any], base: Path, where: str, frozen: bool) -> Config:
@@ -150,7 +164,8 @@ def _config_from(table: dict[str, Any], base: Path, where: str, frozen: bool) ->
     mistakes: list[str] = []
     config = _validate(table, mistakes)
     if config is not None:
-        mistakes += _check_meaning(config)
+        mistakes += [*_check_meaning(config), *_paths_that(config, _has_zero)]
+    if config is not None and not mistakes:
         config = replace(
             config,
             instrument=tuple(
@@ -176,13 +191,24 @@ def _completed(table: dict[str, Any], where: str) -> dict[str, Any]:
     if SETTINGS in table:
         table = in_terms_of_today(table, _version_of(table, where))
     elif isinstance(table.get("pitch_angles", {}), dict):
-        table = table | {"pitch_angles": {**_PITCH_ANGLES, **table.get("pitch_angles", {})}}
+        given = table.get("pitch_angles", {})
+        # Whoever names all of the default categories decides on their order.
+        all_named = _PITCH_ANGLES.keys() <= given.keys()
+        table = table | {"pitch_angles": {**({} if all_named else _PITCH_ANGLES), **given}}
     else:
         table = dict(table)
     if isinstance(table.get("pitch_angles"), dict):
-        # An empty list removes a category.
-        table["pitch_angles"] = {k: v for k, v in table["pitch_angles"].items() if v != []}
+        # An empty list removes a category. A direction may stand in a list: so `to_toml` writes it.
+        table["pitch_angles"] = {
+            name: given[0] if isinstance(given, list) and _is_one_table(given) else given
+            for name, given in table["pitch_angles"].items()
+            if given != []
+        }
     return table
+
+
+def _is_one_table(given: list[Any]) -> bool:
+    return len(given) == 1 and isinstance(given[0], dict)
 
 
 def _version_of(table: dict[str, Any], where: str) -> int:

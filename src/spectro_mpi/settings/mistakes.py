@@ -42,6 +42,7 @@ _BOUNDS = {
 
 def sentences(errors: Sequence[Any], table: dict[str, Any]) -> Iterator[str]:
     """The errors that pydantic found in a table of settings, one sentence for each setting."""
+    errors = list(filter(None, (_of_one_type(error, table) for error in errors)))
     places = [error["loc"] for error in errors]
     told = set()
     for error in errors:
@@ -55,6 +56,21 @@ def sentences(errors: Sequence[Any], table: dict[str, Any]) -> Iterator[str]:
         if written not in told and not is_derived:
             told.add(written)
             yield _sentence(error, written, table)
+
+
+def _of_one_type(error: Any, table: dict[str, Any]) -> dict[str, Any]:
+    """An error on a category, if it is about the type that is meant, without the name of that type.
+
+    pydantic reports what is wrong with a value for all types that it might have. Empty: another is
+    meant. Errors on anything else are kept.
+    """
+    place = error["loc"]
+    if place[:1] != ("pitch_angles",) or len(place) < 3:
+        return dict(error)
+    is_direction = isinstance(table["pitch_angles"][place[1]], dict)
+    if is_direction != (place[2] == "Direction"):
+        return {}
+    return {**error, "loc": (*place[:2], *place[3:])}
 
 
 def _written(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
@@ -121,7 +137,8 @@ def _shape(kind: str, written: tuple[str | int, ...]) -> str:
     if kind in ("dict_type", "dataclass_type"):
         return f"a table, under [{'.'.join(str(part) for part in written)}]"
     if name == "pitch_angles":
-        return f"pairs of degrees such as {_as_list(_PITCH_ANGLES['parallel'])}"
+        pairs = f"pairs of degrees such as {_as_list(_PITCH_ANGLES['parallel'])}"
+        return f'{pairs}, or a direction such as {{ toward = "earth", within = 30 }}'
     example: Any = asdict(Config()).get(name)
     if len(written) == 2 and isinstance(example, dict):
         example = example.get(str(written[1]))

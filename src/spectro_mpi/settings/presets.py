@@ -31,6 +31,10 @@ class PresetEntry:
     """Whether rows are categories of pitch angle; `[[instrument]]` tables say it for each."""
     items_are_orbits: bool = False
     """Whether items are numbered orbits, and called so."""
+    ephemeris: str = ""
+    """Pattern of the names of ephemeris files (`[ephemeris] file`); empty: there are none."""
+    bands: tuple[tuple[str, tuple[tuple[float, float], ...]], ...] = ()
+    """Instruments, each with the energy bands of its pitch-angle spectrograms (`[angles]`), eV."""
     figure_word: str = ""
     """In the names of figures, as ESA in 13312_pitch-angle_ESA_ees_….png."""
     archive: str = ""
@@ -44,6 +48,10 @@ class PresetEntry:
         return not self.instruments
 
 
+_ELECTRONS = ((100.0, 1000.0), (1000.0, 40_000.0))
+_IONS = ((50.0, 1000.0), (1000.0, 30_000.0))
+"""Energies of the spectrograms of FAST's key parameters (k0), eV."""
+
 _BUILT_IN = MappingProxyType(
     {
         "fast-esa": PresetEntry(
@@ -52,6 +60,8 @@ _BUILT_IN = MappingProxyType(
             instruments=("ees", "eeb", "ies", "ieb"),
             quantities=("counts", "rate", "eflux", "flux", "codes"),
             items_are_orbits=True,
+            ephemeris="fa_k0_orb_{orbit}_v{version}.cdf",
+            bands=(("ees", _ELECTRONS), ("eeb", _ELECTRONS), ("ies", _IONS), ("ieb", _IONS)),
             figure_word="ESA",
             archive="https://spdf.gsfc.nasa.gov/pub/data/fast/esa/l2",
             folders="{instrument}/%Y/%m",

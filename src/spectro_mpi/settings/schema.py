@@ -17,6 +17,9 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.settings.angles import AngleSettings
+from spectro_mpi.settings.direction import Direction
+from spectro_mpi.settings.ephemeris import NONE, EphemerisSettings
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.presets import PresetEntry, preset_named
 from spectro_mpi.settings.versions import SETTINGS, SETTINGS_VERSION
@@ -34,8 +37,9 @@ ScaleName = Literal["linear", "log"]
 ScalePair = tuple[ScaleName, ScaleName]
 LimitsKind = Literal["given_extrema", "raw"]
 FormatName = Literal["png", "pdf", "svg"]
-KindName = Literal["pitch-angle", "instrument-grid"]
+KindName = Literal["pitch-angle", "instrument-grid", "angle"]
 Degrees = Annotated[float, Interval(ge=0, le=360)]
+Category = tuple[tuple[Degrees, Degrees], ...] | Direction
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
 _CADENCE = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h)", re.ASCII)
 _MICROSECONDS = {"ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000}
@@ -167,7 +171,10 @@ class PlotSettings:
     """"given_extrema": the common limits of all items; "raw": limits by each row's data."""
     kinds: Annotated[tuple[KindName, ...], MinLen(1)] = ("pitch-angle", "instrument-grid")
     """"pitch-angle": a figure per instrument, a row per category; "instrument-grid": a figure per
-    item, a row per instrument."""
+    item, a row per instrument; "angle": a figure per instrument, a row per energy band, which shows
+    pitch angles."""
+    fold_angles: bool = False
+    """Whether figures of kind "angle" show 0 to 180°, means of both halves, instead of 0 to 360."""
     category_limits: Literal["own", "instrument"] = "own"
     """Common limits of a category's row: its own, or its instrument's (category `all`)."""
     dpi: Annotated[int, Interval(ge=40, le=1200)] = 200
@@ -193,6 +200,8 @@ class PlotSettings:
     """What an event is called if its row of the table has no label."""
     zoom_minutes: Annotated[float, Gt(0)] = 6.25
     """Width of the zoom column around an event, minutes."""
+    ephemeris: tuple[str, ...] = ("alt", "ilat", "mlt")
+    """Variables of the ephemeris that label the time axis (names of `[ephemeris] variables`)."""
     gap_factor: Annotated[float, Gt(1)] = 2.5
     """Records with a longer step between them than so many local widths have a gap between them.
     The local width is the larger of the medians of up to 5 steps before and 5 after a record."""
@@ -323,7 +332,7 @@ class FetchSettings:
     __pydantic_config__ = _STRICT
 
 
-_PITCH_ANGLES: dict[str, tuple[tuple[float, float], ...]] = {
+_PITCH_ANGLES: dict[str, Category] = {
     "all": ((0.0, 360.0),),
     "parallel": ((0.0, 30.0), (330.0, 360.0)),
     "antiparallel": ((150.0, 210.0),),
@@ -349,10 +358,11 @@ class Config:
     """Seed of the random numbers that phases use."""
     select: SelectSettings = SelectSettings()
     data: DataSettings = DataSettings()
-    pitch_angles: dict[str, tuple[tuple[Degrees, Degrees], ...]] = field(
-        default_factory=lambda: dict(_PITCH_ANGLES)
-    )
-    """Category → intervals [lo, hi) in degrees."""
+    angles: AngleSettings = field(default_factory=AngleSettings)
+    ephemeris: EphemerisSettings = field(default_factory=EphemerisSettings)
+    pitch_angles: dict[str, Category] = field(default_factory=lambda: dict(_PITCH_ANGLES))
+    """Category → intervals [lo, hi) in degrees, or a direction, as in
+    `downgoing = { toward = "earth", within = 30 }`."""
     extrema: ExtremaSettings = ExtremaSettings()
     plot: PlotSettings = PlotSettings()
     run: RunSettings = RunSettings()
@@ -396,6 +406,40 @@ class Config:
             "{orbit}" in table.file for table in self.instrument[:1]
         )
 
+    @property
+    def ephemeris_file(self) -> str:
+        """Pattern of the names of ephemeris files; empty: none are read."""
+        pattern = self.ephemeris.file or self.preset.ephemeris
+        return "" if pattern == NONE else pattern
+
+    @property
+    def has_angles(self) -> bool:
+        """Whether pitch-angle spectrograms are computed and stored."""
+        return "angle" in self.plot.kinds
+
+    def bands(self, instrument: str) -> tuple[tuple[float, float], ...]:
+        """The energy bands of an instrument's pitch-angle spectrograms; none without angles."""
+        bands = self.angles.bands or dict(self.preset.bands)
+        return tuple(bands.get(instrument, ())) if self.has_pitch_angles(instrument) else ()
+
+    @property
+    def intervals(self) -> dict[str, tuple[tuple[float, float], ...]]:
+        """The categories of pitch angle that are the same for all records."""
+        return {
+            name: category
+            for name, category in self.pitch_angles.items()
+            if not isinstance(category, Direction)
+        }
+
+    @property
+    def directions(self) -> dict[str, Direction]:
+        """The categories of pitch angle that depend on the ephemeris."""
+        return {
+            name: category
+            for name, category in self.pitch_angles.items()
+            if isinstance(category, Direction)
+        }
+
     def job_settings(self, scheduler: str) -> JobSettings:
         """What to request from a scheduler: the table with its name, or else that of Slurm."""
         settings: JobSettings = getattr(self, scheduler, self.slurm)
@@ -411,7 +455,15 @@ class Config:
         """All settings as TOML, with their version; loading it gives an equal `Config`."""
         import tomli_w
 
-        return tomli_w.dumps({SETTINGS: SETTINGS_VERSION} | _without_none(asdict(self)))
+        table = _without_none(asdict(self))
+        # A table would stand after all lists, but the order of the categories matters.
+        table["pitch_angles"] = {
+            name: [{key: value for key, value in given.items() if value}]
+            if isinstance(given, dict)
+            else given
+            for name, given in table["pitch_angles"].items()
+        }
+        return tomli_w.dumps({SETTINGS: SETTINGS_VERSION} | table)
 
 
 def _time_of(word: str) -> datetime:

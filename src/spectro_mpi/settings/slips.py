@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from spectro_mpi.settings.angles import BY_ANGLE
 from spectro_mpi.settings.schema import Config, RunSettings
 
 _MOST_MINUTES = 180.0
@@ -32,7 +33,7 @@ def likely_slips(config: Config) -> Iterator[str]:
             f"extrema.energy_coverage = {extrema.energy_coverage:g}: is the share of cells shown, "
             f"not the share cut off; did you mean {1 - extrema.energy_coverage:g}?"
         )
-    for name, intervals in config.pitch_angles.items():
+    for name, intervals in config.intervals.items():
         if _are_radians(intervals):
             yield f"pitch_angles.{name}: is in degrees, and these look like radians"
     yield from _slips_of_axes(config)
@@ -73,6 +74,8 @@ def _slips_of_axes(config: Config) -> Iterator[str]:
     if config.preset.by_tables:
         return  # energies of any instrument, in any unit
     for name, limits in config.axes.items():
+        if name.partition(".")[0].endswith(BY_ANGLE):
+            continue  # in degrees
         if limits.y_max is not None and limits.y_max <= _LOW_EV:
             yield (
                 f"axes.{name}.y_max = {limits.y_max:g}: is in eV; did you mean "

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from spectro_mpi.draw.kinds.angle import Angle
 from spectro_mpi.draw.kinds.base import FigureKind, Row
 from spectro_mpi.draw.kinds.instrument_grid import InstrumentGrid
 from spectro_mpi.draw.kinds.pitch_angle import PitchAngle
-from spectro_mpi.settings.schema import KindName, PlotSettings
+from spectro_mpi.settings.schema import Config, KindName
 
 __all__ = ["KINDS", "FigureKind", "Row", "kinds_of"]
 
 KINDS: Mapping[KindName, FigureKind] = {
     "pitch-angle": PitchAngle(),
     "instrument-grid": InstrumentGrid(),
+    "angle": Angle(),
 }
 
 
-def kinds_of(plot: PlotSettings, instruments: Iterable[str]) -> Iterator[tuple[FigureKind, str]]:
+def kinds_of(config: Config, instruments: Iterable[str]) -> Iterator[tuple[FigureKind, str]]:
     """Yield (kind, instrument) of each figure of an item; instrument "": of all of them."""
     instruments = tuple(instruments)
-    for name in plot.kinds:
-        yield from ((KINDS[name], instrument) for instrument in KINDS[name].figures(instruments))
+    for name in config.plot.kinds:
+        kind = KINDS[name]
+        yield from ((kind, instrument) for instrument in kind.figures(config, instruments))

@@ -34,8 +34,10 @@ class FigureKind(Protocol):
     """Whether the figure names the instruments that it lacks."""
     has_events_in_name: bool
     """Whether its file is named for the marked events that it shows."""
+    limits_of: str
+    """What follows the name of an instrument in the extrema that its rows have."""
 
-    def figures(self, instruments: Sequence[str]) -> Iterable[str]:
+    def figures(self, config: Config, instruments: Sequence[str]) -> Iterable[str]:
         """The instrument of each figure that an item with these instruments has."""
         ...
 

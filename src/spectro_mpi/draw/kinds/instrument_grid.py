@@ -17,8 +17,9 @@ class InstrumentGrid:
     name = "instrument-grid"
     names_missing = True
     has_events_in_name = False
+    limits_of = ""
 
-    def figures(self, instruments: Sequence[str]) -> Iterable[str]:
+    def figures(self, config: Config, instruments: Sequence[str]) -> Iterable[str]:
         return ("",)
 
     def stem(self, config: Config, instrument: str) -> str:

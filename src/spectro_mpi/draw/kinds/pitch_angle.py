@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from spectro_mpi.draw.kinds.base import Row, with_word
+from spectro_mpi.model.ephemeris import HEMISPHERE, LOSS_CONE
 from spectro_mpi.model.extrema import WHOLE
 from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.words import count
 
 
 class PitchAngle:
@@ -18,8 +21,9 @@ class PitchAngle:
     name = "pitch-angle"
     names_missing = False
     has_events_in_name = True
+    limits_of = ""
 
-    def figures(self, instruments: Sequence[str]) -> Iterable[str]:
+    def figures(self, config: Config, instruments: Sequence[str]) -> Iterable[str]:
         return instruments
 
     def stem(self, config: Config, instrument: str) -> str:
@@ -58,8 +62,26 @@ def _label(config: Config, place: int, spectrogram: Spectrogram) -> str:
         return spectrogram.legend.rows or spectrogram.legend.name
     category = spectrogram.category[place]
     intervals = config.pitch_angles.get(category, ())
+    if isinstance(intervals, Direction):
+        meaning = ", ".join((str(intervals), *_without_direction(spectrogram, intervals)))
+        return f"{category} ({meaning})"
     if len(spectrogram.intervals):
         stored = spectrogram.intervals[place]
         intervals = tuple(map(tuple, stored[np.isfinite(stored).all(axis=1)].tolist()))
     words = ", ".join(f"{low:g}°–{high:g}°" for low, high in intervals)
     return f"{category} ({words})" if words else category
+
+
+def _without_direction(spectrogram: Spectrogram, direction: Direction) -> Iterator[str]:
+    """How many records with values have no such direction, because the ephemeris lacks it."""
+    has_values = np.isfinite(spectrogram.values).any(axis=(0, 2))
+    known = np.zeros(has_values.shape, bool)
+    needed = {HEMISPHERE, LOSS_CONE} if direction.losscone else {HEMISPHERE}
+    by_name = {variable.name: variable.values for variable in spectrogram.ephemeris}
+    if needed <= by_name.keys():
+        known = np.logical_and.reduce([np.isfinite(by_name[name]) for name in sorted(needed)])
+    missing = int((has_values & ~known).sum())
+    if missing and not known.any():
+        yield "no ephemeris"
+    elif missing:
+        yield f"{count(missing, 'record')} without ephemeris"
