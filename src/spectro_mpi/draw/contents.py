@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 
 from spectro_mpi.draw.content import FigureContent, Panel, Style
-from spectro_mpi.draw.curves import curves_of, notes_on_curves
 from spectro_mpi.draw.kinds import Row
+from spectro_mpi.draw.loss_cones import curves_of, notes_on_curves
 from spectro_mpi.draw.names import ExpectedFigure
 from spectro_mpi.draw.notes import (
     item_name,

@@ -1,20 +1,16 @@
-"""Lines over the data of a panel: the edges of the loss cones."""
+"""Draw lines over the data of a panel."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.columns import Columns, Records
-from spectro_mpi.draw.content import Curve, Panel
+from spectro_mpi.draw.content import Curve
 from spectro_mpi.draw.layout import Box, Layout
 from spectro_mpi.draw.palette import BLACK, BLANK
 from spectro_mpi.draw.scale import Scale
-from spectro_mpi.model.ephemeris import HEMISPHERE, LOSS_CONE
-from spectro_mpi.model.spectrogram import Spectrogram
 
 _INNER, _BORDER = 1.3, 0.8
 """Width of the white line and of its black borders, in points."""
@@ -22,26 +18,6 @@ _DASH, _GAP = 7.0, 4.0
 """Of dashed lines, in points."""
 _STEEPEST = 0.1
 """Parts of the height of a panel: lines are not joined across a larger step."""
-
-
-def curves_of(spectrogram: Spectrogram) -> tuple[Curve, ...]:
-    """The edges of both loss cones in a pitch-angle spectrogram: earthward ones are solid."""
-    known = {variable.name: variable.values for variable in spectrogram.ephemeris}
-    if spectrogram.legend.axis != "angle" or not {HEMISPHERE, LOSS_CONE} <= known.keys():
-        return ()
-    cone, north = known[LOSS_CONE].astype(np.float64), known[HEMISPHERE]
-    with np.errstate(invalid="ignore"):
-        around_0 = np.where(north > 0, cone, np.where(north < 0, 180.0 - cone, np.nan))
-    edges = [Curve(around_0), Curve(180.0 - around_0, is_dashed=True)]
-    if spectrogram.edges.max() > 180:
-        edges += [Curve(360.0 - around_0), Curve(180.0 + around_0, is_dashed=True)]
-    return tuple(edge for edge in edges if np.isfinite(edge.values).any())
-
-
-def notes_on_curves(panels: Iterable[Panel]) -> Iterator[str]:
-    """A note on what the lines of panels are."""
-    if any(panel.curves for panel in panels):
-        yield "Lines: edges of the loss cones, earthward solid, away from earth dashed"
 
 
 def draw_curve(
