@@ -247,7 +247,7 @@ class Writer:
     def _check_lock(self) -> None:
         """Raise `OSError` or `RunError` if the run has no lock any more, or another one has it."""
         if self._lock is not None:
-            self._lock.check()
+            self._lock.check_before_writing()
         elif not (self._run_dir / LOCK).exists():
             missing = errno.ENOENT  # the whole run directory may have been removed
             raise FileNotFoundError(missing, os.strerror(missing), str(self._run_dir / LOCK))

@@ -215,7 +215,8 @@ class Context:
         Raises `RunError` if that fails, or if another run has taken over the lock.
         """
         if self._lock is not None and (self._written or self._replaced):
-            self._lock.check()
+            with writing(self._folder):
+                self._lock.check_before_writing()
         if self._gives_files:
             self._make_folder()  # even if it stays empty: it shows that the item is done
         if self._written:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -94,6 +95,16 @@ class LockWatch:
         if time.monotonic() - self._beaten < HEARTBEAT_SECONDS:
             return
         self._beaten = time.monotonic()
+        self.check()
+
+    def check_before_writing(self) -> None:
+        """Raise `RunError` if the lock has another owner, `FileNotFoundError` if it is gone.
+
+        The whole run directory may have been removed with it.
+        """
+        if not self._path.exists():
+            missing = errno.ENOENT
+            raise FileNotFoundError(missing, os.strerror(missing), str(self._path))
         self.check()
 
     def check(self) -> None:
