@@ -11,6 +11,7 @@ import h5py
 import pytest
 
 from spectro_mpi.demo import DemoSummary
+from spectro_mpi.rundir.store import stamp_of_file
 from tests.conftest import NO_REPORT, spectro_mpi, spectro_mpi_here
 from tests.outputs import pictures, same_output
 
@@ -271,6 +272,10 @@ def test_verify_compares_sizes_where_an_earlier_version_kept_no_digest(finished:
         with h5py.File(path, "r+") as file:
             for name in ("source_sha256", "provenance"):
                 del file["ees"].attrs[name]
+        progress = json.loads((run_dir / "progress.json").read_text())
+        stamp = stamp_of_file(path)
+        progress["data_files"]["reduce"]["13312"] = f"2000/01/13312.h5#{stamp}"
+        (run_dir / "progress.json").write_text(json.dumps(progress))
     (run_dir / "sources.lines").unlink()
     checked = spectro_mpi_here("verify", run_dir, "--inputs")
     assert checked.code == 0
