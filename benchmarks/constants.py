@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import pickle
 import statistics
 import sys
 import tempfile
@@ -25,12 +26,14 @@ from typing import Any
 
 import coordinator
 from common import machine, sample_data
-from item_costs import PASSES, Measured, drawing, reducing, writing
+from item_costs import PASSES, Measured, drawing, reducing, timed, writing
+from serial_costs import around
 from whole import CONFIG, launcher, run_ours, run_process
 
 import spectro_mpi
 from spectro_mpi.instruments.cdf import has_fast_reader
 from spectro_mpi.model.items import Item
+from spectro_mpi.model.marks import Mark, PackedMarks
 from spectro_mpi.mpi.backoff import Backoff
 from spectro_mpi.mpi.transport import MpiTransport
 from spectro_mpi.phases.executor import ChildExecutor, Executor, InlineExecutor
@@ -41,6 +44,10 @@ from spectro_mpi.planning.inventory import take_inventory
 from spectro_mpi.rundir.reader import open_run
 from spectro_mpi.settings.loading import load_config
 from spectro_mpi.settings.schema import Config
+
+_BUSY_RANKS, _BUSY_TASKS = 18, 5000
+"""Of a run whose coordinator always has messages waiting."""
+_MARKS = 5000
 
 
 def main() -> None:
@@ -77,6 +84,8 @@ def measure(folder: Path, output: str) -> Constants:
     reduced, outcomes = reducing(config, items)
     measured |= reduced | writing(config, items, outcomes) | drawing(config, items)
     measured["message"] = coordinator.message_seconds()
+    measured["message_busy"] = coordinator.message_seconds(_BUSY_TASKS, ranks=_BUSY_RANKS)
+    measured |= around(folder) | {"mark": _mark_seconds()}
     measured |= children(config, items, measured["frame"]) | ranks(run, items)
     known = Constants(**measured, pace=1.0, supervise=0.0)
     measured |= in_a_run(folder, config, items, known)
@@ -132,6 +141,21 @@ def children(config: Config, items: Sequence[Item], frame: float) -> Measured:
         "plot_start": max(0.0, min(plot_starts)),
         "task": max(0.0, statistics.median(child - inline for child, inline in least)),
     }
+
+
+def _mark_seconds() -> float:
+    """Measure what each marked event adds to the message that begins a phase of a worker."""
+    marks = PackedMarks({str(item): (Mark("ees", item, item + 1),) for item in range(_MARKS)})
+
+    def dump() -> bytes:
+        # As it is sent between nodes: with a copy of its buffers.
+        return b"".join(
+            [pickle.dumps(marks, 5, buffer_callback=buffers.append), buffers.pop().raw().tobytes()]
+        )
+
+    buffers: list[pickle.PickleBuffer] = []
+    dump()  # once for all workers
+    return statistics.median(timed(dump) for _ in range(20 * PASSES)) / _MARKS
 
 
 def _computed(

@@ -8,11 +8,14 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
+from unittest import mock
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+from transfer import receive_seconds
 
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.tally import Tallies, merge_tallies
@@ -30,8 +33,16 @@ from spectro_mpi.settings.schema import Config, LimitsKind
 
 PASSES = 3
 
-_BATCH = 4
+_BATCH = 16
 """Results per batch; so few that the writer does not flush before the batch is full."""
+
+_WORKER = 1
+"""Rank of the only worker, whose window is the batch."""
+_COPIES = 20
+"""Times the items that a run ends with, to find what ending it costs for each."""
+_SYNC_CALLS = 6
+_SYNC_SECONDS = 0.05
+"""Injected latency of an fsync."""
 
 Measured = dict[str, Any]
 """Name of a constant → value."""
@@ -66,39 +77,67 @@ def reducing(config: Config, items: Sequence[Item]) -> tuple[Measured, list[Outc
 
 
 def writing(config: Config, items: Sequence[Item], outcomes: Sequence[Outcome]) -> Measured:
-    """Measure the costs of writing results, in batches and singly."""
-    count = len(items)
+    """Measure the costs of writing results, in batches and singly, and of receiving them."""
     results = [
-        Result(0, "reduce", item.id, (), outcome.data)
+        Result(_WORKER, "reduce", item.id, (), outcome.data)
         for item, outcome in zip(items, outcomes, strict=True)
     ]
-    reduce: dict[int, Floats] = {}
-    for batch in (_BATCH, 1):
+    copies = [
+        replace(result, item=f"{result.item}{copy}")
+        for copy in range(_COPIES)
+        for result in results
+    ][: -(_COPIES * len(results) % _BATCH) or None]
+    alone, full = _Written(config, results, 1), _Written(config, copies, _BATCH)
+    of_batch = full.reduce.reshape(-1, _BATCH).sum(axis=1)
+    sizes = np.array([result.nbytes / 1e6 for result in copies])
+    whole, megabyte = fitted(
+        of_batch, np.ones(len(of_batch)), sizes.reshape(-1, _BATCH).sum(axis=1)
+    )
+    commit, journal = (
+        max(0.0, float(np.mean(one) - np.mean(many))) * _BATCH / (_BATCH - 1)
+        for one, many in ((alone.reduce, full.reduce), (alone.plot, full.plot))
+    )
+    message, received_mb = receive_seconds()
+    return {
+        "write_item": message + max(0.0, whole - commit) / _BATCH,
+        "write_mb": received_mb + megabyte,
+        "write_drawn": message + max(0.0, float(np.mean(full.plot)) - journal / _BATCH),
+        "commit": commit,
+        "journal": journal,
+        "commit_syncs": full.commit_syncs,
+        "journal_syncs": full.journal_syncs,
+        "finish_item": max(0.0, full.ending - alone.ending) / (len(copies) - len(results)),
+    }
+
+
+class _Written:
+    """What the writer takes to write results of both phases in batches of `size`, CPU seconds."""
+
+    def __init__(self, config: Config, results: Sequence[Result], size: int) -> None:
         settings = replace(
-            config, run_id=f"batch-{batch}", run=replace(config.run, flush_batch_size=batch)
+            config, run_id=f"batch-{size}", run=replace(config.run, flush_batch_size=size)
         )
         settings.run_dir.mkdir(parents=True)
         (settings.run_dir / LOCK).touch()  # The writer checks that its output still exists.
-        writer = Writer(QueueTransport(), settings, settings.run_dir, 0, range(1))
-        reduce[batch] = np.array([timed(take, writer, result) for result in results])
-        ending = timed(writer.handle, EndPhase(count))
         drawn = [replace(result, phase="plot", data=None) for result in results]
-        plot = [timed(take, writer, result) for result in drawn]
-        ending += timed(writer.handle, WriterFinish())
+        writer = Writer(QueueTransport(), settings, settings.run_dir, 0, [_WORKER])
+
+        def write(batch: Sequence[Result]) -> None:
+            for result in batch:
+                take(writer, result)
+
+        count = len(results) + _SYNC_CALLS * size
+        self.reduce = np.array([timed(write, [result]) for result in results])
+        """Of each result, the last one of a batch with the commit."""
+        self.commit_syncs = syncs_in_a_row(partial(write, results[:size]))
+        """Fsyncs in a row of a commit of reduced items."""
+        self.ending = timed(writer.handle, EndPhase(count))
+        """Of the end of both phases, and of the run."""
+        self.plot = np.array([timed(write, [result]) for result in drawn])
+        self.journal_syncs = syncs_in_a_row(partial(write, drawn[:size]))
+        self.ending += timed(writer.handle, EndPhase(count))
+        self.ending += timed(writer.handle, WriterFinish())
         writer.close()
-    alone, full = reduce[1], count - count % _BATCH
-    item, megabyte = fitted(
-        alone, np.ones(count), np.array([result.nbytes / 1e6 for result in results])
-    )
-    commits = full - full // _BATCH
-    commit = max(0.0, float(np.sum(alone[:full] - reduce[_BATCH][:full]))) / max(1, commits)
-    return {
-        "write_item": max(0.0, item - commit),
-        "write_mb": megabyte,
-        "commit": commit,
-        "journal": statistics.median(plot),
-        "finish_item": ending / count,
-    }
 
 
 def take(writer: Writer, result: Result) -> None:
@@ -119,7 +158,7 @@ def drawing(config: Config, items: Sequence[Item]) -> Measured:
     tasks = [Task("plot", item, {"reduce": run.progress.data_files[item.id]}) for item in items]
     columns: list[Floats] = []
     seconds: list[Floats] = []
-    frame = 0.0
+    frame = syncs = 0.0
     kinds: tuple[LimitsKind, ...] = ("given_extrema", "raw")
     for dpi in (config.plot.dpi, config.plot.dpi // 2):
         for limits in kinds:
@@ -145,6 +184,7 @@ def drawing(config: Config, items: Sequence[Item]) -> Measured:
             if given and dpi == config.plot.dpi:
                 frames = {key for item in items for key, _ in figures_of(item, settings)}
                 frame = max(0.0, float((first - taken).sum())) / len(frames)
+                syncs = syncs_in_a_row(partial(_passes, station, tasks, 1)) / len(tasks)
     item, megabyte, common, raw, megapixel = fitted(
         np.concatenate(seconds), *np.concatenate(columns, axis=1)
     )
@@ -154,6 +194,7 @@ def drawing(config: Config, items: Sequence[Item]) -> Measured:
         "figure": {"given_extrema": common, "raw": raw},
         "megapixel": megapixel,
         "frame": frame,
+        "figure_syncs": syncs,
     }
 
 
@@ -169,6 +210,21 @@ def fitted(seconds: Floats, *columns: Floats) -> list[float]:
         kept.pop(int(costs.argmin()))
     by_column = dict(zip(kept, costs.tolist(), strict=True))
     return [by_column.get(column, 0.0) for column in range(len(columns))]
+
+
+def syncs_in_a_row(call: Callable[[], object]) -> float:
+    """How many fsyncs a call waits for, one after the other: those side by side count once.
+
+    It is called `_SYNC_CALLS` times.
+    """
+    took: dict[float, list[float]] = {0.0: [], _SYNC_SECONDS: []}
+    for _ in range(_SYNC_CALLS // 2):
+        for pause, seconds in took.items():
+            with mock.patch("os.fsync", lambda _, pause=pause: time.sleep(pause)):
+                began = time.perf_counter()
+                call()
+                seconds.append(time.perf_counter() - began)
+    return max(0.0, min(took[_SYNC_SECONDS]) - min(took[0.0])) / _SYNC_SECONDS
 
 
 def timed(call: Callable[..., object], *arguments: object) -> float:

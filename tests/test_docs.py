@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import pytest
 import spectro_mpi as package
 from spectro_mpi.rundir.reader import open_run
 from spectro_mpi.settings.loading import config_from_text
-from tests.conftest import BIN, spectro_mpi
+from tests.conftest import spectro_mpi
 from tests.istp_files import variables, write
 
 if sys.version_info >= (3, 11):
@@ -88,18 +87,6 @@ def test_each_fault_of_the_readme_is_shown_by_a_test() -> None:
         shown = re.search(r"`([\w/]+\.py)::(test_\w+)` \|$", row)
         assert shown, row
         assert f"def {shown[2]}(" in (ROOT / "tests" / shown[1]).read_text(), row
-
-
-@pytest.mark.slow
-def test_the_tutorial_works_as_it_stands(tmp_path: Path) -> None:
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    for language, text in blocks("tutorial.md", "sh", "python"):
-        command = ["bash", "-ec", text] if language == "sh" else [sys.executable, "-c", text]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
-    assert len(list(tmp_path.glob("sample/runs/fast/plots/2000/01/*"))) == 3
 
 
 def test_the_settings_for_another_mission_work_as_they_stand(tmp_path: Path) -> None:

@@ -130,6 +130,34 @@ def test_paths_with_line_ends_and_control_characters_are_refused(key: str, word:
         config_from({key: word}, Path("/tmp"))
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"input": "a\0b"},
+        {"input": ["a", "a\0b"]},
+        {"output": "a\0b"},
+        {"phases": ["reduce", "a\0b.py:Phase"]},
+        {"plot": {"events": "a\0b"}},
+        {
+            "data": {"preset": "istp"},
+            "instrument": [{"name": "x", "file": "{item}.cdf", "value": "x", "master": "a\0b"}],
+        },
+    ],
+)
+def test_paths_that_no_system_has_are_told_in_a_sentence(
+    tmp_path: Path, table: dict[str, Any]
+) -> None:
+    with pytest.raises(SettingsError, match=r'"a\\x00b.*": has characters or bytes that are no'):
+        config_from(table, tmp_path)
+    run_dir = Config(output=str(tmp_path)).run_dir
+    run_dir.mkdir()
+    frozen = Config(output=str(tmp_path)).to_toml().replace('input = "FAST_data"', "")
+    (run_dir / "config.toml").write_text('input = "a\\u0000b"\n' + frozen)
+    done = spectro_mpi_here("status", run_dir)
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert r'input = "a\x00b": has characters' in done.err
+
+
 HOSTILE = ["$(touch pwned)", "`touch pwned`", "; touch pwned", "a b", "'\"; touch pwned; '", "\n"]
 
 

@@ -128,6 +128,10 @@ class InvalidCdfError(Exception):
         return inert(super().__str__())
 
 
+class NoRecordsError(InvalidCdfError):
+    """A CDF file that can be read, and has no valid record."""
+
+
 class NoDataError(Exception):
     """An item that there are no data of."""
 
@@ -152,10 +156,10 @@ def reason_of(error: BaseException, phase: str) -> Reason:
         return "timeout"
     if isinstance(error, MemoryError):
         return "out-of-memory"
+    if isinstance(error, NoDataError | NoRecordsError):
+        return "no-data"
     if isinstance(error, InvalidCdfError):
         return "invalid-cdf"
-    if isinstance(error, NoDataError):
-        return "no-data"
     if isinstance(error, ZeroDivisionError | FloatingPointError):
         return "divide-by-zero"
     if phase == "plot" and not isinstance(error, OSError):

@@ -209,7 +209,7 @@ def test_a_figure_of_a_run_is_one_of_matplotlib(sampled: Path) -> None:
     part = run.figure("13312", span=(begin + 60, begin + 120)).axes[0]
     assert span(part) == pytest.approx([begin + 60, begin + 120], abs=1e-3)
     axes[0].axvline(end / 86400)
-    with pytest.raises(KeyError, match="no data of eeb"):
+    with pytest.raises(KeyError, match="no instrument eeb"):
         run.figure("13312", "eeb")
 
 

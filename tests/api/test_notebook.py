@@ -133,7 +133,7 @@ def test_called_again_it_has_nothing_to_do_and_ignore_progress_starts_over(
         return {path: path.stat().st_mtime_ns for path in run.figures("13312")}
 
     first = plot(False)
-    assert "plot: 1 item done" in capsys.readouterr().out
+    assert "plot: 1 of 1 item done" in capsys.readouterr().out
     assert plot(False) == first
     again = plot(True)
     assert again.keys() == first.keys()
@@ -264,6 +264,9 @@ def test_items_and_stacks_are_those_of_a_run(demo: DemoSummary) -> None:
     assert sorted(dealt) == [item.id for item in items if item.id != "13313"]
     assert sum(stack.percent for stack in stacks) == pytest.approx(100)
     assert max(stack.percent for stack in stacks) < 40
+    few = spectro_mpi.create_stacks(items[:2], 5)
+    assert [len(stack.items) for stack in few] == [1, 1]
+    assert spectro_mpi.create_stacks([], 5) == []
 
 
 def test_a_dataset_holds_what_the_store_holds(local: Run) -> None:
@@ -494,11 +497,72 @@ def test_an_item_without_rows_is_recorded_as_such(tmp_path: Path) -> None:
     def load_rows(item: str) -> list[dict[str, object]]:
         return [dict(ROW)] * (item != "empty")
 
+    def load_others(item: str) -> list[dict[str, object]]:
+        nothing: dict[str, object] = {**ROW, "data": np.full(np.shape(ROW["data"]), np.nan)}
+        return [nothing, dict(ROW) if item == "half" else nothing]
+
     run = spectro_mpi.batch_plot(
         ["empty", "full"], tmp_path / "out", load_rows, dpi=40, max_workers=1, show_progress=False
     )
     assert run.errors["empty"][0].reason == "no-data"
     assert run.completed("figures") == ["full"]
+    run = spectro_mpi.batch_plot(
+        ["blank", "half"], tmp_path / "two", load_others, dpi=40, max_workers=1, show_progress=False
+    )
+    assert run.errors["blank"][0].reason == "no-data"
+    assert run.errors["blank"][0].message == "none of the 2 rows has a value"
+    assert run.completed("figures") == ["half"]
+
+
+def test_plot_directory_takes_what_people_pass_today(demo: DemoSummary, tmp_path: Path) -> None:
+    def plot(**more: Any) -> Run:
+        return spectro_mpi.plot_directory(
+            demo.directory / "FAST_data",
+            tmp_path / "run",
+            y_scale="linear",
+            z_scale="log",
+            flush_batch_size=3,
+            log_flush_batch_size=4,
+            max_workers=1,
+            orbit_timeout_seconds=50,
+            instrument_timeout_seconds=20,
+            colormap="viridis",
+            zoom_minutes=5,
+            install_signal_handlers=True,
+            settings={"select": {"orbits": "13312"}, "plot": {"dpi": 40}},
+            show_progress=False,
+            **more,
+        )
+
+    config = plot(max_processing_percentile=97.5).config
+    assert config.extrema.max_percentile == 97.5
+    assert config.plot.scales == (("linear", "log"),)
+    assert (config.plot.colormap, config.plot.zoom_minutes, config.plot.dpi) == ("viridis", 5, 40)
+    run = config.run
+    assert (run.flush_batch_size, run.log_flush_batch_size) == (3, 4)
+    assert (run.orbit_timeout_seconds, run.instrument_timeout_seconds) == (50, 20)
+    before = figure_times(tmp_path / "run")
+    assert figure_times(plot(max_percentile=97.5).path) == before  # nothing to do
+    again = figure_times(plot(max_percentile=97.5, ignore_progress_json=True).path)
+    assert again.keys() == before.keys()
+    assert all(again[path] > before[path] for path in before)
+    with pytest.raises(UserError, match="mean the same: give one"):
+        plot(max_percentile=95, max_processing_percentile=95)
+
+
+def figure_times(run_dir: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in (run_dir / "plots").rglob("*.png")}
+
+
+def test_a_likely_slip_is_a_warning_in_the_notebook(
+    demo: DemoSummary, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UserError, match="max_percentile = -1: expected more than 0"):
+        spectro_mpi.plot_directory(demo.directory, tmp_path / "run", max_percentile=-1)
+    spectro_mpi.compute_global_extrema(
+        demo.directory, max_percentile=0.5, max_workers=1, settings={"select": {"orbits": "13312"}}
+    )
+    assert "warning: extrema.max_percentile = 0.5: is 0 to 100" in capsys.readouterr().err
 
 
 T_DAY = 15_000 * 86400.0

@@ -41,6 +41,13 @@ def test_other_commands_say_that_they_cannot_print(sampled: Path) -> None:
     assert closed.stderr == ""
 
 
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_that_cannot_be_printed_is_no_success(tmp_path: Path, option: str) -> None:
+    full = shell(f"{BIN / 'spectro-mpi'} {option} > /dev/full", tmp_path)
+    assert full.returncode == 1
+    assert full.stderr.startswith("spectro-mpi: the output cannot be printed: ")
+
+
 def test_a_directory_that_was_removed_is_told(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()

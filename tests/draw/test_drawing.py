@@ -21,7 +21,7 @@ from spectro_mpi.model.extrema import Limits
 from spectro_mpi.model.spectrogram import Provenance, Spectrogram
 from tests.draw.test_pixels import CADENCE, T0, content, read, spectrogram, style
 
-REFERENCE = (2, "b260e8b8c221b081")
+REFERENCE = (2, "9e7e8b619146e23c")
 """`DRAWING`, and the digest of the reference figures that it draws."""
 
 

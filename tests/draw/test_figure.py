@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import itertools
+import re
 import tracemalloc
 import weakref
 from dataclasses import replace
@@ -21,7 +22,7 @@ from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.figure import Event, FigureContent, Painter, Panel
 from spectro_mpi.draw.layout import Box
 from spectro_mpi.draw.palette import FIRST_MARKER, palette_of
-from spectro_mpi.draw.scale import usable_scale
+from spectro_mpi.draw.scale import Scale, usable_scale
 from spectro_mpi.draw.text import Lettering
 from spectro_mpi.draw.ticks import time_ticks, value_ticks
 from spectro_mpi.model.extrema import Limits
@@ -381,3 +382,55 @@ def test_a_painter_keeps_no_more_after_many_figures() -> None:
     tracemalloc.stop()
     # Stamps of letters, which are kept up to a limit.
     assert grown < 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("span", "step", "fine"),
+    [
+        (55 * 60, 300, 60),
+        (20.0, 2, 0.5),
+        (6 * 3600, 1800, 300),
+        (86400.0, 7200, 1800),
+        (5 * 86400.0, 43200, 10800),
+    ],
+)
+def test_minor_ticks_of_time_are_round_and_between_the_others(
+    span: float, step: float, fine: float
+) -> None:
+    begin = 1e9 + 17.3
+    ticks = time_ticks(begin, begin + span, 80.0)
+    assert np.diff(ticks.major) == pytest.approx(step)
+    assert not set(ticks.minor) & set(ticks.major)
+    both = sorted([*ticks.major, *ticks.minor])
+    assert np.diff(both) == pytest.approx(fine)
+    assert begin <= both[0] < begin + fine
+    assert begin + span - fine < both[-1] <= begin + span
+
+
+def test_minor_ticks_of_a_linear_axis_are_round_and_reach_its_ends() -> None:
+    ticks = value_ticks(Scale("linear", -3.3, 7.1), 0.15)
+    assert ticks.major == (-2, 0, 2, 4, 6)
+    assert ticks.minor[:3] == (-3.0, -2.5, -1.5)
+    assert ticks.minor[-1] == 7.0
+    fives = value_ticks(Scale("linear", 0.0, 20000.0), 0.15)
+    assert np.diff(sorted((*fives.major, *fives.minor))) == pytest.approx(1000)
+
+
+@pytest.mark.parametrize("hours", [0.2, 1.5, 5, 30, 80])
+@pytest.mark.parametrize("start", [0.0, 86400 - 120.0, 43200.0])
+def test_a_date_under_the_axis_always_has_utc(
+    hours: float, start: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    stamp = Lettering.stamp
+
+    def noted(self: Lettering, text: str, size: float, math_text: bool = False) -> Any:
+        written.append(text)
+        return stamp(self, text, size, math_text)
+
+    monkeypatch.setattr(Lettering, "stamp", noted)
+    time = 10_000 * 86400.0 + start + np.linspace(0, hours * 3600, 50)
+    Painter().draw(content(spectrogram(np.ones((50, 48)), time)), style())
+    dates = [text for text in written if re.fullmatch(r"\d{4}-\d\d-\d\d( UTC)?", text)]
+    assert dates
+    assert all(text.endswith(" UTC") for text in dates)

@@ -22,15 +22,15 @@ from functools import partial
 from pathlib import Path
 
 from spectro_mpi.demo import write_demo
+from spectro_mpi.mpi.ranks import workers_of
 from spectro_mpi.rundir.journal import load_progress
 from tests.faults.runs import Bench, Started, processes_of
 
 _RANKS = 3
 _FLUSH = 2
+_PROMISED = len(workers_of(_RANKS)) + _FLUSH - 1
 _KILLS = 3
 """Of one run, at most."""
-_ON_THE_WAY_SECONDS = 1.0
-"""A result that is not on disk so long after it was computed is not in flight any more."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Counts:
     done_again: int = 0
     """Items computed again after a kill although they had been computed before."""
     beyond_promise: int = 0
-    """Of those, what is more than flush_batch_size − 1 a kill and was not in flight."""
+    """Of those, what is more than W + flush_batch_size − 1 of a kill, W being the workers."""
     lost_though_complete: int = 0
     """Items that progress called complete and a later run computed again."""
     instants: list[float] = field(default_factory=list)
@@ -176,9 +176,9 @@ def _computed(run_dir: Path, settled: dict[str, set[str]], counts: Counts) -> in
     by_kill: Counter[float] = Counter()
     for finished in again:
         killed = min(kill for kill in counts.instants if kill >= finished)
-        by_kill[killed] += killed - finished > _ON_THE_WAY_SECONDS
+        by_kill[killed] += 1
     counts.done_again += len(again)
-    counts.beyond_promise += sum(max(0, waited - (_FLUSH - 1)) for waited in by_kill.values())
+    counts.beyond_promise += sum(max(0, lost - _PROMISED) for lost in by_kill.values())
     return len(again)
 
 

@@ -169,8 +169,8 @@ def test_data_that_cannot_be_read_while_figures_are_drawn_is_reduced_again(
     state = progress(copy)
     state["completed"]["plot"].remove("13312")  # type: ignore[attr-defined]
     (copy / "progress.json").write_text(json.dumps(state))
-    for path in (copy / "plots").rglob("13312_*.png"):
-        path.unlink()
+    for figure in (copy / "plots").rglob("13312_*.png"):
+        figure.unlink()
     assert f"{path}: is damaged, or has been changed" in spectro_mpi_here("verify", copy).out
     assert bench.run(copy.name).code == 3
     bench.same_as_whole(copy.name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from spectro_mpi.settings.presets import preset_named
+from spectro_mpi.terminal import transfers
 from tests.conftest import BIN, spectro_mpi
 from tests.fetch.archive_server import Archive, answer, cdf, cut, name, page, stall, status
 from tests.fetch.conftest import Fetch
@@ -370,3 +373,49 @@ def test_an_error_page_is_no_listing_and_no_file(
     assert done.code == 3
     assert "is no CDF file: the server sends text/html" in done.err
     assert files_in(tmp_path / "data") == {}
+
+
+def test_progress_is_shown_on_a_terminal_and_in_lines(
+    archive: Archive, settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.add(*range(13312, 13316))
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [str(BIN / "spectro-mpi"), "fetch", str(settings)], stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal is closed
+        while part := os.read(ours, 4096):
+            shown += part
+    os.close(ours)
+    assert process.wait(30) == 0
+    assert b"4 of 4 files, 0.1 of" in shown
+    assert "\u2501".encode() in shown  # a bar
+
+
+def test_lines_of_progress_count_files_and_bytes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(transfers, "_LINE_SECONDS", 0.0)
+    display = transfers.TransferDisplay(visible=True)
+    display.listing(3, "ees/2000")
+    display.begin(files=8, size=4_000_000)
+    display.show(done=2, failed=1, size=1_000_000)
+    display.end()
+    out = capsys.readouterr().out
+    assert "looking into folder 3: ees/2000" in out
+    assert "fetch: 2 of 8 files, 1 failed, 1.0 of 4.0 MB" in out
+
+
+def test_a_disk_that_is_full_ends_it_with_a_sentence_and_it_is_resumed(
+    archive: Archive, settings: Path, fetch: Fetch, tmp_path: Path
+) -> None:
+    archive.add(13312, 13313)
+    # Files of at most 8 blocks of 1024 bytes, in place of a full disk.
+    command = f"ulimit -f 8 && exec {BIN / 'spectro-mpi'} fetch {settings} --no-progress"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "cannot be written: File too large; fix this and run fetch again" in done.stderr
+    assert fetch().code == 0
+    assert files_in(tmp_path / "data") == archive.files

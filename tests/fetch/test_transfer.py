@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import threading
 import time
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
+from spectro_mpi.fetch.web import RefusedError, Web
+from spectro_mpi.settings.schema import FetchSettings
 from tests.fetch.archive_server import (
     Archive,
     Fault,
@@ -337,3 +340,11 @@ def test_a_whole_file_that_came_meanwhile_is_kept(
     assert fetch().code == 0
     assert target.read_bytes() == cdf(seed=77)
     assert not list((tmp_path / "data").rglob("*.part*"))
+
+
+def test_a_redirect_from_https_to_http_is_refused() -> None:
+    web = Web(FetchSettings(), "0", threading.Event())
+    with pytest.raises(RefusedError, match="only https"):
+        web._redirected("https://archive.example/x.cdf", "http://archive.example/x.cdf")
+    target = "https://archive.example/x.cdf"
+    assert web._redirected("http://archive.example/x.cdf", target) == target

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from spectro_mpi.demo import DemoSummary
+import pytest
+
+from spectro_mpi.demo import DemoSummary, write_demo
 from spectro_mpi.system.untrusted import memory_for
-from tests.conftest import spectro_mpi_here
+from tests.conftest import spectro_mpi, spectro_mpi_here
 from tests.fuzz.inspections import LIMIT_MB, bomb, inspect_spoilt, is_a_sentence, originals_in
 from tests.fuzz.mutate import mutate
 from tests.fuzz.rounds import fuzz
@@ -67,6 +69,37 @@ def test_a_pipe_called_like_a_cdf_file_is_refused(tmp_path: Path) -> None:
         done = spectro_mpi_here(command, tmp_path / "tst_20170101_v1.cdf", *words)
         assert done.code == 2
         assert "is not a file" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "function", "code"),
+    [
+        (("inspect",), "instruments.inspection._inspect_here", 2),
+        (("draw", "-o", "x.png"), "operations.draw_source._reduced", 2),
+        (("inventory", "spectro-mpi.toml", "--damaged"), "operations.damaged._why", 2),
+    ],
+)
+def test_a_file_system_that_does_not_answer_is_told(
+    tmp_path: Path, words: tuple[str, ...], function: str, code: int
+) -> None:
+    """What reads a file sleeps, as on a server that does not answer."""
+    demo = write_demo(tmp_path / "demo", orbits=1, seed=1)
+    path = next(demo.directory.rglob("fa_esa_l2_*.cdf"))
+    (tmp_path / "spectro-mpi.toml").write_text(f'input = "{demo.directory / "FAST_data"}"\n')
+    module, _, name = f"spectro_mpi.{function}".rpartition(".")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, time, importlib\n"
+        f"module = importlib.import_module({module!r})\n"
+        "module._SILENT_SECONDS = 1\n"
+        "if 'multiprocessing.spawn' in str(sys.orig_argv):\n"
+        f"    module.{name} = lambda *_, **__: time.sleep(600)\n"
+    )
+    file = () if words[0] == "inventory" else (path,)
+    env = {"PYTHONPATH": str(tmp_path)}
+    done = spectro_mpi(words[0], *file, *words[1:], cwd=tmp_path, env=env, timeout=60)
+    assert done.code == code
+    assert len(done.err.splitlines()) == 1
+    assert "cannot be read: the file system has not answered for 1 s" in done.err
 
 
 def test_the_same_seed_spoils_in_the_same_way() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spectro_mpi.model.marks import Event, Mark, place
+from spectro_mpi.model.marks import Event, Mark, PackedMarks, place
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.planning.events import read_marks
 from spectro_mpi.settings.schema import SettingsError
@@ -199,3 +200,19 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, table: str, told: str) -> 
         read_marks(path)
     with pytest.raises(SettingsError, match="cannot be read"):
         read_marks(tmp_path / "none.csv")
+
+
+def test_marks_are_pickled_once_for_all_processes() -> None:
+    table = {str(item): (Mark("ees", item, item + 3),) for item in range(100)}
+    packed = PackedMarks(table)
+    buffers: list[pickle.PickleBuffer] = []
+    sent = [pickle.dumps(packed, 5, buffer_callback=buffers.append) for _ in range(3)]
+    first = buffers[0].raw().obj
+    assert all(buffer.raw().obj is first for buffer in buffers), "the messages share their bytes"
+    assert max(map(len, sent)) < 200
+    received = pickle.loads(sent[0], buffers=[buffers[0].raw().tobytes()])
+    assert received == packed == table
+    assert received["7"] == table["7"] and "100" not in received
+    # A rank hands them on to its compute process; some pipes know no buffers.
+    for protocol in (4, 5):
+        assert pickle.loads(pickle.dumps(received, protocol)) == table

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mmap
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from spectro_mpi.mpi.world import needs_ofi, sweep_shared_memory
+from tests.conftest import BIN
 
 
 def test_shared_memory_is_swept_that_is_old_and_nobodys(tmp_path: Path) -> None:
@@ -49,6 +52,24 @@ def test_a_file_that_another_rank_has_created_anew_meanwhile_is_not_swept(tmp_pa
 
 def test_where_there_is_no_shared_memory_nothing_is_swept(tmp_path: Path) -> None:
     sweep_shared_memory(tmp_path / "absent")
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no shared memory here")
+def test_what_killed_ranks_of_mpirun_left_is_swept_by_the_next_start() -> None:
+    left = Path("/dev/shm") / f"mpich_shm_left_by_{os.getpid()}_0"
+    young = left.with_name(f"{left.name}_young")
+    try:
+        for path in (left, young):
+            path.write_bytes(bytes(4096))
+        os.utime(left, (time.time() - 300,) * 2)
+        start = "from spectro_mpi.mpi.world import world; world()"
+        mpirun = [str(BIN / "mpirun"), "-n", "2", sys.executable, "-c", start]
+        subprocess.run(mpirun, check=True)
+        assert not left.exists()
+        assert young.exists()
+    finally:
+        for path in (left, young):
+            path.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ from spectro_mpi.mpi.writer import Writer
 from spectro_mpi.rundir.item_file import make_item_file
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import DATA, JOURNAL, LOCK, PROGRESS, data_path, links_path
+from spectro_mpi.rundir.lock import LockWatch, RunLock
 from spectro_mpi.rundir.names import stamp_of
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.store import links_are, read_datasets, stamp_of_file
@@ -276,6 +277,8 @@ def test_the_phase_is_committed_only_with_all_its_results(desk: Desk) -> None:
     expected = {item: data(item, int(item)).data_file for item in "1234"}
     assert desk.sent[-1] == PhaseCommitted()
     assert desk.settled == set(expected)
+    # The links are written beside the next phase, so that no worker waits for them.
+    desk.writer.handle(WriterFinish())
     assert links_are(desk.run_dir, expected, "count")
 
 
@@ -434,6 +437,22 @@ def test_without_its_lock_file_nothing_is_written(desk: Desk) -> None:
     end(desk, 6)
     assert desk.files == left
     assert desk.settled == {"1", "2", "3"}
+
+
+def test_a_run_whose_lock_was_taken_over_writes_nothing_more(tmp_path: Path, clock: Clock) -> None:
+    desk = Desk(tmp_path, flush_batch_size=2)
+    (desk.run_dir / LOCK).unlink()
+    lock = RunLock(desk.run_dir)
+    lock.acquire()
+    desk.writer._lock = LockWatch(desk.run_dir, lock.owner)
+    desk.take("1", "2")
+    (desk.run_dir / LOCK).write_text('{"host": "h", "pid": 1, "started": "", "job": ""}')
+    left = desk.files
+    desk.take("3", "4")
+    assert desk.files == left
+    assert desk.settled == {"1", "2"}
+    (trouble,) = (message for message in desk.sent if isinstance(message, Trouble))
+    assert "is now held by process 1 on h, so it stops" in trouble.sentence
 
 
 @pytest.mark.parametrize("by", ["the last result", "time"])

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from spectro_mpi import open_run
+from spectro_mpi.demo import DemoSummary
 from spectro_mpi.draw.sizes import parse_size
 from spectro_mpi.draw.spans import parse_span
-from tests.conftest import spectro_mpi_here
+from spectro_mpi.system import untrusted
+from tests.conftest import spectro_mpi, spectro_mpi_here
 from tests.istp_files import variables, write
 
 DAY = 946684800.0  # 2000-01-01
@@ -85,6 +90,22 @@ def test_a_file_of_any_mission_is_drawn_as_inspect_proposes(tmp_path: Path) -> N
     assert nothing.code == 2 and "x.cdf: nothing in it can be drawn" in nothing.err
 
 
+@pytest.mark.parametrize("name", [b"\xe4", b"a\nb", b"\x1b[31m", b"-x {item} %s '$(id)"])
+def test_a_file_is_drawn_in_a_folder_of_any_name(
+    demo: DemoSummary, tmp_path: Path, name: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / os.fsdecode(name)
+    folder.mkdir()
+    fast = next(demo.directory.rglob("fa_esa_l2_ees_*_13312_v01.cdf"))
+    shutil.copy(fast, folder / fast.name)
+    write(folder / "tst_20170101_v1.cdf", variables())
+    monkeypatch.chdir(folder)
+    for file in (fast.name, "tst_20170101_v1.cdf"):
+        done = spectro_mpi_here("draw", file, "-o", "x.png", "-s", "plot.dpi=40")
+        assert done.code == 0, done.err
+        assert (folder / "x.png").stat().st_size
+
+
 def test_a_time_span_is_drawn_alone(sampled: Path, tmp_path: Path) -> None:
     whole = described(figure(sampled, "ESA_ees_y-log_z-log_raw"))
     begin, _ = whole["panels"][0]["time"]  # type: ignore[index]
@@ -106,6 +127,7 @@ def test_a_time_span_is_drawn_alone(sampled: Path, tmp_path: Path) -> None:
     ("arguments", "size"),
     [
         (("--style", "single-column"), (3.4, 5.0)),
+        (("--style", "single-column", "--kind", "instrument-grid"), (3.4, 1.7)),
         (("--style", "double-column"), (7.0, 6.0)),
         (("--style", "slides"), (40 / 3, 7.5)),
         (("--size", "86x120mm"), (86 / 25.4, 120 / 25.4)),
@@ -120,6 +142,41 @@ def test_sizes_of_files(
     sides = re.search(r'<svg[^>]* width="([\d.]+)pt" height="([\d.]+)pt"', path.read_text())
     assert sides is not None
     assert [float(side) / 72 for side in sides.groups()] == pytest.approx(size, abs=0.01)
+
+
+def test_text_that_is_too_small_to_read_is_told(sampled: Path, tmp_path: Path) -> None:
+    small = spectro_mpi_here("draw", sampled, ITEM, "-o", tmp_path / "x.pdf", "--size", "2x1.5in")
+    assert re.search(r"; its text of [1-4]\.\d points needs a larger --size", small.out)
+    done = spectro_mpi_here("draw", sampled, ITEM, "-o", tmp_path / "x.pdf", "--size", "3.4x5in")
+    assert done.code == 0 and "points" not in done.out
+
+
+def test_several_items_are_read_by_one_process_and_drawn_as_alone(
+    settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (
+        spectro_mpi("run", settings, "-s", "select.orbits=13312-13313", "--no-progress").code == 0
+    )
+    run_dir = settings.parent / "runs" / "fast"
+    started: list[str] = []
+    start = untrusted._start
+
+    def counted(seconds: int, scratch: str) -> Any:
+        started.append(scratch)
+        return start(seconds, scratch)
+
+    monkeypatch.setattr(untrusted, "_start", counted)
+    for suffix in ("png", "svg"):
+        together = ("draw", run_dir, ITEM, "13313", "-o", tmp_path / f"{{item}}.{suffix}")
+        assert spectro_mpi_here(*together).code == 0
+        assert len(started) == 1
+        for item in (ITEM, "13313"):
+            assert spectro_mpi_here("draw", run_dir, item, "-o", tmp_path / f"x.{suffix}").code == 0
+            drawn = (tmp_path / f"{item}.{suffix}").read_bytes()
+            assert (tmp_path / f"x.{suffix}").read_bytes() == drawn
+        started.clear()
+    refused = spectro_mpi_here("draw", run_dir, ITEM, "9", "-o", tmp_path / "new-{item}.png")
+    assert refused.code == 2 and not list(tmp_path.glob("new-*"))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from spectro_mpi.operations.submit import scheduler_of, submitted_for
 from spectro_mpi.resources import read_record
+from spectro_mpi.settings.loading import load_config
 from spectro_mpi.system.scheduler import named
 from spectro_mpi.system.scheduler.slurm import Slurm
 from tests.conftest import spectro_mpi
@@ -30,6 +31,7 @@ QUEUE = textwrap.dedent(
         name = "queue"
         assets_template = "assets.sbatch"
         run_template = "run.sbatch"
+        report_template = "report.sbatch"
         submit_command = "enqueue"
         launch_hint = ""
         log_patterns = {"wall-time": "the queue ran out of time"}
@@ -54,12 +56,13 @@ QUEUE = textwrap.dedent(
                 for name, (state, *_) in table.items() if name in ids
             }
 
-        def submit(self, script, after=""):
+        def submit(self, script, after="", even_if_failed=False):
             if "refused" in str(script):
                 raise UserError("the queue is closed")
             table = json.loads(FILE.read_text())
             name = str(len(table) + 1)
-            FILE.write_text(json.dumps({**table, name: ["waiting", str(script), after]}))
+            table[name] = ["waiting", str(script), after, even_if_failed]
+            FILE.write_text(json.dumps(table))
             return name
 
         def cancel(self, job):
@@ -113,7 +116,7 @@ def test_submit_status_and_cancel_use_it(
     assert done.code == 0, done.err
     assert "submitted with 5 ranks: job 1 (assets), then 2" in done.out
     jobs = json.loads(queue.read_text())
-    assert [after for _, _, after in jobs.values()] == ["", "1"]
+    assert [after for _, _, after, _ in jobs.values()] == ["", "1"]
     script = Path(jobs["2"][1])
     assert script.read_text() == f"for 5 ranks: {run_dir / 'jobs' / 'settings.toml'}"
 
@@ -128,6 +131,40 @@ def test_submit_status_and_cancel_use_it(
     queue.write_text(json.dumps({"1": ["waiting", "", ""], "2": ["busy", "", ""]}))
     assert spectro_mpi("cancel", run_dir, "--now", env=installed).code == 0
     assert {state for state, *_ in json.loads(queue.read_text()).values()} == {"cancelled"}
+
+
+def test_a_job_of_one_task_makes_the_report_of_a_run_on_many_ranks(
+    settings: Path, queue: Path, installed: dict[str, str]
+) -> None:
+    run_dir = settings.parent / "runs" / "fast"
+    reported = ("-s", "report.at_end=true", "--scheduler", "queue")
+    few = ("submit", settings, "--ranks", "64", *reported, "--dry-run")
+    assert "report.sbatch" not in spectro_mpi(*few, env=installed).out
+    done = spectro_mpi("submit", settings, "--ranks", "65", *reported, env=installed)
+    assert done.code == 0, done.err
+    assert "job 1 (assets), then 2, then 3 (report)" in done.out
+    _, script, after, even_if_failed = json.loads(queue.read_text())["3"]
+    assert (after, even_if_failed) == ("2", True)
+    assert Path(script).read_text() == f"for 1 ranks: {run_dir / 'jobs' / 'settings.toml'}"
+    assert not load_config(run_dir / "jobs" / "settings.toml").report.at_end
+
+    # The report is not part of the run's state; a cancelled run has none.
+    queue.write_text(json.dumps({"1": ["done"], "2": ["done"], "3": ["waiting"]}))
+    assert "stopped" in spectro_mpi("status", run_dir, env=installed).out
+    assert "job 3 (waiting) is cancelled" in spectro_mpi("cancel", run_dir, env=installed).out
+
+
+def test_a_scheduler_without_a_script_for_the_report_leaves_it_to_the_run(
+    settings: Path, queue: Path, installed: dict[str, str], tmp_path: Path
+) -> None:
+    module = tmp_path / "site" / "queue_scheduler.py"
+    module.write_text(module.read_text().replace('    report_template = "report.sbatch"\n', ""))
+    submit = ("submit", settings, "--ranks", "65", "-s", "report.at_end=true")
+    done = spectro_mpi(*submit, "--scheduler", "queue", env=installed)
+    assert done.code == 0, done.err
+    assert len(json.loads(queue.read_text())) == 2
+    run_dir = settings.parent / "runs" / "fast"
+    assert load_config(run_dir / "jobs" / "settings.toml").report.at_end
 
 
 def test_the_verdict_of_the_scheduler_is_the_likely_cause(

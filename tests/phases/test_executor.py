@@ -197,3 +197,20 @@ def test_the_child_goes_with_its_parent(tmp_path: Path) -> None:
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < end, "the child outlives its parent"
         time.sleep(0.01)
+
+
+def test_a_worker_has_one_more_process_and_no_other() -> None:
+    script = """
+import psutil
+from spectro_mpi.phases.executor import ChildExecutor
+from spectro_mpi.settings.schema import RunSettings
+
+if __name__ == "__main__":
+    executor = ChildExecutor(RunSettings())
+    print(len(psutil.Process().children(recursive=True)))
+    executor.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("1\n", "")

@@ -455,7 +455,7 @@ def test_an_installed_package_offers_a_phase_by_an_entry_point(
     few = ("-s", "select.orbits=13312")
     done = spectro_mpi("run", settings, *words, *few, ranks=3, env={"PYTHONPATH": path})
     assert done.code == 0, done.err
-    assert "density: 1 item done" in done.out
+    assert "density: 1 of 1 item done" in done.out
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from spectro_mpi.demo import DemoSummary
-from spectro_mpi.errors import InvalidCdfError
+from spectro_mpi.errors import InvalidCdfError, reason_of
 from spectro_mpi.instruments.cdf import CdflibReader
 from spectro_mpi.model.distribution import (
     EVERYTHING,
@@ -184,6 +184,9 @@ def test_each_kind_of_damage_is_told_for_what_it_is(demo: DemoSummary) -> None:
             with pytest.raises(InvalidCdfError) as caught:
                 reduce_file(input_path(file.path), CdflibReader(file.path), Config())
             told[file.damage] = str(caught.value)
+            is_sound = file.damage in ("no-records", "all-fill")
+            reason = "no-data" if is_sound else "invalid-cdf"
+            assert reason_of(caught.value, "reduce") == reason
     assert told.keys() == {
         "empty",
         "text",

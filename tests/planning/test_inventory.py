@@ -157,3 +157,11 @@ def test_missing_and_empty_input_are_told_in_one_sentence(tmp_path: Path) -> Non
 
 def test_orbits_sort_by_number() -> None:
     assert sorted(["10000", "9999", "x"], key=item_order) == ["9999", "10000", "x"]
+
+
+def test_files_are_counted_as_they_are_found(tmp_path: Path) -> None:
+    for orbit in range(1, 251):
+        put(tmp_path, "ees", orbit)
+    counts: list[int] = []
+    assert len(take_inventory(Config(input=str(tmp_path)), counts.append).items) == 250
+    assert counts == [100, 200]

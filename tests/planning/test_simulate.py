@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -19,9 +20,10 @@ from spectro_mpi.errors import UserError
 from spectro_mpi.model.items import InputPath, Item
 from spectro_mpi.planning.costs import Constants, ItemCost, costs_of, load_constants
 from spectro_mpi.planning.inventory import take_inventory
-from spectro_mpi.planning.simulate import WORTHWHILE, efficiency, knee, simulate
+from spectro_mpi.planning.play import Play
+from spectro_mpi.planning.simulate import WORTHWHILE, busy_batch, efficiency, knee, simulate
 from spectro_mpi.planning.stacks import snake
-from spectro_mpi.settings.schema import Config, PlotSettings, RunSettings
+from spectro_mpi.settings.schema import Config, PlotSettings, ReportSettings, RunSettings
 from tests.conftest import spectro_mpi
 
 INLINE = Config(run=RunSettings(isolation="none"))
@@ -49,11 +51,23 @@ COSTS = Constants(
     result_mb=0.13,
     write_item=0.006,
     write_mb=0.002,
+    write_drawn=0.0001,
     commit=0.01,
     journal=0.0005,
-    message=0.00015,
+    commit_syncs=3.0,
+    journal_syncs=1.0,
+    figure_syncs=2.0,
+    fsync=0.001,
+    message=0.0006,
+    message_busy=0.00015,
+    mark=1e-7,
     merge=0.0007,
+    inventory_item=0.0001,
+    plan_item=0.0001,
     finish_item=0.0002,
+    fold_row=3e-5,
+    report=2.0,
+    report_item=0.0005,
     polling=0.03,
 )
 FREE = replace(
@@ -67,11 +81,20 @@ FREE = replace(
     frame=0.0,
     write_item=0.0,
     write_mb=0.0,
+    write_drawn=0.0,
     commit=0.0,
     journal=0.0,
+    fsync=0.0,
     message=0.0,
+    message_busy=0.0,
+    mark=0.0,
     merge=0.0,
+    inventory_item=0.0,
+    plan_item=0.0,
     finish_item=0.0,
+    fold_row=0.0,
+    report=0.0,
+    report_item=0.0,
     polling=0.0,
 )
 """Nothing but reducing and drawing costs anything."""
@@ -143,7 +166,7 @@ def test_more_workers_are_never_slower_but_for_messages() -> None:
     jobs = costs_of(archive(2000), Config(), COSTS, fast_reader=True)
     makespans = [simulate(jobs, Config(), FREE, ranks).makespan for ranks in range(3, 60, 4)]
     assert makespans == sorted(makespans, reverse=True)
-    dear = replace(FREE, message=0.05)
+    dear = replace(FREE, message=0.05, message_busy=0.05)
     assert simulate(jobs, Config(), dear, 2000).makespan > 2 * 2000 * dear.message
 
 
@@ -175,6 +198,106 @@ def test_the_writer_is_one_and_bounds_what_workers_can_give() -> None:
     assert made.writer > 0.9
     best = knee(jobs, Config(), slow, simulate(jobs, Config(), slow, 3))
     assert best.ranks < 66
+
+
+def busy(workers: int, batch: int, commit: float = 0.04) -> float:
+    """Share of the workers' time that is work, for tasks of some 60 ms."""
+    spread = 0.6
+    tasks = np.random.default_rng(1).lognormal(-(spread**2) / 2, spread, 150 * workers) * 0.06
+    jobs = [ItemCost(1000, (place, ""), task, 0.0, 0, 0.0) for place, task in enumerate(tasks)]
+    config = Config(run=RunSettings(isolation="none", flush_batch_size=batch))
+    play = Play(config, replace(FREE, commit=commit), workers + 2, None)
+    took = play.phase(jobs, drawing=False, now=0.0, ready=0.0)
+    waited = sum(play.lost.values())
+    assert waited + tasks.sum() == pytest.approx(workers * took, rel=0.01), (
+        "every second is counted"
+    )
+    return float(tasks.sum()) / (workers * took)
+
+
+@pytest.mark.parametrize(
+    ("workers", "batch", "share"), [(16, 10, 0.65), (16, 33, 0.93), (64, 10, 0.49), (64, 129, 0.94)]
+)
+def test_small_batches_have_workers_wait_for_commits(
+    workers: int, batch: int, share: float
+) -> None:
+    assert busy(workers, batch) == pytest.approx(share, abs=0.06)
+    assert busy(workers, batch, commit=0.0) > 0.96
+
+
+def test_a_batch_that_is_not_set_keeps_workers_busy() -> None:
+    for workers in (1, 5, 16):
+        assert busy(workers, 0) > 0.85
+
+
+def test_the_batch_that_keeps_workers_busy_is_found() -> None:
+    jobs = costs_of(archive(600), Config(), COSTS, fast_reader=True)
+    slow = replace(FREE, fsync=0.01, commit_syncs=3.0, journal_syncs=1.0, figure_syncs=0.0)
+    small = Config(run=RunSettings(flush_batch_size=5))
+    waiting = simulate(jobs, small, slow, ranks=18)
+    better = busy_batch(jobs, small, slow, ranks=18)
+    assert better.lost["commits"] < 0.07 < waiting.lost["commits"]
+    assert better.batch % 16 == 1
+    assert better.makespan < waiting.makespan
+    assert (waiting.batch, waiting.limit) == (5, "commits")
+
+
+def test_what_is_done_while_all_workers_wait_is_charged() -> None:
+    jobs = costs_of(archive(1000), Config(), COSTS, fast_reader=True)
+    free = simulate(jobs, Config(), FREE, ranks=34)
+    for dear, took in (
+        (replace(FREE, inventory_item=0.01), 10.0),
+        (replace(FREE, plan_item=0.01), 10.0),
+        (replace(FREE, finish_item=0.01), 10.0),
+        (replace(FREE, report=3.0, report_item=0.007), 10.0),
+    ):
+        made = simulate(jobs, Config(), dear, ranks=34)
+        assert made.makespan - free.makespan == pytest.approx(took)
+        assert made.lost["serial"] > 0
+    many = simulate(jobs, Config(), replace(FREE, mark=1e-6), ranks=34, marks=5000)
+    assert many.makespan - free.makespan > 0.9 * 2 * 5000e-6, "of both phases, to the first worker"
+    rows = 2000 + 34 * free.makespan / 5
+    folded = simulate(jobs, Config(), replace(FREE, fold_row=1e-3), ranks=34)
+    assert folded.makespan - free.makespan == pytest.approx(1e-3 * rows)
+
+
+def test_on_many_ranks_the_report_is_a_job_of_its_own() -> None:
+    jobs = costs_of(archive(300), Config(), COSTS, fast_reader=True)
+    costs = replace(FREE, report=5.0)
+    few, many = (simulate(jobs, Config(), costs, ranks) for ranks in (64, 65))
+    assert few.phases["end"] == pytest.approx(5.0)
+    assert (few.report, many.report, many.phases["end"]) == (0.0, 5.0, 0.0)
+    without = Config(report=ReportSettings(at_end=False))
+    assert simulate(jobs, without, costs, 64).phases["end"] == 0.0
+
+
+def test_the_knee_names_what_limits_it() -> None:
+    jobs = costs_of(archive(2000), Config(), COSTS, fast_reader=True)
+    for costs, limit in (
+        (replace(FREE, write_item=0.005), "writer"),
+        (replace(FREE, message=0.02, message_busy=0.02), "coordinator"),
+        (replace(FREE, start=30.0), "serial"),
+        (FREE, "last"),
+    ):
+        alone = simulate(jobs, Config(), costs, 3)
+        assert knee(jobs, Config(), costs, alone).limit == limit
+
+
+@pytest.mark.parametrize(("scales", "plot", "workers"), [(1, 0.098, 63), (4, 0.393, 115)])
+def test_the_knee_of_the_archive_with_the_costs_measured(
+    scales: int, plot: float, workers: int
+) -> None:
+    # Tasks as they were measured with one and four pairs of scales when the writer was the limit
+    # beyond 20 and 35 workers. With 63 workers `submit` has the report made by another job.
+    jobs = [
+        ItemCost(size, (place, ""), 0.061 * size / 3.7e6, plot * size / 3.7e6, 0, 0.13 * size / 1e6)
+        for place, size in enumerate(item.size for item in archive(51_000))
+    ]
+    mean = 3.7e6 * len(jobs) / sum(job.size for job in jobs)
+    jobs = [replace(job, reduce=job.reduce * mean, plot=job.plot * mean) for job in jobs]
+    config, constants = Config(), load_constants()
+    alone, many = (simulate(jobs, config, constants, count + 2) for count in (1, workers))
+    assert efficiency(alone, many) >= WORTHWHILE
 
 
 def test_frames_are_drawn_once_a_worker() -> None:
@@ -227,6 +350,10 @@ def test_constants_of_another_machine(settings: Path, tmp_path: Path) -> None:
     assert "a snail" in done.out
     assert "makespan" in done.out and "efficiency" in done.out
     assert "worth asking for: up to" in done.out
+    assert "limit beyond " in done.out
+    assert "flush_batch_size 10: workers wait" in done.out
+    assert re.search(r"fsync in the output: [\d.]+ ms", done.out)
+    assert not (settings.parent / "runs").exists(), "it leaves nothing where it measures"
 
 
 def test_plan_needs_neither_mpi_nor_matplotlib(settings: Path, tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 
-from spectro_mpi.planning.stacks import Feeder, imbalance, snake, worker_count
+from spectro_mpi.planning.stacks import Feeder, imbalance, snake, window_of, worker_count
 
 
 @dataclass(frozen=True)
@@ -71,3 +72,12 @@ def test_log_normal_sizes_are_shared_within_a_few_percent() -> None:
     sizes = np.random.default_rng(1).lognormal(15, 0.7, 2000).astype(int)
     items = [Weight(int(size), name) for name, size in enumerate(sizes)]
     assert imbalance(snake(items, 16)) < 0.05
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 4, 16, 1022])
+@pytest.mark.parametrize("batch", [1, 2, 10, 33, 2045])
+def test_windows_share_the_batch_so_that_the_promise_holds(workers: int, batch: int) -> None:
+    windows = [window_of(place, workers, batch) for place in range(workers)]
+    assert min(windows) >= 1
+    assert max(windows) - min(windows) <= 1
+    assert sum(windows) == workers + batch - 1

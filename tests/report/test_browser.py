@@ -150,7 +150,10 @@ def day_of(item: str, run: Run) -> str:
         ("failed", lambda item, run: item in run.errors),
         (
             "invalid-cdf ees",
-            lambda item, run: item in run.errors and "ees" in instruments_of(item, run),
+            lambda item, run: (
+                "ees" in instruments_of(item, run)
+                and any(failure.reason == "invalid-cdf" for failure in run.errors.get(item, ()))
+            ),
         ),
         ("nothing like it", lambda item, run: False),
     ],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import fields
+import re
+from dataclasses import fields, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,6 +15,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
+from spectro_mpi.cli.arguments import between
 from spectro_mpi.report.run_figures import (
     load_and_memory,
     run_figures,
@@ -21,6 +23,7 @@ from spectro_mpi.report.run_figures import (
     write_run_figures,
 )
 from spectro_mpi.report.run_time import (
+    MOST_STEPS,
     RANK_ACTIVITIES,
     WAITING,
     RunTime,
@@ -34,16 +37,17 @@ from spectro_mpi.resources.archive import write_archive
 from spectro_mpi.resources.tables import joined, table_of
 from spectro_mpi.rundir.layout import RESOURCES
 from spectro_mpi.system.activity import ACTIVITIES
-from tests.conftest import spectro_mpi
+from tests.conftest import spectro_mpi, spectro_mpi_here
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_a_real_run_has_all_its_figures(sampled: Path, tmp_path: Path) -> None:
     figures = run_figures(sampled)
-    assert [one.name for one in figures] == ["timeline", "load", "stacks"]
+    assert [one.name for one in figures] == ["timeline", "load", "memory", "stacks"]
     written = write_run_figures(figures, tmp_path)
-    assert [path.name for path in written] == ["timeline.svg", "load.svg", "stacks.svg"]
+    names = ["timeline.svg", "load.svg", "memory.svg", "stacks.svg"]
+    assert [path.name for path in written] == names
     for path in written:
         assert Image.open(path.with_suffix(".png")).size[0] == 1540
         assert path.stat().st_size < 1_000_000
@@ -121,7 +125,7 @@ def test_executions_stand_end_to_end_without_the_pause_between_them() -> None:
     assert time.shares(1, np.array([0.0, 4.0, 8.0])).sum(axis=0) == pytest.approx([1, 1])
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 512])
+@pytest.mark.parametrize("ranks", [1, 2, 3, 1002])
 def test_no_two_words_of_a_figure_overlap(ranks: int, tmp_path: Path) -> None:
     write_archive(tmp_path / RESOURCES, _record(ranks=ranks, items=4 * ranks, ends=7))
     figures = run_figures(tmp_path)
@@ -143,6 +147,94 @@ def test_no_worker_has_a_rank_between_two_numbers(ranks: int, tmp_path: Path) ->
     for axes in figure.figure.axes:
         assert len(axes.get_xticks())
         assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
+def _with_own_steps(record: Record) -> Record:
+    """As if the time in which ranks did nothing known were two steps of a phase "density"."""
+    spent = np.zeros_like(record.steps.spent)
+    spent[:, ACTIVITIES.index("other")] = record.steps.seconds
+    samples = record.samples
+    step = np.where(np.arange(len(samples)) % 2, "fit", "$read$")
+    phase = np.full(len(samples), "density")
+    return replace(
+        record,
+        steps=replace(record.steps, spent=spent, phase=np.full(len(record.steps), "density")),
+        samples=replace(samples, phase=phase, step=step, activity=np.full(len(samples), "other")),
+    )
+
+
+def test_steps_of_your_phases_have_colours_of_their_own(tmp_path: Path) -> None:
+    record = _with_own_steps(_record(ranks=3, items=4))
+    time = RunTime(record)
+    assert set(time.own_steps) == {"density: fit", "density: $read$"}
+    edges = np.arange(0.0, 9.0)
+    shares = dict(zip(time.kinds, time.shares(1, edges), strict=True))
+    assert shares["other"] == pytest.approx(0)
+    named = shares["density: fit"] + shares["density: $read$"]
+    assert named == pytest.approx(1)
+    # A sample a second: the steps take turns.
+    assert set(np.round(shares["density: fit"], 6)) == {0.0, 1.0}
+    write_archive(tmp_path / RESOURCES, record)
+    figures = {one.name: one for one in run_figures(tmp_path)}
+    for name in ("timeline", "load", "memory"):
+        assert {"density: fit", "density: $read$"} <= _words(figures[name]), name
+    assert "most in density: " in figures["memory"].text
+    assert "150 MB" in figures["memory"].text
+
+
+def test_activities_of_your_phases_stay_and_many_steps_are_other() -> None:
+    record = _record(ranks=3, items=20)
+    names = np.array([f"step {number % 9}" for number in range(len(record.samples))])
+    phase = np.full(len(record.samples), "mine")
+    time = RunTime(replace(record, samples=replace(record.samples, phase=phase, step=names)))
+    assert len(time.own_steps) == MOST_STEPS
+    shares = dict(zip(time.kinds, time.shares(1, np.array([0.0, 4.0])), strict=True))
+    assert shares["read"] == pytest.approx(0.5)  # by `doing`, not by a step
+
+
+def test_a_part_may_be_given_by_clock_times() -> None:
+    start = 1_000_000_000.0  # 2001-09-09 01:46:40 UTC
+    first = _record(ranks=3, items=2, start=start)
+    second = _record(ranks=3, items=2, execution=1, start=start + 86400)
+    time = RunTime(_both(first, second))
+
+    def span(words: str) -> tuple[float, float]:
+        return time.span(*between(words))
+
+    assert span("01:46:41Z,01:46:43Z") == pytest.approx((1, 3))
+    assert span("2001-09-09 01:46:41,2001-09-10T01:46:42Z") == pytest.approx((1, 6))
+    assert span("2001-09-09 01:46:41 UTC, 01:47Z") == pytest.approx((1, 4))
+    assert span("2001-09-09 01:00Z,2001-09-09 12:00Z") == pytest.approx((0, 4))  # ends in the pause
+    assert span("1,2.5") == (1, 2.5)
+    assert [time.clock_at(at) for at in (0.0, 3.0, 5.0)] == ["01:46:40", "01:46:43", "01:46:41"]
+    assert time.day == "2001-09-09"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["", ",", "1", "5,3", "1,2,3", "nan,1", "1,inf", "-5,-1", "25:00Z,26:00Z", "x,y", "1:2:3:4,5",
+     "2001-99-99 00:00,2", "9e99,1e100", "900000,900001", "2050-01-01 00:00,2051-01-01 00:00",
+     "2001-01-01 00:00Z,2001-01-02 00:00Z", "1;2"],
+)  # fmt: skip
+def test_whatever_is_given_as_a_part_is_a_sentence_at_most(
+    sampled: Path, tmp_path: Path, words: str
+) -> None:
+    told = spectro_mpi_here("report", sampled, f"--between={words}", "--output", tmp_path)
+    assert told.code == 2
+    assert "Traceback" not in told.err
+    assert "--between" in told.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_axis_tells_the_clock_beside_the_time_of_the_run(sampled: Path) -> None:
+    figure = timeline(sampled)
+    time = read_run_time(sampled)
+    assert figure is not None
+    assert time is not None
+    assert any(f"clock (UTC), from {time.day}" in word for word in _words(figure))
+    figure.figure.draw_without_rendering()
+    labels = [label.get_text() for label in figure.figure.axes[0].get_xticklabels()]
+    assert any(re.fullmatch(r"[\d:. s]+\n\d\d:\d\d:\d\d", label) for label in labels)
 
 
 def test_times_are_told_as_clocks() -> None:

@@ -94,6 +94,13 @@ def test_no_interval_no_samples(settings: Path) -> None:
     assert read_record(settings.parent / "runs" / "fast") is None
 
 
+def test_a_path_may_be_text(sampled: Path) -> None:
+    whole = read_record(str(sampled))
+    assert whole is not None
+    assert len(whole.ranks) == 4
+    assert read_samples(str(sampled)) is not None
+
+
 def test_a_folder_that_cannot_be_made_ends_the_sampling_and_not_the_run(settings: Path) -> None:
     output = settings.parent / "runs" / "fast"
     assert spectro_mpi("run", settings, "-s", 'select.orbits="13312"', "--only=reduce").code == 0

@@ -10,13 +10,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from spectro_mpi.errors import RunError, StoppedError
 from spectro_mpi.rundir.layout import LIVE, LOCK, TAKEOVER
-from spectro_mpi.rundir.lock import RunLock, is_running, read_owner
+from spectro_mpi.rundir.lock import LockWatch, RunLock, is_running, read_owner
+from spectro_mpi.system.atomic import name_parts_for, part_path, sweep
 
 
 def test_a_living_owner_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,6 +191,36 @@ def test_a_lock_that_is_gone_or_anothers_is_noticed_and_not_removed(tmp_path: Pa
         lock.check()
     lock.release()
     assert path.exists()
+
+
+def test_all_ranks_notice_that_the_lock_is_not_that_of_their_run_any_more(tmp_path: Path) -> None:
+    lock = RunLock(tmp_path)
+    lock.acquire()
+    watch = LockWatch(tmp_path, lock.owner)
+    watch.check()
+    (tmp_path / LOCK).unlink()
+    with pytest.raises(RunError, match="was removed"):
+        watch.check()
+    _lock_of_elsewhere(tmp_path)
+    with pytest.raises(RunError, match="is now held by process 1 on elsewhere"):
+        watch.check()
+    watch.beat()  # only now and then
+
+
+def test_temporary_names_carry_the_owner_and_fit_into_a_name(tmp_path: Path) -> None:
+    path, long = tmp_path / "13312.h5", tmp_path / ("ä" * 126)
+    try:
+        names = set()
+        for owner in (RunLock(tmp_path).owner, replace(RunLock(tmp_path).owner, host="elsewhere")):
+            name_parts_for(owner.tag)
+            assert part_path(path).name == f"13312.h5.{owner.tag}.part"
+            part_path(long).touch()
+            names |= {part_path(path), part_path(long)}
+        assert len(names) == 4
+        assert len(sweep(tmp_path)) == 2
+    finally:
+        name_parts_for("")
+    assert part_path(path).name == "13312.h5.part"
 
 
 def test_heartbeats_are_dated_by_the_clock_of_the_file_system(

@@ -10,7 +10,7 @@ import pytest
 from spectro_mpi.settings.digests import reduction_digest
 from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.loading import config_from_text, differing_keys, load_config
-from spectro_mpi.settings.schema import Config, PlotSettings, SettingsError
+from spectro_mpi.settings.schema import Config, PlotSettings, RunSettings, SettingsError
 from spectro_mpi.settings.versions import NewerVersionError
 
 
@@ -31,7 +31,13 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
     assert config.plot.scales == (("log", "log"),)
     assert config.pitch_angles["parallel"] == ((0, 30), (330, 360))
     assert list(config.pitch_angles) == ["all", "parallel", "antiparallel", "perpendicular"]
-    assert config.run.log_batch == config.run.flush_batch_size == 10
+    assert (config.run.flush_batch_size, config.run.log_batch) == (0, 10)
+
+
+def test_a_batch_grows_with_the_workers_unless_its_size_is_set() -> None:
+    sizes = {workers: RunSettings().batch_size(workers) for workers in (1, 4, 5, 16, 64)}
+    assert sizes == {1: 10, 4: 10, 5: 11, 16: 33, 64: 129}
+    assert RunSettings(flush_batch_size=7).batch_size(64) == 7
 
 
 @pytest.mark.parametrize(
@@ -41,7 +47,7 @@ def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
         ("flush_batch_size = 3", "did you mean run.flush_batch_size?"),
         ("colur = 1", "colur: there is no such setting"),
         ('[plot]\ndpi = "high"', 'plot.dpi = "high": expected a whole number'),
-        ("[run]\nflush_batch_size = 0", "run.flush_batch_size = 0: expected at least 1"),
+        ("[run]\nflush_batch_size = -1", "run.flush_batch_size = -1: expected at least 0"),
         ("[data]\nchunk_records = 1.5", "data.chunk_records = 1.5"),
         (
             '[plot]\nscales = [["linear", "lag"]]',

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import spectro_mpi
+from tests.fetch.archive_server import Archive, answer, name, serving, stall
 from tests.outputs import same_output
 from tests.slurm.cluster import Cluster
-from tests.slurm.jobs import wait_for
+from tests.slurm.jobs import restarts_of, wait_for
 
-SCRIPTS = sorted((Path(__file__).parents[2] / "jobs").glob("*.sbatch"))
+JOBS = Path(__file__).parents[2] / "jobs"
+SCRIPTS = sorted([*JOBS.glob("*.sbatch"), *JOBS.glob("*.pbs")])
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -46,6 +48,26 @@ def test_four_shares_joined_equal_the_single_run(data: Path, alone: Path) -> Non
     assert again.code == 0, again.err
     assert spectro_mpi("run", data, "-s", "run_id=joined", ranks=3).code == 0
     same_output(alone, folder / "joined")
+
+
+def test_the_job_that_fetches_is_requeued_until_everything_is_here(
+    slurm: Cluster, tmp_path: Path
+) -> None:
+    settings = tmp_path / "settings.toml"
+    with serving(Archive()) as archive:
+        archive.add(13312, 13313)
+        settings.write_text(f'input = "data"\n[fetch]\nurl = "{archive.url}"\n')
+        path = archive.path_of(name(13312))
+        archive.faults[path] = [stall(9000), answer]
+        script = ("sbatch", "--parsable", JOBS / "fetch.sbatch", settings)
+        job = slurm(*script, cwd=tmp_path).strip()
+        assert archive.reached.wait(120)
+        slurm("scancel", "--batch", "--signal=USR1", job)
+        wait_for(slurm, job, "COMPLETED")
+        assert {
+            str(path.relative_to(tmp_path / "data")) for path in tmp_path.rglob("*.cdf")
+        } == set(archive.files)
+    assert restarts_of(slurm, job) == 1
 
 
 def test_the_array_script_makes_the_shares(

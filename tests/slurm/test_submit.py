@@ -38,8 +38,8 @@ def test_submit_pregenerates_then_runs_over_both_nodes_to_the_end(
     same_output(alone, run_dir)
     assert read_status(run_dir).state == "finished"
     log = log_of(run_dir)
-    assert "reduce: 6/6 items" not in log
-    assert "plot: 6/6 items" in log
+    assert "reduce: 6 of 6 items done; " not in log
+    assert "plot: 6 of 6 items done; " in log
 
 
 _MEMORY_FULL_OF_WHAT_CANNOT_BE_COMPRESSED = """

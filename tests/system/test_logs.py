@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,19 @@ def test_a_failure_is_in_the_file_at_once(tmp_path: Path) -> None:
     finally:
         log.close()
     assert [failure_mark_in(line) for line in lines] == [FailureMark("7", "e", "my-p")]
+
+
+def test_times_are_utc_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    log = RankLog(tmp_path / "logs" / "rank-0000.log", records=1)
+    try:
+        logging.getLogger("spectro_mpi").error("now")
+        line = (tmp_path / "logs" / "rank-0000.log").read_text()
+    finally:
+        log.close()
+        monkeypatch.undo()
+        time.tzset()
+    written = datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").replace(tzinfo=timezone.utc)
+    assert abs(written.timestamp() - time.time()) < 60
+    assert line[23:28] == " UTC "

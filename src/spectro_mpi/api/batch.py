@@ -61,8 +61,8 @@ def batch_plot(
         Directory for the figures, ``{name}.png``, and for the state of the run (`progress.json`).
     load_rows : callable
         Item → the rows of its figure, as `plot_spectrogram_set` takes them. It is called in
-        other processes, and may be defined in a notebook. An item without rows is recorded with
-        the reason "no-data".
+        other processes, and may be defined in a notebook. An item without rows, or without a finite
+        value in any of them, is recorded with the reason "no-data".
     name : callable
         Item → its name, which must be unique and valid in a file name.
     y_scale, z_scale, colormap, panel_size, dpi, width, zoom_minutes
@@ -175,6 +175,8 @@ class _FiguresPhase(Phase):
         rows = self._by_item.load_rows(named)
         if not len(rows):
             raise NoDataError("load_rows gave no rows")
+        if not any(map(_has_data, rows)):
+            raise NoDataError(f"none of the {len(rows)} rows has a value")
         context.status("draw")
         content = axes.figure_file(
             axes.plot_spectrogram_set(rows, **self._style, **self._by_item.arguments(named)), "png"
@@ -183,6 +185,16 @@ class _FiguresPhase(Phase):
         with writing(path):
             write_atomic(path, content)
         return Outputs()
+
+
+def _has_data(row: Mapping[str, Any]) -> bool:
+    """Whether a row has a finite value. What is wrong with a row is found when it is drawn."""
+    import numpy as np
+
+    try:
+        return bool(np.isfinite(np.asarray(row["data"], np.float64)).any())
+    except (KeyError, TypeError, ValueError):
+        return True
 
 
 def _named(items: Iterable[Any], name: Callable[[Any], str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from spectro_mpi.api.runs import config_of
 from spectro_mpi.errors import UserError
 from spectro_mpi.model.items import Item
 from spectro_mpi.planning.inventory import take_inventory
-from spectro_mpi.planning.stacks import Stack, snake
+from spectro_mpi.planning.stacks import Stacks, snake
 
 
 def collect_items(
@@ -54,7 +54,7 @@ def collect_items(
 
 def create_stacks(
     items: Sequence[Item], workers: int, *, skip: Iterable[str | int] = ()
-) -> list[Stack[Item]]:
+) -> Stacks[Item]:
     """Deal items to workers as a run does: largest first, in alternating order (snake).
 
     Parameters
@@ -68,8 +68,10 @@ def create_stacks(
 
     Returns
     -------
-    list of Stack
-        One per worker, with its `items`, their `size` in bytes and their `percent` of all bytes.
+    Stacks
+        A list of `Stack`:
+        One per worker that gets items, with its `items`, their `size` in bytes and their `percent`
+        of all bytes. With fewer items than workers there are fewer stacks: none is empty.
 
     Raises
     ------
@@ -79,4 +81,5 @@ def create_stacks(
     if workers < 1:
         raise UserError(f"workers = {workers}: expected at least 1")
     left_out = {str(item_id) for item_id in skip}
-    return snake([item for item in items if item.id not in left_out], workers)
+    dealt = snake([item for item in items if item.id not in left_out], workers)
+    return Stacks(stack for stack in dealt if stack.items)

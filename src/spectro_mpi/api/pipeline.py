@@ -61,6 +61,22 @@ class Pipeline:
         path = None if self._settings is None else Path(self._settings)
         return load_config(path, self._overrides)
 
+    def _repr_html_(self) -> str:
+        from spectro_mpi.model import html
+
+        order = self.check()
+        rows = [
+            (
+                phase.name,
+                "yes" if order.is_active(phase) else "no",
+                ", ".join(needed.name for needed in phase.needs),
+                ", ".join(kind.name for kind in phase.gives),
+            )
+            for phase in order.phases
+        ]
+        head = ("phase", "active", "needs", "gives")
+        return html.heading(f"Pipeline {order.config.run_id}") + html.table(head, rows)
+
     def check(self) -> PhaseOrder:
         """Check that each phase gets all it needs from earlier ones, and return their order.
 

@@ -12,10 +12,11 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
+from spectro_mpi.api.progress import notebook_bars, shown_bars
 from spectro_mpi.errors import RunError, UserError
 from spectro_mpi.phases.interface import Phase
 from spectro_mpi.planning.inventory import Inventory
@@ -43,7 +44,13 @@ def plot_directory(
     max_workers: int | None = None,
     orbit_timeout_seconds: float | None = None,
     instrument_timeout_seconds: float | None = None,
+    max_percentile: float | None = None,
+    max_processing_percentile: float | None = None,
+    colormap: str | None = None,
+    zoom_minutes: float | None = None,
+    install_signal_handlers: bool | None = None,
     ignore_progress: bool = False,
+    ignore_progress_json: bool = False,
     retry: bool = False,
     show_progress: bool = True,
     settings: Path | str | Mapping[str, Any] | None = None,
@@ -71,8 +78,18 @@ def plot_directory(
         Number of processes that compute. None: one for each core this process may use.
     orbit_timeout_seconds, instrument_timeout_seconds : float, optional
         An item, or an instrument of it, that takes longer is recorded as an error.
-    ignore_progress : bool
-        Start over: remove earlier output.
+    max_percentile, max_processing_percentile : float, optional
+        The colour scale ends at this percentile of all positive values, 0 to 100. Both names mean
+        the same.
+    colormap : str, optional
+        A matplotlib colour map.
+    zoom_minutes : float, optional
+        Width of the zoom column around an event, minutes.
+    install_signal_handlers : bool, optional
+        Whether the processes of the run handle signals, so that Ctrl-C stops it cleanly. Handlers
+        of the calling process are never changed.
+    ignore_progress, ignore_progress_json : bool
+        Start over: remove earlier output. Both names mean the same.
     retry : bool
         Try failed items again.
     show_progress : bool
@@ -97,10 +114,22 @@ def plot_directory(
         "log_flush_batch_size": log_flush_batch_size,
         "orbit_timeout_seconds": orbit_timeout_seconds,
         "instrument_timeout_seconds": instrument_timeout_seconds,
+        "install_signal_handlers": install_signal_handlers,
     }
-    config = config_of(settings, directory, output, y_scale, z_scale, run)
+    if max_percentile is not None and max_processing_percentile is not None:
+        raise UserError("max_percentile and max_processing_percentile mean the same: give one")
+    percentile = max_processing_percentile if max_percentile is None else max_percentile
+    more: dict[str, dict[str, Any]] = {
+        "extrema": {"max_percentile": percentile},
+        "plot": {"colormap": colormap, "zoom_minutes": zoom_minutes},
+    }
+    config = config_of(settings, directory, output, y_scale, z_scale, run, more)
     return run_locally(
-        config, max_workers=max_workers, fresh=ignore_progress, retry=retry, show=show_progress
+        config,
+        max_workers=max_workers,
+        fresh=ignore_progress or ignore_progress_json,
+        retry=retry,
+        show=show_progress,
     )
 
 
@@ -215,20 +244,17 @@ def run_locally(
     from spectro_mpi.mpi.request import Request
 
     request = Request(
-        config=lambda: config, phases=phases, inventory=inventory, fresh=fresh, retry=retry
+        config=lambda: config,
+        phases=phases,
+        inventory=inventory,
+        fresh=fresh,
+        retry=retry,
+        progress=notebook_bars() is None,
     )
     job = cloudpickle.dumps((_ranks(max_workers), request))
-    environment = dict(os.environ)
-    limit_threads(environment)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "spectro_mpi.mpi.processes"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        start_new_session=True,  # so that Ctrl-C reaches the run only by way of us
-    )
+    process = _first_rank()
     last_lines: deque[str] = deque(maxlen=20)
+    bars = notebook_bars() if show else None
     readers = [
         _relay(process.stdout, lambda line: print(line, end="", flush=True) if show else None),
         _relay(process.stderr, lambda line: None if _warn(line) else last_lines.append(line)),
@@ -236,7 +262,8 @@ def run_locally(
     try:
         with process.stdin as stdin:  # type: ignore[union-attr]
             stdin.write(job)
-        code = process.wait()
+        with shown_bars(config.run_dir, bars) if bars else nullcontext():
+            code = process.wait()
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         process.wait()
@@ -253,6 +280,20 @@ def run_locally(
     if code not in (*_DONE, _STOPPED):
         raise RunError(message or f"the run ended with exit code {code}")
     return open_run(config.run_dir)
+
+
+def _first_rank() -> subprocess.Popen[bytes]:
+    """Start the process that waits for a request on standard input and starts the other ranks."""
+    environment = dict(os.environ)
+    limit_threads(environment)
+    return subprocess.Popen(
+        [sys.executable, "-m", "spectro_mpi.mpi.processes"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,  # so that Ctrl-C reaches the run only by way of us
+    )
 
 
 def _warn(line: str) -> bool:
@@ -279,20 +320,26 @@ def config_of(
     run: Mapping[str, Any],
     more: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Config:
-    """The settings for the arguments of an API function, which override those in `settings`."""
+    """The settings for the arguments of an API function, which override those in `settings`.
+
+    Values that are None in `run` and in the tables of `more` are left out.
+    """
     run_dir = Path(output).absolute()
+    tables = {**(more or {}), "run": run}
     table: dict[str, Any] = {
         "run_id": run_dir.name,
         "input": str(Path(directory).absolute()),
         "output": str(run_dir.parent),
-        **(more or {}),
-        "run": {name: value for name, value in run.items() if value is not None},
+        **{
+            name: {key: value for key, value in keys.items() if value is not None}
+            for name, keys in tables.items()
+        },
     }
     scales = (y_scale, z_scale)
     if any(scales):
         default = PlotSettings.scales[0]
         pair = [scale or usual for scale, usual in zip(scales, default, strict=True)]
-        table["plot"] = {"scales": [pair]}
+        table["plot"] = {**table.get("plot", {}), "scales": [pair]}
     if isinstance(settings, Mapping):
         return config_from(_merged(settings, table), Path.cwd(), "settings")
     if settings is None:

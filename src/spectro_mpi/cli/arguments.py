@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from spectro_mpi.report.run_time import Moment
     from spectro_mpi.settings.schema import Config
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -131,16 +132,17 @@ def count(word: str) -> int:
     return number
 
 
-def between(word: str) -> tuple[float, float]:
-    """Parse two times of a run, separated by a comma; returns seconds from its start."""
-    from spectro_mpi.report.run_time import seconds_at
+def between(word: str) -> tuple[Moment, Moment]:
+    """Parse two times of a run, or clock times, separated by a comma."""
+    from spectro_mpi.report.run_time import moment_of
 
     try:
-        first, last = map(seconds_at, word.split(","))
+        first, last = map(moment_of, word.split(","))
+        if isinstance(first, float) and isinstance(last, float) and first >= last:
+            raise ValueError
     except ValueError:
-        first = last = 0.0
-    if not 0 <= first < last:
         raise argparse.ArgumentTypeError(
-            f"{word} is not two times of the run, such as 10:00,12:30 or 1:02:00,1:04:00"
-        )
+            f"{word} is not two times of the run, such as 10:00,12:30 or 1:02:00,1:04:00, or clock "
+            'times (UTC), such as 14:05Z,14:20Z or "2026-01-31 23:50,2026-02-01 00:10"'
+        ) from None
     return first, last

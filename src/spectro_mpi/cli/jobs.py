@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,8 @@ def add(commands: Commands) -> None:
         "submit",
         help="submit a run to a scheduler (Slurm, PBS), or start it detached on this machine",
         description="Write job scripts for the run into its directory and submit them: assets "
-        "first, then the run, which goes back into the queue until all items are done.",
+        "first, then the run, which goes back into the queue until all items are done. With more "
+        "than 64 ranks, a third job of one task makes the report.",
     )
     add_settings(submit)
     submit.add_argument(
@@ -119,7 +121,10 @@ def _submit(arguments: argparse.Namespace) -> int:
         print(f"log:    {config.run_dir / LOCAL_LOG}")
     else:
         jobs = submit.submit(config, ranks, scheduler)
-        print(f"submitted with {ranks} ranks: job {jobs.assets} (assets), then {jobs.run}")
+        print(
+            f"submitted with {ranks} ranks: job {jobs.assets} (assets), then {jobs.run}"
+            + (f", then {jobs.report} (report)" if jobs.report else "")
+        )
         print(f"logs:   {config.run_dir / JOBS / '*.log'}")
     print(f"watch:  spectro-mpi status {config.run_dir} --watch")
     print(f"stop:   spectro-mpi cancel {config.run_dir}")
@@ -150,8 +155,11 @@ def _ranks_to_start(word: str, config: Config, scheduler: Scheduler, cores: int 
     from spectro_mpi.planning.costs import load_constants
     from spectro_mpi.planning.inventory import take_inventory
     from spectro_mpi.planning.worth import Forecast
+    from spectro_mpi.system.latency import fsync_seconds
 
-    forecast = Forecast(take_inventory(config).items, config, load_constants(), cores)
+    constants = load_constants()
+    constants = replace(constants, fsync=fsync_seconds(config.run_dir) or constants.fsync)
+    forecast = Forecast(take_inventory(config).items, config, constants, cores)
     best = forecast.best.ranks
     return min(best, cores + 2) if cores else best
 

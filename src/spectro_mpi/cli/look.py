@@ -76,7 +76,8 @@ def _add_report(commands: Commands) -> None:
         type=between,
         metavar="T,T",
         help="draw only the time line, load and memory between two times of the run, such as "
-        "10:00,12:30, into RUN_DIR/report/part",
+        "10:00,12:30, or clock times (UTC), such as 14:05Z,14:20Z or with dates, into "
+        "RUN_DIR/report/part",
     )
     report.add_argument("--quiet", action="store_true", help="print only the report's path")
     report.set_defaults(call=_report)
@@ -143,13 +144,18 @@ def _report(arguments: argparse.Namespace) -> int:
 
 def _report_part(arguments: argparse.Namespace) -> int:
     from spectro_mpi.report.run_figures import load_and_memory, timeline, write_run_figures
+    from spectro_mpi.report.run_time import read_run_time
     from spectro_mpi.rundir.layout import RUN_FIGURES
     from spectro_mpi.rundir.reader import open_run
 
     run_dir = run_dir_of(arguments)
     open_run(run_dir)
-    drawn = [draw(run_dir, arguments.between) for draw in (timeline, load_and_memory)]
-    figures = [figure for figure in drawn if figure is not None]
+    time = read_run_time(run_dir)
+    figures = []
+    if time is not None:
+        span = time.span(*arguments.between)
+        drawn = [draw(run_dir, span) for draw in (timeline, load_and_memory)]
+        figures = [figure for figure in drawn if figure is not None]
     if not figures:
         raise UserError(f"{run_dir}: nothing was sampled; set run.sample_interval_seconds above 0")
     folder = arguments.output or run_dir / RUN_FIGURES

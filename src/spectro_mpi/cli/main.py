@@ -27,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 code = _call(_parsed(words), out)
             finally:
                 out.flush()
+                if out.trouble is not None and not out.goes_on:
+                    raise out.trouble  # argparse drops it
         except UserError as error:
             start = launched()
             if start is None or start.rank == 0:  # once, not by every rank

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,13 +110,15 @@ def _plan(arguments: argparse.Namespace) -> int:
     from spectro_mpi.planning.stored import stored_items
     from spectro_mpi.planning.worth import Forecast
     from spectro_mpi.rundir.journal import load_progress
+    from spectro_mpi.system.latency import fsync_seconds
     from spectro_mpi.terminal import summary
 
     config = load(arguments)
     check_colormap(config.plot.colormap)
-    marks_of(config)
+    marks = sum(map(len, marks_of(config).values()))
     order = order_phases(config)
     constants = load_constants(arguments.constants)
+    began = time.perf_counter()
     try:
         inventory = take_inventory(config)
     except NoInputError:
@@ -125,13 +129,22 @@ def _plan(arguments: argparse.Namespace) -> int:
         summary.print_what_is_gone(config, len(stored))
         _print_notices(order, Inventory((), ()))
         return 0
+    searched = time.perf_counter() - began
     summary.print_inventory(config, inventory, arguments.verbose)
     summary.print_phases(order)
     _print_notices(order, inventory)
-    forecast = Forecast(inventory.items, config, constants, arguments.cores)
+    constants = replace(
+        constants,
+        inventory_item=searched / len(inventory.items),
+        fsync=fsync_seconds(config.run_dir) or constants.fsync,
+    )
+    forecast = Forecast(inventory.items, config, constants, arguments.cores, marks)
     for number in arguments.ranks:
+        run = forecast.of(number)
         summary.print_stacks(inventory, number)
-        summary.print_simulated(forecast.of(number), forecast.alone)
+        summary.print_simulated(run, forecast.alone)
+        better = forecast.with_busy_workers(run) if summary.waits_for_commits(run) else None
+        summary.print_batch(run, better)
     summary.print_knee(forecast.best, constants)
     return 0
 

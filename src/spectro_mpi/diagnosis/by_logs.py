@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from spectro_mpi.errors import Cause
 from spectro_mpi.rundir.layout import job_logs, rank_logs
+from spectro_mpi.system.regular import opened_regular
 from spectro_mpi.system.scheduler import built_in, current
 
 NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT)))
@@ -75,9 +76,12 @@ def _written_after(since: float, paths: Iterable[Path]) -> list[Path]:
 
 
 def _tail(path: Path) -> Sequence[str]:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL))
-        return file.read().decode(errors="replace").splitlines()
+    try:
+        with opened_regular(path) as file:
+            file.seek(max(0, path.stat().st_size - _TAIL))
+            return file.read(_TAIL).decode(errors="replace").splitlines()
+    except (OSError, ValueError):
+        return []
 
 
 def _trace_in(path: Path, line: str, patterns: Mapping[Cause, str]) -> Trace | None:

@@ -18,10 +18,13 @@ from spectro_mpi.draw.columns import Records
 from spectro_mpi.draw.content import FigureContent, Panel, Style
 from spectro_mpi.draw.events import open_ended
 from spectro_mpi.draw.figure import ends_of
-from spectro_mpi.draw.frame import ZOOM, Row
+from spectro_mpi.draw.labels import fit_label
 from spectro_mpi.draw.layout import Box, Layout, layout_of
+from spectro_mpi.draw.mesh import OFFSETS
 from spectro_mpi.draw.palette import UNDER_COLOR, marker_of, palette_of
 from spectro_mpi.draw.raster import Painted
+from spectro_mpi.draw.room import ZOOM, Row, row_label
+from spectro_mpi.draw.text import Lettering
 from spectro_mpi.draw.times import Window
 from spectro_mpi.draw.vector import VectorPainter
 from spectro_mpi.draw.vector_canvas import DPI
@@ -30,6 +33,9 @@ from spectro_mpi.model.marks import Event
 __all__ = ["AxesPainter", "Figure"]
 
 _SECONDS_PER_DAY = 86400.0
+_ROW_LABEL_LINES = 4
+_TIME_EMS = 4.5
+"""Least distance between labels of times, in font sizes."""
 
 
 class AxesPainter(VectorPainter):
@@ -54,18 +60,19 @@ class AxesPainter(VectorPainter):
                     ax, panel, self._reductions.records(panel.spectrogram, style.gap_factor)
                 )
                 is_last = place == len(rows) - 1
-                _label(ax, row.label + ZOOM * (column > 0), row, layout, is_last)
+                _label(ax, row.label + ZOOM * (column > 0), row, layout, is_last, self._lettering)
                 _mark(ax, window, events, palette_of(style.colormap).rgb, place == 0, layout)
                 panels.append((row, painted, layout.bars[column][place]))
         for row, painted, bar in panels:
-            _draw_bar(figure, row, painted, bar, layout, style.colormap)
+            _draw_bar(figure, row, painted, bar, layout, style.colormap, self._lettering)
         left = layout.boxes[0][0].left / layout.width if not layout.is_narrow else 0.02
-        lines = [" ".join(filter(None, (*header.title, header.span))), *header.lines]
-        size = _points(layout.title / layout.unit, layout)
-        for number, line in enumerate(lines):
+        title = [" ".join(filter(None, (header.title[0], header.span))), *header.title[1:]]
+        for number, line in enumerate([*title, *header.lines]):
             rows_down = (17 + number * points.NOTE_LINE) * layout.unit
-            text_size = size if number == 0 else _points(points.NOTE, layout)
-            figure.text(left, 1 - rows_down / layout.height, line, fontsize=text_size)
+            size = layout.title if number < len(title) else points.NOTE * layout.unit
+            stamp = self._lettering.fit(line, size, (0.98 - left) * layout.width)
+            at = left, 1 - rows_down / layout.height
+            figure.text(*at, stamp.text, fontsize=stamp.size * 72 / DPI)
         return figure
 
 
@@ -122,17 +129,33 @@ def _draw_curves(ax: Axes, panel: Panel, records: Records) -> None:
             ax.plot(days, values, style, color=color, linewidth=width, scalex=False, scaley=False)
 
 
-def _label(ax: Axes, label: str, row: Row, layout: Layout, is_last: bool) -> None:
+def _label(
+    ax: Axes, label: str, row: Row, layout: Layout, is_last: bool, lettering: Lettering
+) -> None:
     untyped: Any = dates
-    locator = untyped.AutoDateLocator()
+    wide = layout.boxes[0][0].width / (points.TICK_LABEL * layout.unit)
+    most = max(2, int(wide / _TIME_EMS))
+    locator = untyped.AutoDateLocator(minticks=min(3, most), maxticks=most)
     ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator))
+    ax.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator, offset_formats=OFFSETS))
     tick_size = _points(points.TICK_LABEL, layout)
     ax.tick_params(labelsize=tick_size, labelbottom=is_last)
     ax.xaxis.offsetText.set_fontsize(tick_size)
     ax.xaxis.offsetText.set_visible(is_last)
-    ax.set_title(label, loc="left", fontsize=_points(points.LABEL, layout), pad=4)
-    ax.set_ylabel(row.y_label, fontsize=_points(points.LABEL, layout))
+    size = points.LABEL * layout.unit
+    room = layout.bars[0][0].right - layout.boxes[0][0].left
+    lines = row_label(lettering, label, size, room, _ROW_LABEL_LINES)
+    ax.set_title("\n".join(lines), loc="left", fontsize=_points(points.LABEL, layout), pad=4)
+    text, font_size = _beside(lettering, row.y_label, layout, layout.left)
+    ax.set_ylabel(text, fontsize=font_size)
+
+
+def _beside(lettering: Lettering, label: str, layout: Layout, margin: float) -> tuple[str, float]:
+    """The label of an axis, wrapped as in the PNG files, and its font size in points."""
+    unit, height = layout.unit, layout.boxes[0][0].height + 2 * layout.label_reach
+    depth = margin - layout.tick_reach - (points.VALUE_ROOM + points.LABEL_GAP) * unit
+    stamps, size = fit_label(lettering, label, points.LABEL * unit, height, depth)
+    return "\n".join(stamp.text for stamp in stamps), size * 72 / DPI
 
 
 def _mark(
@@ -143,7 +166,7 @@ def _mark(
     with_labels: bool,
     layout: Layout,
 ) -> None:
-    """Draw lines at the ends of events in a window, and their labels above the first row."""
+    """Draw lines at the ends of events in a window, and their labels in the first row."""
     for event in events:
         if window is None or event.end < window.begin or event.start > window.end:
             continue
@@ -156,16 +179,25 @@ def _mark(
             ax.annotate(
                 event.label,
                 (middle / _SECONDS_PER_DAY, 1.0),
+                (0, -3),
                 xycoords=ax.get_xaxis_transform(),
+                textcoords="offset points",
                 color=color,
                 fontsize=_points(points.NOTE, layout),
                 ha="center",
-                va="bottom",
+                va="top",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
             )
 
 
 def _draw_bar(
-    figure: Figure, row: Row, painted: Painted | None, bar: Box, layout: Layout, colormap: str
+    figure: Figure,
+    row: Row,
+    painted: Painted | None,
+    bar: Box,
+    layout: Layout,
+    colormap: str,
+    lettering: Lettering,
 ) -> None:
     scale = row.z_scale
     is_log = scale.kind == "log"
@@ -179,4 +211,6 @@ def _draw_bar(
         extend=ends_of(row, painted).extend,
     )
     drawn.ax.tick_params(labelsize=_points(points.TICK_LABEL, layout))
-    drawn.set_label(row.z_label, fontsize=_points(points.LABEL, layout))
+    margin = layout.right - (bar.right - layout.boxes[0][0].right) % layout.column_width
+    text, size = _beside(lettering, row.z_label, layout, margin)
+    drawn.set_label(text, fontsize=size)

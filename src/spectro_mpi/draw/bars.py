@@ -29,6 +29,11 @@ class Ends(NamedTuple):
         return ("neither", "min", "max", "both")[self.low + 2 * self.high]
 
 
+def point_height(bar: Box) -> int:
+    """What a pointed end takes of the height of a bar, in pixels."""
+    return max(1, min(round(_POINT_WIDTHS * bar.width), round(_POINT_SHARE * bar.height)))
+
+
 def draw_bar(
     canvas: Canvas, bar: Box, line: int, steps: NDArray[np.uint8], ends: Ends, is_log: bool
 ) -> Box:
@@ -37,7 +42,7 @@ def draw_bar(
     `steps` (step,) are the palette indices of the colour map. Triangles lie within `bar`, so that
     the scale is shorter with them.
     """
-    point = max(1, min(round(_POINT_WIDTHS * bar.width), round(_POINT_SHARE * bar.height)))
+    point = point_height(bar)
     top, bottom = bar.top + point * ends.high, bar.bottom - point * ends.low
     scale = Box(bar.left, top, bar.right, max(bottom, top + 1))
     canvas.outline(scale, line, BLACK)

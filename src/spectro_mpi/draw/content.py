@@ -94,3 +94,5 @@ class Style:
     """Variables of the ephemeris that label the time axis, of those that are known."""
     has_zooms: bool = True
     """Whether events have zoom columns."""
+    keeps_height: bool = False
+    """Whether figures have the height of their rows even if text is too small to read then."""

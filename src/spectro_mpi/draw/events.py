@@ -163,8 +163,8 @@ def _placed(
 ) -> list[_Caption]:
     """Place the texts of events, each in the first line that has room near its bracket."""
     size = points.TICK_LABEL * layout.unit
-    start = box.left - points.LEFT * layout.unit + size / 2
-    limit = box.right + points.RIGHT * layout.unit - size / 2
+    start = box.left - layout.left + size / 2
+    limit = box.right + layout.right - size / 2
     taken = [start] * lines
     captions = []
     for event in events:

@@ -19,16 +19,18 @@ from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.columns import columns_of, flagged_columns
 from spectro_mpi.draw.content import FigureContent, Panel, Style
 from spectro_mpi.draw.curves import draw_curves
+from spectro_mpi.draw.description import axes_of, description_of, origin_of
 from spectro_mpi.draw.events import draw_events, events_in, lines_needed, open_ended, within
-from spectro_mpi.draw.frame import ZOOM, Frame, FrameSpec, Row, draw_bars, draw_frame
+from spectro_mpi.draw.frame import Frame, FrameSpec, draw_bars, draw_frame
 from spectro_mpi.draw.frame_files import FrameFiles
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
-from spectro_mpi.draw.names import DRAWING, KEYWORD
-from spectro_mpi.draw.palette import BLANK, FLAGGED, UNDER, marker_of, palette_of
+from spectro_mpi.draw.names import KEYWORD
+from spectro_mpi.draw.palette import BLANK, FLAGGED, palette_of
 from spectro_mpi.draw.png import encode_png
 from spectro_mpi.draw.positions import draw_positions, names_shown
 from spectro_mpi.draw.raster import Painted, overlaid, paint
 from spectro_mpi.draw.reuse import Reduced, Reductions, has_values
+from spectro_mpi.draw.room import ZOOM, Row, with_room
 from spectro_mpi.draw.scale import usable_scale
 from spectro_mpi.draw.text import Lettering
 from spectro_mpi.draw.thumbnail import thumbnail
@@ -52,6 +54,8 @@ _FRAME_BYTES = 64 << 20
 """Size limit of the frames kept in memory: eleven of 2400 × 2400 pixels."""
 _BARS = 48
 """Limit of the columns of colour bars kept in memory, each a tenth of a frame."""
+_GRIDS = 64
+"""Limit of grids of which it is kept how much room their labels need."""
 RC: Any = {
     "text.hinting": "force_autohint",
     "text.antialiased": True,
@@ -88,6 +92,7 @@ class Painter:
         self._lettering = Lettering()
         self._reductions = Reductions()
         self._frames: OrderedDict[FrameSpec, Frame] = OrderedDict()
+        self._roomy: OrderedDict[FrameSpec, Grid] = OrderedDict()
         self._kept_bars: OrderedDict[Hashable, NDArray[np.uint8]] = OrderedDict()
         self._sheet: NDArray[np.uint8] = np.empty(0, np.uint8)
 
@@ -106,6 +111,12 @@ class Painter:
         boxes = [Box(*panel["box"]) for panel in description["panels"][: len(content.panels)]]
         small = palette_of(style.colormap).rgb[thumbnail(canvas.image, boxes)]
         return Figure(_encoded(canvas, description, style), description, small)
+
+    def text_points(self, content: FigureContent, style: Style) -> float:
+        """Font size of the tick labels of a figure, rounded to 0.01 points."""
+        windows, events = self._windows(content, style)
+        layout = layout_of(self._plan(content, style, windows, events)[0])
+        return round(points.TICK_LABEL * layout.unit * 72 / style.dpi, 2)
 
     def compose(self, content: FigureContent, style: Style) -> tuple[Canvas, dict[str, Any]]:
         """Draw a figure; return its canvas and its description.
@@ -143,7 +154,7 @@ class Painter:
                     "label": row.label + ZOOM * (column > 0),
                     "box": list(box),
                     "time": [window.begin, window.end] if window else [None, None],
-                    **_axes(row, style, ends[column][place], note),
+                    **axes_of(row, style, ends[column][place], note),
                 }
                 if window is not None:
                     self._draw_curves(canvas, layout, box, panel, row, window, style)
@@ -151,14 +162,14 @@ class Painter:
                     if flagged:
                         self._count_flagged(canvas, layout, box, entry["label"], flagged)
                         entry["flagged"] = flagged
-                panels.append(entry | _origin(panel))
+                panels.append(entry | origin_of(panel))
             if window is not None:
                 draw_time_axis(canvas, layout, self._lettering, column, window)
                 self._draw_positions(canvas, layout, column, window, content, style)
                 lines = spec.grid.event_lines
                 draw_events(canvas, layout, self._lettering, column, window, drawn, lines)
         notes = [*content.notes, *self._left_out(content, style)]
-        described = _description(content, style, events, panels)
+        described = description_of(content, style, events, panels)
         return canvas, described | ({"notes": notes} if notes else {})
 
     def _windows(
@@ -195,15 +206,31 @@ class Painter:
             header_lines=1,
             event_lines=int(bool(events)),
             text_scale=style.text_scale,
+            keeps_height=style.keeps_height,
             position_lines=len(names_shown(content.spectrograms, style.ephemeris)),
         )
-        layout = layout_of(grid)
-        self._lettering.least = layout.least
-        event_lines = lines_needed(layout, self._lettering, known, events)
         notes = (*content.notes, *self._left_out(content, style))
-        header = header_of(self._lettering, content.title, windows[0], notes, layout)
-        grid = replace(grid, header_lines=header.line_count, event_lines=event_lines)
+        for _ in range(2):
+            layout = layout_of(grid)
+            self._lettering.least = layout.least
+            event_lines = lines_needed(layout, self._lettering, known, events)
+            header = header_of(self._lettering, content.title, windows[0], notes, layout)
+            grid = replace(grid, header_lines=header.line_count, event_lines=event_lines)
+            roomy = self._with_room(grid, rows)
+            if roomy == grid:
+                break
+            grid = roomy  # with other margins, the header may need other lines
         return grid, rows, header
+
+    def _with_room(self, grid: Grid, rows: tuple[Row, ...]) -> Grid:
+        spec = FrameSpec(grid, rows)
+        roomy = self._roomy.get(spec)
+        if roomy is None:
+            self._lettering.least = layout_of(grid).least
+            roomy = self._roomy[spec] = with_room(grid, rows, self._lettering)
+            while len(self._roomy) > _GRIDS:
+                self._roomy.popitem(last=False)
+        return roomy
 
     def _left_out(self, content: FigureContent, style: Style) -> Iterator[str]:
         """Return a note for each group of records that are not drawn, by their times."""
@@ -421,73 +448,3 @@ def _encoded(canvas: Canvas, description: dict[str, Any], style: Style) -> bytes
     rgb = palette_of(style.colormap).rgb
     with doing("encode"):
         return encode_png(canvas.image, rgb, style.dpi, KEYWORD, text)
-
-
-def _origin(panel: Panel) -> dict[str, Any]:
-    """Return the instrument and category of a panel, and the unit of its vertical axis.
-
-    If it shows several instruments, it has all of them, too, the first to be shown first.
-    """
-    spectrogram = panel.spectrogram
-    several = [each.instrument for each, _ in panel.layers] if panel.beside else []
-    return {
-        "instrument": spectrogram.instrument,
-        **({"instruments": several} if several else {}),
-        "category": spectrogram.category[panel.category],
-        "y_units": spectrogram.legend.axis_units,
-        **({"curves": len(panel.curves)} if panel.curves else {}),
-    }
-
-
-def _axes(row: Row, style: Style, ends: Ends, note: str) -> dict[str, Any]:
-    """Return what a program needs, besides position and times, to read values off one panel."""
-    axes = {
-        "energy": [row.y_scale.low, row.y_scale.high],
-        "y_scale": row.y_scale.kind,
-        "y_label": row.y_label,
-        "z": [row.z_scale.low, row.z_scale.high],
-        "z_scale": row.z_scale.kind,
-        "z_label": row.z_label,
-        "colormap": style.colormap,
-        "extend": ends.extend,
-    }
-    return {**axes, "note": note} if note else axes
-
-
-def _description(
-    content: FigureContent, style: Style, events: tuple[Event, ...], panels: list[dict[str, Any]]
-) -> dict[str, Any]:
-    description = {
-        "item": content.item,
-        "kind": content.kind,
-        "limits": content.limits,
-        "sources": list(content.sources),
-        **_provenance(content),
-        "version": DRAWING,
-        "panels": panels,
-    }
-    rgb = palette_of(style.colormap).rgb
-    if any(panel["z_scale"] == "log" for panel in panels):
-        description["under"] = rgb[UNDER].tolist()
-    if any("flagged" in panel for panel in panels):
-        description["flag"] = rgb[FLAGGED].tolist()
-    if events:
-        # Pixels of these colours in a data area are lines at these times, not data.
-        description["events"] = [
-            {
-                "start": event.start,
-                "end": event.end,
-                "label": event.label,
-                "color": rgb[marker_of(event.number)].tolist(),
-            }
-            for event in events
-        ]
-    return description
-
-
-def _provenance(content: FigureContent) -> dict[str, Any]:
-    """Return the digests of the sources, and of the settings that they were reduced with."""
-    shown = {each.source: each.provenance for each in content.spectrograms}
-    settings = sorted({made.settings for made in shown.values() if made.settings})
-    digests = [shown[name].sha256 if name in shown else "" for name in content.sources]
-    return {"sha256": digests, "settings": " ".join(settings)}

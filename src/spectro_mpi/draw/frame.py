@@ -14,35 +14,13 @@ from numpy.typing import NDArray
 from spectro_mpi.draw import layout as points
 from spectro_mpi.draw.bars import Ends, draw_bar
 from spectro_mpi.draw.canvas import Canvas
-from spectro_mpi.draw.labels import LINE_SPACING, fit_label
+from spectro_mpi.draw.labels import LINE_SPACING, fit_label, value_labels
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
 from spectro_mpi.draw.palette import BLACK
+from spectro_mpi.draw.room import ZOOM, Row, row_label, tick_room
 from spectro_mpi.draw.scale import Scale
-from spectro_mpi.draw.text import DIGIT_HEIGHT, Lettering, Stamp, upward
-from spectro_mpi.draw.ticks import Ticks, value_ticks
-
-_LABEL_ROOM = 1.6
-"""Smallest distance between tick labels on a vertical axis, in letter heights."""
-_VALUE_ROOM = 38.0
-"""Width of tick labels beside a data area or colour bar, in points."""
-_GAP = 4.0
-"""Distance between tick labels and the label of their axis, in points."""
-_LABEL_MARGIN = 1.0
-"""Distance of the label of an axis from the edge of its column, in points."""
-_BETWEEN_LABELS = 4.0
-"""Least distance between the labels of the axes of two rows, in points."""
-ZOOM = " (zoom)"
-
-
-@dataclass(frozen=True)
-class Row:
-    """Label and axes of one row of panels."""
-
-    label: str
-    y_scale: Scale
-    z_scale: Scale
-    z_label: str
-    y_label: str
+from spectro_mpi.draw.text import DIGIT_HEIGHT, Lettering, upward
+from spectro_mpi.draw.ticks import value_ticks
 
 
 @dataclass(frozen=True)
@@ -67,16 +45,20 @@ def draw_frame(spec: FrameSpec, canvas: Canvas, lettering: Lettering) -> Frame:
     """Draw a frame on a blank canvas."""
     layout = layout_of(spec.grid)
     line, size = layout.pixels(points.LINE), points.LABEL * layout.unit
-    begin = layout.pixels(_LABEL_MARGIN)
+    begin = layout.pixels(points.LABEL_MARGIN)
     for column, (boxes, bars) in enumerate(zip(layout.boxes, layout.bars, strict=True)):
         left = boxes[0].left
         for row, box, bar in zip(spec.rows, boxes, bars, strict=False):
             canvas.outline(box, line, BLACK)
-            label = lettering.fit(row.label + ZOOM * (column > 0), size, bar.right - box.left)
-            canvas.write(label, box.left, box.top - points.ROW_LABEL * layout.unit)
+            label, width = row.label + ZOOM * (column > 0), bar.right - box.left
+            lines = row_label(lettering, label, size, width, spec.grid.label_lines)
+            for number, text in enumerate(lines, 1):
+                above = points.ROW_LABEL + points.NOTE_LINE * (len(lines) - number)
+                base = box.top - above * layout.unit
+                canvas.write(lettering.fit(text, size, width), box.left, base)
             left = min(left, _value_axis(canvas, layout, lettering, row.y_scale, box, True))
         # Beside the widest tick label of all rows, so that the axis labels line up.
-        end = round(left - _GAP * layout.unit)
+        end = round(left - points.LABEL_GAP * layout.unit)
         for row, box in zip(spec.rows, boxes, strict=False):
             room = _label_room(layout, box, column * layout.column_width + begin, end)
             _beside(canvas, lettering, row.y_label, size, room, True)
@@ -102,8 +84,8 @@ def draw_bars(
     for row, bar, of_bar in zip(spec.rows, bars, ends, strict=False):
         scale = draw_bar(canvas, bar, line, steps, of_bar, row.z_scale.kind == "log")
         right = max(right, _value_axis(canvas, layout, lettering, row.z_scale, scale, False))
-    begin = round(right + _GAP * layout.unit)
-    end = (column + 1) * layout.column_width - layout.pixels(_LABEL_MARGIN)
+    begin = round(right + points.LABEL_GAP * layout.unit)
+    end = (column + 1) * layout.column_width - layout.pixels(points.LABEL_MARGIN)
     for row, box in zip(spec.rows, boxes, strict=False):
         room = _label_room(layout, box, begin, end)
         _beside(canvas, lettering, row.z_label, size, room, False)
@@ -114,15 +96,15 @@ def _value_axis(
 ) -> int:
     """Draw ticks and labels left or right of a box; return the x of their outer edge."""
     size = points.TICK_LABEL * layout.unit
-    ticks = value_ticks(scale, min(1.0, _LABEL_ROOM * size / box.height))
+    ticks = value_ticks(scale, tick_room(size, box.height))
     edge = layout.pixels(points.LINE)
     minor, major = (_rows_of(values, scale, box) for values in (ticks.minor, ticks.major))
     for rows, length in ((minor, points.MINOR), (major, points.MAJOR)):
         reach = edge + layout.pixels(length)
         sides = (box.left - reach, box.left) if at_left else (box.right, box.right + reach)
         canvas.row_ticks(rows, *sides, edge, BLACK)
-    pad = edge + layout.pixels(points.MAJOR) + layout.pixels(points.PAD)
-    stamps, size = _value_labels(lettering, ticks, size, _VALUE_ROOM * layout.unit)
+    pad = layout.tick_reach
+    stamps, size = value_labels(lettering, ticks, size, points.VALUE_ROOM * layout.unit)
     reach = box.left - pad if at_left else box.right + pad
     for y, stamp in zip(major.tolist(), stamps, strict=True):
         x = box.left - pad if at_left else box.right + pad
@@ -137,24 +119,12 @@ def _rows_of(values: tuple[float, ...], scale: Scale, box: Box) -> NDArray[np.fl
     return rows
 
 
-def _value_labels(
-    lettering: Lettering, ticks: Ticks, size: float, room: float
-) -> tuple[list[Stamp], float]:
-    """Return the labels of an axis and their common size, so that all fit into `room` pixels."""
-    stamps = [lettering.stamp(text, size, text.startswith("$")) for text in ticks.labels]
-    widest = max((stamp.width for stamp in stamps), default=0)
-    if widest > room:
-        size *= 0.97 * room / widest
-        stamps = [lettering.stamp(text, size, text.startswith("$")) for text in ticks.labels]
-    return stamps, size
-
-
 def _label_room(layout: Layout, box: Box, left: int, right: int) -> Box:
     """Return the room for the label of an axis of a row, between two columns of pixels.
 
     It reaches above and below the row, as far as the labels of two rows stay apart.
     """
-    more = round((points.ABOVE + points.BELOW - _BETWEEN_LABELS) / 2 * layout.unit)
+    more = layout.label_reach
     return Box(left, box.top - more, right, box.bottom + more)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,6 +14,14 @@ LINE, MAJOR, MINOR, PAD = 0.8, 3.5, 2.0, 2.5
 LEFT, RIGHT = 64.0, 89.0
 """Margins of a data area: left for the energy axis; right for the colour bar and its axis."""
 BAR_GAP, BAR_WIDTH = 10.0, 14.0
+VALUE_ROOM = 38.0
+"""Width of tick labels beside a data area or colour bar."""
+LABEL_GAP = 4.0
+"""Distance between tick labels and the label of their axis."""
+LABEL_MARGIN = 1.0
+"""Distance of the label of an axis from the edge of its column."""
+BETWEEN_LABELS = 4.0
+"""Least distance between the labels of the axes of two rows."""
 HEADER, NOTE_LINE = 26.0, 12.0
 ABOVE, BELOW = 15.0, 6.0
 """Space of each row: above for its label, below for its ticks."""
@@ -29,10 +38,11 @@ _READABLE = 0.7
 """Minimum of pixels per point, where there is room: smaller text cannot be read."""
 _MOST_OF_HEIGHT, _MOST_OF_WIDTH = 0.6, 0.45
 """Largest share of a figure's height and width outside the data; beyond it, text shrinks."""
-_LEAST_POINTS = 5.5
+LEAST_POINTS = 5.5
 """Font size to which text shrinks, even if the data are left less than that: …"""
-_UTMOST_OF_HEIGHT, _UTMOST_OF_WIDTH = 0.75, 0.6
-"""… with these shares outside the data, text shrinks further."""
+_UTMOST_OF_HEIGHT, UTMOST_OF_WIDTH = 0.75, 0.6
+"""… with these shares outside the data, figures become higher or, where their height is set, and
+for the width, text shrinks further."""
 
 
 class Box(NamedTuple):
@@ -66,6 +76,14 @@ class Grid:
     """Lines of text below the brackets of events; 0: no events."""
     text_scale: float = 1.0
     """Size of text and margins, relative to the points above."""
+    label_lines: int = 1
+    """Lines of the label of each row."""
+    more_left: float = 0.0
+    """What the left margin is wider than `LEFT`, for the labels of energy axes, points."""
+    more_right: float = 0.0
+    """What the right margin is wider than `RIGHT`, for those of colour bars, points."""
+    keeps_height: bool = False
+    """Whether the figure is as high as its panels, even if its text does not fit."""
     position_lines: int = 0
     """Lines of labels of the ephemeris, below the times."""
 
@@ -84,6 +102,10 @@ class Layout:
     """Font size in pixels below which text is cut rather than shrunk."""
     is_narrow: bool
     """Whether text is smaller because columns are narrow; then the title may be several lines."""
+    left: float
+    """Margin of a column left of its data areas, in pixels."""
+    right: float
+    """Margin of a column right of its data areas, in pixels."""
     boxes: tuple[tuple[Box, ...], ...]
     """[column][row] data areas."""
     bars: tuple[tuple[Box, ...], ...]
@@ -96,6 +118,16 @@ class Layout:
         """Width of a column with its labels and colour bars, in pixels."""
         return self.width // len(self.boxes)
 
+    @property
+    def tick_reach(self) -> int:
+        """Distance of tick labels beside an axis from its data area or colour bar, in pixels."""
+        return self.pixels(LINE) + self.pixels(MAJOR) + self.pixels(PAD)
+
+    @property
+    def label_reach(self) -> int:
+        """What labels of axes may reach beyond their row, above and below it, in pixels."""
+        return round((ABOVE + BELOW - BETWEEN_LABELS) / 2 * self.unit)
+
     def pixels(self, points: float) -> int:
         """Convert a length in points to whole pixels, at least 1."""
         return max(1, round(points * self.unit))
@@ -106,30 +138,33 @@ def layout_of(grid: Grid) -> Layout:
     """Compute the layout of a figure."""
     column_width = max(1, round(grid.panel_size[0] * grid.dpi))
     row_height = max(1, round(grid.panel_size[1] * grid.dpi))
-    height = row_height * grid.rows
     header = HEADER + NOTE_LINE * grid.header_lines
     times = TIME_LINE + DATE_LINE + POSITION_LINE * grid.position_lines
     footer = times
     if grid.event_lines:
         footer += BRACKETS + EVENT_LINE * grid.event_lines
-    high = header + (ABOVE + BELOW) * grid.rows + footer
+    above = ABOVE + NOTE_LINE * (grid.label_lines - 1)
+    high = header + (above + BELOW) * grid.rows + footer
     point = max(grid.dpi / 72, _READABLE)
     full = point * grid.text_scale
     narrow = _MOST_OF_WIDTH * column_width / (LEFT + RIGHT)
-    least = _LEAST_POINTS * point
-    utmost = min(
-        _UTMOST_OF_HEIGHT * height / high, _UTMOST_OF_WIDTH * column_width / (LEFT + RIGHT)
-    )
+    least = math.ceil(100 * LEAST_POINTS * point) / 100  # sizes of text are rounded to so much
+    legible = min(full, least / TICK_LABEL)
+    height = row_height * grid.rows
+    if not grid.keeps_height:
+        height = max(height, math.ceil(legible * high / _UTMOST_OF_HEIGHT))
+    utmost = min(_UTMOST_OF_HEIGHT * height / high, UTMOST_OF_WIDTH * column_width / (LEFT + RIGHT))
     unit = min(full, _MOST_OF_HEIGHT * height / high, narrow)
-    unit = max(unit, min(full, least / TICK_LABEL, utmost))
-    first = round((header + ABOVE) * unit)
-    between = round((ABOVE + BELOW) * unit)
+    unit = max(unit, min(legible, utmost))
+    margins = (LEFT + grid.more_left) * unit, (RIGHT + grid.more_right) * unit
+    first = round((header + above) * unit)
+    between = round((above + BELOW) * unit)
     last = height - round((BELOW + footer) * unit)
     box_height = max(1, (last - first - between * (grid.rows - 1)) // grid.rows)
     boxes, bars = [], []
     for column in range(grid.columns):
-        left = column * column_width + round(LEFT * unit)
-        right = max(left + 1, (column + 1) * column_width - round(RIGHT * unit))
+        left = column * column_width + round(margins[0])
+        right = max(left + 1, (column + 1) * column_width - round(margins[1]))
         tops = [first + row * (box_height + between) for row in range(grid.rows)]
         boxes.append(tuple(Box(left, top, right, top + box_height) for top in tops))
         bar = right + round(BAR_GAP * unit)
@@ -141,8 +176,9 @@ def layout_of(grid: Grid) -> Layout:
         height,
         unit,
         (LABEL if is_narrow else TITLE) * unit,
-        least if is_narrow else 0.0,
+        least if is_narrow or TICK_LABEL * unit > 0.999 * least else 0.0,
         is_narrow,
+        *margins,
         tuple(boxes),
         tuple(bars),
         times,

@@ -251,6 +251,10 @@ def draw_cells(
     return ScalarMappable(norm, colors) if mesh is None else mesh, ends.extend
 
 
+OFFSETS = ("UTC", "%Y UTC", "%Y-%b UTC", "%Y-%b-%d UTC", "%Y-%b-%d UTC", "%Y-%b-%d %H:%M UTC")
+"""What matplotlib writes once below a time axis, whose ticks are years, months, … or seconds."""
+
+
 def set_x_axis(
     ax: Axes, cells: MeshCells, low: float | None, high: float | None, label: str
 ) -> None:
@@ -262,7 +266,7 @@ def set_x_axis(
         untyped: Any = dates
         locator = untyped.AutoDateLocator()
         ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator))
+        ax.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator, offset_formats=OFFSETS))
     if len(records.start):
         low = records.start.min() if low is None else low
         high = records.end.max() if high is None else high

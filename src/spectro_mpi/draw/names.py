@@ -94,7 +94,12 @@ def single_figure(
 
 
 def figure_files(folder: Path) -> list[str]:
-    """The names of the figures in a folder, of any format, sorted; none if there is no folder."""
+    """The names of the figures in a folder, of any format, sorted; none if it is no folder.
+
+    A link in its place would lead elsewhere.
+    """
+    if folder.is_symlink():
+        return []
     names = (path.name for suffix in SUFFIXES for path in folder.glob(f"*{suffix}"))
     return sorted(names)
 

@@ -19,6 +19,8 @@ class Preset:
     """Inches."""
     row_height: float
     """Of each row of panels, inches."""
+    base_height: float
+    """Of what is above and below the rows, inches."""
     height: float | None
     """Of the whole figure, inches; None: by its rows."""
     text_scale: float
@@ -26,11 +28,15 @@ class Preset:
     dpi: int
     """Of PNG files."""
 
+    def height_of(self, rows: int) -> float:
+        """Height of a figure of some rows, inches."""
+        return self.height or self.base_height + self.row_height * max(1, rows)
+
 
 PRESETS = {
-    "single-column": Preset(3.4, 1.25, None, 1.0, 600),
-    "double-column": Preset(7.0, 1.5, None, 0.8, 600),
-    "slides": Preset(40 / 3, 1.5, 7.5, 1.6, 150),
+    "single-column": Preset(3.4, 1.1, 0.6, None, 1.0, 600),
+    "double-column": Preset(7.0, 1.35, 0.6, None, 0.8, 600),
+    "slides": Preset(40 / 3, 1.5, 0.0, 7.5, 1.6, 150),
 }
 """Journals' columns, and slides of 16:9."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
@@ -23,6 +23,12 @@ _TIME_STEPS = (
     *(_MINUTE * number for number in (1, 2, 5, 10, 15, 20, 30)),
     *(_HOUR * number for number in (1, 2, 3, 6, 12)),
 )
+_TIME_PARTS = {
+    **{15.0: 3, 30.0: 6, _MINUTE: 6, _HOUR: 6, _DAY: 4},
+    **{_MINUTE * number: parts for number, parts in ((15, 3), (20, 4), (30, 6))},
+    **{_HOUR * number: parts for number, parts in ((3, 3), (6, 6), (12, 4))},
+}
+"""Step of time, s → its parts between minor ticks, so that these are round; others: as numbers."""
 _MOST_TIMES = 12
 _CIRCLE, _QUARTERS = (180.0, 360.0), (45.0, 90.0, 180.0)
 """Ends of axes of angles from 0, and the steps of their ticks."""
@@ -48,6 +54,8 @@ class TimeTicks:
     labels: tuple[str, ...]
     dates: tuple[str, ...]
     """A text per major tick: the date where a day begins, else empty."""
+    minor: tuple[float, ...] = ()
+    """Times of minor ticks, without the major ones."""
 
 
 @lru_cache(maxsize=512)
@@ -69,8 +77,11 @@ def value_ticks(scale: Scale, room: float) -> Ticks:
             break
         if len(ticks) > len(best):
             best = ticks
-    minor = _inside(scale, _decades(scale, tuple(range(2, 10)))) if scale.kind == "log" else []
-    return Ticks(tuple(best), _labels(scale, best), tuple(sorted(set(minor) - set(best))))
+    if scale.kind == "log":
+        minor = sorted(set(_inside(scale, _decades(scale, tuple(range(2, 10))))) - set(best))
+    else:
+        minor = _between(best, scale.low, scale.high)
+    return Ticks(tuple(best), _labels(scale, best), tuple(minor))
 
 
 @lru_cache(maxsize=64)
@@ -92,7 +103,9 @@ def time_ticks(begin: float, end: float, width_ems: float) -> TimeTicks:
     midnights = tuple(
         time_text(tick, _DAY)[0] if tick % _DAY == 0 and step < _DAY else "" for tick in ticks
     )
-    return TimeTicks(tuple(ticks), labels, midnights)
+    unit = next(unit for unit in (_DAY, _HOUR, _MINUTE, 1.0) if step >= unit or unit == 1.0)
+    parts = _TIME_PARTS.get(step, _parts_of(step / unit))
+    return TimeTicks(tuple(ticks), labels, midnights, tuple(_parted(step, parts, begin, end)))
 
 
 def time_text(time: float, span: float) -> tuple[str, str]:
@@ -130,6 +143,27 @@ def _decades(scale: Scale, multiples: tuple[int, ...]) -> NDArray[np.float64]:
         return np.empty(0)
     locator = LogLocator(subs=multiples, numticks=99)
     return np.asarray(locator.tick_values(scale.low, scale.high))
+
+
+def _between(major: Sequence[float], low: float, high: float) -> list[float]:
+    """Minor ticks of a linear axis with these major ones."""
+    if len(major) < 2:
+        return []
+    step = major[1] - major[0]
+    return _parted(step, _parts_of(step), low, high, major[0])
+
+
+def _parts_of(step: float) -> int:
+    """Parts of a step between major ticks: 4 if its first digit is 2, as of 0.2 or 20, else 5."""
+    leading = step / 10.0 ** math.floor(math.log10(step) + 1e-9)
+    return 4 if math.isclose(leading, 2.0, rel_tol=1e-6) else 5
+
+
+def _parted(step: float, parts: int, low: float, high: float, origin: float = 0.0) -> list[float]:
+    """Multiples of `step` / `parts` from `low` to `high`, without those of `step`."""
+    fine = step / parts
+    first, last = math.ceil((low - origin) / fine), math.floor((high - origin) / fine)
+    return [origin + number * fine for number in range(first, last + 1) if number % parts]
 
 
 def _inside(scale: Scale, ticks: Iterable[float]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.draw import layout as points
 from spectro_mpi.draw.canvas import Canvas
+from spectro_mpi.draw.labels import wrapped
 from spectro_mpi.draw.layout import Box, Layout
 from spectro_mpi.draw.palette import BLACK
 from spectro_mpi.draw.text import Lettering, printable
@@ -19,8 +21,10 @@ from spectro_mpi.system.words import count
 
 Times = TypeVar("Times", float, NDArray[np.float64])
 
-_NOTE_LINES = 3
-_TITLE_LINES = 2
+_NOTE_LINES, _NARROW_NOTE_LINES = 3, 8
+_NOTE_LETTERS = 450
+"""As many letters of notes are shown in narrow figures, too, in more lines."""
+_TITLE_LINES = 4
 _NARROW_MARGIN = 4.0  # points at either side of the header of a narrow figure
 _FEWEST_LETTERS = 20  # Notes are not wrapped into shorter lines; they are shrunk and cut instead.
 _LETTER_EMS = 0.6  # Mean width of a letter in font sizes, rounded up.
@@ -67,16 +71,15 @@ def header_of(
     left, right = _header_ends(layout)
     room = right - left
     span = _span_text(window)
-    titles: tuple[str, ...] = (title,)
-    if layout.is_narrow:
-        titles = _wrapped(lettering, printable(title), layout.title, room)
+    titles = _title_lines(lettering, title, layout, room)
     widths = (
         lettering.stamp(printable(titles[0]), layout.title).width,
         lettering.stamp(span, points.LABEL * unit).width,
     )
     text = " · ".join(filter(None, map(printable, notes)))
     letters = max(_FEWEST_LETTERS, int(room / (points.NOTE * unit * _LETTER_EMS)))
-    lines = tuple(textwrap.wrap(text, letters, max_lines=_NOTE_LINES, placeholder=" …"))
+    most = max(_NOTE_LINES, min(_NARROW_NOTE_LINES, math.ceil(_NOTE_LETTERS / letters)))
+    lines = tuple(textwrap.wrap(text, letters, max_lines=most, placeholder=" …"))
     if len(titles) > 1 or sum(widths) + layout.title > room:
         span, lines = "", (span, *lines)
     return Header(titles, span, lines if points.NOTE * unit >= points.LEAST_LETTER else ())
@@ -115,25 +118,27 @@ def draw_time_axis(
     size = points.TICK_LABEL * unit
     ticks = time_ticks(window.begin, window.end, boxes[0].width / size)
     line, reach = layout.pixels(points.LINE), layout.pixels(points.MAJOR)
+    short = layout.pixels(points.MINOR)
     box = boxes[-1]
-    places = window.place(np.array(ticks.major), box)
+    places, fine = (window.place(np.array(at), box) for at in (ticks.major, ticks.minor))
     for of_row in boxes:
         canvas.column_ticks(places, of_row.bottom, of_row.bottom + line + reach, line, BLACK)
+        canvas.column_ticks(fine, of_row.bottom, of_row.bottom + line + short, line, BLACK)
     base = box.bottom + (points.BELOW + points.TIME_LINE - 3.5) * unit
     for place, label in zip(places.tolist(), ticks.labels, strict=True):
         canvas.write(lettering.stamp(label, size), place, base, align=0.5)
     base += points.DATE_LINE * unit
-    taken = box.left - points.LEFT * unit
-    first = box.right + points.RIGHT * unit
+    taken = box.left - layout.left
+    first = box.right + layout.right
     for place, date in zip(places.tolist(), ticks.dates, strict=True):
-        stamp = lettering.stamp(date, size)
+        stamp = lettering.stamp(f"{date} UTC" if date else "", size)
         if date and place - stamp.width / 2 > taken + size / 2:
             at = canvas.write(stamp, place, base, align=0.5)
             first = min(first, at.left)
             taken = at.right
     stamp = lettering.stamp(f"{time_text(window.begin, 60.0)[0]} UTC", size)
     start = min(box.left, first - size - stamp.width)
-    if start > box.left - points.LEFT * unit:
+    if start > box.left - layout.left:
         canvas.write(stamp, start, base)
 
 
@@ -145,17 +150,14 @@ def _header_ends(layout: Layout) -> tuple[float, float]:
     return layout.boxes[0][0].left, layout.bars[-1][0].right
 
 
-def _wrapped(lettering: Lettering, text: str, size: float, room: float) -> tuple[str, ...]:
-    """Wrap text into at most `_TITLE_LINES` lines; the last may be longer than `room`."""
-    lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        fits = bool(lines) and lettering.stamp(longer, size).width <= room
-        if fits or len(lines) == _TITLE_LINES:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return tuple(lines) or ("",)
+def _title_lines(lettering: Lettering, title: str, layout: Layout, room: float) -> tuple[str, ...]:
+    """Wrap a title: in narrow figures, and where it would be cut, into more lines then."""
+    size = layout.title
+    for most in range(2 if layout.is_narrow else 1, _TITLE_LINES + 1):
+        lines = (title,) if most == 1 else wrapped(lettering, title, size, room, most)
+        if all(lettering.fit(line, size, room).text == printable(line) for line in lines):
+            break
+    return lines
 
 
 def _span_text(window: Window | None) -> str:

@@ -12,13 +12,15 @@ import matplotlib as mpl
 import numpy as np
 
 from spectro_mpi.draw.canvas import Canvas
+from spectro_mpi.draw.checksum import with_checksum
 from spectro_mpi.draw.content import FigureContent, Panel, Style
 from spectro_mpi.draw.figure import RC, Painter
-from spectro_mpi.draw.frame import FrameSpec, Row, draw_frame
+from spectro_mpi.draw.frame import FrameSpec, draw_frame
 from spectro_mpi.draw.layout import Box, Layout
 from spectro_mpi.draw.palette import palette_of
 from spectro_mpi.draw.raster import Painted, overlaid, paint
 from spectro_mpi.draw.resolution import even_grid
+from spectro_mpi.draw.room import Row
 from spectro_mpi.draw.scale import Scale
 from spectro_mpi.draw.text import FONT
 from spectro_mpi.draw.times import Window
@@ -60,7 +62,9 @@ class VectorPainter(Painter):
                 file = io.BytesIO()
                 figure.savefig(file, format=file_format, metadata=metadata)
                 whole = file.getvalue()
-                return _with_font(whole, canvas.letters) if file_format == "svg" else whole
+                if file_format == "svg":
+                    return with_checksum(_with_font(whole, canvas.letters))
+                return whole
 
     def _frame(self, spec: FrameSpec, layout: Layout, keep: bool) -> Canvas:
         canvas = VectorCanvas(layout)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from spectro_mpi.errors import RunError, UserError, output_trouble
+from spectro_mpi.errors import RunError, UserError
 from spectro_mpi.fetch.search import ArchivedFile, Search
 from spectro_mpi.fetch.transfer import is_whole, transfer
 from spectro_mpi.fetch.web import GivenUpError, PassingError, RefusedError, Web
@@ -170,7 +170,10 @@ def gather(
         with _alone_in(folder):
             return _Gathering(plan, config.fetch, web, stop).run(on_progress)
     except OSError as error:
-        raise output_trouble(folder, error) from error
+        raise RunError(
+            f"{error.filename or folder}: cannot be written: {error.strerror or error}; fix this "
+            "and run fetch again to continue"
+        ) from error
 
 
 class _Gathering:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.errors import InvalidCdfError
+from spectro_mpi.errors import InvalidCdfError, NoRecordsError
 from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.fast_esa_cells import CellTables, RecordShape, has_records
 from spectro_mpi.instruments.fast_esa_counts import (
@@ -232,7 +232,7 @@ class FastEsaFile:
             raise InvalidCdfError(f"{path}: has no variable {', '.join(missing)}")
         records = reader.records("time_unix")
         if records == 0:
-            raise InvalidCdfError(f"{path}: the file has no records")
+            raise NoRecordsError(f"{path}: the file has no records")
         for name in varying:
             if reader.records(name) != records:
                 raise InvalidCdfError(

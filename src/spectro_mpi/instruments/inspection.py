@@ -19,6 +19,8 @@ from spectro_mpi.system.untrusted import UntrustedCalls
 _CPU_SECONDS = 7
 _MEMORY_MB = 800
 """What inspecting a file may take, besides the program itself."""
+_SILENT_SECONDS = 8
+"""Longest wait for a file server that does not answer."""
 _DATES = (
     (r"\d{4}-\d{2}-\d{2}", "%Y-%m-%d", "{date:%Y-%m-%d}"),
     (r"\d{4}_\d{2}_\d{2}", "%Y_%m_%d", "{date:%Y_%m_%d}"),
@@ -65,7 +67,7 @@ def inspect_file(
     of both. Raises `UserError` if a file cannot be read or has no variable of one of these names.
     """
     try:
-        with UntrustedCalls(_CPU_SECONDS, _MEMORY_MB) as untrusted:
+        with UntrustedCalls(_CPU_SECONDS, _MEMORY_MB, _SILENT_SECONDS) as untrusted:
             return untrusted(_inspect_here, path, tuple(names), everything, master)
     except ChildProcessError:
         raise UserError(

@@ -14,7 +14,7 @@ from itertools import permutations
 
 import numpy as np
 
-from spectro_mpi.errors import InvalidCdfError
+from spectro_mpi.errors import InvalidCdfError, NoRecordsError
 from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.istp_bands import Bands, bands_as_set, bands_of, bands_of_edges
 from spectro_mpi.instruments.times import (
@@ -84,7 +84,7 @@ def axes_of(reader: CdfReader, table: InstrumentTable) -> VariableAxes:
         )
     records = reader.records(value)
     if records == 0:
-        raise InvalidCdfError(f"{reader.path}: {value} has no records{_virtual(reader, value)}")
+        raise NoRecordsError(f"{reader.path}: {value} has no records{_virtual(reader, value)}")
     depends = tuple(_depend(reader, value, axis) for axis in range(len(shape)))
     time, time_unit = _time_of(reader, table, records)
     energy, axis, unit, bands = _energy_of(reader, table, shape, depends)

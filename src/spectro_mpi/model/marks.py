@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import csv
 import io
+import pickle
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,8 @@ _FIRST_ENDS = ("min", "start")
 _LABEL = re.compile(r"(event[ _])?label")
 
 Floats = NDArray[np.float64]
+_OUT_OF_BAND = 5
+"""The first protocol of pickle that keeps large buffers out of the stream."""
 _NO_RECORDS: tuple[Floats, Floats] = (np.empty(0), np.empty(0))
 
 
@@ -47,6 +51,46 @@ class Mark:
 
 Marks = Mapping[str, tuple[Mark, ...]]
 """Item id → its marks."""
+
+
+class PackedMarks(Mapping[str, tuple[Mark, ...]]):
+    """Marks that are pickled once for all processes, and unpickled where they are first looked at.
+
+    The pickled bytes are sent out of band where the protocol allows, so that a thousand messages
+    on their way share them.
+    """
+
+    def __init__(self, marks: Marks) -> None:
+        self._marks: Marks | None = marks
+        self._packed: bytes | bytearray | memoryview = b""
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        if not self._packed:
+            self._packed = pickle.dumps(dict(self._known), protocol=pickle.HIGHEST_PROTOCOL)
+        apart = protocol >= _OUT_OF_BAND
+        return _packed_marks, (pickle.PickleBuffer(self._packed) if apart else bytes(self._packed),)
+
+    def __getitem__(self, item: str) -> tuple[Mark, ...]:
+        return self._known[item]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    @property
+    def _known(self) -> Marks:
+        if self._marks is None:
+            marks: Marks = pickle.loads(self._packed)
+            self._marks = marks
+        return self._marks
+
+
+def _packed_marks(packed: bytes | bytearray | memoryview) -> PackedMarks:
+    marks = PackedMarks({})
+    marks._marks, marks._packed = None, packed
+    return marks
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from spectro_mpi.model.channels import belongs, channel_edges
 from spectro_mpi.model.ephemeris import Variable
 from spectro_mpi.settings.angles import BY_ANGLE
 from spectro_mpi.settings.schema import ScalePair
+from spectro_mpi.system.words import utc
 
 DIGEST_BYTES = 16
 """Of the digests of reduced data and of figures."""
@@ -165,6 +166,24 @@ class Spectrogram:
         """As `by_angle`, from 0 to 180°: means of the two halves of the circle."""
         whole = self.by_angle
         return None if whole is None else _folded(whole)
+
+    def _repr_html_(self) -> str:
+        from spectro_mpi.model import html
+
+        times, energy = self.time[np.isfinite(self.time)], self.energy[np.isfinite(self.energy)]
+        span = f"{utc(times.min())} to {utc(times.max())}" if times.size else "no times"
+        channels = f"{energy.min():g} to {energy.max():g}" if energy.size else "none"
+        title = self.legend.title or self.instrument
+        rows = [
+            ("quantity", f"{self.quantity} ({self.legend.units or 'no unit'})"),
+            ("category", ", ".join(self.category)),
+            ("records", f"{len(self.time)}, {span}"),
+            ("channels", f"{self.energy.shape[-1]}, {channels} {self.legend.axis_units}"),
+            ("source", self.source),
+        ]
+        rising = np.argsort(self.energy[0]) if len(self.energy) else slice(None)
+        picture = html.thumbnail(self.values[0][:, rising], f"{title}, {self.category[0]}")
+        return html.heading(title) + html.table(("", ""), rows) + picture
 
 
 def data_digest(spectrogram: Spectrogram) -> str:

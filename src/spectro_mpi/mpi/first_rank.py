@@ -36,6 +36,7 @@ from spectro_mpi.system.atomic import name_parts_for
 from spectro_mpi.system.logs import RankLog
 from spectro_mpi.system.signals import StopSignals
 from spectro_mpi.system.untrusted import UntrustedCalls
+from spectro_mpi.terminal.steps import Steps
 from spectro_mpi.terminal.summary import print_inventory, print_what_is_gone
 
 _REPORT_SECONDS = 600.0
@@ -92,7 +93,8 @@ def _prepare_run(
     saved = config.run_dir / INVENTORY
     recreate = request.fresh or request.assets_only
     known = None if recreate or request.inventory else load_inventory(saved, config)
-    inventory = request.inventory or known or _search(request, order)
+    steps = Steps(request.progress)
+    inventory = request.inventory or known or _search(request, order, steps)
     events = events_content(config)
     claim_directory(config)
     lock = RunLock(config.run_dir)
@@ -103,7 +105,8 @@ def _prepare_run(
         with writing(config.run_dir):
             open_for_writing(config, request.fresh)
             keep_events(config.run_dir, events)
-            with closing(RankLog(rank_log(config.run_dir, COORDINATOR), config.run.log_batch)):
+            log_file = RankLog(rank_log(config.run_dir, COORDINATOR), config.run.log_batch)
+            with closing(log_file), steps.step("checking the run directory"):
                 repaired = repair(config, inventory.items, untrusted)
                 progress = load_progress(config.run_dir, config.run_id)
                 complete_digests(config.run_dir, progress, untrusted)
@@ -113,15 +116,16 @@ def _prepare_run(
                 save_left_out(config.run_dir / LEFT_OUT, inventory, config)
             if request.assets_only:
                 save_inventory(saved, inventory, config)
-        plan = plan_run(
-            order,
-            inventory,
-            retry=request.retry,
-            redo=request.redo,
-            assets_only=request.assets_only,
-            given=request.inventory is not None,
-            tallies=tallies,
-        )
+        with steps.step("planning"):
+            plan = plan_run(
+                order,
+                inventory,
+                retry=request.retry,
+                redo=request.redo,
+                assets_only=request.assets_only,
+                given=request.inventory is not None,
+                tallies=tallies,
+            )
         if not plan.items and request.inventory is None:
             take_inventory(config)  # nothing is in the store either: raises, and says what is wrong
         create_assets(order, tuple(plan.items.values()), recreate)
@@ -140,13 +144,14 @@ def _prepare_run(
     return plan, lock
 
 
-def _search(request: Request, order: PhaseOrder) -> Inventory:
+def _search(request: Request, order: PhaseOrder, steps: Steps) -> Inventory:
     """Search the input; empty if it is not there and no active phase needs it.
 
     Raises `UserError` if the input cannot be used and is needed.
     """
     try:
-        return take_inventory(order.config)
+        with steps.step("looking for items", "files") as found:
+            return take_inventory(order.config, found)
     except NoInputError as error:
         has_store = has_data(order.config.run_dir) and not request.fresh
         if has_store and not request.assets_only and order.needs_no_input:

@@ -19,6 +19,8 @@ _LEAVING_SECONDS = 2.0
 """Time for the other ranks to exit after MPI_Finalize."""
 _STALE_SECONDS = 1.0
 """Shared memory older than this that no process maps was left by ranks that were killed."""
+_UNCLAIMED_SECONDS = 120.0
+"""The same, where nothing is lost by waiting longer."""
 
 
 def world() -> Any:
@@ -84,18 +86,21 @@ def leave(code: int) -> None:
         time.sleep(_LEAVING_SECONDS)
 
 
-def sweep_shared_memory(folder: Path, processes: Path = Path("/proc")) -> None:
+def sweep_shared_memory(
+    folder: Path, processes: Path = Path("/proc"), older_than: float = _STALE_SECONDS
+) -> None:
     """Remove the shared memory files that killed ranks of MPICH have left in `folder`.
 
-    MPICH names them by the ids of job and step. A requeued job has the same ids, and its ranks
-    would wait for ever for the ranks that created the files. `processes` is where Linux shows
-    which files are in use.
+    They are of this user, not used, and `older_than` so many seconds. With `srun`, MPICH names them
+    by the ids of job and step: a requeued job has the same ids, and its ranks would wait for ever
+    for the ranks that created the files. With `mpirun` their names do not recur, but each is a
+    megabyte of memory for every rank. `processes` is where Linux shows which files are in use.
     """
     stale: dict[str, int] = {}
     for path in folder.glob("mpich_shm_*"):
         with suppress(OSError):
             facts = path.stat()
-            if facts.st_uid == os.getuid() and time.time() - facts.st_mtime > _STALE_SECONDS:
+            if facts.st_uid == os.getuid() and time.time() - facts.st_mtime > older_than:
                 stale[str(path)] = facts.st_ino
     for maps in processes.glob("[0-9]*/maps") if stale else ():
         with suppress(OSError):
@@ -124,6 +129,8 @@ def _start() -> Any:
         sweep_shared_memory(Path("/dev/shm"))
         if needs_ofi(*MPI.get_vendor(), MPI.Get_library_version()):
             os.environ.setdefault("MPIR_CVAR_CH4_NETMOD", "ofi")
+    elif os.environ.get("MPI_LOCALRANKID") == "0":
+        sweep_shared_memory(Path("/dev/shm"), older_than=_UNCLAIMED_SECONDS)
     try:
         faulthandler.dump_traceback_later(_START_SECONDS, exit=True)
         MPI.Init_thread(MPI.THREAD_MULTIPLE)

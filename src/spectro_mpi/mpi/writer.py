@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -177,6 +178,7 @@ class Writer:
             case Note():
                 self._journal.note(**message.facts)
             case WriterFinish():
+                self._files.finish()
                 self._patiently(self._journal.close)
                 self._digests.close()
                 self._sources.close()
@@ -245,7 +247,7 @@ class Writer:
     def _check_lock(self) -> None:
         """Raise `OSError` or `RunError` if the run has no lock any more, or another one has it."""
         if self._lock is not None:
-            self._lock.check()
+            self._lock.check_before_writing()
         elif not (self._run_dir / LOCK).exists():
             missing = errno.ENOENT  # the whole run directory may have been removed
             raise FileNotFoundError(missing, os.strerror(missing), str(self._run_dir / LOCK))
@@ -301,6 +303,8 @@ class Writer:
 
     def _tell_of_wait(self, seconds: float) -> None:
         """Tell the coordinator that the file system takes long, or, with 0, no longer."""
+        if self._lock is not None:
+            self._lock.beat()  # of two ranks, the writer's has the lock
         if not seconds or seconds >= _TELL_SECONDS:
             self._transport.send(self._coordinator, WriterWaits(seconds))
             self._transport.is_flushed()  # messages are sent only while they are looked at
@@ -310,14 +314,15 @@ class Writer:
         return self._files.all([call])[0]
 
     def _end_phase_if_complete(self) -> None:
-        """After the last result of the phase, commit, write the links and reply."""
+        """After the last result of the phase, commit, begin to write the links and reply."""
         if self._expected is None or self._results < self._expected:
             return
         if self._batch:
             self._commit()
         if self._has_data:
-            stored = self._journal.state.stores[self._phase]
-            self._patiently(lambda: write_links(self._run_dir, stored, self._phase))
+            stored = dict(self._journal.state.stores[self._phase])
+            # Beside the next phase, since all workers wait for it to begin.
+            self._files.later(partial(write_links, self._run_dir, stored, self._phase))
         self._transport.send(self._coordinator, PhaseCommitted())
         self._has_data = False
         self._results, self._expected = 0, None

@@ -77,7 +77,8 @@ def _cancel_jobs(scheduler: Scheduler, jobs: dict[str, Job], now: bool) -> _Acti
 
 def _ask_processes(run_dir: Path, submitted: Submitted) -> _Actions:
     if is_running(run_dir):
-        (run_dir / STOP).touch()
+        with contextlib.suppress(FileExistsError):  # "x" also refuses a link
+            (run_dir / STOP).open("x").close()
         yield f"{read_owner(run_dir)} is asked to stop by the file {STOP}"
         return True
     if submitted.is_running_here:

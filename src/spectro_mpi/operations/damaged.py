@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from spectro_mpi.errors import InvalidCdfError
+from spectro_mpi.errors import InvalidCdfError, UserError
 from spectro_mpi.instruments.cdf import CdflibReader, check_whole
 from spectro_mpi.model.items import InputPath
 from spectro_mpi.phases.reduce import reduce_file
@@ -18,6 +18,8 @@ from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.untrusted import UntrustedCalls, memory_for
 
 _CHILDREN = min(8, os.cpu_count() or 1)
+_SILENT_SECONDS = 60.0
+"""Longest wait for a file server that does not answer."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ def damaged_files(inventory: Inventory, config: Config) -> Iterator[DamagedFile]
     """Read each file of an inventory as a run does, and yield those that fail, in its order.
 
     Lower versions and duplicates are not read. A file is read by each instrument that it is of, in
-    a child process, because damaged files make readers hang, crash and take all memory.
+    a child process, because damaged files make readers hang, crash and take all memory. Raises
+    `UserError` if the file system does not answer.
     """
     files: dict[str, list[InputPath]] = {}
     for item in inventory.items:
@@ -48,7 +51,7 @@ def damaged_files(inventory: Inventory, config: Config) -> Iterator[DamagedFile]
     seconds = int(config.run.instrument_timeout_seconds) + 1
     pool = ThreadPoolExecutor(_CHILDREN)
     for _ in range(_CHILDREN):
-        children.put(UntrustedCalls(seconds))
+        children.put(UntrustedCalls(seconds, silent_seconds=_SILENT_SECONDS))
 
     def why(of_path: list[InputPath]) -> str:
         try:
@@ -63,6 +66,8 @@ def damaged_files(inventory: Inventory, config: Config) -> Iterator[DamagedFile]
             return next(filter(None, (untrusted(_why, file, config) for file in of_path)), "")
         except ChildProcessError as error:
             return str(error)
+        except TimeoutError as error:  # which says nothing of this file, nor of the next ones
+            raise UserError(f"{of_path[0].path}: cannot be read: {error.strerror}") from None
         finally:
             children.put(untrusted)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from spectro_mpi.draw.content import FigureContent, Style
 from spectro_mpi.draw.contents import content_of, style_of
 from spectro_mpi.draw.figure import Painter
+from spectro_mpi.draw.layout import LEAST_POINTS
 from spectro_mpi.draw.names import SUFFIXES, ExpectedFigure, single_figure
 from spectro_mpi.draw.reuse import Reductions
 from spectro_mpi.draw.sizes import PRESETS
@@ -21,7 +22,7 @@ from spectro_mpi.operations.draw_source import (
     items_of,
     listed,
     subject_of_cdf,
-    subject_of_run,
+    subjects_of_run,
 )
 from spectro_mpi.settings.checking import MOST_PIXELS
 from spectro_mpi.settings.schema import KindName, LimitsKind
@@ -67,17 +68,21 @@ def draw(source: str, items: list[str], output: str, request: Request) -> list[s
         if request.kind == "angle":  # they are computed for such figures only
             settings = (*settings, 'plot.kinds=["angle"]')
         subject = subject_of_cdf(source, instrument, settings, request.file)
-        return [_draw(subject, output, request)]
+        return [_draw(_painter_of(output), subject, output, request)]
     if request.file:
         raise UserError(f"--settings {request.file}: a run has its own settings; use -s")
     items = items or _only_item(source)
     if len(items) > 1 and _ITEM not in output:
         raise UserError(f"-o {output}: write {_ITEM} in it for a file of each of several items")
-    sentences = []
-    for item in items:
-        subject = subject_of_run(source, item, instrument, request.settings)
-        sentences.append(_draw(subject, output.replace(_ITEM, item), request))
-    return sentences
+    painter = _painter_of(output)
+    return [
+        _draw(painter, subject, output.replace(_ITEM, subject.item), request)
+        for subject in subjects_of_run(source, items, instrument, request.settings)
+    ]
+
+
+def _painter_of(output: str) -> Painter:
+    return Painter() if Path(output).suffix.lower() == ".png" else VectorPainter()
 
 
 def _only_item(source: str) -> list[str]:
@@ -87,7 +92,7 @@ def _only_item(source: str) -> list[str]:
     return items
 
 
-def _draw(subject: Subject, output: str, request: Request) -> str:
+def _draw(painter: Painter, subject: Subject, output: str, request: Request) -> str:
     figure = _figure(subject, request)
     content = content_of(
         subject.config,
@@ -102,20 +107,22 @@ def _draw(subject: Subject, output: str, request: Request) -> str:
     content = _in_time(content, style, request)
     style = _of_size(style, len(content.panels), request)
     path = Path(output)
-    file_format = path.suffix.lower().removeprefix(".")
-    if file_format == "png":
+    if isinstance(painter, VectorPainter):
+        drawn = painter.file(content, style, path.suffix.lower().removeprefix("."))
+    else:
         width, height = (round(side * style.dpi) for side in style.panel_size)
         if width * height * len(content.panels) > MOST_PIXELS:
             raise UserError(f"{output}: would have more than 250 million pixels; lower plot.dpi")
-        drawn = Painter().draw(content, style)
-    else:
-        drawn = VectorPainter().file(content, style, file_format)
+        drawn = painter.draw(content, style)
     try:
         write_atomic(path, drawn)
     except OSError as error:
         raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
     others = [name for name in subject.available if name != figure.instrument]
     hint = f" (also: --instrument {', '.join(others)})" if figure.instrument and others else ""
+    size = painter.text_points(content, style)
+    if size < LEAST_POINTS:
+        hint += f"; its text of {size:.1f} points needs a larger --size"
     return inert(f"{output}: {content.title}, limits {content.limits}{hint}")
 
 
@@ -161,15 +168,16 @@ def _of_size(style: Style, rows: int, request: Request) -> Style:
     """A style with the size asked for, without zoom columns if size or time is given."""
     if not (request.style or request.size or request.time):
         return style
-    style = replace(style, has_zooms=False)
+    style = replace(style, has_zooms=False, keeps_height=request.size is not None)
     size = request.size
     if request.style:
         preset = PRESETS[request.style]
         is_set = {setting.partition("=")[0].strip() for setting in request.settings}
         scale = style.text_scale if "plot.text_scale" in is_set else preset.text_scale
         dpi = style.dpi if "plot.dpi" in is_set else preset.dpi
-        style = replace(style, text_scale=scale, dpi=dpi)
-        size = size or (preset.width, preset.height or preset.row_height * rows)
+        is_high = style.keeps_height or preset.height is not None
+        style = replace(style, text_scale=scale, dpi=dpi, keeps_height=is_high)
+        size = size or (preset.width, preset.height_of(rows))
     if size:
         style = replace(style, panel_size=(size[0], size[1] / max(1, rows)))
     return style

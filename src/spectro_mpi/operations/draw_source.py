@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ from spectro_mpi.system.untrusted import UntrustedCalls, memory_for
 
 _LEAST_CPU_SECONDS, _CPU_SECONDS_PER_MB = 60.0, 1.0
 """CPU time that reading and reducing a CDF file may take."""
+_SILENT_SECONDS = 30.0
+"""Longest wait for a file server that does not answer."""
 _DAMAGED = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 """Errors, besides `InvalidCdfError`, that reading a damaged file raises."""
 
@@ -71,12 +73,14 @@ def items_of(source: str) -> list[str]:
     return open_run(run_directory(source)).items
 
 
-def subject_of_run(
-    source: str, item: str, instrument: str, settings: Sequence[str] = ()
-) -> Subject:
-    """Read an item of a run; only `instrument` if that is not empty and there are no events.
+def subjects_of_run(
+    source: str, items: Sequence[str], instrument: str, settings: Sequence[str] = ()
+) -> Iterator[Subject]:
+    """Read items of a run, in one child process, one after the other.
 
-    `settings` are overrides of settings that only change figures. Raises `UserError`.
+    Only `instrument` of each, if that is not empty and there are no events. `settings` are
+    overrides of settings that only change figures. Raises `UserError`; for an item that there is
+    not, before the first one is read.
     """
     run_dir = run_directory(source)
     run = open_run(run_dir)
@@ -92,15 +96,19 @@ def subject_of_run(
             f"-s {keys[0]}: the data of {run_dir} were made with another setting; draw the CDF "
             "file, or run again under another run_id"
         )
-    if item not in run.progress.data_files:
-        raise UserError(f"{run_dir}: has no data of item {item}; it has {listed(run.items)}")
+    for item in items:
+        if item not in run.progress.data_files:
+            raise UserError(f"{run_dir}: has no data of item {item}; it has {listed(run.items)}")
     # The settings may be from somebody else: only a table named here is read outside the run.
     is_named = any(setting.startswith("plot.events") for setting in settings)
     table = marks_of(config) if is_named else kept_marks(run_dir, config)
-    marks = tuple(table.get(item, ()))
-    available, spectrograms = _stored(run, item, "" if marks else instrument, config)
-    failures = tuple(f for f in run.progress.failures.get(item, ()) if f.phase != "plot")
-    return Subject(config, item, available, spectrograms, run.extrema, marks, failures)
+    with UntrustedCalls(_LEAST_CPU_SECONDS, silent_seconds=_SILENT_SECONDS) as untrusted:
+        for item in items:
+            marks = tuple(table.get(item, ()))
+            name = "" if marks else instrument
+            available, spectrograms = _stored(untrusted, run, item, name, config)
+            failures = tuple(f for f in run.progress.failures.get(item, ()) if f.phase != "plot")
+            yield Subject(config, item, available, spectrograms, run.extrema, marks, failures)
 
 
 def subject_of_cdf(
@@ -119,7 +127,7 @@ def subject_of_cdf(
     config = _config_of(path.absolute(), instrument, tuple(settings), file)
     seconds = _LEAST_CPU_SECONDS + _CPU_SECONDS_PER_MB * size / 1e6
     memory_mb = config.run.memory_limit_mb or memory_for(size)
-    with UntrustedCalls(seconds, memory_mb) as untrusted:
+    with UntrustedCalls(seconds, memory_mb, _SILENT_SECONDS) as untrusted:
         arguments = (path.absolute(), instrument, config, file)
         try:
             # pycdfpp may crash, and reads whole variables; then cdflib reads it.
@@ -145,15 +153,16 @@ def listed(names: Sequence[str]) -> str:
     return (", ".join(names[:8]) or "none") + more
 
 
-def _stored(run: Run, item: str, instrument: str, config: Config) -> _Spectrograms:
-    """Read an item of a run in a child process; only `instrument`, if there are data of it."""
+def _stored(
+    untrusted: UntrustedCalls, run: Run, item: str, instrument: str, config: Config
+) -> _Spectrograms:
+    """Read an item of a run; only `instrument`, if there are data of it."""
     path = data_path(run.path, run.progress.data_files[item])
     try:
-        memory_mb = 2 * memory_for(path.stat().st_size)
-        with UntrustedCalls(_LEAST_CPU_SECONDS, memory_mb) as untrusted:
-            return untrusted(_in_file, path, item, instrument, config)
+        untrusted.memory_mb = 2 * memory_for(path.stat().st_size)
+        return untrusted(_in_file, path, item, instrument, config)
     except MemoryError:
-        what = f"reading it takes more than {memory_mb} MB"
+        what = f"reading it takes more than {untrusted.memory_mb} MB"
     except OSError as error:
         what = error.strerror or str(error)
     raise UserError(
@@ -218,5 +227,8 @@ def _config_of(path: Path, instrument: str, settings: tuple[str, ...], file: str
             raise UserError(
                 f"{path}: has no variable {instrument} that can be drawn; it has {listed(there)}"
             )
-        table = parse_toml(as_toml([replace(inspection, drawable=wanted)]), str(path))
+        named = replace(inspection, path=Path(path.root, path.name), drawable=wanted)
+        table = parse_toml(as_toml([named]), str(path))
+    if not file:  # what is drawn does not depend on these, and folders may have any name
+        table |= {"input": path.root, "output": path.root}
     return load_table(table, settings, base, file or str(path))

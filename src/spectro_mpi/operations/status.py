@@ -51,27 +51,28 @@ def read_status(run_dir: Path) -> Status:
     """Read the state of a run. Raises `UserError` if `run_dir` is not a run directory."""
     submitted, owner = submitted_for(run_dir), read_owner(run_dir)
     jobs, unknown = jobs_of(submitted, owner)
+    of_run = {job: known for job, known in jobs.items() if job != submitted.report}
     logs = str(run_dir / LOCAL_LOG) if submitted.local else ""
     if submitted.run:
         logs = str(run_dir / JOBS / "*.log")
     if not (run_dir / CONFIG).is_file() and submitted != Submitted():
         # Submitted, but the run has not created its directory yet.
-        state = _state_of_jobs(submitted, jobs) or "stopped"
+        state = _state_of_jobs(submitted, of_run) or "stopped"
         return Status(str(run_dir), state, "", (), None, jobs, logs, {}, None, unknown)
     run = open_run(run_dir)
     phases = phase_counts(run.progress)
     live = None
-    if is_running(run_dir) and not _is_over(owner, jobs):
+    if is_running(run_dir) and not _is_over(owner, of_run):
         live = read_live(run_dir)
         state = "draining" if live is not None and live.stopping else "running"
-    elif submitted_state := _state_of_jobs(submitted, jobs):
+    elif submitted_state := _state_of_jobs(submitted, of_run):
         state = submitted_state
     elif _is_finished(run):
         state = "finished"
     else:
         state = "dead" if owner is not None else "stopped"
     errors = {item: list(map(asdict, failures)) for item, failures in run.errors.items()}
-    diagnosis = diagnose(run_dir, jobs)
+    diagnosis = diagnose(run_dir, of_run)
     if diagnosis is not None and diagnosis.cause == "stopped" and state == "finished":
         diagnosis = None
     holder = str(owner) if owner is not None and state != "finished" else ""

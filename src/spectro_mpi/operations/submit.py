@@ -17,12 +17,13 @@ from typing import Annotated
 from annotated_types import Interval
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.planning.simulate import MOST_RANKS_WITH_REPORT
 from spectro_mpi.rundir.layout import JOB_NEXT, JOB_RECORD, JOB_SETTINGS, JOBS, LOCAL_LOG, LOGS
 from spectro_mpi.rundir.lock import Owner, beginning_of
 from spectro_mpi.rundir.names import JobId, is_job_id
 from spectro_mpi.settings.parsing import as_type
 from spectro_mpi.settings.paths import movable
-from spectro_mpi.settings.schema import Config
+from spectro_mpi.settings.schema import Config, JobSettings
 from spectro_mpi.settings.versions import as_json, read_table
 from spectro_mpi.system.atomic import write_atomic
 from spectro_mpi.system.scheduler import Job, Scheduler, Script, current, named
@@ -53,6 +54,8 @@ class Submitted:
     """Host of the local mpirun."""
     began: str = ""
     """Its `beginning_of`: the system may have given the id to another process."""
+    report: JobId = ""
+    """Id of the job that makes the report; empty: the run makes it."""
 
     @property
     def is_running_here(self) -> bool:
@@ -64,25 +67,41 @@ class Submitted:
 def scripts_of(config: Config, ranks: int, scheduler: Scheduler) -> dict[str, str]:
     """The job scripts of a run: name → text."""
     names = scheduler.assets_template, scheduler.run_template
-    return {name: _script(name, config, ranks, scheduler) for name in names}
+    scripts = {name: _script(name, config, ranks, scheduler) for name in names}
+    if has_report_job(config, ranks, scheduler):
+        scripts[scheduler.report_template] = _report_script(config, scheduler)
+    return scripts
+
+
+def has_report_job(config: Config, ranks: int, scheduler: Scheduler) -> bool:
+    """Whether a job of its own makes the report, so that many ranks need not wait for it."""
+    return config.report.at_end and ranks > MOST_RANKS_WITH_REPORT and bool(_report_of(scheduler))
 
 
 def submit(config: Config, ranks: int, scheduler: Scheduler) -> Submitted:
     """Submit the job that prepares a run and, depending on it, the job of the run.
 
-    Raises `UserError` if the scheduler refuses one of them; the other is then cancelled.
+    On many ranks the run makes no report; a job of one task that depends on it does. Raises
+    `UserError` if the scheduler refuses a job; those submitted before it are then cancelled.
     """
-    _write_settings(config)
+    apart = has_report_job(config, ranks, scheduler)
+    report = replace(config.report, at_end=config.report.at_end and not apart)
+    _write_settings(replace(config, report=report))
     for name, script in scripts_of(config, ranks, scheduler).items():
         write_atomic(config.run_dir / JOBS / name, script.encode())
     folder = config.run_dir / JOBS
     assets = scheduler.submit(folder / scheduler.assets_template)
+    run = reporting = ""
     try:
         run = scheduler.submit(folder / scheduler.run_template, after=assets)
+        if apart:
+            last = folder / scheduler.report_template
+            reporting = scheduler.submit(last, after=run, even_if_failed=True)
     except UserError:
-        scheduler.cancel(assets)
+        for job in filter(None, (run, assets)):
+            scheduler.cancel(job)
         raise
-    submitted = Submitted(assets, run, scheduler.name)
+    submitted = Submitted(assets, run, scheduler.name, report=reporting)
     _record(config.run_dir, submitted)
     return submitted
 
@@ -159,7 +178,7 @@ def scheduler_of(submitted: Submitted) -> Scheduler:
 
 def jobs_of(submitted: Submitted, owner: Owner | None) -> tuple[dict[str, Job], str]:
     """(id → job, why nothing is known of them) of the jobs of a run; the second empty if known."""
-    ids = [submitted.assets, submitted.run, owner.job if owner else ""]
+    ids = [submitted.assets, submitted.run, submitted.report, owner.job if owner else ""]
     ids = list(dict.fromkeys(job for job in ids if job))
     try:
         return (scheduler_of(submitted).jobs(ids) if ids else {}), ""
@@ -174,8 +193,25 @@ def _write_settings(config: Config) -> None:
     write_atomic(config.run_dir / JOB_SETTINGS, stored.to_toml().encode())
 
 
-def _script(template: str, config: Config, ranks: int, scheduler: Scheduler) -> str:
+def _report_of(scheduler: Scheduler) -> str:
+    """Name of the script of the report; empty if a scheduler of another package has none."""
+    return getattr(scheduler, "report_template", "")
+
+
+def _report_script(config: Config, scheduler: Scheduler) -> str:
+    """The script of the report: one task, so that options for ranks and nodes do not apply."""
     settings = config.job_settings(scheduler.name)
+    return _script(scheduler.report_template, config, 1, scheduler, replace(settings, nodes=1))
+
+
+def _script(
+    template: str,
+    config: Config,
+    ranks: int,
+    scheduler: Scheduler,
+    settings: JobSettings | None = None,
+) -> str:
+    settings = settings or config.job_settings(scheduler.name)
     return scheduler.script(
         Script(
             _template(template, scheduler),

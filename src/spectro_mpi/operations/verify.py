@@ -16,6 +16,7 @@ from itertools import product
 from pathlib import Path
 from typing import Literal
 
+from spectro_mpi.draw.checksum import problem_of_checksum
 from spectro_mpi.draw.names import KEYWORD, expected_figures, figure_files, find_figures
 from spectro_mpi.errors import DamagedStateError, RunError, writing
 from spectro_mpi.inert import inert
@@ -54,6 +55,7 @@ from spectro_mpi.rundir.tallies import read_tallies
 from spectro_mpi.settings.parsing import parsed_json
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import SUFFIX, set_aside
+from spectro_mpi.system.regular import opened_regular, read_regular
 from spectro_mpi.system.untrusted import UntrustedCalls
 from spectro_mpi.system.words import count
 
@@ -155,11 +157,14 @@ def problem_of_vector(path: Path) -> str:
 
     Streams of a PDF file are decompressed, which checks their Adler-32 sums.
     """
-    data = path.read_bytes()
-    if not data[-_TAIL_BYTES:].rstrip().endswith((b"%%EOF", b"</svg>")):
+    try:
+        data = read_regular(path)
+    except (OSError, ValueError) as error:
+        return f"cannot be read ({error})"
+    if path.suffix == ".svg":
+        return problem_of_checksum(data)
+    if not data[-_TAIL_BYTES:].rstrip().endswith(b"%%EOF"):
         return "is damaged (it is cut off)"
-    if path.suffix != ".pdf":
-        return ""
     at = 0
     while found := _STREAM.search(data, at):
         at = found.end()
@@ -181,9 +186,9 @@ def problem_of_figure(path: Path, item: str) -> str:
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
+        with opened_regular(path) as file, Image.open(file) as picture:
             picture.verify()  # checksum of every chunk
-        with Image.open(path) as picture:
+        with opened_regular(path) as file, Image.open(file) as picture:
             picture.load()
             if picture.format != "PNG":
                 return f"is a {picture.format} file, not PNG"
@@ -341,12 +346,12 @@ def _problems_of_files(run_dir: Path, progress: Progress) -> Iterator[Problem]:
         root = files_root(run_dir, phase)
         if phase == "plot" or not root.is_dir():
             continue
-        for path in sorted(root.glob("*/*/*/*")):
-            if not path.stat().st_size and not path.name.endswith(SUFFIX):
-                yield Problem(path, "is empty", "item", (path.parent.name,), phase)
-        with_files = {
-            item for item, path in item_folders(run_dir, phase).items() if any(path.iterdir())
-        }
+        with_files = set()
+        for item, folder in sorted(item_folders(run_dir, phase).items()):
+            for path in sorted(folder.iterdir()):
+                with_files.add(item)
+                if not path.lstat().st_size and not path.name.endswith(SUFFIX):
+                    yield Problem(path, "is empty", "item", (item,), phase)
         for item in progress.completed(phase):
             # A phase may write no files of an item: only a loss of all its files is noticed.
             if item not in with_files and not progress.stores[phase].get(item):

@@ -25,7 +25,7 @@ from spectro_mpi.settings.paths import input_name, input_root
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.activity import doing
 from spectro_mpi.system.arrays import map_array
-from spectro_mpi.system.atomic import commit, make_below, part_path
+from spectro_mpi.system.atomic import commit, make_below, part_path, write_part
 
 if TYPE_CHECKING:
     import numpy as np
@@ -184,9 +184,9 @@ class Context:
 
         Raises `RunError` if it cannot be written.
         """
-        path = self.path(name)
-        with writing(path), doing("write"):
-            path.write_bytes(content)
+        self.path(name)
+        with writing(self._folder / name), doing("write"):
+            write_part(self._folder / name, content)
 
     def replace(self, name: str) -> None:
         """Remove an earlier file of the item, once the files that are written are on disk."""
@@ -215,7 +215,8 @@ class Context:
         Raises `RunError` if that fails, or if another run has taken over the lock.
         """
         if self._lock is not None and (self._written or self._replaced):
-            self._lock.check()
+            with writing(self._folder):
+                self._lock.check_before_writing()
         if self._gives_files:
             self._make_folder()  # even if it stays empty: it shows that the item is done
         if self._written:

@@ -28,7 +28,7 @@ from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.resources.sampling import Sampling
 from spectro_mpi.rundir.layout import sweep_files
 from spectro_mpi.settings.schema import RunSettings
-from spectro_mpi.system.processes import End, receive, transmit
+from spectro_mpi.system.processes import End, receive, start, transmit
 
 log = logging.getLogger(__name__)
 _SPAWN = multiprocessing.get_context("spawn")
@@ -186,7 +186,7 @@ class ChildExecutor:
         _open_executors.add(self)
         self._pipe, theirs = _SPAWN.Pipe()
         self._process = _SPAWN.Process(target=live, args=(theirs, self._shown), daemon=True)
-        self._process.start()
+        start(self._process)
         theirs.close()
         self._sampling.child(self.pid, self._shown)
         self._started = time.monotonic()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.errors import InvalidCdfError
+from spectro_mpi.errors import InvalidCdfError, NoRecordsError
 from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdflibReader, CdfReader, PycdfppReader, loads_fast_reader
 from spectro_mpi.instruments.presets import preset_of
@@ -293,10 +293,10 @@ def reduce_source(
 def _refuse_empty(
     whole: NDArray[np.float32], time: NDArray[np.float64], file: InputPath, config: Config
 ) -> None:
-    """Raise `InvalidCdfError` if no record has a time and a value in `whole` (record, channel)."""
+    """Raise `NoRecordsError` if no record has a time and a value in `whole` (record, channel)."""
     if not (np.isfinite(whole).any(axis=1) & np.isfinite(time)).any():
         flagged = ', or flags (data.quality = "drop")' if config.data.quality == "drop" else ""
-        raise InvalidCdfError(
+        raise NoRecordsError(
             f"{file.path}: none of its {len(time)} records is valid: they are fill values, or have "
             f"valid = 0{flagged}"
         )

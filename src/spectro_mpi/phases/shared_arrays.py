@@ -13,6 +13,7 @@ from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.rundir.layout import MADE_WITH
 from spectro_mpi.system.atomic import write_atomic
+from spectro_mpi.system.processes import start
 
 
 def create_assets(order: PhaseOrder, items: tuple[Item, ...], recreate: bool) -> None:
@@ -42,7 +43,7 @@ def _create(name: str, workspace: Workspace) -> None:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_create_in_child, args=(name, workspace, sender))
-    process.start()
+    start(process)
     sender.close()
     try:
         error = receiver.recv()

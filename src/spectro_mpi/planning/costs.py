@@ -55,19 +55,43 @@ class Constants:
     result_mb: float
     """Megabytes of results per megabyte of input."""
     write_item: float
-    """To write an item, besides its megabytes."""
+    """For the writer to receive a reduced item and write it, besides its megabytes."""
     write_mb: float
     """To write a megabyte of results."""
+    write_drawn: float
+    """For the writer to receive the result of a plotted item, which has no data."""
     commit: float
-    """To commit a shard and its line of the journal."""
+    """To commit a batch of reduced items, without waiting for the disk."""
     journal: float
-    """To write a line of the journal."""
+    """To commit a batch of plotted items, likewise: a line of the journal."""
+    commit_syncs: float
+    """Calls of fsync, one after the other, of a commit of reduced items."""
+    journal_syncs: float
+    """Those of a commit of plotted items."""
+    figure_syncs: float
+    """Those of a worker for each plotted item."""
+    fsync: float
+    """Wall time of an fsync. `plan` measures that of the output's file system."""
     message: float
     """For the coordinator to process a worker's message and send it more tasks."""
+    message_busy: float
+    """The same, if more messages have arrived."""
+    mark: float
+    """To send a marked event to one worker."""
     merge: float
     """To merge the tallies of one worker."""
+    inventory_item: float
+    """To find an item. `plan` measures that of the input's file system."""
+    plan_item: float
+    """To check and plan an item before the workers begin."""
     finish_item: float
-    """To end the run, per item."""
+    """To end the run, per item: state and links."""
+    fold_row: float
+    """To move a sample or a task of a rank into `resources.h5`."""
+    report: float
+    """To start the report and end it."""
+    report_item: float
+    """To report an item."""
     polling: float
     """Share of a core that a waiting rank uses."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spectro_mpi.model.marks import Mark, Marks, parse_marks
+from spectro_mpi.model.marks import Mark, Marks, PackedMarks, parse_marks
 from spectro_mpi.rundir.layout import EVENTS
 from spectro_mpi.settings.schema import Config, PlotSettings, SettingsError
 from spectro_mpi.system.atomic import write_atomic
@@ -30,7 +30,8 @@ def marks_of(config: Config) -> Marks:
     if not config.plot.events:
         return {}
     path = events_copy(config) or Path(config.plot.events)
-    return read_marks(path, config.plot.event_label, by_index=not config.data.cadence)
+    by_index = not config.data.cadence
+    return PackedMarks(read_marks(path, config.plot.event_label, by_index))
 
 
 def events_copy(config: Config) -> Path | None:

@@ -64,6 +64,7 @@ class Inventory:
         return [file.path for item in self.items for file in item.files if not file.size]
 
 
+_COUNTED_TOGETHER = 100
 _Candidate = tuple[NamedFile, InputPath]
 _Key = tuple[str, str, str]
 """Item, instrument and part; files that agree in these are versions of one another."""
@@ -73,8 +74,10 @@ _StoredItem = tuple[ItemId, str, list[_StoredFile], str, list[_StoredFile]]
 _Rank = tuple[tuple[int, ...], datetime]
 
 
-def take_inventory(config: Config) -> Inventory:
+def take_inventory(config: Config, found: Callable[[int], None] | None = None) -> Inventory:
     """Search `config.input` for items.
+
+    `found` is called now and then with the number of files found so far.
 
     Raises `NoInputError` if it is not a directory or has no matching file, and `UserError` if it
     cannot be searched.
@@ -84,7 +87,7 @@ def take_inventory(config: Config) -> Inventory:
     unknown = []
     preset, is_selected = preset_of(config), selection(config)
     ephemeris = EphemerisFiles(config)
-    for path, size in sorted(cdf_files(roots)):
+    for path, size in sorted(_counted(cdf_files(roots), found)):
         file = os.path.basename(path)  # noqa: PTH119 - 200,000 of them
         names = list(preset.names(file))
         is_ephemeris = ephemeris.take(path, size)
@@ -96,8 +99,8 @@ def take_inventory(config: Config) -> Inventory:
             candidate = (name, InputPath(name.instrument, path, size, version))
             versions.setdefault(key, []).append(candidate)
     best = {key: _best(candidates) for key, candidates in versions.items()}
-    found = ephemeris.of_items(_items(best, config.select.instruments))
-    items = tuple(with_problems(found, config))
+    known = ephemeris.of_items(_items(best, config.select.instruments))
+    items = tuple(with_problems(known, config))
     missing = missing_of(config.select, best)
     which, count = config.select.share_of
     if count > 1:
@@ -109,6 +112,15 @@ def take_inventory(config: Config) -> Inventory:
         )
     superseded = ((older.path, file.path) for _, file in best.values() for older in file.older)
     return Inventory(items, tuple(unknown), tuple(sorted(superseded)), missing)
+
+
+def _counted(
+    files: Iterable[tuple[str, int]], found: Callable[[int], None] | None
+) -> Iterator[tuple[str, int]]:
+    for number, file in enumerate(files, 1):
+        yield file
+        if found is not None and number % _COUNTED_TOGETHER == 0:
+            found(number)
 
 
 def missing_of(select: SelectSettings, found: Iterable[_Key]) -> tuple[str, ...]:
@@ -305,7 +317,8 @@ def _roots(entry: str) -> list[str]:
         if glob.has_magic(entry):
             what = "matches no directory"
         raise NoInputError(
-            f'input = "{entry}" {what}; set `input` to the directory of the CDF files'
+            f'input = "{entry}" {what}; set `input` to the directory of the CDF files, or get them '
+            "from an archive with `spectro-mpi fetch`"
         )
     return found
 

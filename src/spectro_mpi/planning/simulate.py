@@ -1,32 +1,23 @@
-"""Predict how long a run takes: a discrete-event simulation of start, reduce, gather, plot and end.
+"""Predict how long a run takes: start, reduce, gather, plot and end, as the roles would do them.
 
-Items are given to workers as by the coordinator, but nothing is computed. Coordinator and writer
-process one message at a time; workers share the cores evenly.
+`play.py` simulates reduce and plot event by event. What rank 0 and the writer do before, between
+and after them, while all workers wait, is charged as it was measured.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from spectro_mpi.planning.costs import Constants, ItemCost
-from spectro_mpi.planning.stacks import (
-    AHEAD,
-    CREDIT_BYTES,
-    REPORT_SECONDS,
-    Feeder,
-    snake,
-    tasks_ahead,
-    worker_count,
-)
+from spectro_mpi.planning.play import Play
 from spectro_mpi.settings.schema import Config
 
 WORTHWHILE = 0.8
 """Lowest efficiency of a worker for which more ranks are recommended."""
 
-_CREDIT_MB = CREDIT_BYTES / 1e6
+MOST_RANKS_WITH_REPORT = 64
+"""On more ranks `submit` has the report made by a job of one task, since all ranks wait for it."""
 
 _CLOSE = 0.02
 """Tolerance of the number of workers at the knee, relative to it."""
@@ -46,6 +37,27 @@ class Simulated:
     """Share of reduce and plot during which the coordinator is busy."""
     writer: float
     """Share of reduce and plot during which the writer is busy."""
+    batch: int
+    """Items per commit."""
+    lost: Mapping[str, float]
+    """Cause → share of the workers' time from launch to exit: `LOSSES`."""
+    report: float = 0.0
+    """Time of the report that a job of its own makes, s; 0: it is part of `end`, or not made."""
+
+    @property
+    def limit(self) -> str:
+        """What costs the workers most of their time, one of `LOSSES`."""
+        return max(self.lost, key=lambda cause: self.lost[cause])
+
+
+LOSSES: Mapping[str, str] = {
+    "serial": "start and end, while all workers wait",
+    "writer": "the writer",
+    "commits": "waiting for commits (flush_batch_size)",
+    "coordinator": "the coordinator",
+    "last": "the last items of a phase, while other workers have none left",
+}
+"""Why workers wait → in words."""
 
 
 def simulate(
@@ -54,14 +66,20 @@ def simulate(
     constants: Constants,
     ranks: int,
     cores: int | None = None,
+    marks: int = 0,
 ) -> Simulated:
-    """Simulate a run on `ranks` MPI ranks, which share `cores` (None: a core for each rank)."""
-    play = _Play(config, constants, ranks, cores)
-    started = constants.start * play.crowd
+    """Simulate a run on `ranks` MPI ranks, which share `cores` (None: a core for each rank).
+
+    `marks`: marked events, which every worker gets.
+    """
+    play = Play(config, constants, ranks, cores, marks)
+    count, workers = len(jobs), len(play.workers)
+    prepared = count * (constants.inventory_item + constants.plan_item)
+    started = constants.start * play.crowd + prepared
     reduced = play.phase(jobs, False, started, constants.child_start if play.isolated else 0.0)
-    gathered = reduced + len(play.workers) * (constants.message + constants.merge)
+    gathered = reduced + workers * (constants.message + constants.merge)
     plotted = play.phase(jobs, True, gathered, constants.plot_start)
-    ended = plotted + constants.finish_item * len(jobs)
+    ended, report = _end(config, constants, count, ranks, plotted)
     phases = {
         "start": started,
         "reduce": reduced - started,
@@ -70,14 +88,31 @@ def simulate(
         "end": ended - plotted,
     }
     served = max(phases["reduce"] + phases["plot"], 1e-9)
+    whole = max(workers * ended, 1e-9)
+    lost = {cause: seconds / whole for cause, seconds in play.lost.items()}
+    lost["serial"] = (ended - phases["reduce"] - phases["plot"]) / max(ended, 1e-9)
     return Simulated(
         ranks=ranks,
-        workers=len(play.workers),
+        workers=workers,
         makespan=ended,
         phases=phases,
         coordinator=play.coordinator.busy / served,
-        writer=play.writer.busy / served,
+        writer=play.busy_writing / served,
+        batch=play.batch,
+        lost=lost,
+        report=report,
     )
+
+
+def _end(
+    config: Config, constants: Constants, items: int, ranks: int, now: float
+) -> tuple[float, float]:
+    """When the run ends, and the time of the report that a job of its own makes after it."""
+    interval = config.run.sample_interval_seconds
+    samples = ranks * now / interval + 2 * items if interval else 0.0
+    ended = now + constants.finish_item * items + constants.fold_row * samples
+    report = constants.report + constants.report_item * items if config.report.at_end else 0.0
+    return (ended + report, 0.0) if ranks <= MOST_RANKS_WITH_REPORT else (ended, report)
 
 
 def efficiency(alone: Simulated, many: Simulated) -> float:
@@ -91,23 +126,61 @@ def knee(
     constants: Constants,
     alone: Simulated,
     cores: int | None = None,
+    marks: int = 0,
 ) -> Simulated:
     """The run with the most workers that reach `WORTHWHILE`, to within 2 % of their number.
 
-    `alone` is the run with one worker. Efficiency is assumed to fall as workers are added.
+    `alone` is the run with one worker. Efficiency is assumed to fall as workers are added, except
+    where the report becomes a job of its own.
     """
-    low, best = 1, alone
+
+    def between(low: int, best: Simulated, high: int) -> Simulated:
+        step = max(1, int(_CLOSE * high))
+        first = best
+        while high - low > max(1, int(_CLOSE * low)):
+            # The knee is usually close to the upper bound, so look there first.
+            middle = (low + high) // 2
+            workers = max(high - step, middle) if best is first else middle
+            played = simulate(jobs, config, constants, workers + 2, cores, marks)
+            if efficiency(alone, played) >= WORTHWHILE:
+                low, best = workers, played
+            else:
+                high, step = workers, 4 * step
+        return best
+
     high = 1 + _most_workers(jobs, config, constants, alone.makespan)
-    step = max(1, int(_CLOSE * high))
-    while high - low > max(1, int(_CLOSE * low)):
-        # The knee is usually close to the upper bound, so look there first.
-        middle = (low + high) // 2
-        workers = max(high - step, middle) if best is alone else middle
-        played = simulate(jobs, config, constants, workers + 2, cores)
+    apart = MOST_RANKS_WITH_REPORT - 1
+    """Workers of the smallest run without a report."""
+    if config.report.at_end and high > apart:
+        played = simulate(jobs, config, constants, apart + 2, cores, marks)
         if efficiency(alone, played) >= WORTHWHILE:
-            low, best = workers, played
-        else:
-            high, step = workers, 4 * step
+            return between(apart, played, high)
+        high = apart
+    return between(1, alone, high)
+
+
+def busy_batch(
+    jobs: Sequence[ItemCost],
+    config: Config,
+    constants: Constants,
+    ranks: int,
+    cores: int | None = None,
+    most_lost: float = 0.07,
+) -> Simulated:
+    """The run with the smallest batch k W + 1 with which workers lose little time to commits.
+
+    If no batch reaches `most_lost`, the run with the batch that loses least.
+    """
+    workers = max(1, ranks - 2)
+    best: Simulated | None = None
+    for times in (1, 2, 3, 4, 6, 8):
+        settings = replace(config, run=replace(config.run, flush_batch_size=times * workers + 1))
+        played = simulate(jobs, settings, constants, ranks, cores)
+        if best is None or played.lost["commits"] < best.lost["commits"]:
+            best = played
+        if played.lost["commits"] <= most_lost:
+            break
+    assert best is not None
     return best
 
 
@@ -115,20 +188,27 @@ def _most_workers(
     jobs: Sequence[ItemCost], config: Config, constants: Constants, alone: float
 ) -> int:
     """Upper bound on worthwhile workers, from work that is shared out perfectly evenly."""
-    written = len(jobs) * (constants.write_item + constants.journal / config.run.batch_size(1))
+    count = len(jobs)
     megabytes = sum(job.result for job in jobs)
-    servers = written + constants.write_mb * megabytes, written
+    servers = (
+        count * constants.write_item + constants.write_mb * megabytes,
+        count * constants.write_drawn,
+    )
     work = [job.reduce for job in jobs], [job.plot for job in jobs]
+    fixed = constants.start + count * (constants.inventory_item + constants.plan_item)
+    fixed += constants.finish_item * count
 
     def makespan(workers: int) -> float:
+        batch = config.run.batch_size(workers)
+        commits = constants.commit / batch * count, constants.journal / batch * count
         reduce, plot = (
-            max(max(seconds), sum(seconds) / workers, server)
-            for seconds, server in zip(work, servers, strict=True)
+            max(max(seconds), sum(seconds) / workers, server + commit)
+            for seconds, server, commit in zip(work, servers, commits, strict=True)
         )
         gather = workers * (constants.message + constants.merge)
-        return constants.start + reduce + gather + plot + constants.finish_item * len(jobs)
+        return fixed + reduce + gather + plot
 
-    low, high = 1, len(jobs) + 1
+    low, high = 1, count + 1
     while high - low > 1:
         middle = (low + high) // 2
         if alone >= WORTHWHILE * middle * makespan(middle):
@@ -136,182 +216,3 @@ def _most_workers(
         else:
             high = middle
     return low
-
-
-@dataclass
-class _Server:
-    """A rank that processes one message at a time, in the order in which they arrive."""
-
-    free: float = 0.0
-    """Time from which it is idle, s."""
-    busy: float = 0.0
-    """Total time it was busy, s."""
-
-    def take(self, now: float, seconds: float) -> float:
-        """Process a message that arrives `now` and takes `seconds`; returns when it is done."""
-        self.free = max(now, self.free) + seconds
-        self.busy += seconds
-        return self.free
-
-
-@dataclass
-class _Worker:
-    """State of a worker: tasks that wait, results on the way to the writer."""
-
-    waiting: deque[tuple[float, ItemCost | None]] = field(default_factory=deque)
-    """(time of arrival, job); None instead of a job: to get ready."""
-    job: ItemCost | None = None
-    """The current job."""
-    assigned: int = 0
-    """Tasks not yet reported to the coordinator as done."""
-    reported: float = 0.0
-    """Time of the last report to the coordinator."""
-    unreported: int = 0
-    """Tasks done since then."""
-    held: bool = False
-    """Whether the current result waits for credit."""
-    in_flight: float = 0.0
-    """Results on the way to the writer, MB."""
-    credits: deque[tuple[float, float]] = field(default_factory=deque)
-    """(time at which the writer returns it, MB)."""
-    frames: int = 0
-    """Bit set of the frames drawn so far."""
-
-
-class _Play:
-    """A simulated run. Events come in the order of time, so servers need no queue."""
-
-    def __init__(self, config: Config, constants: Constants, ranks: int, cores: int | None) -> None:
-        self.workers = [_Worker() for _ in range(worker_count(ranks))]
-        self.coordinator, self.writer = _Server(), _Server()
-        self.isolated = config.run.isolation == "process"
-        self.crowd = 1.0 if cores is None else max(1.0, ranks / cores)
-        """Ranks per core, at least 1."""
-        self._config, self._constants = config, constants
-        # Ranks that wait use some time to poll for messages.
-        waiting = ranks if self.isolated else min(ranks - 1, 2)
-        available = float("inf") if cores is None else cores - waiting * constants.polling
-        self._cores = max(available, 0.1)
-        # Whether coordinator and writer take time from the workers.
-        in_one = ranks == 1 and not self.isolated
-        self._shared = in_one or (cores is not None and len(self.workers) >= cores)
-
-    def phase(self, jobs: Sequence[ItemCost], drawing: bool, now: float, ready: float) -> float:
-        """Simulate a phase that starts `now`; workers need `ready` s to start. Returns its end."""
-        self._drawing, self._ready, self._now, self._work = drawing, ready, now, 0.0
-        self._feeder = Feeder(
-            snake(jobs, len(self.workers)), self._config.run.schedule == "balanced"
-        )
-        self._set_costs(jobs)
-        self._computing: list[tuple[float, int]] = []
-        """(work done when its task ends, worker): all current tasks advance at the same rate."""
-        self._coming: list[tuple[float, int]] = []
-        """(time, worker): when an idle worker continues."""
-        for place, worker in enumerate(self.workers):
-            worker.reported = self.coordinator.take(now, self._constants.message)
-            worker.waiting.append((worker.reported, None))
-            self._feed(place, worker, worker.reported, AHEAD)
-            self._coming.append((worker.reported, place))
-        self._play()
-        end = max(self._now, self.coordinator.free, self.writer.free)
-        return self.writer.take(end, self._commit)
-
-    def _set_costs(self, jobs: Sequence[ItemCost]) -> None:
-        constants = self._constants
-        self._commit = constants.journal if self._drawing else constants.commit
-        self._batch_share = self._commit / self._config.run.batch_size(len(self.workers))
-        self._extra = constants.task if self.isolated else 0.0
-        if self._shared:
-            self._extra += constants.message + constants.write_item
-            self._extra += constants.supervise if self.isolated else 0.0
-        self._pace = constants.pace if self.isolated else 1.0
-        self._mean = sum(job.plot if self._drawing else job.reduce for job in jobs) / len(jobs)
-
-    def _play(self) -> None:
-        computing, coming = self._computing, self._coming
-        while computing or coming:
-            rate = min(1.0, self._cores / len(computing)) if computing else 1.0
-            ends = float("inf")
-            if computing:
-                ends = self._now + (computing[0][0] - self._work) / rate
-            if coming and coming[0][0] <= ends:
-                at, place = heapq.heappop(coming)
-                if at > self._now:
-                    self._work += (at - self._now) * rate
-                    self._now = at
-                worker = self.workers[place]
-                if worker.held:
-                    self._deliver(place, worker)
-                else:
-                    self._start(place, worker)
-            else:
-                self._now = ends
-                self._work, place = heapq.heappop(computing)
-                worker = self.workers[place]
-                if worker.job is None:
-                    self._start(place, worker)
-                else:
-                    self._deliver(place, worker)
-
-    def _start(self, place: int, worker: _Worker) -> bool:
-        """Begin the next task, or wait until it arrives. Returns whether there is one."""
-        if not worker.waiting:
-            return False
-        arrives, job = worker.waiting[0]
-        if arrives > self._now:
-            heapq.heappush(self._coming, (arrives, place))
-            return True
-        worker.waiting.popleft()
-        worker.job = job
-        heapq.heappush(self._computing, (self._work + self._seconds(worker, job), place))
-        return True
-
-    def _seconds(self, worker: _Worker, job: ItemCost | None) -> float:
-        if job is None:
-            return self._ready
-        if not self._drawing:
-            written = job.result * self._constants.write_mb if self._shared else 0.0
-            return self._pace * job.reduce + self._extra + written
-        missing = (job.frames & ~worker.frames).bit_count()
-        worker.frames |= job.frames
-        return self._pace * (job.plot + missing * self._constants.frame) + self._extra
-
-    def _deliver(self, place: int, worker: _Worker) -> None:
-        """Send the current result to the writer, once there is credit, and begin the next task."""
-        assert worker.job is not None
-        megabytes = 0.0 if self._drawing else worker.job.result
-        while worker.credits and worker.credits[0][0] <= self._now:
-            worker.in_flight -= worker.credits.popleft()[1]
-        if worker.credits and worker.in_flight + megabytes > _CREDIT_MB:
-            worker.held = True
-            heapq.heappush(self._coming, (worker.credits[0][0], place))
-            return
-        worker.held = False
-        constants = self._constants
-        seconds = constants.write_item + constants.write_mb * megabytes + self._batch_share
-        written = self.writer.take(self._now, seconds)
-        if megabytes:
-            worker.in_flight += megabytes
-            worker.credits.append((written, megabytes))
-        worker.unreported += 1
-        has_task = self._start(place, worker)
-        if not worker.waiting or self._now - worker.reported > REPORT_SECONDS:
-            self._report(place, worker)
-            if not has_task:
-                self._start(place, worker)
-
-    def _report(self, place: int, worker: _Worker) -> None:
-        """Report finished tasks to the coordinator, which sends new tasks in return."""
-        answered = self.coordinator.take(self._now, self._constants.message)
-        worker.assigned -= worker.unreported
-        worker.reported, worker.unreported = self._now, 0
-        left = len(self._feeder) / len(self.workers)
-        self._feed(place, worker, answered, tasks_ahead(self._mean, left))
-
-    def _feed(self, place: int, worker: _Worker, arrives: float, ahead: int) -> None:
-        while worker.assigned < ahead:
-            job = self._feeder.next_for(place)
-            if job is None:
-                return
-            worker.waiting.append((arrives, job))
-            worker.assigned += 1

@@ -57,6 +57,19 @@ class Stack(Generic[T]):
         return sum(item.size for item in self.items)
 
 
+class Stacks(list[Stack[T]]):
+    """Stacks of items, which a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        from spectro_mpi.model import html
+
+        rows = [
+            (number, len(stack.items), f"{stack.size / 1e6:.1f}", f"{stack.percent:.2f}")
+            for number, stack in enumerate(self)
+        ]
+        return html.table(("stack", "items", "MB", "percent"), rows)
+
+
 def tasks_ahead(mean: float, left: float) -> int:
     """Tasks a worker should hold if they take `mean` seconds, with `left` more for each worker."""
     return max(AHEAD, int(min(_MOST_AHEAD, _AHEAD_SECONDS / max(mean, 1e-6), left)))

@@ -13,8 +13,12 @@ from spectro_mpi.draw.layout import Box
 from spectro_mpi.draw.names import KEYWORD
 from spectro_mpi.draw.thumbnail import thumbnail
 from spectro_mpi.settings.parsing import parsed_json
+from spectro_mpi.system.regular import opened_regular
 
-UNREADABLE_FIGURE = (OSError, ValueError, KeyError, TypeError, SyntaxError)
+UNREADABLE_FIGURE = (
+    *(OSError, ValueError, KeyError, TypeError, SyntaxError, IndexError, AttributeError),
+    Image.DecompressionBombError,
+)
 """Exceptions of `read_figure` for a file that is not a figure; `verify` reports it."""
 
 
@@ -23,7 +27,7 @@ def read_figure(path: Path) -> tuple[dict[str, Any], NDArray[np.uint8]]:
 
     The thumbnail is (row, column, rgb), uint8. Raises one of `UNREADABLE_FIGURE`.
     """
-    with Image.open(path) as picture:
+    with opened_regular(path) as file, Image.open(file) as picture:
         picture.load()
         description = parsed_json(picture.info[KEYWORD])
         palette = np.zeros((256, 3), np.uint8)

@@ -19,7 +19,7 @@ from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.previews.scripts import call
 from spectro_mpi.previews.values import Values, values_of
 from spectro_mpi.rundir.layout import SCRIPT, preview_path
-from spectro_mpi.system.atomic import make_below, part_path
+from spectro_mpi.system.atomic import make_below, part_path, write_part
 
 _QUALITY = 80
 _SCRIPT_BYTES = 1 << 20
@@ -35,7 +35,7 @@ def write_preview(run_dir: Path, month: str, item_id: str, files: Mapping[str, b
     for suffix, content in files.items():
         path = preview_path(run_dir, month, item_id, suffix)
         make_below(run_dir, path.parent)
-        part_path(path).write_bytes(content)
+        write_part(path, content)
         part_path(path).replace(path)
 
 
@@ -100,10 +100,15 @@ def scripts_of(
                 size = 0
             held[-1][f"{instrument}/{number}"] = part.data
             size += len(part.data)
-            parts.append(part.head | {"script": len(held) - 1})
+            parts.append(part.head | {"script": _end_of(len(held) - 1) or 0})
         heads[instrument] = encoded.head | {"parts": parts}
     item = {"figures": descriptions, "spectrograms": heads}
     files = {SCRIPT: call("item", item, held[0])}
     for number, data in enumerate(held[1:], 1):
-        files[f"-{number}{SCRIPT}"] = call("part", data)
+        files[f"{_end_of(number)}{SCRIPT}"] = call("part", data)
     return files
+
+
+def _end_of(number: int) -> str:
+    """The end of the name of a script of an item, as no other item can have it."""
+    return f"~{number}" if number else ""

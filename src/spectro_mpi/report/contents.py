@@ -22,6 +22,7 @@ from spectro_mpi.rundir.layout import PLOTS, PREVIEWS, SCRIPT, SHEET
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.settings.parsing import parsed_json
 from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.regular import opened_regular
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def _labels_in(path: Path) -> list[str]:
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
+        with opened_regular(path) as file, Image.open(file) as picture:
             return labels_shown(parsed_json(picture.info[KEYWORD]))
     except (OSError, ValueError, KeyError, TypeError, SyntaxError, Image.DecompressionBombError):
         return []
@@ -210,6 +211,8 @@ def _names(folder: Path) -> set[str]:
 
 
 def _listed(folder: Path) -> list[str]:
+    if folder.is_symlink():  # it would lead elsewhere
+        return []
     try:
         return sorted(os.listdir(folder))  # noqa: PTH208 - 50,000 of them
     except OSError:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.system.atomic import write_atomic
+from spectro_mpi.system.regular import read_regular
 
 _PARTS = "parts"
 _PART_NAME = re.compile(r".+\.[0-9a-f]{10}\.[a-z]+")
@@ -30,7 +31,7 @@ class PageFolder:
         """
         self.path = folder
         self.page = folder / page
-        if self.page.exists() and _GENERATOR not in self.page.read_bytes():
+        if self.page.exists() and not _is_report(self.page):
             raise UserError(f"{self.page} exists and is not a report; choose another --output")
         folder.mkdir(parents=True, exist_ok=True)
         self._parts = folder / _PARTS
@@ -60,3 +61,10 @@ class PageFolder:
     def to(self, path: Path) -> str:
         """Return the address of a path outside the folder, relative to the page."""
         return quote(os.fsencode(os.path.relpath(path.resolve(), self.path.resolve())))
+
+
+def _is_report(page: Path) -> bool:
+    try:
+        return _GENERATOR in read_regular(page)
+    except ValueError:  # a pipe
+        return False

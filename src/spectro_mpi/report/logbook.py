@@ -9,9 +9,12 @@ from pathlib import Path
 
 from spectro_mpi.rundir.layout import rank_logs
 from spectro_mpi.system.logs import FailureMark, failure_mark_in
+from spectro_mpi.system.regular import opened_regular
 
 _AROUND = 3
 """Lines shown before and after the line of a failure."""
+_LONGEST = 1 << 20
+"""Bytes after which a line is broken."""
 _MOST_LINES = 4000
 """Most lines in an excerpt; the report links to the whole log."""
 
@@ -56,8 +59,8 @@ def _read(log: Path, book: Logbook) -> None:
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                yield line.rstrip("\n")
-    except OSError:
+        with opened_regular(path) as file:
+            while line := file.readline(_LONGEST):
+                yield line.decode("utf-8", "replace").rstrip("\n")
+    except (OSError, ValueError):
         return

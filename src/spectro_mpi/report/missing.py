@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 from spectro_mpi.draw.kinds.angle import with_angles
 from spectro_mpi.instruments.as_set import shown_as_set
@@ -15,9 +15,10 @@ from spectro_mpi.rundir.layout import PLOTS, SHEET, data_path
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.limits import cores_allowed
+from spectro_mpi.system.untrusted import UntrustedCalls, memory_for
 
-_FEW = 8
-"""Up to this many previews are made without starting other processes."""
+_CPU_SECONDS = 60.0
+"""CPU time that one preview may take."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,32 @@ def missing_previews(run: Run, entries: Sequence[ItemEntry]) -> list[MissingPrev
 def make_previews(missing: Sequence[MissingPreview]) -> Iterator[str]:
     """Make previews on all available cores; yield the id of each item that has one now.
 
-    Raises `OSError` if a preview cannot be written.
+    Child processes read the run, which may be damaged or from somebody else, under limits of time
+    and memory. Raises `OSError` if a preview cannot be written.
     """
-    cores = cores_allowed()
-    if len(missing) <= _FEW or cores == 1:
-        yield from filter(None, map(_make, missing))
-        return
-    # Not by fork, because the calling process may have threads.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(cores, len(missing)), context) as pool:
-        yield from filter(None, pool.map(_make, missing, chunksize=4))
+    count = min(cores_allowed(), len(missing))
+    children: SimpleQueue[UntrustedCalls] = SimpleQueue()
+    pool = ThreadPoolExecutor(count)
+    for _ in range(count):
+        children.put(UntrustedCalls(_CPU_SECONDS))
+
+    def make(one: MissingPreview) -> str:
+        untrusted = children.get()
+        try:
+            data = data_path(one.run_dir, one.data_file)
+            untrusted.memory_mb = 2 * memory_for(data.stat().st_size if data.exists() else 0)
+            return untrusted(_make, one)
+        except (ChildProcessError, MemoryError):
+            return ""
+        finally:
+            children.put(untrusted)
+
+    try:
+        yield from filter(None, pool.map(make, missing))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        while not children.empty():
+            children.get().__exit__()
 
 
 def _make(missing: MissingPreview) -> str:

@@ -18,16 +18,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from spectro_mpi.inert import inert
-from spectro_mpi.report.run_time import RANK_ACTIVITIES, RunTime, Span, clock, read_run_time
+from spectro_mpi.report.memory_figure import draw_memory_of_steps
+from spectro_mpi.report.run_time import RunTime, Span, clock, read_run_time
 from spectro_mpi.report.stacks_figure import draw_stacks
 from spectro_mpi.report.style import (
     ALARM,
-    COLORS,
     INK,
     LINE,
     SERIES,
     SOFT,
     RunFigure,
+    color_of,
     legend,
     new_figure,
     quiet_grid,
@@ -52,7 +53,12 @@ def run_figures(run_dir: Path, between: Span | None = None) -> list[RunFigure]:
     time = read_run_time(run_dir)
     if time is None:
         return []
-    drawn = [_timeline(time, between), _load_and_memory(time, between), draw_stacks(time)]
+    drawn = [
+        _timeline(time, between),
+        _load_and_memory(time, between),
+        draw_memory_of_steps(time),
+        draw_stacks(time),
+    ]
     return [figure for figure in drawn if figure is not None]
 
 
@@ -93,7 +99,7 @@ def _timeline(time: RunTime, between: Span | None) -> RunFigure | None:
     height = min(8.0, 1.3 + 0.28 * len(ranks)) + 0.17 * min(len(ends), _LISTED + 1)
     figure, (axes,) = new_figure(height, [1])
     axes.imshow(
-        _mixed(shares),
+        _mixed(shares, time.kinds),
         aspect="auto",
         interpolation="nearest",
         extent=(*window, len(ranks) - 0.5, -0.5),
@@ -101,16 +107,16 @@ def _timeline(time: RunTime, between: Span | None) -> RunFigure | None:
     for place in range(1, len(ranks)) if len(ranks) <= 40 else ():
         axes.axhline(place - 0.5, color=LINE, linewidth=0.6)
     _restarts(axes, time, window)
-    time_axis(axes, window)
+    time_axis(axes, window, time)
     _rank_ticks(axes, ranks, time)
     at = time.of(ends.time, ends.execution)
     places = [ranks.index(rank) for rank in ends.rank]
     axes.plot(at, places, linestyle="none", marker="X", color=ALARM, markersize=7,
               markeredgecolor="white", markeredgewidth=0.7, clip_on=False)  # fmt: skip
     present = [
-        kind for kind, share in zip(RANK_ACTIVITIES, shares.sum(axis=(0, 2)), strict=True) if share
+        kind for kind, share in zip(time.kinds, shares.sum(axis=(0, 2)), strict=True) if share
     ]
-    handles: list[Any] = [Patch(color=COLORS[kind], label=kind) for kind in present]
+    handles: list[Any] = _patches(present, time)
     title(axes, "Activity of each rank")
     if len(ends):
         handles.append(_cross("compute process ended"))
@@ -125,7 +131,7 @@ def _timeline(time: RunTime, between: Span | None) -> RunFigure | None:
         axes.annotate(
             "\n".join(lines),
             (0, 0),
-            (0, -34),
+            (0, -48),
             xycoords="axes fraction",
             textcoords="offset points",
             va="top",
@@ -147,12 +153,20 @@ def _timeline(time: RunTime, between: Span | None) -> RunFigure | None:
     return RunFigure("timeline", "Activity of each rank", text + ".", figure)
 
 
-def _mixed(shares: Array) -> Array:
+def _patches(kinds: Sequence[str], time: RunTime) -> list[Any]:
+    """The handles of a legend; names are not mathtext."""
+    return [
+        Patch(color=color_of(kind, time.kinds), label=inert(kind).replace("$", r"\$"))
+        for kind in kinds
+    ]
+
+
+def _mixed(shares: Array, kinds: Sequence[str]) -> Array:
     """Mix the colours of activities by their shares of time; idle time is transparent.
 
-    `shares` is (rank, activity, column); the result is (rank, column, rgba), both float64.
+    `shares` is (rank, kind, column); the result is (rank, column, rgba), both float64.
     """
-    colors = np.array([to_rgb(COLORS[kind]) for kind in RANK_ACTIVITIES])
+    colors = np.array([to_rgb(color_of(kind, kinds)) for kind in kinds])
     total = np.clip(shares.sum(axis=1), 0, 1)
     mixed = np.einsum("rkt,kc->rtc", shares, colors)
     mixed /= np.maximum(shares.sum(axis=1), 1e-9)[..., None]
@@ -187,7 +201,7 @@ def _load_and_memory(time: RunTime, between: Span | None) -> RunFigure | None:
         quiet_grid(axes)
         axes.set_ylim(0, max(axes.get_ylim()[1], 1.1 * axes.dataLim.ymax))
         _restarts(axes, time, window)
-        time_axis(axes, window, label=axes is panels[-1])
+        time_axis(axes, window, time, label=axes is panels[-1])
     figure.align_ylabels(panels)
     text = (
         f"Load and memory over {clock(window[1] - window[0])}. Highest memory of a worker with its "
@@ -208,19 +222,18 @@ def _worker_activities(axes: Axes, time: RunTime, window: Span) -> None:
     """Draw the number of workers by activity, stacked."""
     edges = np.linspace(*window, 301)
     counts = np.sum([time.shares(rank, edges) for rank in time.workers], axis=0)
-    present = [place for place in range(len(RANK_ACTIVITIES)) if counts[place].any()]
+    present = [place for place in range(len(time.kinds)) if counts[place].any()]
     middles = (edges[1:] + edges[:-1]) / 2
     if present:
         axes.stackplot(
             middles,
             counts[present],
-            colors=[COLORS[RANK_ACTIVITIES[place]] for place in present],
+            colors=[color_of(time.kinds[place], time.kinds) for place in present],
             linewidth=0,
             step="mid",
         )
     title(axes, "Busy workers, by activity")
-    names = [RANK_ACTIVITIES[kind] for kind in present]
-    legend(axes, [Patch(color=COLORS[name], label=name) for name in names])
+    legend(axes, _patches([time.kinds[place] for place in present], time))
 
 
 def _nodes(axes: Axes, cores_and_load: bool, time: RunTime) -> None:

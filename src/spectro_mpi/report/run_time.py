@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
+from spectro_mpi.errors import UserError
 from spectro_mpi.resources import Record, read_record
 from spectro_mpi.resources.tables import Array, Steps
+from spectro_mpi.rundir.progress import PHASES
 from spectro_mpi.system.activity import ACTIVITIES
+from spectro_mpi.system.words import utc
 
 WAITING = "start or wait"
 """The rest of a task's time: the compute process starts, or the result is handed over."""
@@ -21,6 +28,22 @@ RANK_ACTIVITIES: tuple[str, ...] = (WAITING, *ACTIVITIES)
 
 Span = tuple[float, float]
 """Begin and end, s."""
+
+MOST_STEPS = 6
+"""Steps of your phases that have a colour each; the others are "other"."""
+_DAY = 86400.0
+
+
+@dataclass(frozen=True)
+class TimeOfDay:
+    """A clock time without a date."""
+
+    seconds: float
+    """Since midnight UTC."""
+
+
+Moment: TypeAlias = "float | datetime | TimeOfDay"
+"""Seconds of the run, or a clock time."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +93,74 @@ class RunTime:
         low = min(max(low, 0.0), self.seconds)
         return low, max(min(high, self.seconds), low + 1e-3)
 
+    @cached_property
+    def own_steps(self) -> tuple[str, ...]:
+        """Steps of your phases as "PHASE: STEP", those with most time first, at most `MOST_STEPS`.
+
+        Without a step, it is the phase.
+        """
+        seconds: dict[str, float] = {}
+        for name, length in zip(self._steps_sampled, self.record.samples.seconds, strict=True):
+            if name:
+                seconds[name] = seconds.get(name, 0.0) + float(length)
+        return tuple(sorted(seconds, key=lambda name: (-seconds[name], name))[:MOST_STEPS])
+
+    @cached_property
+    def _steps_sampled(self) -> list[str]:
+        """For each sample, the name of the step of one of your phases; empty: of another."""
+        samples = self.record.samples
+        return [
+            "" if not phase or phase in PHASES else f"{phase}: {step}" if step else str(phase)
+            for phase, step in zip(samples.phase, samples.step, strict=True)
+        ]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What `shares` distinguishes: the activities, and the steps of your phases."""
+        return (*RANK_ACTIVITIES, *self.own_steps)
+
+    def clock_at(self, seconds: float) -> str:
+        """The clock time (UTC) of seconds of the run, hh:mm:ss."""
+        place = max(i for i, offset in enumerate(self.offsets) if i == 0 or offset <= seconds)
+        return utc(self.executions[place][0] + seconds - self.offsets[place])[11:19]
+
+    @property
+    def day(self) -> str:
+        """The date (UTC) on which the run began."""
+        return utc(self.executions[0][0])[:10]
+
+    def span(self, first: Moment, last: Moment) -> Span:
+        """The seconds of the run between two moments.
+
+        Raises `UserError` if nothing of the run is between them.
+        """
+        low, high = self._seconds_of(first), self._seconds_of(last)
+        if not 0 <= low < high or low >= self.seconds:
+            begin, end = self.executions[0][0], self.executions[-1][1]
+            raise UserError(
+                f"--between: nothing of the run is between these times; it took "
+                f"{clock(self.seconds)}, from {utc(begin)} to {utc(end)}"
+            )
+        return low, min(high, self.seconds)
+
+    def _seconds_of(self, moment: Moment) -> float:
+        """Seconds of the run at a moment; in a pause, or outside of the run, the nearest."""
+        if isinstance(moment, float):
+            return moment
+        if isinstance(moment, TimeOfDay):
+            begin, end = self.executions[0][0], self.executions[-1][1]
+            first = math.floor(begin / _DAY) - 1
+            days = range(first, math.floor(end / _DAY) + 2)
+            times = [day * _DAY + moment.seconds for day in days]
+            # In the run, or as near to it as can be.
+            at = min(times, key=lambda time: max(begin - time, time - end, 0.0))
+        else:
+            at = moment.timestamp()
+        for (begin, end), offset in zip(self.executions, self.offsets, strict=True):
+            if at <= end:
+                return offset + max(0.0, at - begin)
+        return self.seconds
+
     @property
     def workers(self) -> list[int]:
         """Ranks that are a worker in their last execution."""
@@ -85,10 +176,10 @@ class RunTime:
     def shares(self, rank: int, edges: Array) -> Array:
         """Return the shares of time that a rank spends on each activity.
 
-        `edges` (edge,) are seconds of the run. The shares are (activity, edge − 1), float64, in
-        the order of `RANK_ACTIVITIES`; the rest to 1 is idle time.
+        `edges` (edge,) are seconds of the run. The shares are (kind, edge − 1), float64, in
+        the order of `kinds`; the rest to 1 is idle time.
         """
-        shares = np.zeros((len(RANK_ACTIVITIES), len(edges) - 1))
+        shares = np.zeros((len(self.kinds), len(edges) - 1))
         width = np.diff(edges)
         begin, seconds = self._segments(rank)
         for kind in range(len(RANK_ACTIVITIES)):
@@ -99,7 +190,30 @@ class RunTime:
                 moments = np.stack([begin[held, kind], begin[held, kind] + seconds[held, kind]], 1)
                 spent = np.stack([done[:-1], done[1:]], 1)
                 shares[kind] = np.diff(np.interp(edges, moments.ravel(), spent.ravel())) / width
+        self._name_own_steps(shares, rank, edges)
         return shares
+
+    def _name_own_steps(self, shares: Array, rank: int, edges: Array) -> None:
+        """Move time of "other" to the steps of your phases, as far as samples tell the step."""
+        other, samples = RANK_ACTIVITIES.index("other"), self.record.samples
+        unnamed = shares[other].copy()
+        if not self.own_steps or not unnamed.any():
+            return
+        of_rank = np.flatnonzero(samples.rank == rank)
+        end = self.of(samples.time[of_rank], samples.execution[of_rank])
+        # Until the next sample, the step is that of the sample: spans have no gaps between them.
+        begin = np.r_[0.0, end[:-1]] if len(end) else end
+        names = np.array([self._steps_sampled[row] for row in of_rank])
+        for place, name in enumerate(self.own_steps, len(RANK_ACTIVITIES)):
+            rows = names == name
+            if rows.any():
+                moments = np.stack([begin[rows], end[rows]], 1).ravel()
+                done = np.cumsum(end[rows] - begin[rows])
+                covered = np.stack([np.r_[0.0, done[:-1]], done], 1).ravel()
+                part = np.diff(np.interp(edges, moments, covered)) / np.diff(edges)
+                shares[place] = unnamed * np.clip(part, 0, 1)
+        named = shares[len(RANK_ACTIVITIES) :].sum(axis=0)
+        shares[other] = np.clip(unnamed - named, 0, None)
 
     def _segments(self, rank: int) -> tuple[Array, Array]:
         """Return begin and length of the activities of a rank in its tasks, (task, activity)."""
@@ -149,6 +263,29 @@ def seconds_at(word: str) -> float:
     for part in word.split(":"):
         seconds = 60 * seconds + float(part)
     return seconds
+
+
+def moment_of(word: str) -> Moment:
+    """Parse a time of the run, or a clock time (UTC): with a date, or with "Z" or "UTC" after it.
+
+    Raises `ValueError` if `word` has another form.
+    """
+    text = word.strip()
+    if match := _DATE_AND_TIME.fullmatch(text):
+        return datetime.fromisoformat(f"{match[1]}T{match[2]}").replace(tzinfo=timezone.utc)
+    if match := _TIME_OF_DAY.fullmatch(text):
+        seconds = seconds_at(match[1] if match[1].count(":") == 2 else f"{match[1]}:00")
+        if seconds >= _DAY:
+            raise ValueError(f"{word} is not a time of day")
+        return TimeOfDay(seconds)
+    seconds = seconds_at(text)
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ValueError(f"{word} is not a time of the run")
+    return seconds
+
+
+_DATE_AND_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?) ?(?:Z|UTC)?", re.ASCII)
+_TIME_OF_DAY = re.compile(r"(\d\d?:\d\d(?::\d\d(?:\.\d+)?)?) ?(?:Z|UTC)", re.ASCII)
 
 
 def clock(seconds: float) -> str:

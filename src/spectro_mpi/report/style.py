@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from spectro_mpi.report.run_time import RANK_ACTIVITIES, Span, clock
+from spectro_mpi.report.run_time import RANK_ACTIVITIES, RunTime, Span, clock
 
 INK, SOFT, LINE, PAPER = "#1c2127", "#59636e", "#dcdfe3", "#ffffff"
 _DARK = {INK: "#e4e8ec", SOFT: "#a3adb8", LINE: "#343c45", PAPER: "#1b2026"}
@@ -33,6 +33,15 @@ COLORS: Mapping[str, str] = dict(
     )
 )
 """Activity of a rank → colour."""
+
+STEP_COLORS = ("#3f9fc6", "#c4622d", "#8c6bb1", "#1b9e77", "#e48ab5", "#7f5539")
+"""Colours of the steps of your phases."""
+
+
+def color_of(kind: str, kinds: Sequence[str]) -> str:
+    """The colour of an activity, or of a step, which come after the activities in `kinds`."""
+    return COLORS.get(kind) or STEP_COLORS[kinds.index(kind) - len(COLORS)]
+
 
 SERIES = ("#4477aa", "#ee6677", "#228833", "#b8a12e", "#3f9fc6", "#bb4c93", "#737f8b", "#c4622d")
 
@@ -94,17 +103,18 @@ def title(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=9.5, color=INK, y=1.0, pad=5)
 
 
-def time_axis(axes: Axes, window: Span, label: bool = True) -> None:
-    """Set up the x axis for the time of the run, as h:mm:ss."""
+def time_axis(axes: Axes, window: Span, time: RunTime, label: bool = True) -> None:
+    """Set up the x axis: the time of the run, as h:mm:ss, and below it the clock time (UTC)."""
     axes.set_xlim(*window)
     step = next((step for step in _STEPS if step * 10 >= window[1] - window[0]), 10 * _STEPS[-1])
     axes.xaxis.set_major_locator(MultipleLocator(step))
     fine = step < 1
     axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda at, _: f"{at:.2f} s" if fine else clock(at))
+        FuncFormatter(lambda at, _: f"{f'{at:.2f} s' if fine else clock(at)}\n{time.clock_at(at)}")
     )
     if label:
-        axes.set_xlabel("time of the run" if fine else "time of the run (h:mm:ss)")
+        of_run = "time of the run" if fine else "time of the run (h:mm:ss)"
+        axes.set_xlabel(f"{of_run}; below: clock (UTC), from {time.day}")
     else:
         axes.tick_params(labelbottom=False)
 

@@ -34,6 +34,7 @@ from spectro_mpi.resources.tables import (
     table_of,
     thin,
 )
+from spectro_mpi.rundir.groups import member, refuse_foreign
 from spectro_mpi.rundir.layout import RESOURCES, all_rank_lines
 from spectro_mpi.rundir.store import UNREADABLE, opened
 from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION
@@ -70,12 +71,13 @@ class Record:
         return Record(**{name: rows.at(rows.execution == last) for name, rows in tables.items()})
 
 
-def read_record(run_dir: Path, tables: Iterable[str] = TABLES) -> Record | None:
+def read_record(run_dir: Path | str, tables: Iterable[str] = TABLES) -> Record | None:
     """Read the tables of a run, also while it is running or after it died.
 
     `tables`: names of the tables to read, which must include `ranks`. The other tables hold only
     the rows that are not in `resources.h5` yet. Returns None if the run has no samples.
     """
+    run_dir = Path(run_dir)
     try:
         kept = _read_archive(run_dir / RESOURCES, tables)
     except UNREADABLE as error:
@@ -85,13 +87,13 @@ def read_record(run_dir: Path, tables: Iterable[str] = TABLES) -> Record | None:
     return record if len(record.ranks) else None
 
 
-def read_samples(run_dir: Path) -> Samples | None:
+def read_samples(run_dir: Path | str) -> Samples | None:
     """Read the samples of all ranks, sorted by time; None if there are none."""
     record = read_record(run_dir)
     return record.samples if record is not None and len(record.samples) else None
 
 
-def read_steps(run_dir: Path) -> Steps | None:
+def read_steps(run_dir: Path | str) -> Steps | None:
     """Read the tasks done by all ranks, sorted by start; None if there are none."""
     record = read_record(run_dir)
     return record.steps if record is not None and len(record.steps) else None
@@ -220,11 +222,14 @@ def _read_archive(path: Path, tables: Iterable[str]) -> Record:
     if not path.exists():
         return Record()
     with opened(path) as file:
-        content: dict[str, Any] = {name: _read_table(file[name], TABLES[name]) for name in tables}
+        content: dict[str, Any] = {
+            name: _read_table(member(file, name), TABLES[name]) for name in tables
+        }
     return Record(**content)
 
 
 def _read_table(group: Any, kind: type[Table]) -> Table:
+    refuse_foreign(group)
     columns = list(_columns(group, kind))
     if len({len(column) for column in columns}) > 1:
         raise ValueError(f"the columns of {group.name} have different lengths")

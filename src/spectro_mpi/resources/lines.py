@@ -25,7 +25,8 @@ from spectro_mpi.resources.tables import (
     is_plausible,
 )
 from spectro_mpi.rundir.layout import RESOURCE_LINES, all_rank_lines, rank_lines
-from spectro_mpi.system.atomic import part_path
+from spectro_mpi.system.atomic import opened_new, part_path
+from spectro_mpi.system.regular import read_regular
 
 TABLES: Mapping[str, type[Table]] = {
     "samples": Samples,
@@ -63,7 +64,7 @@ class LineFile:
         Raises `OSError` if the file cannot be rewritten.
         """
         mark = f'["{name}",'.encode()
-        with self.path.open("rb") as file, part_path(self.path).open("wb") as part:
+        with self.path.open("rb") as file, opened_new(part_path(self.path)) as part:
             part.writelines(line for line in file if not line.startswith(mark))
             part.writelines(_line(name, row) for row in rows)
         self._file.close()
@@ -87,8 +88,8 @@ def read_lines(path: Path) -> Rows:
     The last line of a rank that was killed may be incomplete.
     """
     rows: Rows = {name: [] for name in TABLES}
-    with contextlib.suppress(FileNotFoundError):
-        for line in path.read_bytes().split(b"\n"):
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        for line in read_regular(path).split(b"\n"):
             with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
                 name, *row = json.loads(line)
                 if all(map(_fits, row, fields(TABLES[name])[2:])):

@@ -35,7 +35,9 @@ class BatchFiles:
         self._tell = tell
         # One more for what is done beside the files.
         self._pool = ThreadPoolExecutor(min(_MOST_AT_ONCE, max(1, most)) + 1, "writer")
-        self._made: set[Path] = set()
+        self._later: list[Future[None]] = []
+        self._known: set[Path] = set()
+        """Folders that are no links that lead out."""
 
     def write(self, contents: Mapping[str, NDArray[np.uint8]]) -> set[Path]:
         """Write files, and give them their names; returns the folders, which are yet to be synced.
@@ -44,8 +46,9 @@ class BatchFiles:
         """
         paths = {data_path(self._run_dir, name): content for name, content in contents.items()}
         folders = {path.parent for path in paths}
-        if new := sorted(folders - self._made):
+        if new := sorted(f for f in folders if f not in self._known or not f.is_dir()):
             self.all([partial(self._make, new)])
+            self._known |= folders
         self.all([partial(_write, path, content) for path, content in paths.items()])
         return folders
 
@@ -64,21 +67,34 @@ class BatchFiles:
             self._tell(0.0)
         return [future.result() for future in futures]
 
+    def later(self, call: Callable[[], None]) -> None:
+        """Make a call beside what follows, until `finish`; one at a time.
+
+        Raises what the call before it raised.
+        """
+        self.finish()
+        self._later = [self._pool.submit(call)]
+
+    def finish(self) -> None:
+        """Wait for the call of `later`. Raises what it raised."""
+        later, self._later = self._later, []
+        if later:
+            self.all([future.result for future in later])
+
     def close(self) -> None:
-        """End the threads."""
-        self._pool.shutdown()
+        """End the threads, without waiting for one that hangs in the file system."""
+        self._pool.shutdown(wait=False)
 
     def _make(self, folders: Iterable[Path]) -> None:
-        """Create folders below data/, durably; only once, so that their removal is noticed."""
+        """Create folders below data/, durably; the run directory itself must exist."""
         root = self._run_dir / DATA
         root.mkdir(exist_ok=True)
         for folder in folders:
             for parent in reversed([folder, *folder.parents]):
-                if root in parent.parents and parent not in self._made:
+                if root in parent.parents:
                     refuse_link_out(parent)
                     parent.mkdir(exist_ok=True)
                     sync_directory(parent.parent)
-                    self._made.add(parent)
 
 
 def _write(path: Path, content: NDArray[np.uint8]) -> None:

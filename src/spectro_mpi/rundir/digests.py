@@ -19,9 +19,10 @@ from spectro_mpi.rundir.lines import DurableLines
 from spectro_mpi.rundir.names import ItemId
 from spectro_mpi.rundir.progress import _DAMAGE, Progress
 from spectro_mpi.rundir.store import digests_in
-from spectro_mpi.settings.parsing import as_type, parsed_json, read_regular
+from spectro_mpi.settings.parsing import as_type, parsed_json
 from spectro_mpi.settings.versions import as_json, version_of
 from spectro_mpi.system.atomic import write_atomic
+from spectro_mpi.system.regular import read_regular
 from spectro_mpi.system.untrusted import UntrustedCalls
 
 FAILED = "!"

@@ -21,6 +21,7 @@ from spectro_mpi.instruments import fast_esa
 from spectro_mpi.model.artifacts import EPOCH, Dataset, Group
 from spectro_mpi.model.ephemeris import Variable
 from spectro_mpi.model.spectrogram import Legend, Provenance, Spectrogram, data_digest
+from spectro_mpi.rundir.bounds import Scalars, read_texts, refuse_size
 from spectro_mpi.settings.parsing import parsed_json
 
 EDGES = "_edges"
@@ -153,7 +154,7 @@ def _fill(dataset: Any, values: NDArray[Any]) -> None:
 
 def read_group(group: h5py.Group) -> Spectrogram:
     """Read a spectrogram. Raises one of `store.UNREADABLE` if the file is damaged."""
-    datasets = dict(_own_datasets(group))
+    datasets = _own_datasets(group)
 
     def read(name: str) -> NDArray[Any]:
         if name not in datasets:
@@ -161,9 +162,10 @@ def read_group(group: h5py.Group) -> Spectrogram:
         return _array(datasets[name])
 
     instrument = group.name.rpartition("/")[2]
-    if "legend" in group.attrs:
-        quantity = str(group.attrs["quantity"])
-        legend = _legend(parsed_json(group.attrs["legend"]))
+    attributes = Scalars(group)
+    if "legend" in attributes:
+        quantity = str(attributes["quantity"])
+        legend = _legend(parsed_json(attributes["legend"]))
     else:  # written by a version that supported only FAST
         quantity, meaning = ("counts", "codes") if "counts" in datasets else ("eflux", "eflux")
         legend = fast_esa.legend(instrument, meaning)
@@ -179,20 +181,20 @@ def read_group(group: h5py.Group) -> Spectrogram:
     spectrogram = Spectrogram(
         instrument=instrument,
         quantity=quantity,
-        category=tuple(text.decode() for text in read("category").tolist()),
+        category=tuple(read_texts(group["category"])),
         time=read("time"),
         time_start=read("time_start"),
         time_end=read("time_end"),
         mode=read("mode"),
         energy=read(legend.axis),
         values=read(quantity),
-        source=str(group.attrs["source"]),
-        source_size=int(group.attrs["source_size"]),
-        notes=tuple(str(group.attrs.get("notes", "")).splitlines()),
+        source=str(attributes["source"]),
+        source_size=int(attributes["source_size"]),
+        notes=tuple(str(attributes.get("notes", "")).splitlines()),
         legend=legend,
         **{field: read(name) for field, name in later.items() if name in datasets},
-        ephemeris=tuple(_ephemeris_of(group, read)),
-        provenance=_provenance_of(group),
+        ephemeris=tuple(_ephemeris_of(attributes, read)),
+        provenance=_provenance_of(attributes),
     )
     _refuse_other_shapes(spectrogram)
     return spectrogram
@@ -232,7 +234,7 @@ def digest_of(group: h5py.Group) -> str:
 
     Raises one of `store.UNREADABLE` if the file is damaged.
     """
-    return str(group.attrs.get(DIGEST, "")) or data_digest(read_group(group))
+    return str(Scalars(group).get(DIGEST, "")) or data_digest(read_group(group))
 
 
 def _legend(table: Mapping[str, Any]) -> Legend:
@@ -274,13 +276,16 @@ def members(group: Any) -> Iterator[tuple[str, Any]]:
 
 
 def refuse_foreign(group: Any) -> None:
-    """Raise `ValueError` if a group has a link, or a dataset whose values are in another file."""
-    for _ in _own_datasets(group):
-        pass
+    """Raise `ValueError` if a group has a link, or a dataset whose values are in another file.
+
+    Likewise if its datasets claim an absurd size.
+    """
+    _own_datasets(group)
 
 
-def _own_datasets(group: Any) -> Iterator[tuple[str, h5d.DatasetID]]:
-    """The datasets of a group with their names. Raises as `refuse_foreign`."""
+def _own_datasets(group: Any) -> dict[str, h5d.DatasetID]:
+    """The datasets of a group by name. Raises as `refuse_foreign`."""
+    datasets = {}
     for name in group:
         _refuse_link(group, name)
         found = h5py.h5o.open(group.id, name.encode())
@@ -288,7 +293,9 @@ def _own_datasets(group: Any) -> Iterator[tuple[str, h5d.DatasetID]]:
             created = found.get_create_plist()
             if created.get_external_count() or created.get_layout() == h5d.VIRTUAL:
                 raise ValueError(f"{name} has its values in another file")
-            yield name, found
+            datasets[name] = found
+    refuse_size(group.file, datasets.values())
+    return datasets
 
 
 def _array(dataset: h5d.DatasetID) -> NDArray[Any]:
@@ -299,15 +306,17 @@ def _array(dataset: h5d.DatasetID) -> NDArray[Any]:
     return values
 
 
-def _provenance_of(group: h5py.Group) -> Provenance:
+def _provenance_of(attributes: Mapping[str, Any]) -> Provenance:
     """What the attributes say; earlier versions wrote neither."""
-    made = parsed_json(group.attrs.get("provenance", "{}"))
-    return Provenance(str(group.attrs.get("source_sha256", "")), **made)
+    made = parsed_json(attributes.get("provenance", "{}"))
+    return Provenance(str(attributes.get("source_sha256", "")), **made)
 
 
-def _ephemeris_of(group: h5py.Group, read: Callable[[str], NDArray[Any]]) -> Iterator[Variable]:
+def _ephemeris_of(
+    attributes: Mapping[str, Any], read: Callable[[str], NDArray[Any]]
+) -> Iterator[Variable]:
     """The variables that the attribute `ephemeris` describes; `read` reads a dataset."""
-    described = parsed_json(group.attrs.get(EPHEMERIS, "{}"))
+    described = parsed_json(attributes.get(EPHEMERIS, "{}"))
     for name, (units, long_name, period) in dict(described).items():
         yield Variable(name, read(name), str(units), str(long_name), float(period))
 
@@ -387,8 +396,10 @@ def read_datasets(group: h5py.Group) -> Group:
         if dataset.is_scale:
             continue
         dims = tuple(dim.label for dim in dataset.dims)
-        points = {dim: _values(group[dim]) for dim in dims if _is_variable(group[dim])}
-        units, long_name = (str(dataset.attrs.get(key, "")) for key in ("units", "long_name"))
+        scales = {dim: member(group, dim) for dim in dims}
+        points = {dim: _values(scale) for dim, scale in scales.items() if _is_variable(scale)}
+        attributes = Scalars(dataset)
+        units, long_name = (str(attributes.get(key, "")) for key in ("units", "long_name"))
         datasets[name] = Dataset(name, _values(dataset), dims, units, long_name, points)
     return Group(group.name.rpartition("/")[2], datasets)
 
@@ -399,9 +410,9 @@ def _storable(values: Any) -> Any:
 
 
 def _values(dataset: Any) -> Any:
-    return dataset.asstr()[()].astype(str) if dataset.dtype == object else dataset[()]
+    return read_texts(dataset).astype(str) if dataset.dtype == object else dataset[()]
 
 
 def _is_variable(scale: Any) -> bool:
     """Whether a dimension scale has values, which makes it a netCDF variable."""
-    return not scale.attrs.get("NAME", b"").startswith(_NETCDF_NO_VARIABLE[:20])
+    return not Scalars(scale).get("NAME", b"").startswith(_NETCDF_NO_VARIABLE[:20])

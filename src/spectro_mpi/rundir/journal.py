@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spectro_mpi.errors import DamagedStateError, Failure
-from spectro_mpi.rundir.layout import JOBS, JOURNAL, PRODUCED, PROGRESS
+from spectro_mpi.rundir.inside import refuse_links_out
+from spectro_mpi.rundir.layout import JOURNAL, PROGRESS
 from spectro_mpi.rundir.lines import DurableLines
-from spectro_mpi.rundir.names import Count, DataFile, ItemId, PhaseName, refuse_links_out
+from spectro_mpi.rundir.names import Count, DataFile, ItemId, PhaseName
 from spectro_mpi.rundir.progress import _DAMAGE, Batch, Fact, Progress, _read_folded
-from spectro_mpi.settings.parsing import as_type, parsed_json, read_regular
+from spectro_mpi.settings.parsing import as_type, parsed_json
 from spectro_mpi.settings.schema import ScalePair
 from spectro_mpi.settings.versions import as_json, version_of
 from spectro_mpi.system.atomic import sync_directory, write_atomic
+from spectro_mpi.system.regular import read_regular
 
 
 def load_progress(run_dir: Path, run_id: str) -> Progress:
@@ -31,7 +33,7 @@ def load_progress(run_dir: Path, run_id: str) -> Progress:
     Raises `RunError` if progress.json is damaged, `NewerVersionError` if a newer version wrote the
     state.
     """
-    refuse_links_out(run_dir, (*PRODUCED, JOBS))
+    refuse_links_out(run_dir)
     progress = Progress(run_id)
     try:
         _read_folded(run_dir / PROGRESS, progress)
@@ -65,8 +67,11 @@ def damaged_state(run_dir: Path) -> Iterator[Damage]:
     except _DAMAGE as error:
         yield Damage(run_dir / PROGRESS, f"is damaged ({_words(error)})")
     try:
-        lines = (run_dir / JOURNAL).read_bytes().split(b"\n")[:-1]
+        lines = read_regular(run_dir / JOURNAL).split(b"\n")[:-1]
     except FileNotFoundError:
+        return
+    except ValueError as error:
+        yield Damage(run_dir / JOURNAL, f"is damaged ({error})")
         return
     whole = sum(1 for _ in _journal_entries(run_dir / JOURNAL))
     if whole < len(lines):

@@ -7,6 +7,8 @@ No other module contains these names. A new output is named here and, if a run w
 from __future__ import annotations
 
 import glob
+import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -63,6 +65,8 @@ JOB_NEXT = ".next"
 """Suffix of a file in `jobs/`, named for a job, with the id of the job that continues it."""
 LOCAL_LOG = f"{LOGS}/local.log"
 """Output of an mpirun that `submit --local` started."""
+
+_RANK = re.compile(r"\d{4,9}", re.ASCII)
 
 PRODUCED = (
     PROGRESS,
@@ -151,11 +155,19 @@ def _month(item: Item) -> str:
 
 
 def item_folders(run_dir: Path, phase: str) -> dict[str, Path]:
-    """Item → its folder, for items that have a folder on disk."""
-    root = files_root(run_dir, phase)
-    months = [path for path in root.glob("*/*") if not path.is_symlink()]
-    months = [path for path in months if not path.parent.is_symlink()]
-    return {path.name: path for month in months for path in month.glob("*")}
+    """Item → its folder, for items that have a folder on disk. Links are left out."""
+    folders = [files_root(run_dir, phase)]
+    for _ in ("year", "month", "item"):
+        folders = [path for folder in folders for path in _folders_in(folder)]
+    return {path.name: path for path in folders}
+
+
+def _folders_in(folder: Path) -> Iterator[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from (Path(each.path) for each in entries if each.is_dir(follow_symlinks=False))
+    except OSError:
+        return
 
 
 def figures_of(run_dir: Path, item_id: str) -> list[Path]:
@@ -165,6 +177,23 @@ def figures_of(run_dir: Path, item_id: str) -> list[Path]:
 
 def without_folder(run_dir: Path, phase: str, items: Iterable[Item]) -> Iterator[Item]:
     """The items without a folder; lists each month's folder once."""
+    return (item for item, has_folder in _look_for_folders(run_dir, phase, items) if not has_folder)
+
+
+def sweep_files_of(run_dir: Path, phase: str, items: Iterable[Item]) -> None:
+    """Remove half-written files of many items; looks only into folders that exist.
+
+    Raises `OSError`.
+    """
+    for item, has_folder in _look_for_folders(run_dir, phase, items):
+        if has_folder:
+            sweep_files(run_dir, phase, item)
+
+
+def _look_for_folders(
+    run_dir: Path, phase: str, items: Iterable[Item]
+) -> Iterator[tuple[Item, bool]]:
+    """Each item, and whether it has a folder."""
     months: dict[Path, set[str]] = {}
     for item in items:
         folder = item_folder(run_dir, phase, item)
@@ -173,8 +202,7 @@ def without_folder(run_dir: Path, phase: str, items: Iterable[Item]) -> Iterator
                 months[folder.parent] = {path.name for path in folder.parent.iterdir()}
             except FileNotFoundError:
                 months[folder.parent] = set()
-        if item.id not in months[folder.parent]:
-            yield item
+        yield item, item.id in months[folder.parent]
 
 
 def sweep_files(run_dir: Path, phase: str, item: Item) -> list[Path]:
@@ -220,4 +248,5 @@ def rank_lines(run_dir: Path, rank: int) -> Path:
 def all_rank_lines(run_dir: Path) -> dict[int, Path]:
     """Rank → its `rank_lines`, for files on disk."""
     paths = sorted((run_dir / RESOURCE_LINES).glob("rank-*.lines"))
-    return {int(path.stem.removeprefix("rank-")): path for path in paths}
+    ranks = ((path.stem.removeprefix("rank-"), path) for path in paths)
+    return {int(rank): path for rank, path in ranks if _RANK.fullmatch(rank)}

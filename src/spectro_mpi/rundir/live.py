@@ -15,7 +15,7 @@ from spectro_mpi.rundir.names import Count
 from spectro_mpi.settings.parsing import as_type
 from spectro_mpi.settings.versions import as_json, read_table
 from spectro_mpi.system.activity import Doing
-from spectro_mpi.system.atomic import part_path
+from spectro_mpi.system.atomic import part_path, write_part
 
 _SECONDS = 3.0
 """Least time between two writes."""
@@ -93,7 +93,7 @@ class LiveFile:
         self._live.seconds = self._written - self._began
         # For information only: no fsync, and a full disk is reported by other writers.
         with contextlib.suppress(OSError):
-            part_path(self._path).write_bytes(as_json(asdict(self._live)))
+            write_part(self._path, as_json(asdict(self._live)))
             part_path(self._path).replace(self._path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -21,7 +22,7 @@ from spectro_mpi.rundir.layout import LIVE, LOCK, TAKEOVER
 from spectro_mpi.rundir.names import Count, JobId
 from spectro_mpi.settings.parsing import as_type
 from spectro_mpi.settings.versions import NewerVersionError, as_json, read_table
-from spectro_mpi.system.atomic import SUFFIX
+from spectro_mpi.system.atomic import SUFFIX, opened_new
 from spectro_mpi.system.scheduler import current
 
 log = logging.getLogger(__name__)
@@ -94,6 +95,16 @@ class LockWatch:
         if time.monotonic() - self._beaten < HEARTBEAT_SECONDS:
             return
         self._beaten = time.monotonic()
+        self.check()
+
+    def check_before_writing(self) -> None:
+        """Raise `RunError` if the lock has another owner, `FileNotFoundError` if it is gone.
+
+        The whole run directory may have been removed with it.
+        """
+        if not self._path.exists():
+            missing = errno.ENOENT
+            raise FileNotFoundError(missing, os.strerror(missing), str(self._path))
         self.check()
 
     def check(self) -> None:
@@ -198,7 +209,8 @@ class RunLock(LockWatch):
     def _create(self) -> bool:
         # Written under another name, then linked: nobody can read an incomplete owner.
         draft = self._path.with_name(f"{LOCK}.{socket.gethostname()}.{os.getpid()}")
-        draft.write_bytes(as_json(asdict(self.owner)))
+        with opened_new(draft) as file:
+            file.write(as_json(asdict(self.owner)))
         try:
             os.link(draft, self._path)
         except FileExistsError:

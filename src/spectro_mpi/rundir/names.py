@@ -7,13 +7,11 @@ lead out of the directory, whose files are then read, renamed or deleted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Interval, Predicate
 
-from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
 
 _MOST_BYTES = 255
@@ -70,21 +68,6 @@ def refuse_link_out(path: Path) -> None:
     """Raise `ValueError` if a path of a run directory is a link that leads out of its folder."""
     if path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):
         raise ValueError(f"{path.name} is a link that leads out of its folder")
-
-
-def refuse_links_out(run_dir: Path, names: Iterable[str]) -> None:
-    """Raise `UserError` if something in a run directory is a link that leads out of it.
-
-    What the link leads to would be read, renamed and deleted as a part of the run.
-    """
-    for name in names:
-        try:
-            refuse_link_out(run_dir / name)
-        except (ValueError, OSError, RuntimeError):
-            raise UserError(
-                f"{run_dir / name}: is a link that leads out of the run directory; "
-                "replace it by what it leads to"
-            ) from None
 
 
 def is_job_id(name: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spectro_mpi.errors import DamagedStateError, Failure, UserError
+from spectro_mpi.errors import DamagedStateError, UserError
 from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.model.artifacts import Dataset
 from spectro_mpi.model.extrema import Limits, shared_limits
@@ -17,10 +17,18 @@ from spectro_mpi.model.panels import panels_of
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import CONFIG, EVENTS, EXTREMA, data_path, figures_of
-from spectro_mpi.rundir.store import instruments_of, read_datasets, read_spectrogram
+from spectro_mpi.rundir.listing import Failures, ItemList, html_of
+from spectro_mpi.rundir.store import (
+    instruments_of,
+    read_datasets,
+    read_spectrogram,
+    time_spans,
+)
 from spectro_mpi.settings.loading import load_frozen
-from spectro_mpi.settings.parsing import as_type, read_json, read_regular
+from spectro_mpi.settings.parsing import as_type, read_json
 from spectro_mpi.settings.schema import Config, KindName, LimitsKind
+from spectro_mpi.system.regular import read_regular
+from spectro_mpi.system.words import count, nearest
 
 if TYPE_CHECKING:
     import xarray
@@ -58,6 +66,13 @@ def _damaged(path: Path, problem: object) -> DamagedStateError:
     return DamagedStateError(path, str(problem), "run again to recreate it")
 
 
+class MissingError(KeyError):
+    """An item or an instrument that a run does not have; the message names what there is."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would show it in quotes
+
+
 class Run:
     """Read access to a run directory, during a run and after it.
 
@@ -70,14 +85,18 @@ class Run:
         self.progress = load_progress(path, self.config.run_id)
 
     @property
-    def items(self) -> list[str]:
-        """Ids of the items whose reduced data is in the store, sorted."""
-        return sorted(self.progress.data_files, key=item_order)
+    def items(self) -> ItemList:
+        """Ids of the items whose reduced data is in the store, sorted: a list of str.
+
+        `items.where` filters it by time and failures, `items.rows` and `items.to_pandas` make a
+        table of it.
+        """
+        return ItemList(sorted(self.progress.data_files, key=item_order), self)
 
     @property
-    def errors(self) -> dict[str, tuple[Failure, ...]]:
-        """Item → its failures."""
-        return dict(self.progress.failures)
+    def errors(self) -> Failures:
+        """Item → its failures: a dict; `errors.by_reason` groups them."""
+        return Failures(self.progress.failures)
 
     @property
     def extrema(self) -> dict[str, float]:
@@ -91,29 +110,46 @@ class Run:
         """Ids of the items that are complete up to `phase`, such as "reduce" or "plot", sorted."""
         return self.progress.completed(phase)
 
-    def instruments(self, item: str) -> list[str]:
+    def instruments(self, item: str | int) -> list[str]:
         """The instruments that an item has data of. Raises `KeyError` for an unknown item."""
-        return instruments_of(self._data_file(item), item)
+        return instruments_of(self._data_file(item), str(item))
 
-    def spectrogram(self, item: str, instrument: str) -> Spectrogram:
-        """Read one spectrogram. Raises `KeyError` if the run does not have it."""
+    def time_spans(self, item: str | int) -> dict[str, tuple[float, float, int]]:
+        """Instrument → times of the first and last record (s since 1970 UTC), number of records.
+
+        Raises `KeyError` for an unknown item.
+        """
+        return time_spans(self._data_file(item), str(item))
+
+    def spectrogram(self, item: str | int, instrument: str) -> Spectrogram:
+        """Read one spectrogram.
+
+        Raises `KeyError` if the run does not have it; the message names what there is.
+        """
         return shown_as_set(self.stored(item, instrument), self.config.instrument)
 
-    def stored(self, item: str, instrument: str) -> Spectrogram:
+    def stored(self, item: str | int, instrument: str) -> Spectrogram:
         """Read one spectrogram as it is stored, without what `[[instrument]]` tables set."""
-        return read_spectrogram(self._data_file(item), item, instrument)
+        file = self._data_file(item)
+        try:
+            return read_spectrogram(file, str(item), instrument)
+        except KeyError:
+            raise self._no_instrument(str(item), instrument) from None
 
-    def xarray(self, item: str, instrument: str) -> xarray.Dataset:
+    def xarray(self, item: str | int, instrument: str) -> xarray.Dataset:
         """One spectrogram as `xarray.Dataset`, with the instrument's datasets of your phases.
 
         Raises `KeyError` if the run does not have it, `UserError` if xarray is not installed.
         """
         from spectro_mpi.model.as_xarray import as_xarray
 
-        return as_xarray(self.spectrogram(item, instrument), self.datasets(item, instrument), item)
+        return as_xarray(
+            self.spectrogram(item, instrument), self.datasets(item, instrument), str(item)
+        )
 
-    def datasets(self, item: str, group: str) -> list[Dataset]:
+    def datasets(self, item: str | int, group: str) -> list[Dataset]:
         """The datasets that your phases wrote into a group of an item."""
+        item = str(item)
         datasets: list[Dataset] = []
         for phase, held in self.progress.stores.items():
             if phase != "reduce" and item in held:
@@ -122,20 +158,20 @@ class Run:
                     datasets += read_datasets(path, item, group).datasets.values()
         return datasets
 
-    def dataset(self, name: str, item: str, group: str) -> Dataset:
+    def dataset(self, name: str, item: str | int, group: str) -> Dataset:
         """A dataset that one of your phases wrote. Raises `KeyError` if the run has none."""
         for dataset in self.datasets(item, group):
             if dataset.name == name:
                 return dataset
         raise KeyError(f"{self.path}: no phase wrote a dataset {name} of item {item}, {group}")
 
-    def figures(self, item: str) -> list[Path]:
+    def figures(self, item: str | int) -> list[Path]:
         """The figures of an item that are on disk, sorted by name."""
-        return figures_of(self.path, item)
+        return figures_of(self.path, str(item))
 
     def figure(
         self,
-        item: str,
+        item: str | int,
         instrument: str = "",
         *,
         kind: KindName = "pitch-angle",
@@ -149,7 +185,8 @@ class Run:
 
         Parameters
         ----------
-        item, instrument : str
+        item : str or int
+        instrument : str
             What to show; an empty instrument is the first that the item has data of.
         kind : {"pitch-angle", "instrument-grid", "angle"}
             Kind of figure: a row for each category of the instrument, or for each instrument (it
@@ -182,11 +219,12 @@ class Run:
         from spectro_mpi.draw.names import single_figure
         from spectro_mpi.draw.notes import in_order
 
+        item = str(item)
         config = self.config
         chosen: LimitsKind = limits or ("given_extrema" if self.extrema else "raw")
         names = in_order(config, self.instruments(item))
         if instrument and instrument not in names:
-            raise KeyError(f"{self.path}: item {item} has no data of {instrument}")
+            raise self._no_instrument(item, instrument)
         shown = single_figure(config, names, kind, instrument, chosen)
         content = self._content(item, names, shown)
         style = style_of(config.plot, shown.scales)
@@ -209,7 +247,7 @@ class Run:
 
     def limits(
         self,
-        item: str,
+        item: str | int,
         instrument: str,
         category: str = "all",
         limits: str = "given_extrema",
@@ -228,7 +266,7 @@ class Run:
         layers = [(each, each.category.index(category)) for each in panel]
         return shared_limits(self.config, extrema, layers, self.config.plot.scales[0], limits)
 
-    def panel_of(self, item: str, instrument: str) -> tuple[str, ...]:
+    def panel_of(self, item: str | int, instrument: str) -> tuple[str, ...]:
         """The instruments in the panel of the instrument grid that shows `instrument`.
 
         Usually this is itself only; `panel` of `[[instrument]]` puts several in one. Where their
@@ -236,7 +274,7 @@ class Run:
         """
         return tuple(spectrogram.instrument for spectrogram in self._panel(item, instrument))
 
-    def _panel(self, item: str, instrument: str) -> tuple[Spectrogram, ...]:
+    def _panel(self, item: str | int, instrument: str) -> tuple[Spectrogram, ...]:
         """What the panel of the instrument grid shows that shows `instrument`."""
         from spectro_mpi.draw.notes import in_order
 
@@ -245,13 +283,35 @@ class Run:
         for panel in panels_of(spectrograms, self.config.instrument):
             if any(spectrogram.instrument == instrument for spectrogram in panel):
                 return panel
-        raise KeyError(f"{self.path}: item {item} has no instrument {instrument}")
+        raise self._no_instrument(str(item), instrument)
 
-    def _data_file(self, item: str) -> Path:
-        try:
+    def _data_file(self, item: str | int) -> Path:
+        item = str(item)
+        if item in self.progress.data_files:
             return data_path(self.path, self.progress.data_files[item])
-        except KeyError:
-            raise KeyError(f"{self.path}: the store has no item {item}") from None
+        items = self.items
+        there = f"it has {count(len(items), 'item')}"
+        if items:
+            there += f", {items[0]} to {items[-1]}{nearest(item, items, 0.8)}"
+        why = self._why_not(item)
+        raise MissingError(f"{self.path}: the store has no item {item}{why}; {there}")
+
+    def _no_instrument(self, item: str, instrument: str) -> MissingError:
+        there = ", ".join(self.instruments(item)) or "none"
+        why = self._why_not(item, instrument)
+        return MissingError(
+            f"{self.path}: item {item} has no instrument {instrument}{why}; it has {there}"
+        )
+
+    def _why_not(self, item: str, instrument: str = "") -> str:
+        """The first failure of an item, or of an instrument of it, in brackets; may be empty."""
+        for failure in self.progress.failures.get(item, ()):
+            if not instrument or failure.instrument == instrument:
+                return f" ({failure.instrument}: {failure.message})"
+        return ""
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
 
 def kept_marks(run_dir: Path, config: Config) -> Marks:

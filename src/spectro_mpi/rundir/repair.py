@@ -7,6 +7,7 @@ and removes half-written files; `verify` reads everything.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ from spectro_mpi.rundir.layout import (
     links_path,
     path_in_data,
     shards_of,
-    sweep_files,
+    sweep_files_of,
 )
 from spectro_mpi.rundir.names import is_data_file, is_shard
 from spectro_mpi.rundir.progress import Progress
@@ -46,9 +47,10 @@ from spectro_mpi.rundir.store import (
     write_links,
 )
 from spectro_mpi.settings.schema import Config
-from spectro_mpi.system.atomic import set_aside, sweep, sweep_all
+from spectro_mpi.system.atomic import set_aside, sweep, sweep_all, write_atomic
 from spectro_mpi.system.digests import sha256_of
-from spectro_mpi.system.untrusted import UntrustedCalls
+from spectro_mpi.system.regular import read_regular
+from spectro_mpi.system.untrusted import UntrustedCalls, memory_for
 from spectro_mpi.system.words import count
 
 log = logging.getLogger(__name__)
@@ -78,10 +80,9 @@ def _repair(config: Config, items: Sequence[Item], untrusted: UntrustedCalls) ->
     for name in ("", DATA, JOBS, RESOURCE_LINES, REPORT):
         sweep(run_dir / name)
     sweep_all(run_dir / ASSETS)
-    for item in items:
-        for phase in journal.state.phases:
-            if item.id not in journal.state.settled[phase]:
-                sweep_files(run_dir, phase, item)
+    for phase in journal.state.phases:
+        settled = journal.state.settled[phase]
+        sweep_files_of(run_dir, phase, (item for item in items if item.id not in settled))
     listed = list_item_files(run_dir, sweeps=True)
     yield from _lose_damaged_data(run_dir, journal, listed, untrusted)
     yield from _adopt_orphans(
@@ -95,11 +96,14 @@ def _repair(config: Config, items: Sequence[Item], untrusted: UntrustedCalls) ->
 def set_damaged_state_aside(run_dir: Path) -> Iterator[str]:
     """Set aside a damaged progress.json or journal; the good lines of a journal are kept."""
     for damage in list(damaged_state(run_dir)):
-        lines = damage.path.read_bytes().split(b"\n")
-        aside = set_aside(damage.path)
+        good = b""
         if damage.good_lines:
             # What the other lines recorded is recovered from the store, or redone.
-            damage.path.write_bytes(b"\n".join([*lines[: damage.good_lines], b""]))
+            lines = read_regular(damage.path).split(b"\n")
+            good = b"\n".join([*lines[: damage.good_lines], b""])
+        aside = set_aside(damage.path)
+        if good:
+            write_atomic(damage.path, good)
         yield f"{damage.path}: {damage.what}; set aside as {aside.name} and rebuilt from the store"
 
 
@@ -147,6 +151,8 @@ def bad_links(
 
 def shard_problem(untrusted: UntrustedCalls, shard: Path, items: Sequence[str] = ()) -> str:
     """What is wrong with a shard, or empty; also if HDF5 hangs or crashes on it."""
+    with contextlib.suppress(OSError):
+        untrusted.memory_mb = 2 * memory_for(shard.stat().st_size)
     try:
         return untrusted(problem_of_shard, shard, items)
     except ChildProcessError as error:

@@ -15,8 +15,9 @@ from spectro_mpi.model.spectrogram import SEPARATOR
 from spectro_mpi.rundir.layout import SOURCES
 from spectro_mpi.rundir.lines import DurableLines
 from spectro_mpi.rundir.names import ItemId
-from spectro_mpi.settings.parsing import as_type, parsed_json, read_regular
+from spectro_mpi.settings.parsing import as_type, parsed_json
 from spectro_mpi.settings.versions import as_json, version_of
+from spectro_mpi.system.regular import read_regular
 
 _DAMAGE = (ValueError, TypeError)
 

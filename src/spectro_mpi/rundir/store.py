@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import math
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,11 +22,12 @@ from typing import Any
 
 from spectro_mpi.model.artifacts import Group
 from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.rundir.bounds import Scalars
 from spectro_mpi.rundir.layout import DATA, links_path, path_in_data
 from spectro_mpi.rundir.names import is_shard, refuse_link_out
 from spectro_mpi.rundir.sources import Source
 from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION, version_of
-from spectro_mpi.system.atomic import commit, part_path
+from spectro_mpi.system.atomic import commit, opened_new, part_path
 from spectro_mpi.system.digests import sha256_of
 
 # One process writes a file under a temporary name, and nobody changes it later. So no locks are
@@ -52,7 +54,7 @@ class _PartFile:
 
     def __init__(self, path: Path) -> None:
         self.write_error: OSError | None = None
-        self._file = path.open("w+b", buffering=0)
+        self._file = opened_new(path, buffering=0)
         self._at = 0
         """Position of the next read or write. HDF5 seeks before each of its many small writes."""
 
@@ -147,7 +149,7 @@ def opened(path: Path) -> Iterator[Any]:
     if stat.S_ISFIFO(path.stat().st_mode):  # opening it would wait for ever
         raise OSError(errno.EINVAL, "is not a file", str(path))
     with h5py.File(path, "r") as file:
-        version_of(file.attrs, path)
+        version_of(Scalars(file), path)
         yield file
 
 
@@ -203,7 +205,7 @@ def phase_of(shard: Path) -> str:
     """The phase whose output a shard holds. Raises `OSError` if the shard is damaged."""
     try:
         with opened(shard) as file:
-            return str(file.attrs.get("phase", "reduce"))
+            return str(Scalars(file).get("phase", "reduce"))
     except UNREADABLE as error:
         raise OSError(first_line(error)) from error
 
@@ -220,11 +222,12 @@ def sources_of(shard: Path) -> dict[str, dict[str, Source]]:
             return {
                 item_id: {
                     instrument: Source(
-                        str(group.attrs["source"]),
-                        int(group.attrs["source_size"]),
-                        str(group.attrs.get("source_sha256", "")),
+                        str(attributes["source"]),
+                        int(attributes["source_size"]),
+                        str(attributes.get("source_sha256", "")),
                     )
                     for instrument, group in members(_group_of(file, item_id))
+                    for attributes in [Scalars(group)]
                 }
                 for item_id in items_in(file)
             }
@@ -348,10 +351,29 @@ def instruments_of(shard: Path, item_id: str) -> list[str]:
         return list(_group_of(file, item_id)) if item_id in items_in(file) else []
 
 
+def time_spans(shard: Path, item_id: str) -> dict[str, tuple[float, float, int]]:
+    """Instrument → (first time, last time, s since 1970 UTC, and number of records) of an item.
+
+    Times are NaN if no record has one. Reads no values. Raises one of `UNREADABLE`.
+    """
+    from spectro_mpi.rundir.groups import holds, member, members
+
+    spans = {}
+    with opened(shard) as file:
+        if item_id in items_in(file):
+            for name, group in members(_group_of(file, item_id)):
+                if holds(group, "time"):
+                    times = member(group, "time")[()]
+                    known = times[times == times]
+                    ends = (known.min(), known.max()) if known.size else (math.nan, math.nan)
+                    spans[name] = (float(ends[0]), float(ends[1]), len(times))
+    return spans
+
+
 def _read(group: Any) -> Spectrogram | Group:
     from spectro_mpi.rundir import groups
 
-    is_spectrogram = group.file.attrs.get("phase", "reduce") == "reduce"
+    is_spectrogram = Scalars(group.file).get("phase", "reduce") == "reduce"
     return groups.read_group(group) if is_spectrogram else groups.read_datasets(group)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spectro_mpi.rundir.bounds import Scalars
 from spectro_mpi.rundir.layout import TALLIES
 from spectro_mpi.rundir.store import UNREADABLE, first_line, new_file, opened
 from spectro_mpi.system.atomic import set_aside
@@ -127,7 +128,7 @@ def drop_stale(
 
 
 def _read_phase(name: str, stored: Any) -> KeptPhase:
-    version = int(stored.attrs[_VERSION])
+    version = int(Scalars(stored)[_VERSION])
     return KeptPhase(
         version, tuple(_read_group(name, version, stored[number]) for number in sorted(stored))
     )
@@ -141,7 +142,7 @@ def _read_group(phase: str, version: int, stored: Any) -> KeptGroup:
     refuse_foreign(stored["arrays"])
     arrays = {name: _read(dataset) for name, dataset in members(stored["arrays"])}
     group = KeptGroup(dict(zip(items, names, strict=True)), arrays)
-    if stored.attrs[_DIGEST] != _digest(phase, version, group):
+    if Scalars(stored)[_DIGEST] != _digest(phase, version, group):
         raise ValueError(f"group {stored.name} differs from its digest")
     return group
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 import re
 import shlex
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -118,22 +119,35 @@ def config_from(table: dict[str, Any], base: Path, where: str = "settings") -> C
     UTF-8: job scripts, logs and the settings of the run could not hold it as text.
     """
     config = _config_from(table, base, where, frozen=False)
+    if mistakes := [f"{where}: {mistake}" for mistake in _paths_that(config, _is_no_text)]:
+        raise SettingsError(*mistakes)
+    return config
+
+
+def _paths_that(config: Config, is_wrong: Callable[[str], bool]) -> Iterator[str]:
+    """A sentence for each path in the settings that is wrong."""
     paths = {
         "input": config.inputs,
         "output": (config.output,),
+        "phases": config.phases,
         "plot.events": (config.plot.events,),
         "instrument.master": tuple(table.master for table in config.instrument),
     }
-    mistakes = [
-        f'{where}: {key} = "{path}": has characters or bytes that are no text; give that folder or '
-        "file another name"
-        for key, of_key in paths.items()
-        for path in of_key
-        if not is_inert(path)
-    ]
-    if mistakes:
-        raise SettingsError(*mistakes)
-    return config
+    for key, of_key in paths.items():
+        for path in filter(is_wrong, of_key):
+            yield (
+                f'{key} = "{path}": has characters or bytes that are no text; give that folder or '
+                "file another name"
+            )
+
+
+def _is_no_text(path: str) -> bool:
+    return not is_inert(path)
+
+
+def _has_zero(path: str) -> bool:
+    """Whether the system would refuse a path whatever it is for."""
+    return "\0" in path
 
 
 def _config_from(table: dict[str, Any], base: Path, where: str, frozen: bool) -> Config:
@@ -150,7 +164,8 @@ def _config_from(table: dict[str, Any], base: Path, where: str, frozen: bool) ->
     mistakes: list[str] = []
     config = _validate(table, mistakes)
     if config is not None:
-        mistakes += _check_meaning(config)
+        mistakes += [*_check_meaning(config), *_paths_that(config, _has_zero)]
+    if config is not None and not mistakes:
         config = replace(
             config,
             instrument=tuple(

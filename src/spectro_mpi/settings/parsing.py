@@ -6,19 +6,15 @@ with a short sentence, or the `OSError` of a file that cannot be read.
 
 from __future__ import annotations
 
-import errno
 import json
 import math
-import os
-import stat
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-T = TypeVar("T")
+from spectro_mpi.system.regular import read_regular
 
-_MOST_BYTES = 1 << 30
-"""Largest file that is read; progress.json has about 200 bytes per item."""
+T = TypeVar("T")
 
 
 def parsed_json(content: bytes | str) -> Any:
@@ -32,24 +28,6 @@ def parsed_json(content: bytes | str) -> Any:
 def read_json(path: Path) -> Any:
     """The content of a JSON file. Raises `OSError`, or `ValueError` if it is damaged."""
     return parsed_json(read_regular(path))
-
-
-def read_regular(path: Path) -> bytes:
-    """The bytes of a file. Raises `OSError`, or `ValueError` if it is no file or is huge.
-
-    Reading a pipe or a device in its place could wait for ever.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    status = os.fstat(descriptor)
-    if stat.S_ISDIR(status.st_mode):  # Python would name the descriptor, not the path
-        os.close(descriptor)
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("is not a file")
-        if status.st_size > _MOST_BYTES:
-            raise ValueError(f"has {status.st_size} bytes")
-        return file.read()
 
 
 def as_type(kind: type[T], value: object) -> T:

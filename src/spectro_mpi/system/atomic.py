@@ -6,6 +6,7 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 SUFFIX = ".part"
 """Suffix of every file that is not finished yet."""
@@ -44,10 +45,30 @@ def part_path(path: Path) -> Path:
     return path.with_name(name)
 
 
+def opened_new(path: Path, buffering: int = -1) -> Any:
+    """A new binary file, open for reading and writing. Raises `OSError`.
+
+    What has its name already is removed: it may be a link, a pipe, or another name of a good file.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        descriptor = os.open(os.fspath(path), flags, 0o666)
+    except FileExistsError:
+        path.unlink(missing_ok=True)
+        descriptor = os.open(os.fspath(path), flags, 0o666)
+    return os.fdopen(descriptor, "w+b", buffering)
+
+
+def write_part(path: Path, content: bytes) -> None:
+    """Write the temporary file of `path`, not synced. Raises `OSError`."""
+    with opened_new(part_path(path)) as file:
+        file.write(content)
+
+
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a file so that `path` is complete or absent at any time. Raises `OSError`."""
     part = part_path(path)
-    with part.open("wb") as file:
+    with opened_new(part) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -80,7 +101,12 @@ def set_aside(path: Path) -> Path:
 
 
 def sweep(folder: Path) -> list[Path]:
-    """Remove files left half-written in a folder; returns their paths. Raises `OSError`."""
+    """Remove files left half-written in a folder, unless it is a link; returns their paths.
+
+    Raises `OSError`.
+    """
+    if folder.is_symlink():
+        return []
     left = [path for path in folder.glob(f"*{SUFFIX}") if not path.is_dir()]
     for path in left:
         path.unlink(missing_ok=True)
@@ -100,11 +126,13 @@ def make_below(root: Path, folder: Path) -> None:
     """Create `folder` and its missing parents below `root`; `root` itself must exist.
 
     If the output is removed during a run, this fails instead of recreating a part of it. Raises
-    `OSError`.
+    `OSError`, also if one of them is a link.
     """
     for parent in reversed([folder, *folder.parents]):
         if root in parent.parents:
             parent.mkdir(exist_ok=True)
+            if parent.is_symlink():
+                raise OSError(f"{parent.name} is a link, which may lead out of the run directory")
 
 
 def sync_directory(path: Path) -> None:

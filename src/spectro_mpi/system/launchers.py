@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from spectro_mpi.errors import UserError
 from spectro_mpi.system.scheduler import current
 
 MPIRUN = frozenset({"mpirun", "mpiexec", "mpiexec.hydra", "prterun", "orterun"})
@@ -31,7 +32,10 @@ class Launched:
 
 def launched() -> Launched | None:
     """How a launcher started this process; None if none did. Needs no MPI."""
-    step = current().own_step()
+    try:
+        step = current().own_step()
+    except UserError:  # the environment names a scheduler that is not installed
+        step = None
     for rank, ranks in _OF_MPIRUN:
         number, size = os.environ.get(rank, "0"), os.environ.get(ranks, "")
         if number.isdecimal() and size.isdecimal():

@@ -9,6 +9,7 @@ import logging.handlers
 import os
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,7 +69,13 @@ def failure_mark_in(line: str) -> FailureMark | None:
 
 
 class _Lines(logging.Formatter):
-    """Formats a record as one line, followed by the lines of its traceback if it has one."""
+    """Formats a record as one line, followed by the lines of its traceback if it has one.
+
+    Times are UTC.
+    """
+
+    converter = staticmethod(time.gmtime)
+    default_msec_format = "%s,%03d UTC"
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return inert(super().formatMessage(record))

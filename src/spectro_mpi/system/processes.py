@@ -13,7 +13,9 @@ import queue
 import signal
 import sys
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 
@@ -47,6 +49,22 @@ def receive(pipe: Connection, put: Callable[[Any], None]) -> None:
             put(pickle.loads(content, buffers=[pipe.recv_bytes() for _ in range(count)]))
     except (EOFError, OSError):
         put(End())
+
+
+def start(process: BaseProcess) -> None:
+    """Start a process of the context "spawn" without multiprocessing's resource tracker.
+
+    The tracker is a third Python process for every worker. It removes shared memory and semaphores
+    that processes leave; ours create none that have a name, and its messages go nowhere.
+    """
+    getfd = resource_tracker.getfd
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    resource_tracker.getfd = lambda: nowhere
+    try:
+        process.start()
+    finally:
+        resource_tracker.getfd = getfd
+        os.close(nowhere)
 
 
 def die_with_parent() -> None:

@@ -5,6 +5,8 @@ HDF5 and the readers of CDF do so on damaged files.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import math
 import multiprocessing
 import resource
@@ -17,7 +19,7 @@ from multiprocessing.context import SpawnProcess
 from typing import ParamSpec, TypeVar
 
 from spectro_mpi.errors import RunError, UserError
-from spectro_mpi.system.processes import die_with_parent
+from spectro_mpi.system.processes import die_with_parent, start
 from spectro_mpi.system.signals import ignore_stop_signals
 
 P = ParamSpec("P")
@@ -27,6 +29,10 @@ _SPAWN = multiprocessing.get_context("spawn")
 _CPU_SECONDS = 10
 """CPU time allowed for one call. Waiting for a slow file server takes none."""
 _LEAST_MB, _MB_PER_MB = 2000, 20
+_LOOK_SECONDS = 0.5
+"""Time between two looks at what a call has used."""
+_JOIN_SECONDS = 5.0
+"""Longest wait for a killed child. One that waits for a dead file server is left behind."""
 
 
 def memory_for(size: int) -> int:
@@ -41,9 +47,19 @@ class UntrustedCalls:
     temporary files are removed with it: cdflib inflates compressed files into such.
     """
 
-    def __init__(self, cpu_seconds: float = _CPU_SECONDS, memory_mb: int = 0) -> None:
-        """`memory_mb`: what a call may use on top of the program itself; 0: unlimited."""
+    def __init__(
+        self,
+        cpu_seconds: float = _CPU_SECONDS,
+        memory_mb: int = 0,
+        silent_seconds: float = math.inf,
+    ) -> None:
+        """Limits of a call.
+
+        `memory_mb`: what it may use on top of the program itself; 0: unlimited. `silent_seconds`:
+        how long it may neither compute nor read, such as when a file server does not answer.
+        """
         self.memory_mb = memory_mb
+        self._silent_seconds = silent_seconds
         self._cpu_seconds = math.ceil(cpu_seconds)
         self._child: tuple[Connection, SpawnProcess] | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -58,8 +74,9 @@ class UntrustedCalls:
         """Call `function` in the child and return its result.
 
         Raises the `OSError`, `UserError` or `MemoryError` that the function raises;
-        `ChildProcessError`, also an `OSError`, if the child did not survive the call; `RunError` if
-        it cannot be started.
+        `ChildProcessError`, also an `OSError`, if the child did not survive the call, and
+        `TimeoutError`, another one, if it was silent for too long; `RunError` if it cannot be
+        started.
         """
         if self._child is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="spectro-mpi-")
@@ -67,7 +84,11 @@ class UntrustedCalls:
         pipe, _ = self._child
         try:
             pipe.send((self.memory_mb, function, args, kwargs))
+            self._wait()
             returned, result = pipe.recv()
+        except TimeoutError:
+            self._end()
+            raise
         except (EOFError, OSError) as error:
             self._end()
             raise ChildProcessError("reading it hangs or crashes") from error
@@ -76,21 +97,54 @@ class UntrustedCalls:
         value: T = result
         return value
 
+    def _wait(self) -> None:
+        """Wait for the answer of the child. Raises `TimeoutError` if it is silent for too long."""
+        if self._child is None or math.isinf(self._silent_seconds):
+            return
+        pipe, process = self._child
+        used, since = _used_by(process.pid), time.monotonic()
+        while not pipe.poll(min(_LOOK_SECONDS, self._silent_seconds)):
+            now = _used_by(process.pid)
+            if now != used:
+                used, since = now, time.monotonic()
+            elif time.monotonic() - since > self._silent_seconds:
+                raise TimeoutError(
+                    errno.ETIMEDOUT,
+                    f"the file system has not answered for {self._silent_seconds:g} s",
+                )
+
     def _end(self) -> None:
         if self._child is not None:
             pipe, process = self._child
             pipe.close()
             process.kill()
-            process.join()
+            process.join(_JOIN_SECONDS)
+            if process.is_alive():
+                # Otherwise multiprocessing waits for it when this process exits.
+                getattr(multiprocessing.process, "_children", set()).discard(process)
         if self._scratch is not None:
             self._scratch.cleanup()
         self._child = self._scratch = None
 
 
+def _used_by(pid: int | None) -> tuple[float, ...]:
+    """CPU time (s) and bytes read by a process so far; empty if it has ended."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        times = process.cpu_times()
+        used = times.user + times.system
+        with contextlib.suppress(psutil.Error, AttributeError):  # Linux only
+            return used, float(process.io_counters().read_chars)
+        return (used,)
+    return ()
+
+
 def _start(cpu_seconds: int, scratch: str) -> tuple[Connection, SpawnProcess]:
     pipe, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_serve, args=(theirs, cpu_seconds, scratch), daemon=True)
-    process.start()
+    start(process)
     theirs.close()
     try:
         pipe.recv()

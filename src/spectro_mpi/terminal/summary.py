@@ -11,7 +11,7 @@ from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.planning.costs import Constants
 from spectro_mpi.planning.events import events_copy
 from spectro_mpi.planning.inventory import Inventory
-from spectro_mpi.planning.simulate import WORTHWHILE, Simulated, efficiency
+from spectro_mpi.planning.simulate import LOSSES, WORTHWHILE, Simulated, efficiency
 from spectro_mpi.planning.stacks import imbalance, snake, worker_count
 from spectro_mpi.rundir.counts import phase_counts
 from spectro_mpi.rundir.layout import PROGRESS
@@ -34,6 +34,8 @@ _LISTED = 20
 _NODES = 8
 """Names of nodes that the first line of a run lists."""
 _FRUITLESS_STOPS = 3
+_MUCH_LOST = 0.05
+"""Share of the workers' time."""
 
 
 def warn_of_slips(config: Config) -> None:
@@ -124,6 +126,22 @@ def print_simulated(simulated: Simulated, alone: Simulated) -> None:
     efficient = f"efficiency {100 * efficiency(alone, simulated):.0f} % of a single worker"
     busy = f"writer {100 * simulated.writer:.0f} %, coordinator {100 * simulated.coordinator:.0f} %"
     print(f"  makespan {duration(simulated.makespan)} ({phases}); {efficient}; {busy} busy")
+    if simulated.report:
+        print(f"  report {duration(simulated.report)}, made by a job of its own (`submit`)")
+
+
+def waits_for_commits(simulated: Simulated) -> bool:
+    """Whether workers wait so long for commits that another `flush_batch_size` may be better."""
+    return simulated.lost["commits"] > _MUCH_LOST
+
+
+def print_batch(simulated: Simulated, better: Simulated | None = None) -> None:
+    """Print what `flush_batch_size` costs; `better`: the run with a batch that costs less."""
+    waiting = f"{100 * simulated.lost['commits']:.0f} % of their time"
+    sentence = f"  flush_batch_size {simulated.batch}: workers wait {waiting} for commits"
+    if better is not None and better.lost["commits"] < simulated.lost["commits"]:
+        sentence += f"; {better.batch} would make that {100 * better.lost['commits']:.0f} %"
+    print(sentence)
 
 
 def print_phases(order: PhaseOrder) -> None:
@@ -134,12 +152,16 @@ def print_phases(order: PhaseOrder) -> None:
 
 
 def print_knee(best: Simulated, constants: Constants) -> None:
-    """Print how many ranks are worth asking for."""
+    """Print how many ranks are worth asking for, and what limits them."""
     print(
         f"worth asking for: up to {best.ranks} ranks, makespan {duration(best.makespan)}; with "
         f"more, efficiency falls below {100 * WORTHWHILE:.0f} % of a single worker"
     )
-    print(f"simulated with costs measured on {constants.machine}")
+    print(f"limit beyond {count(best.workers, 'worker')}: {LOSSES[best.limit]}")
+    print(
+        f"simulated with costs measured on {constants.machine}; "
+        f"fsync in the output: {1e3 * constants.fsync:.1f} ms"
+    )
 
 
 def _print(lines: Iterable[str], most: int = _LISTED) -> None:

@@ -94,7 +94,11 @@ const spectroMpi = (() => {
     config, scripts, logs, items, byId, load, forget, loadIndex, errorsOf,
     onItems: (listener) => listeners.push(listener),
     sheetOf: (item) => under(config.previews, item, `${item.id}.jpg`),
-    scriptOf: (item, number) => under(config.previews, item, `${item.id}${number ? `-${number}` : ""}.js`),
+    // Of a script after the first: the end of its name, which earlier versions numbered "-1".
+    scriptOf(item, script) {
+      const end = typeof script === "string" ? script : script ? `-${script}` : "";
+      return under(config.previews, item, `${item.id}${end}.js`);
+    },
     figureOf: (item, figure) => under(`${config.root}/plots`, item, item.id, item.id + figure.tail),
     itemHash: (item) => `#item/${encodeURIComponent(item.id)}`,
     logLink(link) {

@@ -80,6 +80,9 @@ class Scheduler(Protocol):
     """Name of the job script in `jobs/` that prepares a run."""
     run_template: str
     """Name of the job script in `jobs/` that runs it."""
+    report_template: str
+    """Name of the job script in `jobs/` that makes the report of a run on many ranks, with one
+    task; empty: the run makes it."""
     submit_command: str
     launch_hint: str
     """How its launcher selects the MPI, to be part of a message; empty: it has no launcher."""
@@ -106,8 +109,10 @@ class Scheduler(Protocol):
         """Job id → job, for those of `ids` that it still knows."""
         ...
 
-    def submit(self, script: Path, after: str = "") -> str:
+    def submit(self, script: Path, after: str = "", even_if_failed: bool = False) -> str:
         """Submit a script, to start when job `after` has succeeded; returns the id of the job.
+
+        `even_if_failed`: when job `after` has ended, however it ended.
 
         Raises `UserError` with the scheduler's message if it refuses the script.
         """

@@ -13,7 +13,7 @@ class NoScheduler:
     """A machine without a scheduler: there are no jobs, and `submit` raises `UserError`."""
 
     name = ""
-    assets_template = run_template = submit_command = launch_hint = ""
+    assets_template = run_template = report_template = submit_command = launch_hint = ""
     log_patterns: Mapping[Cause, str] = {}
 
     def is_here(self) -> bool:
@@ -31,7 +31,7 @@ class NoScheduler:
     def jobs(self, ids: Iterable[str]) -> dict[str, Job]:
         return {}
 
-    def submit(self, script: Path, after: str = "") -> str:
+    def submit(self, script: Path, after: str = "", even_if_failed: bool = False) -> str:
         raise UserError(f"{script}: no scheduler was found on this machine; submit on a login node")
 
     def cancel(self, job: str) -> None: ...

@@ -59,6 +59,7 @@ class Pbs:
     name = "pbs"
     assets_template = "assets.pbs"
     run_template = "run.pbs"
+    report_template = ""  # a job that goes on is another one, which no dependency can name ahead
     submit_command = "qsub"
     launch_hint = ""  # mpirun starts the ranks
     log_patterns: Mapping[Cause, str] = {
@@ -95,9 +96,10 @@ class Pbs:
     def jobs(self, ids: Iterable[str]) -> dict[str, Job]:
         return {job: _job(attributes) for job, attributes in _attributes(ids).items()}
 
-    def submit(self, script: Path, after: str = "") -> str:
+    def submit(self, script: Path, after: str = "", even_if_failed: bool = False) -> str:
         # If job `after` ends with an error, PBS deletes the other [qsub(1B), -W depend].
-        options = ["-W", f"depend=afterok:{after}"] if after else []
+        condition = "afterany" if even_if_failed else "afterok"
+        options = ["-W", f"depend={condition}:{after}"] if after else []
         return submitted(["qsub", *options], script)
 
     def cancel(self, job: str) -> None:

@@ -32,6 +32,7 @@ class Slurm:
     name = "slurm"
     assets_template = "assets.sbatch"
     run_template = "run.sbatch"
+    report_template = "report.sbatch"
     submit_command = "sbatch"
     launch_hint = "srun --mpi=pmi2 (MPICH) or srun --mpi=pmix (Open MPI), and --kill-on-bad-exit=1"
     log_patterns: Mapping[Cause, str] = {
@@ -81,9 +82,11 @@ class Slurm:
         rows = [line.split() for line in lines.splitlines()]
         return {row[0]: _job(row[1], int(row[2])) for row in rows if len(row) == 3}
 
-    def submit(self, script: Path, after: str = "") -> str:
-        options = [f"--dependency=afterok:{after}", "--kill-on-invalid-dep=yes"] if after else []
-        return submitted(["sbatch", "--parsable", *options], script).partition(";")[0]
+    def submit(self, script: Path, after: str = "", even_if_failed: bool = False) -> str:
+        condition = "afterany" if even_if_failed else "afterok"
+        options = [f"--dependency={condition}:{after}", "--kill-on-invalid-dep=yes"]
+        command = ["sbatch", "--parsable", *(options if after else [])]
+        return submitted(command, script).partition(";")[0]
 
     def cancel(self, job: str) -> None:
         answer("scancel", job)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
+_NUMBER = r"(\d{1,9})"
+_WALLTIME = re.compile(rf"(?:{_NUMBER}-)?{_NUMBER}(?::{_NUMBER})?(?::{_NUMBER})?", re.ASCII)
+
 
 def seconds_of(walltime: str) -> float:
     """Seconds of a wall time in the notation of Slurm: minutes, MM:SS, HH:MM:SS, D-HH[:MM[:SS]].
 
     Raises `ValueError` for anything else.
     """
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", walltime.strip())
+    match = _WALLTIME.fullmatch(walltime.strip())
     if match is None:
         raise ValueError(f'"{walltime}" is not a wall time such as 90, 01:30:00 or 1-12')
     days, *rest = match.groups()

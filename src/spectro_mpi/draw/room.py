@@ -1,0 +1,127 @@
+"""Room for labels: wider margins and more lines where labels would be cut, or too small to read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from spectro_mpi.draw import layout as points
+from spectro_mpi.draw.bars import point_height
+from spectro_mpi.draw.labels import depth_needed, value_labels, wrapped
+from spectro_mpi.draw.layout import UTMOST_OF_WIDTH, Grid, Layout, layout_of
+from spectro_mpi.draw.scale import Scale
+from spectro_mpi.draw.text import Lettering, printable
+from spectro_mpi.draw.ticks import value_ticks
+
+ZOOM = " (zoom)"
+_LABEL_LINES = 4
+"""Most lines of the label of a row."""
+_GROWTH, _GROWTHS = 1.15, 7
+"""Factor by which rows become higher, so many times at most, for labels that are too long."""
+_SURE_TO_SHRINK = 0.65
+"""Tick labels fit into their usual room if they may shrink to this part of their font size."""
+_TICK_ROOM = 1.6
+"""Smallest distance between tick labels on a vertical axis, in letter heights."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Label and axes of one row of panels."""
+
+    label: str
+    y_scale: Scale
+    z_scale: Scale
+    z_label: str
+    y_label: str
+
+
+def with_room(grid: Grid, rows: Sequence[Row], lettering: Lettering) -> Grid:
+    """Return a grid in which labels of rows and axes are whole, as far as the data stay readable.
+
+    Its margins and lines do not depend on those of `grid`. Its rows are higher only if the margins
+    have no room.
+    """
+    grid = replace(grid, label_lines=1, more_left=0.0, more_right=0.0)
+    if not rows:
+        return grid
+    width = grid.panel_size[0]
+    for _ in range(1 if grid.keeps_height else _GROWTHS):
+        grid, is_enough = _with_lines(grid, rows, lettering)
+        if is_enough:
+            break
+        grid = replace(grid, label_lines=1, panel_size=(width, _GROWTH * grid.panel_size[1]))
+    return grid
+
+
+def row_label(
+    lettering: Lettering, label: str, size: float, room: float, most: int
+) -> tuple[str, ...]:
+    """Wrap the label of a row into at most `most` lines if it would be cut in one."""
+    if most == 1 or lettering.fit(label, size, room).text == printable(label):
+        return (label,)
+    return wrapped(lettering, label, size, room, most)
+
+
+def tick_room(size: float, height: int) -> float:
+    """Smallest distance between tick labels of a font size, as a part of an axis; both pixels."""
+    return min(1.0, _TICK_ROOM * size / height)
+
+
+def _with_lines(grid: Grid, rows: Sequence[Row], lettering: Lettering) -> tuple[Grid, bool]:
+    """Return a grid with lines and margins for labels, and whether they have room."""
+    while True:
+        layout = layout_of(replace(grid, more_left=0.0, more_right=0.0))
+        spare = UTMOST_OF_WIDTH * layout.column_width / layout.unit - points.LEFT - points.RIGHT
+        right, left = (_lacking(layout, rows, lettering, at_left) for at_left in (False, True))
+        is_enough = right + left <= max(0.0, spare)
+        right = min(right, max(0.0, spare))
+        grid = replace(grid, more_right=right, more_left=min(left, max(0.0, spare - right)))
+        lines = _label_lines(grid, rows, lettering)
+        if lines <= grid.label_lines:
+            return grid, is_enough
+        grid = replace(grid, label_lines=lines)  # which makes rows, and labels of axes, shorter
+
+
+def _label_lines(grid: Grid, rows: Iterable[Row], lettering: Lettering) -> int:
+    layout = layout_of(grid)
+    size, room = points.LABEL * layout.unit, layout.bars[0][0].right - layout.boxes[0][0].left
+    zooms = ("", ZOOM)[: grid.columns]
+    return max(
+        _lines_needed(lettering, row.label + zoom, size, room) for row, zoom in product(rows, zooms)
+    )
+
+
+def _lines_needed(lettering: Lettering, label: str, size: float, room: float) -> int:
+    for count in range(1, _LABEL_LINES):
+        lines = row_label(lettering, label, size, room, count)
+        if all(lettering.fit(line, size, room).text == printable(line) for line in lines):
+            return count
+    return _LABEL_LINES
+
+
+def _lacking(layout: Layout, rows: Sequence[Row], lettering: Lettering, at_left: bool) -> float:
+    """Points by which a margin is too narrow for the labels of its axes."""
+    unit = layout.unit
+    size = points.TICK_LABEL * unit
+    box = layout.boxes[0][0]
+    length = box.height + 2 * layout.label_reach
+    labels = {row.y_label if at_left else row.z_label for row in rows}
+    depth = max(depth_needed(lettering, label, points.LABEL * unit, length) for label in labels)
+    bar = 0 if at_left else layout.bars[0][0].right - box.right
+    room = (layout.left if at_left else layout.right - bar) - depth - 1
+    room -= layout.tick_reach + points.LABEL_GAP * unit + layout.pixels(points.LABEL_MARGIN)
+    usual = points.VALUE_ROOM * unit
+    if room >= usual and layout.least < _SURE_TO_SHRINK * size:
+        return 0.0
+    scales = [row.y_scale if at_left else row.z_scale for row in rows]
+    heights = [box.height]
+    if not at_left:  # colour bars may be pointed at both ends
+        heights += [box.height - ends * point_height(layout.bars[0][0]) for ends in (1, 2)]
+    widest = 0
+    for scale, height in product(scales, heights):
+        ticks = value_ticks(scale, tick_room(size, max(1, height)))
+        stamps, _ = value_labels(lettering, ticks, size, usual)
+        widest = max(widest, *(stamp.width for stamp in stamps), 0)
+    return float(max(0, math.ceil((widest - room) / unit)))

@@ -1,0 +1,242 @@
+"""The items and the failures of a run, as lists and tables for notebooks."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Protocol
+
+from spectro_mpi.errors import REASONS, Failure, UserError
+from spectro_mpi.model import html
+from spectro_mpi.rundir.counts import phase_counts
+from spectro_mpi.rundir.progress import Progress
+from spectro_mpi.settings.schema import Config
+
+
+class Readable(Protocol):
+    """What is needed of a run; `rundir.reader.Run` has it."""
+
+    path: Path
+    config: Config
+    progress: Progress
+
+    @property
+    def items(self) -> ItemList: ...
+
+    @property
+    def errors(self) -> Failures: ...
+
+    def completed(self, phase: str) -> list[str]: ...
+
+    def figures(self, item: str | int) -> list[Path]: ...
+
+    def time_spans(self, item: str | int) -> dict[str, tuple[float, float, int]]: ...
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    """What a run has of one item."""
+
+    item: str
+    start: datetime | None
+    """Time of the first record, UTC; None: it has no valid time."""
+    stop: datetime | None
+    """Time of the last record, UTC."""
+    instruments: tuple[str, ...]
+    records: int
+    """Records of all instruments."""
+    failures: int
+    reasons: tuple[str, ...]
+    """Why something of it failed, as in "timeout"; empty: nothing did."""
+    completed: tuple[str, ...]
+    """Phases that it is complete up to."""
+
+
+class ItemList(list[str]):
+    """Ids of items, which can be filtered and shown as a table."""
+
+    def __init__(self, items: Iterable[str], run: Readable) -> None:
+        super().__init__(items)
+        self._run = run
+
+    @property
+    def rows(self) -> list[ItemRow]:
+        """A row for each item. Opens the file of each item, about a millisecond per item."""
+        return [_row_of(item, self._run) for item in self]
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame` with a row for each item; times are UTC.
+
+        Raises `UserError` if pandas is not installed.
+        """
+        try:
+            pandas: Any = importlib.import_module("pandas")
+        except ImportError:
+            raise UserError("to_pandas needs pandas: pip install pandas") from None
+        frame = pandas.DataFrame([asdict(row) for row in self.rows], columns=list(_COLUMNS))
+        for name in ("start", "stop"):
+            frame[name] = pandas.to_datetime(frame[name], utc=True)
+        return frame.set_index("item")
+
+    def where(
+        self,
+        *,
+        start: str | datetime | None = None,
+        stop: str | datetime | None = None,
+        failed: bool | None = None,
+        reason: str = "",
+    ) -> ItemList:
+        """The items that fit all conditions.
+
+        Parameters
+        ----------
+        start, stop : str or datetime, optional
+            Items with a record at or after `start`, and before `stop`: dates or times (UTC), such
+            as "2000-01-02" or "2000-01-02T05:29".
+        failed : bool, optional
+            Whether something of the item failed, in any phase.
+        reason : str, optional
+            Items of which something failed for this reason.
+
+        Returns
+        -------
+        ItemList
+
+        Raises
+        ------
+        ValueError
+            If a time cannot be read.
+        """
+        errors = self._run.errors
+        reasons = {item: {failure.reason for failure in errors.get(item, ())} for item in self}
+        chosen = [
+            item
+            for item in self
+            if (failed is None or bool(reasons[item]) == failed)
+            and (not reason or reason in reasons[item])
+        ]
+        if start is not None or stop is not None:
+            first, last = (_time(time) if time is not None else None for time in (start, stop))
+            chosen = [item for item in chosen if _overlaps(_row_of(item, self._run), first, last)]
+        return ItemList(chosen, self._run)
+
+    def _repr_html_(self) -> str:
+        most = 20
+        rows = [_cells(_row_of(item, self._run)) for item in self[:most]]
+        more = html.paragraph(f"… and {len(self) - most} more") if len(self) > most else ""
+        return html.table([name.replace("_", " ") for name in _COLUMNS], rows) + more
+
+
+class Failures(dict[str, tuple[Failure, ...]]):
+    """Item → its failures."""
+
+    @property
+    def by_reason(self) -> dict[str, list[tuple[str, Failure]]]:
+        """Reason → (item, failure) of each failure."""
+        found: dict[str, list[tuple[str, Failure]]] = {}
+        for item, failures in self.items():
+            for failure in failures:
+                found.setdefault(failure.reason, []).append((item, failure))
+        return {reason: found[reason] for reason in REASONS if reason in found}
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return html.paragraph("Nothing failed.")
+        counts = [(reason, len(listed)) for reason, listed in self.by_reason.items()]
+        rows = [
+            (item, failure.instrument, failure.phase, reason, failure.message)
+            for reason, listed in self.by_reason.items()
+            for item, failure in listed
+        ]
+        head = ("item", "instrument", "phase", "reason", "message")
+        return html.table(("reason", "failures"), counts) + html.table(head, rows)
+
+
+def html_of(run: Readable) -> str:
+    """What a notebook shows of a run: counts, failures by reason, a figure."""
+    reasons = Counter(failure.reason for each in run.errors.values() for failure in each)
+    failed = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
+    return "".join(
+        (
+            html.heading(f"Run {run.config.run_id}: {run.path}"),
+            html.table(
+                ("phase", "items"),
+                [(each.phase, each.words) for each in phase_counts(run.progress)],
+            ),
+            html.paragraph(f"Failures: {failed or 'none'}"),
+            _figure(run),
+        )
+    )
+
+
+def _figure(run: Readable) -> str:
+    """The first figure of the run, small; empty if there is none that can be read."""
+    import io
+
+    from PIL import Image
+
+    for item in run.completed("plot")[:1] or run.items[:1]:
+        for path in run.figures(item)[:1]:
+            try:
+                with Image.open(path) as image:
+                    image = image.convert("RGB")
+                    image.thumbnail((480, 480))
+                    file = io.BytesIO()
+                    image.save(file, "JPEG", quality=80)
+            except OSError:
+                return ""
+            return html.picture(file.getvalue(), "jpeg", path.name) + html.paragraph(path.name)
+    return ""
+
+
+_COLUMNS = tuple(ItemRow.__dataclass_fields__)
+
+
+def _row_of(item: str, run: Readable) -> ItemRow:
+    spans: Mapping[str, tuple[float, float, int]] = run.time_spans(item)
+    begins = [first for first, _, _ in spans.values() if first == first]
+    ends = [last for _, last, _ in spans.values() if last == last]
+    failures = run.progress.failures.get(item, ())
+    return ItemRow(
+        item,
+        datetime.fromtimestamp(min(begins), timezone.utc) if begins else None,
+        datetime.fromtimestamp(max(ends), timezone.utc) if ends else None,
+        tuple(spans),
+        sum(records for _, _, records in spans.values()),
+        len(failures),
+        tuple(dict.fromkeys(failure.reason for failure in failures)),
+        tuple(
+            phase
+            for phase in run.progress.phases
+            if item in run.progress.settled[phase]
+            and not any(failure.phase in run.progress.upto(phase) for failure in failures)
+        ),
+    )
+
+
+def _cells(row: ItemRow) -> list[str]:
+    """The cells of a row as text."""
+    return [
+        f"{value:%Y-%m-%d %H:%M:%S} UTC"
+        if isinstance(value, datetime)
+        else ", ".join(value)
+        if isinstance(value, tuple)
+        else str(value)
+        for value in (getattr(row, name) for name in _COLUMNS)
+    ]
+
+
+def _time(word: str | datetime) -> datetime:
+    """A date or time, UTC if it names no zone."""
+    time = datetime.fromisoformat(word.replace("Z", "+00:00")) if isinstance(word, str) else word
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
+def _overlaps(row: ItemRow, first: datetime | None, last: datetime | None) -> bool:
+    if row.start is None or row.stop is None:
+        return False
+    return (first is None or row.stop >= first) and (last is None or row.start < last)
