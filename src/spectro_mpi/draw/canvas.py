@@ -82,8 +82,8 @@ class Canvas:
         bottom: NDArray[np.float64],
         index: int,
     ) -> None:
-        """Fill each column of a box from `top` to `bottom` (column,), pixels from its top; NaN:
-        nothing."""
+        """Fill each column of a box from `top` to `bottom`, (line, column), pixels from its top;
+        NaN: nothing."""
         columns, first, stop = span_rows(box, top, bottom)
         lengths = stop - first
         starts = np.repeat(first - np.append(0, np.cumsum(lengths)[:-1]), lengths)
@@ -115,12 +115,14 @@ class Canvas:
 def span_rows(
     box: Box, top: NDArray[np.float64], bottom: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """The columns that have a span inside a box, and its first row and one past its last."""
-    known = np.flatnonzero(np.isfinite(top) & np.isfinite(bottom))
+    """The columns that have a span inside a box, and its first row and one past its last; of each
+    line (line, column), one after the other."""
+    known = np.isfinite(top) & np.isfinite(bottom)
+    columns = known.nonzero()[1]
     first = np.clip(np.round(top[known]), 0, box.height).astype(np.intp)
     stop = np.clip(np.round(bottom[known]), 0, box.height).astype(np.intp)
     there = stop > first
-    return known[there], first[there], stop[there]
+    return columns[there], first[there], stop[there]
 
 
 def _around(at: NDArray[np.float64], width: int, size: int) -> NDArray[np.intp]:

@@ -18,7 +18,7 @@ from spectro_mpi.draw.bars import Ends
 from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.columns import columns_of, flagged_columns
 from spectro_mpi.draw.content import FigureContent, Panel, Style
-from spectro_mpi.draw.curves import draw_curve
+from spectro_mpi.draw.curves import draw_curves
 from spectro_mpi.draw.description import axes_of, description_of, origin_of
 from spectro_mpi.draw.events import draw_events, events_in, lines_needed, open_ended, within
 from spectro_mpi.draw.frame import Frame, FrameSpec, draw_bars, draw_frame
@@ -372,8 +372,7 @@ class Painter:
         if panel.curves:
             records = self._reductions.records(panel.spectrogram, style.gap_factor)
             columns = columns_of(records, window.begin, window.end, box.width)
-            for curve in panel.curves:
-                draw_curve(canvas, layout, box, curve, row.y_scale, records, columns)
+            draw_curves(canvas, layout, box, panel.curves, row.y_scale, records, columns)
 
     def _draw_positions(
         self,

@@ -107,15 +107,13 @@ def _values_at(
     times: NDArray[np.float64], variable: Variable, records: Records
 ) -> NDArray[np.float64]:
     """A variable at `times` (tick,), between the two records at either side of each."""
-    centre = records.centre
-    at = np.full(times.shape, np.nan)
-    for number, time in enumerate(times.tolist()):  # a dozen
-        last = min(max(int(np.searchsorted(centre, time)), 1), max(len(centre) - 1, 1))
-        pair = slice(last - 1, last + 1)
-        values = variable.values[records.order[pair]].astype(np.float64)
-        if np.isfinite(values).all():
-            at[number] = variable.between(np.array([time]), centre[pair], values)[0]
-    return at
+    centre, order = records.centre, records.order
+    after = np.clip(np.searchsorted(centre, times), min(1, len(centre) - 1), len(centre) - 1)
+    before = np.maximum(after - 1, 0)
+    first, last = (
+        (centre[each], variable.values[order[each]].astype(np.float64)) for each in (before, after)
+    )
+    return variable.between(times, first, last)
 
 
 def _line(variable: Variable, values: NDArray[np.float64]) -> Line:

@@ -103,7 +103,7 @@ class VectorCanvas(Canvas):
     ) -> None:
         """Record neighbouring columns with the same span as one box."""
         columns, first, stop = span_rows(box, top, bottom)
-        ends = (np.diff(columns) > 1) | (np.diff(first) != 0) | (np.diff(stop) != 0)
+        ends = (np.diff(columns) != 1) | (np.diff(first) != 0) | (np.diff(stop) != 0)
         for part in np.split(np.arange(len(columns)), np.flatnonzero(ends) + 1):
             if len(part):
                 left, right = box.left + columns[part[0]], box.left + columns[part[-1]] + 1

@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
+_Times = NDArray[np.float64]
+_Point = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Times, s since 1970 UTC, and values."""
 
 HEMISPHERE, LOSS_CONE = "hemisphere", "loss_cone"
 """Names of what is derived: 1 north, −1 south; and the half angle of the loss cone, degrees."""
@@ -41,21 +44,16 @@ class Variable:
         """Where the circle begins: at minus half the `period` if any value is negative, else 0."""
         return -self.period / 2 if bool((self.values < 0).any()) else 0.0
 
-    def between(
-        self,
-        at: NDArray[np.float64],
-        time: NDArray[np.float64],
-        values: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """Its values at times `at`, interpolated between `values` of it (as `interpolated`).
+    def between(self, at: _Times, first: _Point, last: _Point) -> NDArray[np.float64]:
+        """Its values at times `at` on the lines through two points each (as `on_lines`).
 
         The invariant latitude jumps from north to south: it has no values around 0, so its
         magnitude is interpolated, and its sign changes half way.
         """
         if self.name == "ilat":
-            size = interpolated(at, time, np.abs(values))
-            return np.copysign(size, interpolated(at, time, values))
-        return interpolated(at, time, values, self.period, self.lowest)
+            sizes = (first[0], np.abs(first[1])), (last[0], np.abs(last[1]))
+            return np.copysign(on_lines(at, *sizes), on_lines(at, first, last))
+        return on_lines(at, first, last, self.period, self.lowest)
 
 
 @dataclass(frozen=True)
@@ -110,9 +108,10 @@ class Ephemeris:
         known = np.isfinite(variable.values) & np.isfinite(self.time)
         at = np.full(times.shape, np.nan)
         usable = np.isfinite(times)
-        at[usable] = variable.between(
-            times[usable], self.time[known], variable.values[known].astype(np.float64)
-        )
+        if known.any():
+            place = usable.nonzero()[0]
+            time, values = self.time[known], variable.values[known].astype(np.float64)
+            at[place] = variable.between(times[place], *neighbours(times[place], time, values))
         return replace(variable, values=at.astype(np.float32))
 
 
@@ -143,32 +142,32 @@ def mirror_ratio(altitude: Floats, invariant_latitude: Floats) -> NDArray[np.flo
     return np.asarray(field(lowest) / field(radius))
 
 
-def interpolated(
-    at: NDArray[np.float64],
-    time: NDArray[np.float64],
-    values: NDArray[np.float64],
-    period: float = 0.0,
-    lowest: float = 0.0,
-) -> NDArray[np.float64]:
-    """Values at times `at` (any shape), between those at `time` (point,), ascending, s.
+def neighbours(at: _Times, time: _Times, values: NDArray[np.float64]) -> tuple[_Point, _Point]:
+    """The points (point,) before and after times `at` (any shape); `time` is not empty, ascending.
 
-    All are finite. With a `period` the shorter way round the circle is taken, and the result lies
-    from `lowest` to `lowest` + `period`. NaN between points more than 10 minutes apart, and more
-    than a minute before the first and after the last.
+    At the ends they are the first or last two; of a single point, both are that.
     """
-    if not len(time):
-        return np.full(at.shape, np.nan)
-    if len(time) == 1:
-        return np.where(np.abs(at - time[0]) <= _BEYOND, values[0], np.nan)
-    after = np.clip(np.searchsorted(time, at), 1, len(time) - 1)
-    first, last = time[after - 1], time[after]
-    step = values[after] - values[after - 1]
+    after = np.clip(np.searchsorted(time, at), min(1, len(time) - 1), len(time) - 1)
+    before = np.maximum(after - 1, 0)
+    return (time[before], values[before]), (time[after], values[after])
+
+
+def on_lines(
+    at: _Times, first: _Point, last: _Point, period: float = 0.0, lowest: float = 0.0
+) -> NDArray[np.float64]:
+    """Values at times `at`, each on the line through its own two points; all of the same shape.
+
+    With a `period` the shorter way round the circle is taken, and the result lies from `lowest` to
+    `lowest` + `period`. NaN between points more than 10 minutes apart, more than a minute before
+    the first and after the last, and where a point is NaN.
+    """
+    (before, low), (after, high) = first, last
+    step = high - low
     if period:
         step = (step + period / 2) % period - period / 2
-    span = last - first
-    share = np.where(span > 0, (at - first) / np.where(span > 0, span, 1.0), 0.0)
-    result = values[after - 1] + share * step
+    span = after - before
+    result = low + np.where(span > 0, (at - before) / np.where(span > 0, span, 1.0), 0.0) * step
     if period:
         result = (result - lowest) % period + lowest
-    is_near = (at >= first - _BEYOND) & (at <= last + _BEYOND)
+    is_near = (at >= before - _BEYOND) & (at <= after + _BEYOND)
     return np.where(is_near & (span <= _LONGEST), result, np.nan)

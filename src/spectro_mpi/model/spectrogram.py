@@ -202,7 +202,7 @@ def data_digest(spectrogram: Spectrogram) -> str:
         astuple(spectrogram.legend),
         spectrogram.notes,
         (made.sha256, made.settings),
-        *((made.ephemeris, *map(_about, spectrogram.ephemeris)) if spectrogram.ephemeris else ()),
+        *map(_about, spectrogram.ephemeris),
     )
     content = hashlib.blake2b(repr(about).encode(), digest_size=DIGEST_BYTES)
     for array in (

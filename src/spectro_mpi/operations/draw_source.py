@@ -14,12 +14,15 @@ from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.instruments.cdf import loads_fast_reader
 from spectro_mpi.instruments.inspection import inspect_file
 from spectro_mpi.instruments.inspection_text import as_toml
+from spectro_mpi.instruments.preset import NamedFile
 from spectro_mpi.instruments.presets import preset_of, presets_knowing
-from spectro_mpi.model.items import InputPath
+from spectro_mpi.model.items import InputPath, Item
 from spectro_mpi.model.marks import Mark
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.operations.runs import run_directory
+from spectro_mpi.phases.item_ephemeris import ephemeris_of, with_ephemeris
 from spectro_mpi.phases.reduce import reduce_with
+from spectro_mpi.planning.ephemeris_files import EphemerisFiles
 from spectro_mpi.planning.events import marks_of
 from spectro_mpi.rundir.claim import only_changes_figures
 from spectro_mpi.rundir.layout import CONFIG, data_path
@@ -196,19 +199,32 @@ def _reduced(path: Path, instrument: str, config: Config, file: str, fast: bool)
     available = in_order(config, {name.instrument for name in names})
     chosen = [name for name in names if not instrument or name.instrument == instrument]
     spectrograms: dict[str, Spectrogram] = {}
+    ephemeris, _ = ephemeris_of(
+        _beside(path, names[0], config), config, fast and loads_fast_reader()
+    )
     for name in chosen:
         entry = InputPath(name.instrument, str(path), path.stat().st_size, 0)
         try:
-            reduced = reduce_with(entry, config, fast and loads_fast_reader())
+            reduced = reduce_with(entry, config, fast and loads_fast_reader(), ephemeris)
         except InvalidCdfError as error:
             raise UserError(str(error)) from None
         except _DAMAGED as error:
             raise UserError(f"{path}: is damaged: {error or type(error).__name__}") from None
-        spectrograms[name.instrument] = shown_as_set(reduced, config.instrument)
+        located = with_ephemeris(reduced, ephemeris)
+        spectrograms[name.instrument] = shown_as_set(located, config.instrument)
     ordered = {name: spectrograms[name] for name in available if name in spectrograms}
     item = names[0].item
     marks = tuple(marks_of(config).get(item, ()))
     return Subject(config, item, available, ordered, None, marks)
+
+
+def _beside(path: Path, name: NamedFile, config: Config) -> tuple[InputPath, ...]:
+    """The ephemeris files of an item that lie in the folder of its CDF file."""
+    found = EphemerisFiles(config)
+    for file in sorted(path.parent.glob("*.cdf")):
+        found.take(str(file), 0)
+    (item,) = found.of_items([Item(name.item, name.start, ())])
+    return item.ephemeris
 
 
 def _config_of(path: Path, instrument: str, settings: tuple[str, ...], file: str) -> Config:
