@@ -86,7 +86,7 @@ def value_labels(
     stamps = _tick_stamps(lettering, ticks, size)
     widest = max((stamp.width for stamp in stamps), default=0)
     if widest > room:
-        least = lettering.least if size >= lettering.least else 0.0
+        least = lettering.least if size > 0.999 * lettering.least else 0.0
         size = max(least, size * 0.97 * room / widest)
         stamps = _tick_stamps(lettering, ticks, size)
     return stamps, size
