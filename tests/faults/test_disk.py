@@ -124,7 +124,7 @@ def test_a_file_in_place_of_a_folder_stops_the_run(bench: Bench) -> None:
     run_dir = bench.run_dir("in-place")
     assert bench.run("in-place", "--only", "reduce").code == 3
     (run_dir / "plots").write_text("not a folder")
-    stopped_cleanly(bench.run("in-place"), run_dir, "File exists")
+    stopped_cleanly(bench.run("in-place"), run_dir, "Not a directory")
     (run_dir / "plots").unlink()
     assert bench.run("in-place").code == 3
     bench.same_as_whole("in-place")
