@@ -30,9 +30,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from against import _git, _installed
+from against import SETTINGS, _git, _installed
 from common import Row, benchmark, sample_data
-from whole import CONFIG, launcher, run_process
+from whole import launcher, run_process
 
 AT_LEAST, WORK_AT_LEAST = 3.5, 0.88
 WORKERS = (16, 64)
@@ -47,9 +47,11 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
     sides = {"ours": {}, "other": {"PYTHONPATH": str(_installed(commit))}}
     cpu: dict[str, list[float]] = {"ours": [], "other": []}
     with sample_data(arguments.data) as folder:
+        settings = folder / "against.toml"  # that both revisions understand
+        settings.write_text(SETTINGS, encoding="utf-8")
         for turn in range(arguments.runs):
             for side in sorted(sides, reverse=turn % 2 == 1):
-                played = _play(3, sides[side], "feed", str(folder / CONFIG), str(arguments.items))
+                played = _play(3, sides[side], "feed", str(settings), str(arguments.items))
                 cpu[side].append(1e3 * played["cpu"] / arguments.items)
     ours, other = (statistics.median(cpu[side]) for side in ("ours", "other"))
     rows = [Row("writer, CPU per item", "ms", ours, other, commit[:7], at_least=AT_LEAST)]
