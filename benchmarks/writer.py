@@ -23,6 +23,7 @@ import os
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -37,7 +38,7 @@ from whole import launcher, run_process
 AT_LEAST, WORK_AT_LEAST = 3.5, 0.88
 WORKERS = (16, 64)
 _LATENCY_SECONDS, _TASK_SECONDS, _RESULT_VALUES = 0.010, 0.060, 4500
-_TASKS_EACH = 25
+_TASKS_EACH = 60
 _WARM_UP = 20
 
 
@@ -203,17 +204,21 @@ def _any_of(name: str, *modules: str) -> Any:
 
 
 class Sleeping:
-    """An executor whose tasks sleep, and give a small result."""
+    """An executor whose tasks sleep, and give a small result.
+
+    As with a compute process, an end wakes the rank.
+    """
 
     step = how_far = ""
 
-    def __init__(self) -> None:
+    def __init__(self, wake: threading.Event) -> None:
         from spectro_mpi.model.artifacts import Dataset, Group
         from spectro_mpi.model.items import Item
         from spectro_mpi.rundir.item_file import make_item_file
 
         dataset = Dataset("counts", np.zeros(_RESULT_VALUES), ("record",))
         self._data = make_item_file("reduce", Item("0", None, ()), [Group("ees", {"c": dataset})])
+        self._wake = wake
         self._task: Any = None
         self._ends = math.inf
 
@@ -221,6 +226,7 @@ class Sleeping:
 
     def submit(self, task: Any) -> None:
         self._task, self._ends = task, time.monotonic() + _TASK_SECONDS
+        threading.Timer(_TASK_SECONDS, self._wake.set).start()
 
     def poll(self) -> Any:
         from spectro_mpi.phases.task import Outcome
@@ -262,6 +268,7 @@ def wait(batch: int) -> None:
         folder = comm.bcast(name, 0)
         config = Config(output=folder, run=RunSettings(flush_batch_size=batch))
         roles: list[Any] = []
+        wake = threading.Event()
         if rank == 0:
             config.run_dir.mkdir(parents=True)
             (config.run_dir / "run.lock").touch()
@@ -273,7 +280,7 @@ def wait(batch: int) -> None:
             window = window_of(
                 workers.index(rank), len(workers), config.run.batch_size(len(workers))
             )
-            roles.append(Worker(transport, Sleeping(), 0, writer_of(size), window))
+            roles.append(Worker(transport, Sleeping(wake), 0, writer_of(size), window))
         comm.Barrier()
         began = time.perf_counter()
         tasks = _TASKS_EACH * len(workers)
@@ -286,7 +293,7 @@ def wait(batch: int) -> None:
             )
             roles[-1].start()
         stops, rank_log = Stops(StopSignals(), math.inf), RankLog(Path(name) / "rank.log", 10)
-        loop(transport, roles, None, stops, rank_log, Backoff())
+        loop(transport, roles, None, stops, rank_log, Backoff(wake))
         seconds = time.perf_counter() - began
         rank_log.close()
         for role in roles:

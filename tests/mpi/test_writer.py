@@ -203,6 +203,15 @@ def test_a_batch_is_written_as_soon_as_a_worker_would_wait(tmp_path: Path, clock
     assert len(desk.settled) == 8
 
 
+def test_many_workers_need_not_wait_for_the_commit_of_a_batch(tmp_path: Path, clock: Clock) -> None:
+    desk = Desk(tmp_path, workers=(1, 2, 3, 4, 5), flush_batch_size=11)  # windows of 3
+    desk.take("1", worker=1)
+    desk.take("2", worker=2)
+    assert desk.settled == set()
+    desk.take("3", worker=1)  # which computes the third item now
+    assert desk.settled == {"1", "2", "3"}
+
+
 def test_what_has_arrived_together_is_committed_together(tmp_path: Path, clock: Clock) -> None:
     desk = Desk(tmp_path, workers=range(1, 9), flush_batch_size=1)
     for item in range(1, 9):
@@ -325,7 +334,7 @@ def phases(desk: Desk) -> int:
 def test_credit_is_given_back_with_the_commit_for_items_and_bytes(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.writer._windows |= {7: 3, 8: 3}
+    desk.writer._hurried_at |= {7: 3, 8: 3}
     desk.take("1", worker=7)
     monkeypatch.setattr("spectro_mpi.mpi.writer.CREDIT_OWED_BYTES", data("2", 2).nbytes)
     desk.take("2", worker=8)

@@ -35,7 +35,7 @@ from spectro_mpi.mpi.messages import (
     WriteTallies,
 )
 from spectro_mpi.mpi.transport import Transport
-from spectro_mpi.planning.stacks import CREDIT_OWED_BYTES, window_of
+from spectro_mpi.planning.stacks import CREDIT_OWED_BYTES, hurried_at, window_of
 from spectro_mpi.resources.sampling import Sampling
 from spectro_mpi.rundir.batch_files import BatchFiles
 from spectro_mpi.rundir.digests import FAILED, DigestLog
@@ -65,7 +65,8 @@ class Writer:
     """Collects results into batches and commits them: first the data files, then the journal.
 
     A batch is committed when it is full, when it has waited long enough, and as soon as a worker
-    waits: each worker stops when as many of its finished items as its window are not on disk.
+    waits, or soon would (`hurried_at`): each worker stops when as many of its finished items as its
+    window are not on disk.
     """
 
     accepts = ToWriter
@@ -95,11 +96,12 @@ class Writer:
         self.troubled = False
         """Whether the output could not be written; nothing is written after that."""
         self._batch_size = config.run.batch_size(len(workers))
-        self._windows = {
-            rank: window_of(place, len(workers), self._batch_size)
+        many = len(workers)
+        self._hurried_at = {
+            rank: hurried_at(window_of(place, many, self._batch_size), many)
             for place, rank in enumerate(workers)
         }
-        """Worker → how many of its finished items may be uncommitted."""
+        """Worker → how many of its finished items are uncommitted at most before a commit."""
         self._files = BatchFiles(run_dir, self._tell_of_wait, self._batch_size)
         self._phase = ""
         self._batch: dict[str, Result] = {}
@@ -211,9 +213,9 @@ class Writer:
         )
 
     def _waits(self, worker: int) -> bool:
-        """Whether a worker may be waiting for the commit of its results."""
+        """Whether a worker may be waiting for the commit of its results, or soon is."""
         owed = self._owed[worker]
-        return owed.items >= self._windows.get(worker, 1) or owed.nbytes > CREDIT_OWED_BYTES
+        return owed.items >= self._hurried_at.get(worker, 1) or owed.nbytes > CREDIT_OWED_BYTES
 
     def _commit(self) -> None:
         """Write the batch to disk, durably: first the data files, then the journal."""

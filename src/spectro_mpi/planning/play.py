@@ -2,7 +2,7 @@
 
 Items are given to workers as by the coordinator. Coordinator and writer process one message at a
 time; workers share the cores evenly. The writer commits what it has received when it has a batch,
-and as soon as a worker may begin no other item before that.
+and as soon as a worker may begin no other item before that, or soon may not (`hurried_at`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from spectro_mpi.planning.stacks import (
     AHEAD,
     REPORT_SECONDS,
     Feeder,
+    hurried_at,
     snake,
     tasks_ahead,
     window_of,
@@ -81,6 +82,8 @@ class Worker:
 
     window: int
     """It begins an item only while fewer of its finished ones are uncommitted."""
+    hurried_at: int
+    """With so many the writer commits."""
     waiting: deque[tuple[float, ItemCost | None]] = field(default_factory=deque)
     """(time of arrival, job); None instead of a job: to get ready."""
     job: ItemCost | None = None
@@ -117,7 +120,8 @@ class Play:
         count = worker_count(ranks)
         self.batch = config.run.batch_size(count)
         """Items per commit."""
-        self.workers = [Worker(window_of(place, count, self.batch)) for place in range(count)]
+        windows = [window_of(place, count, self.batch) for place in range(count)]
+        self.workers = [Worker(window, hurried_at(window, count)) for window in windows]
         self.coordinator = Coordinator(constants, marks * constants.mark)
         self.writer = Writer()
         self.isolated = config.run.isolation == "process"
@@ -148,7 +152,7 @@ class Play:
         )
         self._set_costs(jobs)
         self._blocked = 0
-        """Workers all of whose window the writer has received."""
+        """Workers of whom the writer has received so many items that it commits."""
         self._waited_for_commits = 0.0
         self._computing: list[tuple[float, int]] = []
         """(work done when its task ends, worker): all current tasks advance at the same rate."""
@@ -291,12 +295,12 @@ class Play:
         for place in writer.received:
             worker = self.workers[place]
             worker.held += 1
-            self._blocked += worker.held == worker.window
+            self._blocked += worker.held == worker.hurried_at
         writer.batch += writer.received
         writer.received = []
         for place in writer.committing:
             worker = self.workers[place]
-            self._blocked -= worker.held == worker.window
+            self._blocked -= worker.held == worker.hurried_at
             worker.held -= 1
             worker.uncommitted -= 1
             if worker.blocked:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from spectro_mpi.settings.schema import FEW_WORKERS
+
 AHEAD = 2
 """Fewest tasks a worker holds: the one it computes and the next one."""
 
@@ -83,6 +85,15 @@ def window_of(place: int, workers: int, batch_size: int) -> int:
     """
     share, rest = divmod(batch_size - 1, workers)
     return 1 + share + (place < rest)
+
+
+def hurried_at(window: int, workers: int) -> int:
+    """Uncommitted items of one worker, of so many, at which the writer commits in any case.
+
+    It is the worker's window, so that the worker waits. Where many share the writer, it is one less
+    from a window of three on: the commit takes place while the worker computes its last item.
+    """
+    return window - (window > 2 and workers > FEW_WORKERS)
 
 
 def worker_count(ranks: int) -> int:

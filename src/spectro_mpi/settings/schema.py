@@ -213,7 +213,7 @@ class PlotSettings:
         return self.colormap or SCALE_PAIR_COLORMAPS[scales]
 
 
-_SMALL_BATCH, _FEW_WORKERS = 10, 4
+_SMALL_BATCH, FEW_WORKERS = 10, 4
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ class RunSettings:
 
     def batch_size(self, workers: int) -> int:
         """`flush_batch_size`, or what it is by default for a number of workers."""
-        by_default = _SMALL_BATCH if workers <= _FEW_WORKERS else 2 * workers + 1
+        by_default = _SMALL_BATCH if workers <= FEW_WORKERS else 2 * workers + 1
         return self.flush_batch_size or by_default
 
 
