@@ -23,4 +23,4 @@ def test_with_a_writer_that_is_slow_and_stops_no_more_is_lost_than_promised(
 def test_a_run_whose_writer_was_stopped_completes_when_it_goes_on(tmp_path: Path) -> None:
     bench, slow = make_bench(tmp_path)
     loss = stopped_round(bench, slow, "stopped", 4)
-    assert loss.lost == loss.promised
+    assert 0 < loss.lost <= loss.promised  # all of it, if none of the workers waits for a task
