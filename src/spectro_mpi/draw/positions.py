@@ -15,7 +15,7 @@ from spectro_mpi.draw.layout import Layout
 from spectro_mpi.draw.text import Lettering
 from spectro_mpi.draw.ticks import time_ticks
 from spectro_mpi.draw.times import Window
-from spectro_mpi.model.ephemeris import Variable
+from spectro_mpi.model.ephemeris import Variable, neighbours
 from spectro_mpi.model.spectrogram import Spectrogram
 
 _UNITS = {"degrees": "°", "deg": "°", "hours": "h", "1": ""}
@@ -107,13 +107,8 @@ def _values_at(
     times: NDArray[np.float64], variable: Variable, records: Records
 ) -> NDArray[np.float64]:
     """A variable at `times` (tick,), between the two records at either side of each."""
-    centre, order = records.centre, records.order
-    after = np.clip(np.searchsorted(centre, times), min(1, len(centre) - 1), len(centre) - 1)
-    before = np.maximum(after - 1, 0)
-    first, last = (
-        (centre[each], variable.values[order[each]].astype(np.float64)) for each in (before, after)
-    )
-    return variable.between(times, first, last)
+    values = variable.values[records.order].astype(np.float64)
+    return variable.between(times, *neighbours(times, records.centre, values))
 
 
 def _line(variable: Variable, values: NDArray[np.float64]) -> Line:
