@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 
 from spectro_mpi.errors import InvalidCdfError, UserError
 from spectro_mpi.instruments.cdf import CdflibReader, check_whole
@@ -15,7 +14,7 @@ from spectro_mpi.model.items import InputPath
 from spectro_mpi.phases.reduce import reduce_file
 from spectro_mpi.planning.inventory import Inventory
 from spectro_mpi.settings.schema import Config
-from spectro_mpi.system.untrusted import UntrustedCalls, memory_for
+from spectro_mpi.system.untrusted import UntrustedCalls, memory_for, side_by_side
 
 _CHILDREN = min(8, os.cpu_count() or 1)
 _SILENT_SECONDS = 60.0
@@ -47,20 +46,18 @@ def damaged_files(inventory: Inventory, config: Config) -> Iterator[DamagedFile]
     for item in inventory.items:
         for file in item.files:
             files.setdefault(file.path, []).append(file)
-    children: SimpleQueue[UntrustedCalls] = SimpleQueue()
-    seconds = int(config.run.instrument_timeout_seconds) + 1
-    pool = ThreadPoolExecutor(_CHILDREN)
-    for _ in range(_CHILDREN):
-        children.put(UntrustedCalls(seconds, silent_seconds=_SILENT_SECONDS))
 
-    def why(of_path: list[InputPath]) -> str:
+    def child() -> UntrustedCalls:
+        seconds = int(config.run.instrument_timeout_seconds) + 1
+        return UntrustedCalls(seconds, silent_seconds=_SILENT_SECONDS)
+
+    def why(untrusted: UntrustedCalls, of_path: list[InputPath]) -> str:
         try:
             check_whole(Path(of_path[0].path))
         except InvalidCdfError as error:
             return str(error)
         except OSError as error:
             return f"cannot be read: {error.strerror or error}"
-        untrusted = children.get()
         untrusted.memory_mb = config.run.memory_limit_mb or memory_for(of_path[0].size)
         try:
             return next(filter(None, (untrusted(_why, file, config) for file in of_path)), "")
@@ -68,17 +65,12 @@ def damaged_files(inventory: Inventory, config: Config) -> Iterator[DamagedFile]
             return str(error)
         except TimeoutError as error:  # which says nothing of this file, nor of the next ones
             raise UserError(f"{of_path[0].path}: cannot be read: {error.strerror}") from None
-        finally:
-            children.put(untrusted)
 
-    try:
-        for path, reason in zip(files, pool.map(why, files.values()), strict=True):
+    reasons = side_by_side(why, files.values(), _CHILDREN, child)
+    with closing(reasons):
+        for path, reason in zip(files, reasons, strict=True):
             if reason:
                 yield DamagedFile(path, reason.removeprefix(f"{path}: "))
-    finally:
-        pool.shutdown(cancel_futures=True)
-        while not children.empty():
-            children.get().__exit__()
 
 
 def _why(file: InputPath, config: Config) -> str:

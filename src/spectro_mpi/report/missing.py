@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 
 from spectro_mpi.draw.kinds.angle import with_angles
 from spectro_mpi.instruments.as_set import shown_as_set
@@ -15,7 +14,7 @@ from spectro_mpi.rundir.layout import PLOTS, SHEET, data_path
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.limits import cores_allowed
-from spectro_mpi.system.untrusted import UntrustedCalls, memory_for
+from spectro_mpi.system.untrusted import UntrustedCalls, memory_for, side_by_side
 
 _CPU_SECONDS = 60.0
 """CPU time that one preview may take."""
@@ -64,29 +63,19 @@ def make_previews(missing: Sequence[MissingPreview]) -> Iterator[str]:
     Child processes read the run, which may be damaged or from somebody else, under limits of time
     and memory. Raises `OSError` if a preview cannot be written.
     """
-    count = min(cores_allowed(), len(missing))
-    children: SimpleQueue[UntrustedCalls] = SimpleQueue()
-    pool = ThreadPoolExecutor(count)
-    for _ in range(count):
-        children.put(UntrustedCalls(_CPU_SECONDS))
 
-    def make(one: MissingPreview) -> str:
-        untrusted = children.get()
+    def make(untrusted: UntrustedCalls, one: MissingPreview) -> str:
         try:
             data = data_path(one.run_dir, one.data_file)
             untrusted.memory_mb = 2 * memory_for(data.stat().st_size if data.exists() else 0)
             return untrusted(_make, one)
         except (ChildProcessError, MemoryError):
             return ""
-        finally:
-            children.put(untrusted)
 
-    try:
-        yield from filter(None, pool.map(make, missing))
-    finally:
-        pool.shutdown(cancel_futures=True)
-        while not children.empty():
-            children.get().__exit__()
+    count = min(cores_allowed(), len(missing))
+    made = side_by_side(make, missing, count, lambda: UntrustedCalls(_CPU_SECONDS))
+    with closing(made):
+        yield from filter(None, made)
 
 
 def _make(missing: MissingPreview) -> str:

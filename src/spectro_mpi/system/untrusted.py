@@ -13,9 +13,10 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
 from spectro_mpi.errors import RunError, UserError
@@ -24,6 +25,7 @@ from spectro_mpi.system.signals import ignore_stop_signals
 
 P = ParamSpec("P")
 T = TypeVar("T")
+A = TypeVar("A")
 
 _SPAWN = multiprocessing.get_context("spawn")
 _CPU_SECONDS = 10
@@ -125,6 +127,39 @@ class UntrustedCalls:
         if self._scratch is not None:
             self._scratch.cleanup()
         self._child = self._scratch = None
+
+
+def side_by_side(
+    call: Callable[[UntrustedCalls, A], T],
+    values: Iterable[A],
+    count: int,
+    make_child: Callable[[], UntrustedCalls],
+) -> Generator[T, None, None]:
+    """Yield what `call` returns of each value, in order, with `count` children at the same time.
+
+    `call` gets a child that no other call uses meanwhile; `make_child` makes one. What it raises is
+    raised here. The children end with the generator.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    children: SimpleQueue[UntrustedCalls] = SimpleQueue()
+    pool = ThreadPoolExecutor(count)
+    for _ in range(count):
+        children.put(make_child())
+
+    def one(value: A) -> T:
+        child = children.get()
+        try:
+            return call(child, value)
+        finally:
+            children.put(child)
+
+    try:
+        yield from pool.map(one, values)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        while not children.empty():
+            children.get().__exit__()
 
 
 def _used_by(pid: int | None) -> tuple[float, ...]:
