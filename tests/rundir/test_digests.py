@@ -23,7 +23,7 @@ FIGURES = {"1": {"a": "x1", "b": "x2"}, "2": {"a": "x3", "c": "x4"}}
 def logged(folder: Path) -> DigestLog:
     log = DigestLog(folder)
     log.record_data({"1": (FILES[0], {"ees": "d1"}), "2": (FILES[1], {"ees": "d2", "ies": "d3"})})
-    log.record_figures(FIGURES)
+    log.record({}, FIGURES)
     return log
 
 
@@ -34,8 +34,8 @@ def test_what_was_recorded_is_read_and_is_small(tmp_path: Path) -> None:
     assert known.data_of("2", FILES[1]) == {"ees": "d2", "ies": "d3"}
     assert known.data_of("2", FILES[1][:-1] + "1") is None  # the item was reduced again
     path, size = tmp_path / "figures.digests", (tmp_path / "figures.digests").stat().st_size
-    DigestLog(tmp_path).record_figures(
-        {str(item): {name: "d" * 22 for name in "abcdefghij"} for item in range(1000, 1100)}
+    DigestLog(tmp_path).record(
+        {}, {str(item): {name: "d" * 22 for name in "abcdefghij"} for item in range(1000, 1100)}
     )
     assert (path.stat().st_size - size) / 1000 < 36
 
@@ -50,20 +50,20 @@ def test_what_will_be_drawn_again_is_forgotten_on_disk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lost", range(1, 60, 7))
 def test_a_torn_last_line_costs_what_it_says_and_nothing_else(tmp_path: Path, lost: int) -> None:
-    logged(tmp_path).record_figures({"3": {"z": "y" * 60}})
+    logged(tmp_path).record({}, {"3": {"z": "y" * 60}})
     path = tmp_path / "figures.digests"
     path.write_bytes(path.read_bytes()[:-lost])
     assert {item: parts for item, parts in load_digests(tmp_path).figures.items()} == FIGURES
     again = DigestLog(tmp_path)  # as the next run does
-    again.record_figures({"4": {"z": "y"}})
+    again.record({}, {"4": {"z": "y"}})
     assert load_digests(tmp_path).figures == {**FIGURES, "4": {"z": "y"}}
 
 
 def test_the_file_is_rewritten_when_most_of_it_is_superseded(tmp_path: Path) -> None:
     log = logged(tmp_path)
     for number in range(5):
-        log.record_figures(
-            {item: dict.fromkeys(parts, f"n{number}") for item, parts in FIGURES.items()}
+        log.record(
+            {}, {item: dict.fromkeys(parts, f"n{number}") for item, parts in FIGURES.items()}
         )
     path = tmp_path / "figures.digests"
     long = path.stat().st_size

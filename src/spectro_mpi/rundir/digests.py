@@ -117,10 +117,6 @@ class DigestLog:
         """Record only digests of reduced data, as `record`. Raises `OSError`."""
         self.record(data, {})
 
-    def record_figures(self, figures: Mapping[str, Mapping[str, str]]) -> None:
-        """Record only digests of figures, as `record`. Raises `OSError`."""
-        self.record({}, figures)
-
     def _figures_lines(self, digests: Mapping[str, Mapping[str, str]]) -> list[bytes]:
         for item, parts in digests.items():
             self.known.figures[item].update(parts)
