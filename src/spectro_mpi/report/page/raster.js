@@ -37,6 +37,18 @@ spectroMpi.raster = (() => {
     });
   }
 
+  // The mean of the finite values of some columns of the store at a record; NaN if there is none.
+  function meanOf(spectrogram, row, part, place, columns) {
+    let [total, count] = [0, 0];
+    for (const column of columns) {
+      const value = values.decoded(spectrogram, part.codes[(row * spectrogram.channels + column) * part.records + place]);
+      if (!Number.isFinite(value)) continue;
+      total += value;
+      count += 1;
+    }
+    return count ? total / count : NaN;
+  }
+
   // Sums and counts of finite values by channel, for each energy table that has records here.
   function sumsOf(spectrogram, row, records, [first, stop], channels) {
     const sums = new Map();
@@ -46,8 +58,8 @@ spectroMpi.raster = (() => {
       if (number === NO_TABLE) continue;
       if (!sums.has(number)) sums.set(number, { total: new Float64Array(spectrogram.channels), count: new Float64Array(spectrogram.channels) });
       const { total, count } = sums.get(number);
-      for (const channel of channels[number]) {
-        const { value } = values.valueOf(spectrogram, row, [part, place], spectrogram.tables[number], [channel, 1]);
+      for (const { channel, columns } of channels[number]) {
+        const value = meanOf(spectrogram, row, part, place, columns);
         if (!Number.isFinite(value)) continue;
         total[channel] += value;
         count[channel] += 1;
@@ -78,7 +90,8 @@ spectroMpi.raster = (() => {
     const records = recordsOf(await values.partsBetween(item, spectrogram, instrument, begin, end));
     const rows = spectrogram.tables.map((table) => Array.from({ length: height }, (_, y) =>
       values.channelsAt(table, panel, { pixelRow: height - 1 - y, rows: height })));
-    const channels = rows.map((ofTable) => [...new Set(ofTable.flat().map(([channel]) => channel))]);
+    const channels = rows.map((ofTable, number) => [...new Set(ofTable.flat().map(([channel]) => channel))]
+      .map((channel) => ({ channel, columns: values.columnsOf(spectrogram.tables[number], channel) })));
     let [last, column] = [[NaN, NaN], null];
     return columnsOf(records, begin, end, width).map((shown) => {
       if (shown[0] !== last[0] || shown[1] !== last[1]) column = columnMeans(sumsOf(spectrogram, row, records, shown, channels), rows, height);

@@ -126,7 +126,13 @@ spectroMpi.timeView = (() => {
     timeAxis(pen, span, layout);
     state.described = { ...state.figure, panels: state.panels.map((panel, at) => ({ ...panel, box: layout.boxes[at], time: span })) };
     canvas.dataset.span = span.join(" "); // what is drawn by now
-    state.picture = pen.getImageData(0, 0, canvas.width, canvas.height);
+    state.picture = copyOf(canvas);
+  }
+
+  function copyOf(canvas) {
+    const copy = make("canvas", { width: canvas.width, height: canvas.height });
+    copy.getContext("2d").drawImage(canvas, 0, 0);
+    return copy;
   }
 
   function frame(pen, panel, [left, top, right, bottom], narrow) {
@@ -258,7 +264,10 @@ spectroMpi.timeView = (() => {
     const pen = canvas.getContext("2d");
     const [left, top, right] = described.panels[0].box;
     const x = (time) => left + ((time - span[0]) / (span[1] - span[0])) * (right - left);
-    pen.putImageData(picture, 0, 0);
+    pen.save();
+    pen.resetTransform();
+    pen.drawImage(picture, 0, 0);
+    pen.restore();
     pen.fillStyle = "rgb(31 95 139 / 30%)";
     pen.fillRect(Math.min(x(from), x(to)), top, Math.abs(x(to) - x(from)), described.panels.at(-1).box[3] - top);
   }
