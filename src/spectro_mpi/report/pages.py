@@ -22,6 +22,7 @@ from spectro_mpi.report.folder import PageFolder
 from spectro_mpi.report.index import CHUNK_ITEMS, write_index
 from spectro_mpi.report.logbook import Logbook, read_logbook
 from spectro_mpi.report.missing import make_previews, missing_previews
+from spectro_mpi.report.results import result_figures
 from spectro_mpi.resources import read_record
 from spectro_mpi.rundir.layout import LOGS, PAGE, PREVIEWS, REPORT
 from spectro_mpi.rundir.reader import Run, open_run
@@ -89,6 +90,7 @@ def _write_pages(
         "examples": search_examples(entries),
         "logs": dict(_log_pages(folder, run.path, book, code["report.css"])),
         "run_figures": _run_figures(folder, run.path),
+        "results": result_figures(folder, run.path),
         "served": served,
     }
     folder.finish(_render("index.html", facts))

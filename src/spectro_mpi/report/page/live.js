@@ -6,7 +6,7 @@ spectroMpi.live = (() => {
   const { make } = spectroMpi;
   const { source } = document.body.dataset; // Address of the state; none: the page is not served
   const SECONDS = 3;
-  const REPLACED = ["overview", "errors", "extrema", "time", "settings"];
+  const KEPT = ["gallery", "item"]; // They follow the index.
   let version = document.body.dataset.version;
 
   async function fetched(address) {
@@ -37,17 +37,26 @@ spectroMpi.live = (() => {
   async function update(again) {
     const text = await (await fetched("index.html")).text();
     const page = new DOMParser().parseFromString(text, "text/html");
-    for (const id of REPLACED) {
-      const [now, next] = [document.getElementById(id), page.getElementById(id)];
-      if (!now || !next || now.innerHTML === next.innerHTML || isBeingRead(now)) continue;
-      const taste = document.getElementById("taste");
-      now.replaceChildren(...next.childNodes);
-      if (id === "overview" && taste) document.getElementById("taste").replaceWith(taste);
-    }
+    const taste = document.getElementById("taste");
+    for (const next of page.querySelectorAll("main > section")) if (!KEPT.includes(next.id)) replace(next);
+    document.getElementById("taste").replaceWith(taste);
     document.querySelector("header nav").replaceWith(page.querySelector("header nav"));
     document.querySelector("footer").replaceWith(page.querySelector("footer"));
     await again(JSON.parse(page.getElementById("scripts").textContent), JSON.parse(page.getElementById("logs").textContent));
     version = page.body.dataset.version;
+  }
+
+  // Replaces the content of a section; one that was not there comes before the settings.
+  function replace(next) {
+    const now = document.getElementById(next.id);
+    if (!now) {
+      next.hidden = true;
+      document.getElementById("settings").before(next);
+    } else if (now.innerHTML !== next.innerHTML && !isBeingRead(now)) {
+      const open = [...now.querySelectorAll("details[open]")].map(({ dataset }) => dataset.reason);
+      now.replaceChildren(...next.childNodes);
+      for (const group of now.querySelectorAll("details")) group.open ||= open.includes(group.dataset.reason);
+    }
   }
 
   // Whether the focus is in a part of the page, beside its title: it would be lost.

@@ -5,7 +5,6 @@
   const { gallery, viewer, details, items, scripts, make, onItems, loadIndex, renewIndex, errorsOf, live } = spectroMpi;
   const { copyButton } = spectroMpi.format;
   const element = (id) => document.getElementById(id);
-  const sections = [...document.querySelectorAll("main > section")];
   let current = "";
   let complete = false; // Whether the whole index is loaded
 
@@ -13,6 +12,7 @@
     const hash = location.hash.slice(1) || "overview";
     const [path, parameters = ""] = hash.split(/\?(.*)/s);
     const [name, ...rest] = path.split("/");
+    const sections = [...document.querySelectorAll("main > section")];
     const known = sections.some(({ id }) => id === name) ? name : "overview";
     for (const section of sections) section.hidden = section.id !== known;
     mark(known);
