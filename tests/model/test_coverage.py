@@ -17,7 +17,7 @@ BEGIN = 946_684_800.0
 
 def spectrogram(count: int = 4, **ephemeris: Any) -> Spectrogram:
     """A spectrogram with a record every 10 s, each 5 s to either side of its time."""
-    time = BEGIN + 10 * np.arange(count)
+    time = BEGIN + 10 * np.arange(count, dtype=np.float64)
     return Spectrogram(
         "ees",
         "counts",

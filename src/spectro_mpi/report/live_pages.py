@@ -80,10 +80,13 @@ class LivePages:
         start(self._maker)
 
     def _finish(self) -> None:
-        """Take notice of a process that has made the pages; one that failed has changed none."""
+        """Take notice of a process that has made the pages; if it failed, it is tried again."""
         if self._maker is not None and not self._maker.is_alive():
             self._maker.join()
-            self._version += self._maker.exitcode == 0
+            if self._maker.exitcode == 0:
+                self._version += 1
+            else:
+                self._made_of = ()
             self._maker = None
             self._set_pause()
 

@@ -49,9 +49,9 @@ def serve(run_dir: Path, host: str, port: int, tell: Callable[[str], None]) -> N
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="spectro-mpi-")))
         server.pages = LivePages(run_dir, folder)
         stack.callback(server.pages.close)
+        stack.enter_context(_stopped_by_signals(server))
         for line in _greeting(run_dir, host, server.server_port):
             tell(line)
-        stack.enter_context(_stopped_by_signals(server))
         server.serve_forever()
 
 

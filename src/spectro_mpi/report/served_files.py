@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from spectro_mpi.rundir.layout import PAGE, PLOTS, PREVIEWS, REPORT
+from spectro_mpi.rundir.layout import PAGE, PLOTS, PREVIEWS, REPORT, RESULTS
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -23,7 +23,7 @@ START = f"/{PAGE}"
 STATE = f"/{REPORT}/live.json"
 """Address of the state of the run."""
 
-_OF_RUN = (PLOTS, PREVIEWS)
+_OF_RUN = (PLOTS, PREVIEWS, RESULTS)
 """Folders of the run directory; everything else is in the folder of the pages."""
 
 
