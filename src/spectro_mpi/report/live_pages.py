@@ -12,11 +12,11 @@ from typing import Any
 from spectro_mpi.operations.status import Status, now_of, read_status
 from spectro_mpi.report.pages import make_served_pages
 from spectro_mpi.rundir.layout import EXTREMA, JOURNAL, PROGRESS
-from spectro_mpi.system.processes import die_with_parent, start
+from spectro_mpi.system.processes import start
 
 _STATE_SECONDS = 2.0
 _PAGES_SECONDS = 10.0
-_SHARE = 5.0
+_SHARE = 3.0
 """The state is not read, and pages are not made, more often than this times what it takes."""
 
 
@@ -36,12 +36,12 @@ class LivePages:
         self._lock = threading.Lock()
         self._version = 1
         self._state: dict[str, Any] = {}
-        self._read_again = self._make_again = 0.0
+        self._read_again = 0.0
         self._made_of = self._looks()
         self._maker: Any = None
-        self._began = time.monotonic()
         make_served_pages(run_dir, folder, str(self._version))
-        self._set_pause()
+        self._began = time.monotonic()
+        self._make_again = self._began + _PAGES_SECONDS
 
     def state(self) -> dict[str, Any]:
         """The state of the run for the page; begins to make the pages anew if it has changed.
@@ -74,8 +74,10 @@ class LivePages:
 
     def _begin(self, looks: tuple[Any, ...]) -> None:
         """Make the pages in a process of its own: it may take half a minute of computing."""
-        words = (self._run_dir, self.folder, str(self._version + 1))
-        self._maker = multiprocessing.get_context("spawn").Process(target=_make, args=words)
+        arguments = (self._run_dir, self.folder, str(self._version + 1))
+        context = multiprocessing.get_context("spawn")
+        # It does not die with its parent, which on Linux means the thread of this request.
+        self._maker = context.Process(target=make_served_pages, args=arguments)
         self._made_of, self._began = looks, time.monotonic()
         start(self._maker)
 
@@ -88,11 +90,8 @@ class LivePages:
             else:
                 self._made_of = ()
             self._maker = None
-            self._set_pause()
-
-    def _set_pause(self) -> None:
-        now = time.monotonic()
-        self._make_again = now + max(_PAGES_SECONDS, _SHARE * (now - self._began))
+            now = time.monotonic()
+            self._make_again = now + max(_PAGES_SECONDS, _SHARE * (now - self._began))
 
 
 def state_of(status: Status) -> dict[str, Any]:
@@ -113,8 +112,3 @@ def _look(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size
-
-
-def _make(run_dir: Path, folder: Path, version: str) -> None:
-    die_with_parent()
-    make_served_pages(run_dir, folder, version)
