@@ -9,20 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.model.distribution import (
-    FILL_FLOAT,
     Distribution,
     EnergyFlux,
     Rows,
     blocks,
-    is_measured,
 )
-from spectro_mpi.model.ring_moments import ring_weights, span_of
+from spectro_mpi.model.moment_cells import CellSums, MomentCells
 from spectro_mpi.model.scratch import Scratch
 
 Floats = NDArray[np.float64]
@@ -42,15 +40,6 @@ COVARIANCES = (
     ("omni", "omni"),
 )
 """Columns of the covariances of these sums; "net" is along + against."""
-
-_PRODUCTS = {
-    "whole": ("whole", "net", "square"),
-    "net": ("net", "square"),
-    "square": ("square",),
-    "along": ("along",),
-    "against": ("against",),
-}
-"""Pairs of weights of rings (`RingWeights`) that covariances need."""
 
 LEAST_COVERAGE = 0.9
 """Share of the sphere and the energies of which a record must have measured more, or its moments
@@ -236,128 +225,14 @@ def moment_sums(
         if not len(summed):
             continue
         span = slice(int(summed[0]), int(summed[-1]) + 1)
-        cells = _Cells(flux, rows, slice(used_bins), span, scratch)
+        cells = MomentCells(flux, rows, slice(used_bins), span, scratch)
         channel = energy[mode][:, span], edges[mode][:, span], inside[mode][:, span]
         put(sums, rows, _sums_of(cells, *channel, plan))
     return sums
 
 
-class _Cells:
-    """Some records with equal numbers of bins: sums over the bins, each (record, channel)."""
-
-    def __init__(
-        self, flux: EnergyFlux, rows: Rows, bins: slice, channels: slice, scratch: Scratch
-    ) -> None:
-        def part(array: NDArray[Any]) -> NDArray[Any]:
-            """The array of these records, bins and channels; an axis of length 1 is kept."""
-            return array[
-                rows if len(array) > 1 else slice(None),
-                bins if array.shape[1] > 1 else slice(None),
-                channels if array.shape[2] > 1 else slice(None),
-            ]
-
-        values = flux.values[rows, bins, channels]
-        self.values: NDArray[Any] = scratch.take("values", values.shape)
-        np.copyto(self.values, values, casting="same_kind")
-        self.potential = None if flux.potential is None else flux.potential[rows]
-        self._sigma = None if flux.sigma is None else flux.sigma(rows, bins, channels)
-        self._scratch = scratch
-        self._ones = np.ones((1, values.shape[1]), np.float32)
-        self._counts: NDArray[Any] | None = None
-        """(record, bin, channel) whether a cell counts; None: all do."""
-        self.measures: Any = np.ones((1, 1), bool)
-        """(record or 1, channel or 1) whether any bin of a channel is a measurement at all."""
-        if flux.measured is not None:
-            measured = part(flux.measured)
-            self.measures = measured.any(axis=1)
-            if measured.shape[1] > 1 and not bool(measured.all()):
-                self._require(measured)
-        angle, width = part(flux.pitch_angle), part(flux.width)
-        if angle.shape != self.values.shape:
-            angle = np.broadcast_to(angle, self.values.shape)
-        span = span_of(angle)
-        if not _are_measured(*span):
-            known = is_measured(angle)
-            self._require(known)
-            angle = np.where(known, angle, np.float32(0))
-            span = span_of(angle)
-        if not (width > 0).all():
-            self._require(width > 0)
-            width = np.where(width > 0, width, 0)
-        if (width == width[0, 0, 0]).all():
-            width = width[:1, :1, :1]  # which is much faster
-        self._weights = ring_weights(angle, width, 2 / flux.passes, span, scratch)
-
-    def _require(self, counting: Any) -> NDArray[Any]:
-        """Let only those cells count that also are `counting`; returns which do."""
-        counting = np.broadcast_to(counting, self.values.shape)
-        self._counts = counting if self._counts is None else self._counts & counting
-        return self._counts
-
-    def sums(self) -> dict[str, Floats]:
-        """Σ C ∫dΩ and the like, by the name of the weight."""
-        if self._counts is None:
-            sums = self._sums(self.values)
-            # A fill value, or none, is seen in the sum: energy fluxes are not negative.
-            if _are_measured(sums["whole"].min(), sums["whole"].max()):
-                return sums
-        known = self._require(is_measured(self.values))
-        return self._sums(np.where(known, self.values, np.float32(0)))
-
-    def _sums(self, values: NDArray[Any]) -> dict[str, Floats]:
-        weights = self._weights._asdict()
-        names = ("whole", "along", "against", "square")
-        return {name: self._dot(weights[name], values) for name in names}
-
-    def seen(self) -> Floats:
-        """Solid angle of the bins that count, sr; to be called after `sums`."""
-        whole = self._weights.whole
-        if self._counts is None:  # bins move together from channel to channel
-            return np.asarray(whole[:, :, :1].sum(axis=1), np.float64)
-        return self._dot(whole, self._counts.astype(np.float32))
-
-    def spreads(self) -> dict[tuple[str, str], Floats] | None:
-        """Σ σ² w w' for pairs of weights w, w'; None: not known. To be called after `sums`."""
-        if self._sigma is None:
-            return None
-        sigma = self._sigma
-        if self._counts is not None:
-            sigma = np.where(self._counts, sigma, np.float32(0))
-        variance = np.square(sigma, out=self._scratch.take("variance", sigma.shape))
-        weighted = self._scratch.take("weighted", sigma.shape)
-        spreads: dict[tuple[str, str], Floats] = {}
-        weights = self._weights._asdict()
-        for name, others in _PRODUCTS.items():
-            np.multiply(weights[name], variance, out=weighted)
-            for other in others:
-                spreads[name, other] = self._dot(weighted, weights[other])
-        return spreads
-
-    def _dot(self, one: NDArray[Any], other: Any) -> Floats:
-        """Σ one · other over the bins, (record, bin, channel) → (record, channel)."""
-        product = np.multiply(one, other, out=self._scratch.take("product", one.shape))
-        return np.asarray((self._ones @ product)[:, 0], np.float64)  # einsum takes longer
-
-
-def _are_measured(low: Any, high: Any) -> bool:
-    """Whether all values between the smallest and the largest are finite and no fill values."""
-    return bool(np.all(low > FILL_FLOAT / 10) and np.isfinite(high).all())
-
-
-class _Factors(NamedTuple):
-    """What the sums over the bins of each channel are multiplied with, (record or 1, channel)."""
-
-    density: Floats
-    flux: Floats
-    """Of number fluxes."""
-    power: Floats
-    """Of energy fluxes."""
-    second: Floats
-    """Of second moments."""
-
-
 def _sums_of(
-    cells: _Cells,
+    cells: MomentCells,
     energy: NDArray[np.floating[Any]],
     edges: NDArray[np.floating[Any]],
     inside: NDArray[np.bool_],
@@ -372,69 +247,58 @@ def _sums_of(
         flux = np.where(inside, width * shifted / measured**2, 0.0)
         density = np.where(inside, flux * np.sqrt(plan.mass / 2 / shifted) * 1e-5, 0.0)
     shifted, width = np.where(inside, shifted, 0), np.where(inside, width, 0)
-    by = _Factors(density, flux, flux * shifted * _ERG, density * shifted)
-    of = cells.sums()
-    columns = {
-        "n": (by.density, of["whole"]),
-        "along": (by.flux, of["along"]),
-        "against": (by.flux, of["against"]),
-        "energy_along": (by.power, of["along"]),
-        "energy_against": (by.power, of["against"]),
-        "omni": (by.flux, of["whole"]),
-        "parallel": (2 * by.second, of["square"]),
-        "across": (by.second, of["whole"] - of["square"]),
-    }
-    values = np.stack([_total(*columns[name]) for name in SUMS], axis=1)
+    factors = {"n": density, "f": flux, "e": flux * shifted * _ERG, "p": density * shifted}
+    of = cells.sums(factors, inside)
     seen = (width * cells.seen()).sum(axis=1)
     full = np.broadcast_to(4 * np.pi * width.sum(axis=1), seen.shape)
     coverage = np.divide(seen, full, out=np.zeros_like(seen), where=full > 0)
+    columns = {
+        "n": of["whole", "n"],
+        "along": of["along", "f"],
+        "against": of["against", "f"],
+        "energy_along": of["along", "e"],
+        "energy_against": of["against", "e"],
+        "omni": of["whole", "f"],
+        "parallel": 2 * of["square", "p"],
+        "across": of["whole", "p"] - of["square", "p"],
+    }
+    values = np.stack([columns[name] for name in SUMS], axis=1)
+    covariances = _covariances(of) if cells.has_errors else np.zeros((0, len(COVARIANCES)))
     is_seen = coverage > LEAST_COVERAGE
-    values[~is_seen] = np.nan
-    covariances = _covariances(cells, by, inside)
-    if len(covariances):
-        covariances[~is_seen] = np.nan
+    for array in filter(len, (values, covariances)):
+        array[~is_seen] = np.nan
     none = np.zeros(0, np.float32)
     potential = none if cells.potential is None else cells.potential.astype(np.float32)
     return MomentSums(plan, values, covariances, potential, np.minimum(coverage, 1).astype("f4"))
 
 
-def _total(factor: Floats, cells: Floats) -> Floats:
-    """Σ factor · cells over the channels: (record,)."""
-    if len(factor) == 1:
-        total: Floats = cells @ factor[0]
-        return total
-    return np.asarray(np.einsum("rc,rc->r", factor, cells))
+def _covariances(of: CellSums) -> Floats:
+    """(record, COVARIANCES)."""
 
+    def spread(one: str, other: str, factors: str) -> Floats:
+        return of[f"{one} {other}", factors]
 
-def _covariances(cells: _Cells, by: _Factors, inside: NDArray[np.bool_]) -> Floats:
-    """(record, COVARIANCES); of no records if uncertainties are not known."""
-    spreads = cells.spreads()
-    if spreads is None:
-        return np.zeros((0, len(COVARIANCES)))
-    if not np.isfinite(spreads["whole", "whole"]).all():  # they may be, of channels outside
-        spreads = {pair: np.where(inside, spread, 0) for pair, spread in spreads.items()}
-    whole, square = spreads["whole", "whole"], spreads["square", "square"]
-    mixed, net = spreads["whole", "square"], spreads["net", "net"]
-    density, flux, power, second = by
-    number, energy = flux**2, power**2
-    of: dict[tuple[str, str], tuple[Floats, Floats]] = {
-        ("n", "n"): (density**2, whole),
-        ("n", "net"): (density * flux, spreads["whole", "net"]),
-        ("n", "parallel"): (2 * density * second, mixed),
-        ("n", "across"): (density * second, whole - mixed),
-        ("net", "net"): (number, net),
-        ("net", "parallel"): (2 * flux * second, spreads["net", "square"]),
-        ("net", "across"): (flux * second, spreads["whole", "net"] - spreads["net", "square"]),
-        ("parallel", "parallel"): (4 * second**2, square),
-        ("parallel", "across"): (2 * second**2, mixed - square),
-        ("across", "across"): (second**2, whole - 2 * mixed + square),
-        ("energy_net", "energy_net"): (energy, net),
-        ("omni", "omni"): (number, whole),
+    columns: dict[tuple[str, str], Floats] = {
+        ("n", "n"): spread("whole", "whole", "nn"),
+        ("n", "net"): spread("whole", "net", "nf"),
+        ("n", "parallel"): 2 * spread("whole", "square", "np"),
+        ("n", "across"): spread("whole", "whole", "np") - spread("whole", "square", "np"),
+        ("net", "net"): spread("net", "net", "ff"),
+        ("net", "parallel"): 2 * spread("net", "square", "fp"),
+        ("net", "across"): spread("whole", "net", "fp") - spread("net", "square", "fp"),
+        ("parallel", "parallel"): 4 * spread("square", "square", "pp"),
+        ("parallel", "across"): 2
+        * (spread("whole", "square", "pp") - spread("square", "square", "pp")),
+        ("across", "across"): spread("whole", "whole", "pp")
+        - 2 * spread("whole", "square", "pp")
+        + spread("square", "square", "pp"),
+        ("energy_net", "energy_net"): spread("net", "net", "ee"),
+        ("omni", "omni"): spread("whole", "whole", "ff"),
     }
     for name in ("along", "against"):
-        of[name, name] = number, spreads[name, name]
-        of[f"energy_{name}", f"energy_{name}"] = energy, spreads[name, name]
-    return np.stack([_total(*of[pair]) for pair in COVARIANCES], axis=1)
+        columns[name, name] = spread(name, name, "ff")
+        columns[f"energy_{name}", f"energy_{name}"] = spread(name, name, "ee")
+    return np.stack([columns[pair] for pair in COVARIANCES], axis=1)
 
 
 def _energies(
