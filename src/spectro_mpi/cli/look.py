@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spectro_mpi.cli.arguments import Commands, add_run_dir, between, run_dir_of
 from spectro_mpi.errors import UserError
+from spectro_mpi.system.launchers import launched
 
 _WATCH_SECONDS = 5
 
@@ -87,8 +88,8 @@ def _add_verify(commands: Commands) -> None:
     verify = commands.add_parser(
         "verify",
         help="read all output of a run and list problems",
-        description="Check progress against files; read every data file and every figure. Exit "
-        "codes: 0 no problems; 1 problems found.",
+        description="Check progress against files; read every data file and every figure. Under "
+        "mpirun or srun the ranks share the items. Exit codes: 0 no problems; 1 problems found.",
     )
     add_run_dir(verify)
     verify.add_argument(
@@ -104,6 +105,12 @@ def _add_verify(commands: Commands) -> None:
 
 
 def _status(arguments: argparse.Namespace) -> int:
+    verify.add_argument(
+        "--quick",
+        action="store_true",
+        help="do not read the pixels of figures: finds files that are missing, cut off, too long "
+        "or of something else, but not a changed byte among the pixels",
+    )
     from spectro_mpi.operations.status import as_json, as_text, read_status
 
     run_dir = run_dir_of(arguments)
@@ -170,6 +177,17 @@ def _report_part(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from spectro_mpi.operations.verify import verify
+    from spectro_mpi.operations.team import ALONE, Team
+    from spectro_mpi.operations.verify import Thoroughness, verify
 
-    return verify(run_dir_of(arguments), arguments.repair, arguments.inputs)
+    run_dir, how = run_dir_of(arguments), Thoroughness(arguments.inputs, arguments.quick)
+
+    def call(team: Team) -> int:
+        return verify(run_dir, arguments.repair, how, team)
+
+    start = launched()
+    if start is None or start.ranks == 1:
+        return call(ALONE)  # MPI_Init aborts the process on many login nodes
+    from spectro_mpi.mpi.team import call_on_ranks
+
+    return call_on_ranks(call)
