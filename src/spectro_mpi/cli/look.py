@@ -73,6 +73,13 @@ def _add_report(commands: Commands) -> None:
         help="do not add missing thumbnails and values",
     )
     report.add_argument(
+        "--no-run-figures",
+        dest="run_figures",
+        action="store_false",
+        help="do not draw the time line, load and memory of the run, which takes a second or two; "
+        "at the end of a run of less than a minute they are left out",
+    )
+    report.add_argument(
         "--between",
         type=between,
         metavar="T,T",
@@ -99,18 +106,18 @@ def _add_verify(commands: Commands) -> None:
         "with that of the file its data were made from; a run compares names and sizes only",
     )
     verify.add_argument(
+        "--quick",
+        action="store_true",
+        help="do not read the pixels of figures: finds files that are missing, cut off, too long "
+        "or of something else, but not a changed byte among the pixels",
+    )
+    verify.add_argument(
         "--repair", action="store_true", help="mark affected items to be redone by the next run"
     )
     verify.set_defaults(call=_verify)
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    verify.add_argument(
-        "--quick",
-        action="store_true",
-        help="do not read the pixels of figures: finds files that are missing, cut off, too long "
-        "or of something else, but not a changed byte among the pixels",
-    )
     from spectro_mpi.operations.status import as_json, as_text, read_status
 
     run_dir = run_dir_of(arguments)
@@ -143,8 +150,13 @@ def _report(arguments: argparse.Namespace) -> int:
         return _report_part(arguments)
     from spectro_mpi.report.pages import make_report
 
-    report_progress = None if arguments.quiet else print
-    page = make_report(run_dir_of(arguments), arguments.output, arguments.previews, report_progress)
+    page = make_report(
+        run_dir_of(arguments),
+        arguments.output,
+        arguments.previews,
+        arguments.run_figures,
+        None if arguments.quiet else print,
+    )
     print(f"report: {page}")
     return 0
 
