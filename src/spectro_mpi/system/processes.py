@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from multiprocessing.process import BaseProcess, parent_process
 from typing import Any
 
 
@@ -72,5 +72,6 @@ def die_with_parent() -> None:
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() == 1:
+        parent = parent_process()
+        if parent is not None and os.getppid() != parent.pid:  # it has ended before
             os._exit(1)
