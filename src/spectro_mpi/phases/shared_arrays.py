@@ -13,7 +13,7 @@ from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.rundir.layout import MADE_WITH
 from spectro_mpi.system.atomic import write_atomic
-from spectro_mpi.system.processes import start
+from spectro_mpi.system.processes import die_with_parent, start
 
 
 def create_assets(order: PhaseOrder, items: tuple[Item, ...], recreate: bool) -> None:
@@ -60,6 +60,7 @@ def _create_in_child(name: str, workspace: Workspace, pipe: Connection) -> None:
     """Create the assets; send the error, or an empty string if there is none."""
     from spectro_mpi.phases.registry import make_phase
 
+    die_with_parent()
     try:
         make_phase(name, workspace).create_assets(workspace)
     except Exception as error:  # noqa: BLE001 - user code may raise anything

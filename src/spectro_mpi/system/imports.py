@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from importlib.machinery import (
     BYTECODE_SUFFIXES,
     EXTENSION_SUFFIXES,
@@ -60,6 +61,15 @@ def name_processor() -> None:
     if sys.platform == "linux":
         # `processor` is a `functools.cached_property`, which looks here first.
         vars(platform.uname()).setdefault("processor", platform.machine())
+
+
+def call(module: str, function: str, *arguments: Any) -> None:
+    """Call a function of a module that is yet to be imported: what a spawned process begins with.
+
+    To find the function itself, multiprocessing would import its module by Python's own finder.
+    """
+    read_folders_once()
+    getattr(import_module(module), function)(*arguments)
 
 
 class _Source(SourceFileLoader):
