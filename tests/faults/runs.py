@@ -98,9 +98,18 @@ class Started:
         return [pids[rank] for rank in sorted(pids)]
 
     def child(self) -> int:
-        """Process id of the first worker's compute process."""
-        (process,) = psutil.Process(self.ranks()[ROLES["worker"]]).children()
-        return int(process.pid)
+        """Process id of the first worker's compute process, once it has one."""
+        worker = psutil.Process(self.ranks()[ROLES["worker"]])
+        alive: list[int] = []
+
+        def is_there() -> bool:
+            alive[:] = [
+                child.pid for child in worker.children() if child.status() != psutil.STATUS_ZOMBIE
+            ]
+            return len(alive) == 1
+
+        self.wait_for(is_there)
+        return alive[0]
 
     def end(self, seconds: float = 60) -> Finished:
         """Wait for the end."""
