@@ -9,7 +9,7 @@ import multiprocessing
 from multiprocessing.connection import Connection
 
 from spectro_mpi.phases.workspace import Workspace
-from spectro_mpi.system.processes import start
+from spectro_mpi.system.processes import die_with_parent, start
 
 
 def call_in_process(phase: str, method: str, workspace: Workspace) -> str:
@@ -34,6 +34,7 @@ def _call(phase: str, method: str, workspace: Workspace, pipe: Connection) -> No
     """Call the method; send the error, or an empty string if there is none."""
     from spectro_mpi.phases.registry import make_phase
 
+    die_with_parent()
     try:
         getattr(make_phase(phase, workspace), method)(workspace)
     except Exception as error:  # noqa: BLE001 - user code may raise anything
