@@ -167,14 +167,14 @@ def _run_config(
             watch = lock or LockWatch(config.run_dir, owner)
             code = _serve(transport, config, plan, watch, request, signals, station, share)
             _keep_resources(comm, config, station)
+        if order is not None and lock is not None and code in (0, SOME_FAILED):
+            draw_results(order, request, lock)
     finally:
         if lock is not None:
             # A STOP file that came too late for this execution must not stop the next one.
             with suppress(OSError):
                 (config.run_dir / STOP).unlink()
             lock.release()
-    if order is not None and plan is not None and code in (0, SOME_FAILED):
-        draw_results(order, request)
     if plan is not None and config.report.at_end and code in (0, SOME_FAILED):
         make_report(config, request, owner is not None)
     if size > 1:
