@@ -83,10 +83,10 @@ def make_report(config: Config, request: Request, anything_done: bool, seconds: 
         print(f"report: {config.run_dir / PAGE}", flush=True)
 
 
-def draw_results(order: PhaseOrder, request: Request) -> None:
+def draw_results(order: PhaseOrder, request: Request, lock: RunLock) -> None:
     """Draw the figures of the whole run; what goes wrong is printed, and fails nothing."""
     if not request.assets_only:
-        for sentence in draw_run_figures(order):
+        for sentence in draw_run_figures(order, lock.owner):
             print(sentence, flush=True)
 
 

@@ -204,7 +204,7 @@ def _run_config(
         if order is not None and lock is not None and code in (0, SOME_FAILED):
             from spectro_mpi.mpi.first_rank import draw_results, keep_previews
 
-            draw_results(order, request)
+            draw_results(order, request, lock)
             if config.report.at_end:
                 keep_previews(config, lock)
     finally:

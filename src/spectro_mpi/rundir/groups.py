@@ -245,6 +245,11 @@ def digest_of(group: h5py.Group) -> str:
     return str(Scalars(group).get(DIGEST, "")) or data_digest(read_group(group))
 
 
+def legend_of(text: Any) -> Legend:
+    """The legend that an attribute holds as JSON. Raises `ValueError` or `TypeError`."""
+    return _legend(parsed_json(text))
+
+
 def _legend(table: Mapping[str, Any]) -> Legend:
     """A legend from JSON. Raises `ValueError` or `TypeError` if it is none."""
     legend = Legend(**table)

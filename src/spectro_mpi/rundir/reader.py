@@ -17,9 +17,18 @@ from spectro_mpi.model.moments import Moments
 from spectro_mpi.model.panels import panels_of
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.rundir.journal import load_progress
-from spectro_mpi.rundir.layout import CONFIG, EVENTS, EXTREMA, data_path, figures_of
+from spectro_mpi.rundir.layout import (
+    CONFIG,
+    EVENTS,
+    EXTREMA,
+    data_path,
+    figures_of,
+    result_path,
+)
 from spectro_mpi.rundir.listing import Failures, ItemList, html_of
 from spectro_mpi.rundir.store import (
+    UNREADABLE,
+    first_line,
     instruments_of,
     read_datasets,
     read_spectrogram,
@@ -37,6 +46,7 @@ if TYPE_CHECKING:
     from spectro_mpi.draw.axes_figure import Figure
     from spectro_mpi.draw.content import FigureContent
     from spectro_mpi.draw.names import ExpectedFigure
+    from spectro_mpi.model.superposed import Superposed
 
 
 def read_run_wide(path: Path) -> dict[str, Any]:
@@ -179,6 +189,23 @@ class Run:
             if dataset.name == name:
                 return dataset
         raise KeyError(f"{self.path}: no phase wrote a dataset {name} of item {item}, {group}")
+
+    def superposed(self, instrument: str) -> Superposed:
+        """The superposed epoch analysis of an instrument, which phase "superpose" gives.
+
+        Raises `KeyError` if the run does not have it, `RunError` if its file is damaged.
+        """
+        from spectro_mpi.rundir.superposed_file import FILE, read_superposed, superposed_instruments
+
+        path = result_path(self.path, FILE)
+        try:
+            there = superposed_instruments(path) if path.exists() else []
+            if instrument in there:
+                return read_superposed(path, instrument)
+        except UNREADABLE as error:
+            raise _damaged(path, first_line(error)) from error
+        hint = f"it has {', '.join(there)}" if there else 'add "superpose" to `phases`'
+        raise MissingError(f"{self.path}: instrument {instrument} is not superposed; {hint}")
 
     def figures(self, item: str | int) -> list[Path]:
         """The figures of an item that are on disk, sorted by name."""
