@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spectro_mpi.cli import completion, draw, fetch, jobs, look, plan, run
+from spectro_mpi.cli import completion, draw, export, fetch, jobs, look, plan, run
 from spectro_mpi.cli import input as of_input
 from spectro_mpi.cli.console import Console, consoles
 from spectro_mpi.cli.corrections import check_options, refuse_rest, with_command
@@ -94,6 +94,7 @@ def parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     plan.add(commands)
     look.add(commands)
     draw.add(commands)
+    export.add(commands)
     of_input.add_inspect(commands)
     fetch.add(commands)
     jobs.add(commands)

@@ -53,6 +53,9 @@ SHEET, SCRIPT = ".jpg", ".js"
 RESOURCES = "resources.h5"
 RESOURCE_LINES = "resources"
 
+EXPORT = "export"
+"""Files that `export` writes, unless a folder is given. They are the user's: `--fresh` keeps them."""
+
 LOCK = "run.lock"
 TAKEOVER = f"{LOCK}.takeover"
 LIVE = "live.json"

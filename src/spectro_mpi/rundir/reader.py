@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from spectro_mpi.errors import DamagedStateError, UserError
 from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.model.artifacts import Dataset
-from spectro_mpi.model.extrema import Limits, shared_limits
+from spectro_mpi.model.extrema import Limits, common_limits, shared_limits
 from spectro_mpi.model.items import item_order
 from spectro_mpi.model.marks import Marks, parse_marks
 from spectro_mpi.model.panels import panels_of
-from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import CONFIG, EVENTS, EXTREMA, data_path, figures_of
 from spectro_mpi.rundir.listing import Failures, ItemList, html_of
@@ -146,6 +146,29 @@ class Run:
         return as_xarray(
             self.spectrogram(item, instrument), self.datasets(item, instrument), str(item)
         )
+
+    def tplot(
+        self, item: str | int, instruments: Sequence[str] = (), prefix: str = ""
+    ) -> list[str]:
+        """Store an item as tplot variables of pySPEDAS, and return their names.
+
+        Names, energies, units and scales are those of `export`; `yrange` and `zrange` are the
+        common limits, if the run has them. `instruments`: none: all. `prefix` is put before all
+        names, so that several items can be stored. Records without a time are left out.
+
+        Raises `KeyError` if the run does not have it, `UserError` if pySPEDAS is not installed.
+        """
+        from spectro_mpi.model.as_tplot import as_tplot
+        from spectro_mpi.model.records import datasets_in_order, in_time_order
+
+        pair, names, extrema = self.config.plot.scales[0], [], self.extrema
+        for name in instruments or self.instruments(item):
+            whole = self.spectrogram(item, name)
+            others = datasets_in_order(self.datasets(item, name), whole.time)
+            limits = common_limits(self.config, extrema, whole)
+            scales = drawn_scales(whole.legend, pair)
+            names += as_tplot(in_time_order(whole), others, scales, limits, prefix)
+        return names
 
     def datasets(self, item: str | int, group: str) -> list[Dataset]:
         """The datasets that your phases wrote into a group of an item."""
