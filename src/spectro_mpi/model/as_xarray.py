@@ -85,8 +85,9 @@ def _with(data: xarray.Dataset, other: Dataset) -> xarray.Dataset:
         for dim, each in other.coordinates.items()
         if dim in dims and dim not in data.coords
     }
-    texts = {"long_name": other.long_name, "units": plain_units(other.units)}
-    known = {name: text for name, text in texts.items() if text and (name, text) != ("units", "1")}
+    known = {"long_name": other.long_name or other.name.replace("_", " ")}
+    if other.units:
+        known["units"] = plain_units(other.units)
     return data.assign_coords(points).assign({other.name: (dims, other.values, known)})
 
 

@@ -54,7 +54,7 @@ RESOURCES = "resources.h5"
 RESOURCE_LINES = "resources"
 
 EXPORT = "export"
-"""Files that `export` writes, unless a folder is given. They are the user's: `--fresh` keeps them."""
+"""Files of `export`, unless it is given a folder. They are the user's: `--fresh` keeps them."""
 
 LOCK = "run.lock"
 TAKEOVER = f"{LOCK}.takeover"
