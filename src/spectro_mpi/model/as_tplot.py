@@ -6,7 +6,6 @@ import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.errors import UserError
@@ -51,49 +50,71 @@ def as_tplot(
     UserError
         If pySPEDAS is not installed.
     """
-    tools = _tools()
-    of, legend, units = spectrogram, spectrogram.legend, plain_units(spectrogram.legend.units)
-    names: list[str] = []
+    stored = _Stored(_tools(), spectrogram, scales, limits or {}, prefix)
+    legend, energy = spectrogram.legend, energy_of_records(spectrogram)
+    for row, values in zip(spectrogram.category, spectrogram.values, strict=True):
+        stored.spectrum(f"{spectrogram.quantity}_{row}", row, values, energy, legend.axis_units)
+    if spectrogram.by_angle is not None:
+        angles = spectrogram.by_angle.energy[0]
+        for row, values in zip(spectrogram.by_angle.category, spectrogram.angles, strict=True):
+            name = f"{spectrogram.quantity}_angle_{row}"
+            stored.spectrum(name, row, values, angles, "degrees")
+    for each in spectrogram.ephemeris:
+        stored.line(each.name, each.values, each.units)
+    for dataset in others:
+        for part, labels in by_names(records_first(dataset)):
+            if part.dims == ("time",) and len(part.values) == len(spectrogram.time):
+                stored.line("_".join((dataset.name, *labels)), part.values, part.units)
+    return stored.names
 
-    def store(name: str, data: dict[str, NDArray[Any]], **options: Any) -> None:
-        full = prefix + variable_name(f"{of.instrument}_{name}")
-        tools.store_data(full, data={"x": of.time, **data})
-        for key, value in options.items():
-            tools.options(full, key, value)
-        names.append(full)
 
-    def spectrum(name: str, row: str, values: NDArray[Any], axis: NDArray[Any], unit: str) -> None:
-        y_scale = scales[0] if unit != "degrees" else "linear"
+class _Stored:
+    """The variables that have been stored."""
+
+    def __init__(
+        self,
+        tools: Any,
+        spectrogram: Spectrogram,
+        scales: tuple[str, str],
+        limits: Mapping[str, Limits],
+        prefix: str,
+    ) -> None:
+        self.names: list[str] = []
+        self._tools, self._of, self._prefix = tools, spectrogram, prefix
+        self._scales, self._limits = scales, limits
+
+    def spectrum(
+        self, name: str, row: str, values: NDArray[Any], axis: NDArray[Any], unit: str
+    ) -> None:
+        """Store a spectrogram (record, channel); `axis` (channel,) or (record, channel)."""
+        y_scale = self._scales[0] if unit != "degrees" else "linear"
         options = {
             "spec": 1,
             "ylog": int(y_scale == "log"),
-            "zlog": int(scales[1] == "log"),
-            "ytitle": f"{of.instrument} {row}",
+            "zlog": int(self._scales[1] == "log"),
+            "ytitle": f"{self._of.instrument} {row}",
             "ysubtitle": f"[{unit}]",
-            "ztitle": f"[{units}]",
+            "ztitle": f"[{plain_units(self._of.legend.units)}]",
         }
-        known = (limits or {}).get(row)
+        known = self._limits.get(row)
         if known is not None:
             options |= {"yrange": [known.y_min, known.y_max], "zrange": [known.z_min, known.z_max]}
-        store(name, {"y": values, "v": axis}, **options)
+        self._store(name, {"y": values, "v": axis}, options)
 
-    energy = energy_of_records(of)
-    for row, values in zip(of.category, of.values, strict=True):
-        spectrum(f"{of.quantity}_{row}", row, values, energy, legend.axis_units)
-    if of.by_angle is not None:
-        angles = of.by_angle.energy[0]
-        for row, values in zip(of.by_angle.category, of.angles, strict=True):
-            spectrum(f"{of.quantity}_angle_{row}", row, values, angles, "degrees")
-    for each in of.ephemeris:
-        store(each.name, {"y": each.values}, ytitle=each.name, ysubtitle=f"[{each.units}]")
-    for dataset in others:
-        for part, labels in by_names(records_first(dataset)):
-            if part.dims == ("time",) and len(part.values) == len(of.time):
-                title = " ".join((of.instrument, dataset.name, *labels))
-                subtitle = f"[{plain_units(part.units)}]"
-                name = "_".join((dataset.name, *labels))
-                store(name, {"y": np.asarray(part.values)}, ytitle=title, ysubtitle=subtitle)
-    return names
+    def line(self, name: str, values: NDArray[Any], units: str) -> None:
+        """Store values (record,)."""
+        title = f"{self._of.instrument} {name.replace('_', ' ')}"
+        options = {"ytitle": title, "ysubtitle": f"[{plain_units(units)}]"}
+        self._store(name, {"y": values}, options)
+
+    def _store(
+        self, name: str, data: Mapping[str, NDArray[Any]], options: Mapping[str, Any]
+    ) -> None:
+        full = self._prefix + variable_name(f"{self._of.instrument}_{name}")
+        self._tools.store_data(full, data={"x": self._of.time, **data})
+        for key, value in options.items():
+            self._tools.options(full, key, value)
+        self.names.append(full)
 
 
 def _tools() -> Any:
