@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
+import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from spectro_mpi.cli import completion, draw, export, fetch, jobs, look, plan, run
@@ -43,6 +45,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parsed(words: Sequence[str]) -> argparse.Namespace:
     """The arguments of the command line. Raises `UserError` for words that nothing accepts."""
+    with _said_once():
+        return _parse(words)
+
+
+@contextlib.contextmanager
+def _said_once() -> Iterator[None]:
+    """Let only rank 0 print what argparse says: help, and errors of arguments."""
+    start = launched()
+    if start is None or start.rank == 0:
+        yield
+        return
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser, commands = parsers()
     argv = with_command(words, commands)
     command = argv[0]

@@ -194,7 +194,7 @@ def read_group(group: h5py.Group) -> Spectrogram:
         legend=legend,
         **{field: read(name) for field, name in later.items() if name in datasets},
         ephemeris=tuple(_ephemeris_of(attributes, read)),
-        provenance=_provenance_of(attributes),
+        provenance=provenance_of(attributes),
     )
     _refuse_other_shapes(spectrogram)
     return spectrogram
@@ -306,7 +306,7 @@ def _array(dataset: h5d.DatasetID) -> NDArray[Any]:
     return values
 
 
-def _provenance_of(attributes: Mapping[str, Any]) -> Provenance:
+def provenance_of(attributes: Mapping[str, Any]) -> Provenance:
     """What the attributes say; earlier versions wrote neither."""
     made = parsed_json(attributes.get("provenance", "{}"))
     return Provenance(str(attributes.get("source_sha256", "")), **made)
