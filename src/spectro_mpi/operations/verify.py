@@ -278,8 +278,10 @@ def _problems_of_inputs(run_dir: Path, config: Config) -> Iterator[Problem]:
     except DamagedStateError:
         return  # nothing says which items are in the store; the damage is a problem by itself
     inputs = inputs_of(run_dir, config, progress)
-    read = [each.size or 0 for each in inputs if each.is_digested]
-    print(f"reading {count(len(read), 'input file')}, {sum(read) / 1e6:.0f} MB", flush=True)
+    read = {each.path: each.size or 0 for each in inputs if each.is_digested}
+    print(
+        f"reading {count(len(read), 'input file')}, {sum(read.values()) / 1e6:.0f} MB", flush=True
+    )
     unknown = sum(not each.reduced.sha256 for each in inputs)
     if unknown:
         files = count(unknown, "input file")
