@@ -19,6 +19,7 @@ from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.coverage import Coverage
 from spectro_mpi.model.items import item_order
 from spectro_mpi.planning.stored import named_in, starts_of, stored_sources
+from spectro_mpi.previews.packs import packed_files
 from spectro_mpi.rundir.layout import PLOTS, PREVIEWS, SCRIPT, SHEET
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.rundir.sources import read_coverage
@@ -81,7 +82,7 @@ def item_entries(run: Run) -> list[ItemEntry]:
     sources = _sources(run)
     coverage = read_coverage(run.path, progress.data_files)
     months = _months(run.path / PLOTS)
-    previews = _names(run.path / PREVIEWS)
+    previews = _names(run.path / PREVIEWS) | packed_files(run.path)
     preset = preset_of(run.config)
     done = set(progress.completed("plot"))
     drawn = progress.settled["plot"]

@@ -21,7 +21,9 @@ from spectro_mpi.settings.angles import AngleSettings
 from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.ephemeris import NONE, EphemerisSettings
 from spectro_mpi.settings.instrument_table import InstrumentTable
+from spectro_mpi.settings.moments import SPECIES, MomentSettings, Species
 from spectro_mpi.settings.presets import PresetEntry, preset_named
+from spectro_mpi.settings.superpose import SuperposeSettings
 from spectro_mpi.settings.versions import SETTINGS, SETTINGS_VERSION
 
 SCALE_PAIR_COLORMAPS = MappingProxyType(
@@ -353,13 +355,14 @@ class Config:
     output: str = "runs"
     """Directory that contains the run directories; an absolute path once loaded."""
     phases: Annotated[tuple[str, ...], MinLen(1)] = ("reduce", "plot")
-    """"reduce", "plot", or your phases as "module:Class", "file.py:Class" or an entry point."""
+    """"reduce", "plot", "superpose", or yours: "module:Class", "file.py:Class", an entry point."""
     seed: Annotated[int, Ge(0)] = 0
     """Seed of the random numbers that phases use."""
     select: SelectSettings = SelectSettings()
     data: DataSettings = DataSettings()
     angles: AngleSettings = field(default_factory=AngleSettings)
     ephemeris: EphemerisSettings = field(default_factory=EphemerisSettings)
+    moments: MomentSettings = field(default_factory=MomentSettings)
     pitch_angles: dict[str, Category] = field(default_factory=lambda: dict(_PITCH_ANGLES))
     """Category → intervals [lo, hi) in degrees, or a direction, as in
     `downgoing = { toward = "earth", within = 30 }`."""
@@ -367,6 +370,7 @@ class Config:
     plot: PlotSettings = PlotSettings()
     run: RunSettings = RunSettings()
     report: ReportSettings = ReportSettings()
+    superpose: SuperposeSettings = field(default_factory=SuperposeSettings)
     slurm: JobSettings = JobSettings()
     pbs: JobSettings = JobSettings()
     fetch: FetchSettings = FetchSettings()
@@ -421,6 +425,11 @@ class Config:
         """The energy bands of an instrument's pitch-angle spectrograms; none without angles."""
         bands = self.angles.bands or dict(self.preset.bands)
         return tuple(bands.get(instrument, ())) if self.has_pitch_angles(instrument) else ()
+
+    def species(self, instrument: str) -> Species | None:
+        """What an instrument measures; None: not known, or no moments are computed."""
+        name = self.moments.species.get(instrument) or dict(self.preset.species).get(instrument)
+        return SPECIES[name] if name and self.moments.compute else None
 
     @property
     def intervals(self) -> dict[str, tuple[tuple[float, float], ...]]:

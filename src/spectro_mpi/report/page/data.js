@@ -42,8 +42,17 @@ const spectroMpi = (() => {
     arrived.delete(address);
   }
 
+  // Takes the value of the script that runs; outside a script it is that of a file in a pack.
   function hand(value) {
-    arrived.set(document.currentScript.dataset.address, value);
+    if (document.currentScript) arrived.set(document.currentScript.dataset.address, value);
+    return value;
+  }
+
+  // Takes a file of a pack, which is made when it is asked for.
+  function packed(file, make) {
+    const { address } = document.currentScript.dataset;
+    if (!arrived.has(address)) arrived.set(address, new Map());
+    arrived.get(address).set(file, make);
   }
 
   function entry(row, place) {
@@ -136,12 +145,7 @@ const spectroMpi = (() => {
     knowsPlaces: () => scripts.chunks.some((chunk) => chunk.places),
     placesOf: (item) => places[item.place] || [],
     onItems: (listener) => listeners.push(listener),
-    sheetOf: (item) => under(config.previews, item, `${item.id}.jpg`),
-    // Of a script after the first: the end of its name, which earlier versions numbered "-1".
-    scriptOf(item, script) {
-      const end = typeof script === "string" ? script : script ? `-${script}` : "";
-      return under(config.previews, item, `${item.id}${end}.js`);
-    },
+    path,
     figureOf: (item, figure) => under(`${config.root}/plots`, item, item.id, item.id + figure.tail),
     itemHash: (item) => `#item/${encodeURIComponent(item.id)}`,
     logLink(link) {
@@ -157,6 +161,8 @@ const spectroMpi = (() => {
     handPlaces: (_, rows) => hand(rows),
     item: (head, parts) => hand({ head, parts }),
     part: (parts) => hand({ head: null, parts }),
+    packed,
+    catalogue: hand,
   };
 })();
 

@@ -2,7 +2,7 @@
 "use strict";
 
 spectroMpi.gallery = (() => {
-  const { items, make, itemHash, sheetOf, figureOf, config, knowsPlaces, loadPlaces, placesOf } = spectroMpi;
+  const { items, make, itemHash, previews, config, knowsPlaces, loadPlaces, placesOf } = spectroMpi;
   const { parse, fillEnds } = spectroMpi.search;
   const number = spectroMpi.format.count;
   const PER_PAGE = 24;
@@ -39,7 +39,8 @@ spectroMpi.gallery = (() => {
 
   // One cell of the sheet of thumbnails of an item, or the figure itself if there is no sheet.
   function thumbnail(item, figure) {
-    const image = make("img", { loading: "lazy", decoding: "async", alt: "", src: item.sheet ? sheetOf(item) : figureOf(item, figure) });
+    const image = make("img", { loading: "lazy", decoding: "async", alt: "" });
+    previews.show(image, item, figure);
     if (item.sheet) image.style.objectPosition = `0 ${figure.cells > 1 ? (100 * figure.cell) / (figure.cells - 1) : 0}%`;
     image.classList.toggle("whole", !item.sheet);
     const label = figure.limits === "raw" && config.limits.length > 1 ? `${kindOf(figure)} · own` : kindOf(figure);
