@@ -92,7 +92,7 @@ def visiting(browser: Browser, folder: Path, **context: Any) -> Iterator[Visit]:
     root = folder.as_uri() + "/"
 
     def asked(request: Request) -> None:
-        if not request.url.startswith((root, "about:")):
+        if not request.url.startswith((root, "about:", "blob:")):
             visit.troubles.append(f"asks for {request.url}")
 
     page.on("request", asked)
