@@ -36,10 +36,13 @@ from spectro_mpi.rundir.layout import (
     data_path,
     files_root,
     item_folders,
+    result_path,
+    run_wide_path,
 )
 from spectro_mpi.rundir.lock import RunLock, is_running, read_owner
+from spectro_mpi.rundir.names import is_phase_name
 from spectro_mpi.rundir.progress import Progress
-from spectro_mpi.rundir.reader import read_extrema, settings_of
+from spectro_mpi.rundir.reader import read_extrema, read_run_wide, settings_of
 from spectro_mpi.rundir.repair import (
     bad_links,
     items_by_shard,
@@ -50,6 +53,7 @@ from spectro_mpi.rundir.repair import (
     shard_problem,
     unheld,
 )
+from spectro_mpi.rundir.results import problem_of_result, stamps_in
 from spectro_mpi.rundir.store import instruments_of
 from spectro_mpi.rundir.tallies import read_tallies
 from spectro_mpi.settings.parsing import parsed_json
@@ -147,6 +151,7 @@ def find_problems(run_dir: Path, config: Config) -> Iterator[Problem]:
     yield from store
     yield from _problems_of_extrema(run_dir, config, progress)
     yield from _problems_of_tallies(run_dir)
+    yield from _problems_of_results(run_dir, progress)
     reported = {item for problem in store for item in problem.items}
     yield from _problems_of_figures(run_dir, config, progress, reported)
     yield from _problems_of_files(run_dir, progress)
@@ -290,6 +295,20 @@ def _problems_of_tallies(run_dir: Path) -> Iterator[Problem]:
                 untrusted(read_tallies, run_dir)
             except OSError as error:
                 yield Problem(run_dir / TALLIES, f"is damaged ({error})", "tallies")
+
+
+def _problems_of_results(run_dir: Path, progress: Progress) -> Iterator[Problem]:
+    """Check the files of the whole run that belong to artifacts. The next run writes them again."""
+    for artifact in filter(is_phase_name, progress.made_from):
+        path = run_wide_path(run_dir, artifact)
+        try:
+            stamps = stamps_in(read_run_wide(path))
+        except RunError:
+            continue  # of extrema.json this is reported; others the next run recreates
+        for name, stamp in stamps.items():
+            problem = problem_of_result(run_dir, name, stamp)
+            if problem:
+                yield Problem(result_path(run_dir, name), problem, "remove")
 
 
 def _problems_of_figures(
