@@ -146,10 +146,11 @@ def _add_verify(commands: Commands) -> None:
 
 def _status(arguments: argparse.Namespace) -> int:
     from spectro_mpi.operations.status import as_json, as_text, read_status
+    from spectro_mpi.resources.lines import GrowingLines
 
-    run_dir = run_dir_of(arguments)
+    run_dir, lines = run_dir_of(arguments), GrowingLines()
     while True:
-        status = read_status(run_dir)
+        status = read_status(run_dir, lines)
         if arguments.json:
             print(as_json(status), flush=True)
         else:
