@@ -12,7 +12,7 @@ from spectro_mpi.draw.layout import Layout
 from spectro_mpi.draw.palette import FIRST_MARKER
 from spectro_mpi.draw.text import Lettering
 from spectro_mpi.draw.ticks import TimeTicks, time_ticks
-from spectro_mpi.draw.times import Window, draw_ticks
+from spectro_mpi.draw.times import Window, draw_ticks, write_tick_labels
 
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 _ENOUGH = 3.0
@@ -54,7 +54,8 @@ def draw_axis_from_event(
     boxes, unit = layout.boxes[column], layout.unit
     box, size = boxes[-1], points.TICK_LABEL * unit
     ticks = ticks_from_event(window, box.width / size)
-    base = draw_ticks(canvas, layout, lettering, column, window, ticks)
+    draw_ticks(canvas, layout, column, window, ticks)
+    base = write_tick_labels(canvas, layout, lettering, column, window, ticks)
     _, name = unit_of(window)
     stamp = lettering.fit(f"{label} ({name})", points.LABEL * unit, box.width)
     canvas.write(stamp, (box.left + box.right) / 2, base, align=0.5)

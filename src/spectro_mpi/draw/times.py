@@ -108,16 +108,50 @@ def left_out_text(times: NDArray[np.float64]) -> str:
     return f"{count(len(times), 'record')} at {dates} left out"
 
 
-def draw_time_axis(
+def ticks_of(layout: Layout, column: int, window: Window) -> TimeTicks:
+    """The ticks of the times of a column."""
+    size = points.TICK_LABEL * layout.unit
+    return time_ticks(window.begin, window.end, layout.boxes[column][0].width / size)
+
+
+def draw_ticks(
+    canvas: Canvas, layout: Layout, column: int, window: Window, ticks: TimeTicks
+) -> None:
+    """Draw ticks below every row of a column."""
+    boxes = layout.boxes[column]
+    line, reach = layout.pixels(points.LINE), layout.pixels(points.MAJOR)
+    short = layout.pixels(points.MINOR)
+    places, fine = (window.place(np.array(at), boxes[0]) for at in (ticks.major, ticks.minor))
+    for of_row in boxes:
+        canvas.column_ticks(places, of_row.bottom, of_row.bottom + line + reach, line, BLACK)
+        canvas.column_ticks(fine, of_row.bottom, of_row.bottom + line + short, line, BLACK)
+
+
+def write_tick_labels(
+    canvas: Canvas,
+    layout: Layout,
+    lettering: Lettering,
+    column: int,
+    window: Window,
+    ticks: TimeTicks,
+) -> float:
+    """Write labels of ticks below the last row; returns the base line of what stands below."""
+    box, unit = layout.boxes[column][-1], layout.unit
+    size = points.TICK_LABEL * unit
+    places = window.place(np.array(ticks.major), box)
+    base = box.bottom + (points.BELOW + points.TIME_LINE - 3.5) * unit
+    for place, label in zip(places.tolist(), ticks.labels, strict=True):
+        canvas.write(lettering.stamp(label, size), place, base, align=0.5)
+    return base + points.DATE_LINE * unit
+
+
+def write_times(
     canvas: Canvas, layout: Layout, lettering: Lettering, column: int, window: Window
 ) -> None:
-    """Draw ticks below every row of a column, and times and dates below the last row."""
-    boxes = layout.boxes[column]
-    unit = layout.unit
-    size = points.TICK_LABEL * unit
-    ticks = time_ticks(window.begin, window.end, boxes[0].width / size)
-    base = draw_ticks(canvas, layout, lettering, column, window, ticks)
-    box = boxes[-1]
+    """Write times and dates below the last row of a column."""
+    box, size = layout.boxes[column][-1], points.TICK_LABEL * layout.unit
+    ticks = ticks_of(layout, column, window)
+    base = write_tick_labels(canvas, layout, lettering, column, window, ticks)
     places = window.place(np.array(ticks.major), box)
     taken = box.left - layout.left
     first = box.right + layout.right
@@ -131,32 +165,6 @@ def draw_time_axis(
     start = min(box.left, first - size - stamp.width)
     if start > box.left - layout.left:
         canvas.write(stamp, start, base)
-
-
-def draw_ticks(
-    canvas: Canvas,
-    layout: Layout,
-    lettering: Lettering,
-    column: int,
-    window: Window,
-    ticks: TimeTicks,
-) -> float:
-    """Draw ticks below every row of a column, and their labels below the last row.
-
-    Returns the base line of the text below the labels.
-    """
-    boxes, unit = layout.boxes[column], layout.unit
-    size, box = points.TICK_LABEL * unit, boxes[-1]
-    line, reach = layout.pixels(points.LINE), layout.pixels(points.MAJOR)
-    short = layout.pixels(points.MINOR)
-    places, fine = (window.place(np.array(at), box) for at in (ticks.major, ticks.minor))
-    for of_row in boxes:
-        canvas.column_ticks(places, of_row.bottom, of_row.bottom + line + reach, line, BLACK)
-        canvas.column_ticks(fine, of_row.bottom, of_row.bottom + line + short, line, BLACK)
-    base = box.bottom + (points.BELOW + points.TIME_LINE - 3.5) * unit
-    for place, label in zip(places.tolist(), ticks.labels, strict=True):
-        canvas.write(lettering.stamp(label, size), place, base, align=0.5)
-    return base + points.DATE_LINE * unit
 
 
 def _header_ends(layout: Layout) -> tuple[float, float]:

@@ -51,6 +51,7 @@ from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.planning.stacks import AHEAD, Feeder, snake, tasks_ahead
 from spectro_mpi.planning.todo import RunPlan, digest
 from spectro_mpi.resources.sampling import Ending, Sampling
+from spectro_mpi.rundir.counts import before_phase
 from spectro_mpi.rundir.layout import STOP
 from spectro_mpi.rundir.lock import Owner
 from spectro_mpi.rundir.progress import Fact
@@ -289,7 +290,8 @@ class Coordinator:
             min(percents),
             max(percents),
         )
-        self._display.begin(phase.name, len(tasks))
+        before = before_phase(self._progress, phase.name, len(tasks))
+        self._display.begin(phase.name, len(tasks), before)
         self._sampling.plan(
             phase.name,
             [

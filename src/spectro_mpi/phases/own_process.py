@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from spectro_mpi.errors import UserError
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.system.atomic import name_parts_for
-from spectro_mpi.system.processes import start
+from spectro_mpi.system.processes import die_with_parent, start
 
 
 def call_in_process(phase: str, method: str, workspace: Workspace) -> str:
@@ -36,6 +36,7 @@ def _call(phase: str, method: str, workspace: Workspace, pipe: Connection) -> No
     """Call the method; send the error, or an empty string if there is none."""
     from spectro_mpi.phases.registry import make_phase
 
+    die_with_parent()
     if workspace.owner is not None:
         name_parts_for(workspace.owner.tag)
     try:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from spectro_mpi.model.superposed import Superposed
 from spectro_mpi.rundir.bounds import Scalars, read_texts
-from spectro_mpi.rundir.groups import legend_of, member, members, refuse_foreign
+from spectro_mpi.rundir.datasets import member, members, refuse_foreign
+from spectro_mpi.rundir.groups import legend_of
 from spectro_mpi.rundir.item_file import attach_scales
 from spectro_mpi.rundir.store import PHASE, opened
 from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION

@@ -13,6 +13,7 @@ from spectro_mpi.settings.archive_layout import Layout, check_address
 from spectro_mpi.settings.direction import Direction, mistakes_of_direction
 from spectro_mpi.settings.ephemeris import mistakes_of_ephemeris
 from spectro_mpi.settings.instrument_table import mistakes_of
+from spectro_mpi.settings.moments import mistakes_of_moments
 from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import (
     AxisLimits,
@@ -66,6 +67,7 @@ def _check_meaning(config: Config) -> list[str]:
             f"extrema.min_percentile = {low:g}: must be below extrema.max_percentile = {high:g}"
         )
     mistakes += [*_check_bands(config), *_check_ephemeris(config)]
+    mistakes += mistakes_of_moments(config.moments, config.instruments)
     mistakes += mistakes_of_superpose(
         config.superpose, "superpose" in config.phases, config.plot.events
     )
