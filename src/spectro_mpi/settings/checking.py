@@ -12,6 +12,7 @@ from spectro_mpi.settings.angles import BY_ANGLE, mistakes_of_bands
 from spectro_mpi.settings.archive_layout import Layout, check_address, divided
 from spectro_mpi.settings.direction import Direction, mistakes_of_direction
 from spectro_mpi.settings.ephemeris import NONE, mistakes_of_ephemeris
+from spectro_mpi.settings.fetch import FetchSettings
 from spectro_mpi.settings.instrument_table import mistakes_of
 from spectro_mpi.settings.moments import mistakes_of_moments
 from spectro_mpi.settings.presets import preset_named
@@ -19,7 +20,6 @@ from spectro_mpi.settings.schema import (
     AxisLimits,
     Config,
     DataSettings,
-    FetchSettings,
     JobSettings,
     PlotSettings,
     SelectSettings,
