@@ -117,7 +117,7 @@ def _files_in(folder: Path) -> set[str]:
 
 def _content_of(folder: Path) -> bytes:
     """The catalogue of a month as it is on disk; empty: there is none that can be read."""
-    if not _folders(folder):
+    if PACKS not in _folders(folder):  # a link would lead elsewhere
         return b""
     try:
         return read_regular(folder / PACKS / _CATALOGUE)
