@@ -18,3 +18,14 @@ rm -r "$work/runs"
 spectro-mpi demo "$work/browse" --orbits 12 --seed 0 --damaged >/dev/null
 spectro-mpi run "$work/browse/spectro-mpi.toml" --no-progress || [ $? = 3 ]
 python scripts/picture_of_report.py "$work/browse/runs/fast/report/index.html" docs/images/report.png
+
+# The page on physics.
+physics="$work/physics"
+spectro-mpi demo "$physics" --orbits 1 >/dev/null
+spectro-mpi run "$physics/spectro-mpi.toml" --no-progress -s 'data.quantity="eflux"' \
+    -s 'run_id="physics"' -s 'plot.kinds=["angle"]' -s plot.dpi=60
+figure=(--style double-column -s plot.dpi=140)
+run="$physics/runs/physics"
+spectro-mpi draw "$run" 13312 "${figure[@]}" --instrument ees --time 01:12,01:22 -o docs/images/inverted-v.png
+spectro-mpi draw "$run" 13312 "${figure[@]}" --instrument ies --kind angle --time 01:12,01:22 -o docs/images/conic.png
+spectro-mpi draw "$run" 13312 "${figure[@]}" --instrument ies --time 00:40,00:52 -o docs/images/cusp.png

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -133,3 +134,26 @@ def test_the_prose_is_idiomatic(page: Path) -> None:
         for match in re.finditer(pattern.replace(" ", r"\s+"), text, re.I)
     ]
     assert not stumbles, "\n".join(stumbles)
+
+
+@pytest.mark.slow
+def test_the_page_on_physics_works_as_it_stands(tmp_path: Path) -> None:
+    """Its commands one after the other, and its examples, which check what they find."""
+    parts = blocks("physics.md", "sh", "python")
+    assert [language for language, _ in parts] == ["sh", *["python"] * 3]
+    (tmp_path / "page.py").write_text("".join(text for language, text in parts[1:]))
+    script = f"set -e\n{parts[0][1]}\n{sys.executable} page.py\n"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("inverted-v", "conic", "cusp"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+    assert "conic at " in done.stdout and "keV" in done.stdout
