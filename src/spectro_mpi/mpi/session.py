@@ -172,6 +172,7 @@ def _run_config(
     signals: StopSignals,
     early: EarlyChild | None,
 ) -> int:
+    began = time.monotonic()
     lock: RunLock | None = None
     plan: RunPlan | None = None
     code = 0
@@ -200,6 +201,12 @@ def _run_config(
             watch = lock or LockWatch(config.run_dir, owner)
             code = _serve(transport, config, plan, watch, request, signals, station, share, early)
             _keep_resources(comm, config, station)
+        if order is not None and lock is not None and code in (0, SOME_FAILED):
+            from spectro_mpi.mpi.first_rank import draw_results, keep_previews
+
+            draw_results(order, request, lock)
+            if config.report.at_end:
+                keep_previews(config, lock)
     finally:
         if lock is not None:
             # A STOP file that came too late for this execution must not stop the next one.
@@ -209,7 +216,7 @@ def _run_config(
     if plan is not None and config.report.at_end and code in (0, SOME_FAILED):
         from spectro_mpi.mpi.first_rank import make_report
 
-        make_report(config, request, owner is not None)
+        make_report(config, request, owner is not None, time.monotonic() - began)
     if size > 1:
         meet(comm)  # in MPI_Finalize they would spin until the report is made
     return code

@@ -30,6 +30,7 @@ from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import item_folder, run_wide_path, without_folder
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_run_wide
+from spectro_mpi.rundir.results import problem_of_result, stamps_in
 from spectro_mpi.rundir.tallies import KeptGroup, KeptPhase
 from spectro_mpi.system.words import count
 
@@ -237,7 +238,12 @@ class RunPlan:
     def _is_stale(self, phase: MergingPhase[Any]) -> bool:
         """Whether the artifact of the run is missing, or was made from something else."""
         path = run_wide_path(self.order.config.run_dir, phase.run_wide.name)
-        basis = self.basis(phase, read_run_wide(path))
+        content = read_run_wide(path)
+        basis = self.basis(phase, content)
+        run_dir, stamps = self.order.config.run_dir, stamps_in(content)
+        names = phase.result_files
+        if any(problem_of_result(run_dir, name, stamps.get(name)) for name in names):
+            return True
         return not path.exists() or self.progress.made_from.get(phase.run_wide.name) != basis
 
     def _possible(self, phase: Phase) -> Iterator[str]:

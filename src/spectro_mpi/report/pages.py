@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,39 +14,44 @@ from urllib.parse import quote
 
 from spectro_mpi.errors import RunError
 from spectro_mpi.inert import inert_lines
-from spectro_mpi.operations.status import read_status
+from spectro_mpi.operations.status import Status, read_status
+from spectro_mpi.previews.packs import has_unpacked, pack_previews, packed_months
 from spectro_mpi.report.contents import ItemEntry, item_entries
+from spectro_mpi.report.examples import search_examples
 from spectro_mpi.report.facts import page_facts
 from spectro_mpi.report.folder import PageFolder
 from spectro_mpi.report.index import CHUNK_ITEMS, write_index
 from spectro_mpi.report.logbook import Logbook, read_logbook
 from spectro_mpi.report.missing import make_previews, missing_previews
+from spectro_mpi.report.results import result_figures
 from spectro_mpi.resources import read_record
-from spectro_mpi.rundir.layout import LOGS, PAGE, PREVIEWS, REPORT
+from spectro_mpi.rundir.layout import LOCK, LOGS, PAGE, PREVIEWS, REPORT
+from spectro_mpi.rundir.lock import RunLock
 from spectro_mpi.rundir.reader import Run, open_run
+from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.words import utc
 
-_CODE = (
-    "report.css",
-    "icon.svg",
-    "data.js",
-    "values.js",
-    "gallery.js",
-    "viewer.js",
-    "report.js",
+_SCRIPTS = (
+    *("data.js", "previews.js", "format.js", "axes.js", "values.js", "search.js", "gallery.js"),
+    *("details.js", "chart.js", "slices.js", "raster.js", "timeview.js", "picture.js"),
+    *("readout.js", "viewer.js", "live.js", "report.js"),
 )
+"""In the order in which the page loads them: each uses those before it."""
+_CODE = ("report.css", "print.css", "icon.svg", *_SCRIPTS)
 
 
 def make_report(
     run_dir: Path,
     output: Path | None = None,
     previews: bool = True,
+    run_figures: bool = True,
     tell: Callable[[str], None] | None = None,
 ) -> Path:
     """Make or update the report of a run; return the path of its page.
 
     `output` replaces the folder `report` of the run directory. `previews` says whether missing
-    thumbnails and values are made. `tell`, if given, is called with progress messages. Raises
+    thumbnails and values are made, `run_figures` whether the figures of the run are drawn; the page
+    says so if they are not. `tell`, if given, is called with progress messages. Raises
     `UserError` if `run_dir` is not a run directory or `output` has a page that is not a report,
     and `RunError` if the report cannot be written.
     """
@@ -54,22 +60,52 @@ def make_report(
     place = run_dir / REPORT if output is None else output
     with _writing_report(place):
         folder = PageFolder(place, Path(PAGE).name)
-        if previews and output is None:
-            entries = _completed(run, entries, tell or (lambda _: None))
-        book = read_logbook(run_dir)
-        code = {name: folder.put(name, _resource(name)) for name in _CODE}
-        scripts = write_index(folder, run, entries, book)
-        logs = dict(_log_pages(folder, run_dir, book, code["report.css"]))
-        facts = page_facts(run, status, entries, book)
-        facts |= {
-            "code": code,
-            "scripts": scripts,
-            "config": _page_config(folder, run),
-            "logs": logs,
-            "run_figures": _run_figures(folder, run_dir),
-        }
-        folder.finish(_render("index.html", facts))
+        if output is None:
+            if previews:
+                entries = _completed(run, entries, tell or (lambda _: None))
+            _pack(run_dir)
+        _write_pages(folder, run, status, entries, run_figures)
     return folder.page
+
+
+def make_served_pages(run_dir: Path, place: Path, version: str) -> None:
+    """Make the pages of a run in `place`, for a server that gives them as `report/` of the run.
+
+    `version` tells them from those made before. Nothing is written into the run directory, and no
+    preview is made. Raises `UserError` if `run_dir` is not a run directory, and `RunError` if the
+    pages cannot be written.
+    """
+    run, status = open_run(run_dir), read_status(run_dir)
+    with _writing_report(place):
+        folder = PageFolder(place, Path(PAGE).name, run_dir / REPORT)
+        _write_pages(folder, run, status, item_entries(run), served=version)
+
+
+def _write_pages(
+    folder: PageFolder,
+    run: Run,
+    status: Status,
+    entries: list[ItemEntry],
+    run_figures: bool = True,
+    served: str = "",
+) -> None:
+    """Write the page of a run and its parts; `served`: the version of pages that are served."""
+    book = read_logbook(run.path)
+    code = {name: folder.put(name, _resource(name)) for name in _CODE}
+    facts = page_facts(run, status, entries, book)
+    facts |= {
+        "code": code,
+        "code_order": _SCRIPTS,
+        "scripts": write_index(folder, run, entries, book),
+        "config": _page_config(folder, run),
+        "examples": search_examples(entries),
+        "logs": dict(_log_pages(folder, run.path, book, code["report.css"])),
+        "run_figures": _run_figures(folder, run.path) if run_figures else [],
+        "run_figures_left_out": not run_figures and _is_sampled(run.path),
+        "results": result_figures(folder, run.path),
+        "served": served,
+    }
+    folder.finish(_render("index.html", facts))
 
 
 @contextmanager
@@ -108,6 +144,21 @@ def _completed(run: Run, entries: list[ItemEntry], tell: Callable[[str], None]) 
     ]
 
 
+def _pack(run_dir: Path) -> None:
+    """Pack the previews, unless a run may be writing some, or has died: its lock says how."""
+    if not has_unpacked(run_dir) or (run_dir / LOCK).exists():
+        return
+    lock = RunLock(run_dir)
+    try:
+        lock.acquire(lambda: True)  # a run that begins now has it
+    except RunError:
+        return
+    try:
+        pack_previews(run_dir, lock.beat)
+    finally:
+        lock.release()
+
+
 def _log_pages(
     folder: PageFolder, run_dir: Path, book: Logbook, css: str
 ) -> Iterator[tuple[str, str]]:
@@ -122,9 +173,13 @@ def _log_pages(
         yield name, folder.put(f"{name}.html", _render("log.html", facts))
 
 
+def _is_sampled(run_dir: Path) -> bool:
+    return read_record(run_dir, ("ranks",)) is not None
+
+
 def _run_figures(folder: PageFolder, run_dir: Path) -> list[dict[str, str]]:
     """Write the figures of the run; without samples there are none, and no matplotlib import."""
-    if read_record(run_dir, ("ranks",)) is None:
+    if not _is_sampled(run_dir):
         return []
     from spectro_mpi.report.run_figures import run_figures
 
@@ -144,11 +199,27 @@ def _page_config(folder: PageFolder, run: Run) -> dict[str, Any]:
     return {
         "root": folder.to(run.path),
         "previews": folder.to(run.path / PREVIEWS),
+        "packed": packed_months(run.path),
         "limits": list(run.config.plot.limits),
         "values": run.config.report.values,
         "scales": len(run.config.plot.scales),
         "item": "Orbit" if run.config.items_are_orbits else "Item",
         "chunkItems": CHUNK_ITEMS,
+        "colormaps": _colormaps(run.config),
+    }
+
+
+def _colormaps(config: Config) -> dict[str, str]:
+    """Name → colours as in the figures, three bytes each in base64, lowest value first."""
+    if not config.report.values:
+        return {}
+    from spectro_mpi.draw.palette import palette_of
+
+    names = {config.plot.colormap_of(scales) for scales in config.plot.scales}
+    palettes = {name: palette_of(name) for name in sorted(names)}
+    return {
+        name: base64.b64encode(palette.rgb[palette.index].tobytes()).decode("ascii")
+        for name, palette in palettes.items()
     }
 
 

@@ -53,6 +53,7 @@ _FREE_TO_CHANGE = (
     "output",
     "run_id",
     "phases",
+    "superpose.",  # it is computed again from the store
     "plot.",  # figures that they change are drawn again
     "axes.",
     "extrema.",
@@ -179,6 +180,8 @@ def refuse_changes(config: Config, frozen: Config) -> None:
             return
     if not frozen.has_angles:
         free += ("angles.",)
+    if not (frozen.moments.compute or config.moments.compute):
+        free += ("moments.",)
     keys = [
         key
         for key in differing_keys(frozen, config)

@@ -20,8 +20,11 @@ from spectro_mpi.errors import UserError
 from spectro_mpi.settings.angles import AngleSettings
 from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.ephemeris import NONE, EphemerisSettings
+from spectro_mpi.settings.fetch import FetchSettings
 from spectro_mpi.settings.instrument_table import InstrumentTable
+from spectro_mpi.settings.moments import SPECIES, MomentSettings, Species
 from spectro_mpi.settings.presets import PresetEntry, preset_named
+from spectro_mpi.settings.superpose import SuperposeSettings
 from spectro_mpi.settings.versions import SETTINGS, SETTINGS_VERSION
 
 SCALE_PAIR_COLORMAPS = MappingProxyType(
@@ -308,30 +311,6 @@ class JobSettings:
     __pydantic_config__ = _STRICT
 
 
-@dataclass(frozen=True)
-class FetchSettings:
-    """Where `spectro-mpi fetch` gets the input from; does not affect the results."""
-
-    url: str = ""
-    """Address of the archive's folder (http or https); empty: that of the preset."""
-    folders: str = ""
-    """Folders below it, as "{instrument}/%Y/%m"; empty: those of the preset, or all."""
-    parallel: Annotated[int, Interval(ge=1, le=8)] = 2
-    """Files to fetch at a time."""
-    hosts: tuple[str, ...] = ()
-    """Further hosts that the archive may redirect to."""
-    attempts: Annotated[int, Interval(ge=1, le=20)] = 5
-    """Attempts in a row that bring nothing until a file or folder is given up."""
-    backoff_seconds: Annotated[float, Interval(gt=0, le=600)] = 2.0
-    """Pause after the first such attempt; each further one is twice as long."""
-    timeout_seconds: Annotated[float, Interval(gt=0, le=3600)] = 60.0
-    """Longest time without an answer, or with less than 1 kB a second of it."""
-    max_file_mb: Annotated[int, Ge(1)] = 8000
-    """Larger files are refused."""
-
-    __pydantic_config__ = _STRICT
-
-
 _PITCH_ANGLES: dict[str, Category] = {
     "all": ((0.0, 360.0),),
     "parallel": ((0.0, 30.0), (330.0, 360.0)),
@@ -353,13 +332,14 @@ class Config:
     output: str = "runs"
     """Directory that contains the run directories; an absolute path once loaded."""
     phases: Annotated[tuple[str, ...], MinLen(1)] = ("reduce", "plot")
-    """"reduce", "plot", or your phases as "module:Class", "file.py:Class" or an entry point."""
+    """"reduce", "plot", "superpose", or yours: "module:Class", "file.py:Class", an entry point."""
     seed: Annotated[int, Ge(0)] = 0
     """Seed of the random numbers that phases use."""
     select: SelectSettings = SelectSettings()
     data: DataSettings = DataSettings()
     angles: AngleSettings = field(default_factory=AngleSettings)
     ephemeris: EphemerisSettings = field(default_factory=EphemerisSettings)
+    moments: MomentSettings = field(default_factory=MomentSettings)
     pitch_angles: dict[str, Category] = field(default_factory=lambda: dict(_PITCH_ANGLES))
     """Category → intervals [lo, hi) in degrees, or a direction, as in
     `downgoing = { toward = "earth", within = 30 }`."""
@@ -367,9 +347,10 @@ class Config:
     plot: PlotSettings = PlotSettings()
     run: RunSettings = RunSettings()
     report: ReportSettings = ReportSettings()
+    superpose: SuperposeSettings = field(default_factory=SuperposeSettings)
     slurm: JobSettings = JobSettings()
     pbs: JobSettings = JobSettings()
-    fetch: FetchSettings = FetchSettings()
+    fetch: FetchSettings = field(default_factory=FetchSettings)
     instrument: tuple[InstrumentTable, ...] = ()
     """Instruments, with the preset "istp"."""
     axes: dict[str, AxisLimits] = field(default_factory=dict)
@@ -421,6 +402,11 @@ class Config:
         """The energy bands of an instrument's pitch-angle spectrograms; none without angles."""
         bands = self.angles.bands or dict(self.preset.bands)
         return tuple(bands.get(instrument, ())) if self.has_pitch_angles(instrument) else ()
+
+    def species(self, instrument: str) -> Species | None:
+        """What an instrument measures; None: not known, or no moments are computed."""
+        name = self.moments.species.get(instrument) or dict(self.preset.species).get(instrument)
+        return SPECIES[name] if name and self.moments.compute else None
 
     @property
     def intervals(self) -> dict[str, tuple[tuple[float, float], ...]]:
