@@ -22,7 +22,8 @@ from spectro_mpi.instruments.preset import NamedFile
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.planning.inventory import cdf_files, selection
 from spectro_mpi.settings.archive_layout import Layout
-from spectro_mpi.settings.schema import Config, FetchSettings
+from spectro_mpi.settings.fetching import FetchSettings
+from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.words import listed
 
 _Key = tuple[str, str, str]

@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.model.levels import Levels, count_levels, edge_range, measured_channels
+from spectro_mpi.model.line_limits import line_limits, own_line_limits
 from spectro_mpi.model.samples import grouping_of, samples_of
 from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
 from spectro_mpi.model.tally import Tallies, Tally
 from spectro_mpi.settings.angles import BY_ANGLE
 from spectro_mpi.settings.schema import AxisLimits, Config, ExtremaSettings, ScalePair
+from spectro_mpi.settings.summary import series_in
 
 WHOLE = "all"
 """The category from which an instrument's limits are computed."""
@@ -48,10 +51,15 @@ def flat_extrema(
     linear one they are 0 and the latter; if any cell is negative or none is positive, they are the
     percentiles of all finite cells. Where an instrument is drawn with other scales than the pair's,
     the limits under the pair's names are for those. An instrument (or category) without a cell that
-    counts has no keys.
+    counts has no keys. A series (`model.series`) has keys of its y axis only.
     """
     flat: dict[str, float] = {}
     for (instrument, category), counts in sorted(tallies.items()):
+        if series_in(instrument):
+            ends = zip(_ENDS, line_limits(counts) or (), strict=False)
+            for (y_scale, z_scale), (end, limit) in product(scales, list(ends)):
+                flat[f"{instrument}_{y_scale}_{z_scale}_{end}"] = limit
+            continue
         names = [f"{instrument}-{category}"] + ([instrument] if category == WHOLE else [])
         by_scale = {
             scale: _z_limits(counts, scale, settings)
@@ -85,6 +93,9 @@ def panel_limits(
     drawn = drawn_scales(spectrogram.legend, scales)
 
     def own() -> Limits:
+        if spectrogram.is_line:
+            ends = own_line_limits(spectrogram.values, drawn[0])
+            return _rounded(*ends, 0.0, 1.0)
         computed = raw_limits(spectrogram, row, drawn, config.extrema.energy_coverage)
         return _of_circle(computed or empty_limits(spectrogram, drawn), spectrogram)
 
@@ -308,6 +319,7 @@ def _common(
     """The limits of a row in the extrema, rounded outward, by end."""
     is_own = category_limits == "own" or instrument.endswith(BY_ANGLE)
     by_category = is_own and category != WHOLE
+    by_category &= not series_in(instrument)
     name = f"{instrument}-{category}" if by_category else instrument
     keys = {end: f"{name}_{scales[0]}_{scales[1]}_{end}" for end in _ENDS}
     return {end: _outward(extrema[key], end) for end, key in keys.items() if key in extrema}

@@ -20,6 +20,8 @@ from spectro_mpi.system.words import utc
 
 DIGEST_BYTES = 16
 """Of the digests of reduced data and of figures."""
+LINE = "line"
+"""`Legend.axis` of a series against time (`model.series`)."""
 SEPARATOR = ", "
 """Between the names, and the digests, of several input files."""
 
@@ -41,7 +43,8 @@ class Legend:
     z_label: str = ""
     """Label of the colour bar."""
     axis: str = "energy"
-    """Name of the channels' dataset: "energy", "frequency", or "y" for anything else."""
+    """Name of the channels' dataset: "energy", "frequency", or "y" for anything else. Of what is
+    derived from the store: "angle" (pitch angle), "line" (values against time)."""
     axis_units: str = "eV"
     y_label: str = "Energy (eV)"
     """Label of the channels' axis."""
@@ -143,6 +146,7 @@ class Spectrogram:
     size 0: not computed."""
     bands: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 2), np.float32))
     """(band, 2) energies from and to, in the unit of `energy`."""
+    moments: Any = None
     provenance: Provenance = Provenance()
     notes: tuple[str, ...] = ()
     """What a reader of the figures should know of the files: one was left out, and why."""
@@ -155,6 +159,16 @@ class Spectrogram:
     def name(self) -> str:
         """Name of its group in the store."""
         return self.instrument
+
+    @cached_property
+    def known_series(self) -> dict[str, Spectrogram]:
+        """What `series.series_of` has made of it, by name."""
+        return {}
+
+    @property
+    def is_line(self) -> bool:
+        """Whether its values, of a single channel, are drawn as lines against time."""
+        return self.legend.axis == LINE
 
     @cached_property
     def by_angle(self) -> Spectrogram | None:

@@ -112,6 +112,14 @@ def tally(spectrogram: Spectrogram) -> Tallies:
     }
 
 
+def tally_series(series: Spectrogram) -> Tallies:
+    """Count the values of a series (`model.series`): of all its categories, which share an axis."""
+    counts = Tally(y_scale=series.legend.y_scale)
+    for values in series.values:
+        _count(counts, Samples(series.mode, values, are_means=False), is_whole=False)
+    return {(series.instrument, "all"): counts}
+
+
 def merge_tallies(into: Tallies, other: Tallies) -> None:
     """Add `other` to `into`; the order of merging makes no difference."""
     for key, added in other.items():

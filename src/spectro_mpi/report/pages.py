@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from spectro_mpi.draw.names import limits_words
 from spectro_mpi.errors import RunError
 from spectro_mpi.inert import inert_lines
 from spectro_mpi.operations.status import read_status
@@ -144,7 +145,7 @@ def _page_config(folder: PageFolder, run: Run) -> dict[str, Any]:
     return {
         "root": folder.to(run.path),
         "previews": folder.to(run.path / PREVIEWS),
-        "limits": list(run.config.plot.limits),
+        "limits": list(limits_words(run.config.plot)),
         "values": run.config.report.values,
         "scales": len(run.config.plot.scales),
         "item": "Orbit" if run.config.items_are_orbits else "Item",

@@ -12,17 +12,18 @@ from spectro_mpi.settings.angles import BY_ANGLE, mistakes_of_bands
 from spectro_mpi.settings.archive_layout import Layout, check_address
 from spectro_mpi.settings.direction import Direction, mistakes_of_direction
 from spectro_mpi.settings.ephemeris import mistakes_of_ephemeris
+from spectro_mpi.settings.fetching import FetchSettings
 from spectro_mpi.settings.instrument_table import mistakes_of
 from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import (
     AxisLimits,
     Config,
     DataSettings,
-    FetchSettings,
     JobSettings,
     PlotSettings,
     SelectSettings,
 )
+from spectro_mpi.settings.summary import mistakes_of_summary
 from spectro_mpi.system.scheduler.walltime import seconds_of
 from spectro_mpi.system.words import nearest
 
@@ -65,14 +66,16 @@ def _check_meaning(config: Config) -> list[str]:
             f"extrema.min_percentile = {low:g}: must be below extrema.max_percentile = {high:g}"
         )
     mistakes += [*_check_bands(config), *_check_ephemeris(config)]
+    mistakes += [*_check_summary(config), *_check_fixed_axes(config)]
     mistakes += _check_job("slurm", config.slurm, 'an sbatch option such as "--mem-per-cpu=2G"')
     mistakes += _check_job("pbs", config.pbs, 'a qsub option such as "-P project"')
     if config.pbs.mpi:
         mistakes.append("pbs.mpi: has no meaning; the ranks are started by mpirun")
     mistakes += _check_fetch(config.fetch)
-    mistakes += _check_figures(
-        config.plot, max(len(config.pitch_angles), len(config.select.instruments))
-    )
+    rows = max(len(config.pitch_angles), len(config.select.instruments))
+    if "summary" in config.plot.kinds:
+        rows = max(rows, -(-len(config.summary) // 2))  # rows of summaries are half as high
+    mistakes += _check_figures(config.plot, rows)
     for name, axes in config.axes.items():
         mistakes += _check_axes(name, axes, config)
     return mistakes
@@ -104,9 +107,45 @@ def _check_categories(config: Config) -> list[str]:
 
 def _check_bands(config: Config) -> list[str]:
     mistakes = list(mistakes_of_bands(config.angles, config.instruments))
-    if config.has_angles and not any(map(config.bands, config.select.instruments)):
+    has_bands = any(map(config.bands, config.select.instruments))
+    if "angle" in config.plot.kinds and not has_bands:
         mistakes.append('plot.kinds: "angle" needs angles.bands of an instrument with pitch_angle')
     return mistakes
+
+
+def _check_summary(config: Config) -> list[str]:
+    entries = config.plot.summary
+    bands = {
+        name: [f"{low:g}-{high:g}" for low, high in config.bands(name)]
+        for name in config.instruments
+    }
+    mistakes = [*mistakes_of_summary(entries, config.instruments, config.pitch_angles, bands)]
+    if len(set(entries)) < len(entries):
+        mistakes.append("plot.summary: lists the same panel twice")
+    if "summary" in config.plot.kinds and not config.summary:
+        mistakes.append(
+            f'plot.kinds: "summary" needs plot.summary, since data.preset = "{config.preset.name}" '
+            "has no panels of its own"
+        )
+    return mistakes
+
+
+def _check_fixed_axes(config: Config) -> list[str]:
+    name = config.plot.axes
+    if name == PlotSettings.axes:
+        return []
+    fixed = config.fixed_axes
+    if fixed is None:
+        return [
+            f'plot.axes = "{name}": data.preset = "{config.preset.name}" has no such axes; leave '
+            "it out, and set limits in [axes]"
+        ]
+    if config.data.quantity != fixed.quantity:
+        return [
+            f'plot.axes = "{name}": is for data.quantity = "{fixed.quantity}", not '
+            f'"{config.data.quantity}"; leave it out, and set limits in [axes]'
+        ]
+    return []
 
 
 def _check_ephemeris(config: Config) -> list[str]:
