@@ -133,12 +133,10 @@ def _signed_candidates(scale: Scale, most: int) -> Iterator[list[float]]:
 
     Those that are left out are the smallest, which lie next to 0.
     """
-    powers = sorted({abs(tick) for tick in _inside(scale, _signed(scale, (1,))) if tick})
-    for step in range(1, len(powers) + 1):
-        kept = powers[::-1][::step]
-        for first in range(len(kept) - 1, -1, -1):
-            ticks = [-tick for tick in kept[: first + 1]] + [0.0, *kept[first::-1]]
-            yield _inside(scale, ticks)
+    powers = sorted({abs(tick) for tick in _inside(scale, _signed(scale, (1,))) if tick})[::-1]
+    sizes = [powers[::step][:count] for step in (1, 2, 3) for count in range(1, len(powers) + 1)]
+    sets = [_inside(scale, [*(-size for size in each), 0.0, *each[::-1]]) for each in sizes]
+    yield from sorted(sets, key=len, reverse=True)
     yield _inside(scale, [0.0])
 
 

@@ -57,8 +57,9 @@ def flat_extrema(
     for (instrument, category), counts in sorted(tallies.items()):
         if series_in(instrument):
             ends = zip(_ENDS, line_limits(counts) or (), strict=False)
+            name = instrument if category == WHOLE else f"{instrument}-{category}"
             for (y_scale, z_scale), (end, limit) in product(scales, list(ends)):
-                flat[f"{instrument}_{y_scale}_{z_scale}_{end}"] = limit
+                flat[f"{name}_{y_scale}_{z_scale}_{end}"] = limit
             continue
         names = [f"{instrument}-{category}"] + ([instrument] if category == WHOLE else [])
         by_scale = {
@@ -318,8 +319,7 @@ def _common(
 ) -> dict[str, float]:
     """The limits of a row in the extrema, rounded outward, by end."""
     is_own = category_limits == "own" or instrument.endswith(BY_ANGLE)
-    by_category = is_own and category != WHOLE
-    by_category &= not series_in(instrument)
+    by_category = (is_own or bool(series_in(instrument))) and category != WHOLE
     name = f"{instrument}-{category}" if by_category else instrument
     keys = {end: f"{name}_{scales[0]}_{scales[1]}_{end}" for end in _ENDS}
     return {end: _outward(extrema[key], end) for end, key in keys.items() if key in extrema}

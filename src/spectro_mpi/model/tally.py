@@ -113,11 +113,12 @@ def tally(spectrogram: Spectrogram) -> Tallies:
 
 
 def tally_series(series: Spectrogram) -> Tallies:
-    """Count the values of a series (`model.series`): of all its categories, which share an axis."""
-    counts = Tally(y_scale=series.legend.y_scale)
-    for values in series.values:
+    """Count the values of a series (`model.series`), for each of its categories."""
+    tallies = {}
+    for category, values in zip(series.category, series.values, strict=True):
+        counts = tallies[series.instrument, category] = Tally(y_scale=series.legend.y_scale)
         _count(counts, Samples(series.mode, values, are_means=False), is_whole=False)
-    return {(series.instrument, "all"): counts}
+    return tallies
 
 
 def merge_tallies(into: Tallies, other: Tallies) -> None:

@@ -14,6 +14,7 @@ from spectro_mpi.settings.direction import Direction, mistakes_of_direction
 from spectro_mpi.settings.ephemeris import mistakes_of_ephemeris
 from spectro_mpi.settings.fetching import FetchSettings
 from spectro_mpi.settings.instrument_table import mistakes_of
+from spectro_mpi.settings.moments import mistakes_of_moments
 from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import (
     AxisLimits,
@@ -67,6 +68,7 @@ def _check_meaning(config: Config) -> list[str]:
         )
     mistakes += [*_check_bands(config), *_check_ephemeris(config)]
     mistakes += [*_check_summary(config), *_check_fixed_axes(config)]
+    mistakes += mistakes_of_moments(config.moments, config.instruments)
     mistakes += _check_job("slurm", config.slurm, 'an sbatch option such as "--mem-per-cpu=2G"')
     mistakes += _check_job("pbs", config.pbs, 'a qsub option such as "-P project"')
     if config.pbs.mpi:

@@ -52,6 +52,8 @@ class PresetEntry:
     """Panels of figures of kind "summary" (`plot.summary`)."""
     fixed_axes: tuple[FixedAxes, ...] = ()
     """Fixed axes that `plot.axes` can name."""
+    species: tuple[tuple[str, str], ...] = ()
+    """Instruments, each with what it measures (`[moments] species`)."""
     figure_word: str = ""
     """In the names of figures, as ESA in 13312_pitch-angle_ESA_ees_….png."""
     archive: str = ""
@@ -91,6 +93,10 @@ _BUILT_IN = MappingProxyType(
             bands=(("ees", _ELECTRONS), ("eeb", _ELECTRONS), ("ies", _IONS), ("ieb", _IONS)),
             summary=fast_summary(),
             fixed_axes=(_SPEDAS,),
+            species=tuple(
+                (name, "electron" if name.startswith("e") else "proton")
+                for name in ("ees", "eeb", "ies", "ieb")
+            ),
             figure_word="ESA",
             archive="https://spdf.gsfc.nasa.gov/pub/data/fast/esa/l2",
             folders="{instrument}/%Y/%m",
