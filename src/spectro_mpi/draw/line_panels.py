@@ -26,7 +26,7 @@ SHADES = (BLACK, 4, 2)
 """Greys of the lines of a panel, the first line's first."""
 ZERO, BAND = 3, 1
 """Greys of the line at 0, and of the band of uncertainties."""
-_WIDTH, _THIN = 0.9, 0.5
+WIDTH, _THIN = 0.9, 0.5
 """Widths of lines and of that at 0, in points."""
 _SAMPLE = 10.0
 """Length of the sample of a line beside its name, in points."""
@@ -85,7 +85,7 @@ def draw_lines(
     scale, any_drawn = row.y_scale, False
     strokes = list(strokes_of(panel, scale, window, records_of))
     for stroke in strokes:
-        width = 0.0 if stroke.is_band else max(1.0, _WIDTH * layout.unit)
+        width = 0.0 if stroke.is_band else max(1.0, WIDTH * layout.unit)
         canvas.stroke(box, stroke.points, width, stroke.shade)
         x = stroke.points.x
         any_drawn |= bool(((x >= 0) & (x <= 1)).any())
@@ -102,13 +102,18 @@ def draw_names(
     size, unit = points.TICK_LABEL * layout.unit, layout.unit
     left = round(box.right + points.BAR_GAP * unit)
     end = round(left + _SAMPLE * unit)
-    width = max(1, round(_WIDTH * unit))
+    width = max(1, round(WIDTH * unit))
     for number, (name, shade) in enumerate(zip(row.names, _shades(len(row.names)), strict=True)):
         base = box.top + (number + 1) * points.NOTE_LINE * unit
         middle = round(base - DIGIT_HEIGHT / 2 * size)
         canvas.fill(Box(left, middle - width // 2, end, middle - width // 2 + width), shade)
         start = end + points.LABEL_GAP * unit
         canvas.write(lettering.fit(name, size, right - start), start, base)
+
+
+def shade_of(index: int) -> tuple[float, float, float]:
+    """The colour of a grey of the palette, as matplotlib takes it."""
+    return (1 - index / BLACK,) * 3
 
 
 def _shades(count: int) -> list[int]:

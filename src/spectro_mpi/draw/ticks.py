@@ -134,7 +134,9 @@ def _signed_candidates(scale: Scale, most: int) -> Iterator[list[float]]:
     Those that are left out are the smallest, which lie next to 0.
     """
     powers = sorted({abs(tick) for tick in _inside(scale, _signed(scale, (1,))) if tick})[::-1]
-    sizes = [powers[::step][:count] for step in (1, 2, 3) for count in range(1, len(powers) + 1)]
+    steps = [(first, step) for step in (1, 2, 3) for first in range(min(step, len(powers)))]
+    rows = [powers[first::step] for first, step in steps]
+    sizes = [row[:count] for row in rows for count in range(1, len(row) + 1)]
     sets = [_inside(scale, [*(-size for size in each), 0.0, *each[::-1]]) for each in sizes]
     yield from sorted(sets, key=len, reverse=True)
     yield _inside(scale, [0.0])

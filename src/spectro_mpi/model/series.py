@@ -31,7 +31,7 @@ _LABELS = {
     "temperature_parallel": ("T∥", "eV"),
     "temperature_perpendicular": ("T⊥", "eV"),
     "temperature": ("Temperature", "eV"),
-    "potential": ("Spacecraft potential", "V"),
+    "potential": ("S/C potential", "V"),
 }
 """Name → symbol and unit, for the labels of axes."""
 

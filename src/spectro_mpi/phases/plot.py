@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spectro_mpi.draw.contents import content_of, style_of
-from spectro_mpi.draw.kinds.angle import with_angles
+from spectro_mpi.draw.kinds.derived import with_derived
 from spectro_mpi.draw.names import (
     COMMON,
     RAW,
@@ -129,7 +129,7 @@ class PlotPhase(PreparingPhase, PartwisePhase):
                 files[SHEET] = preview.sheet(names)
             if settings.thumbnails or settings.values:
                 files |= preview.scripts(
-                    with_angles(self.config, shown.values()) if settings.values else (),
+                    with_derived(self.config, shown.values()) if settings.values else (),
                     self.config.plot.gap_factor,
                 )
         with doing("write"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from spectro_mpi.draw.kinds.base import FigureKind, Row, with_word
 from spectro_mpi.errors import UserError
@@ -59,15 +59,6 @@ class Angle(FigureKind):
 def angles_shown(config: Config, spectrogram: Spectrogram) -> Spectrogram | None:
     """The pitch-angle spectrograms of an instrument as figures show them; None: there are none."""
     return spectrogram.by_folded_angle if config.plot.fold_angles else spectrogram.by_angle
-
-
-def with_angles(config: Config, spectrograms: Iterable[Spectrogram]) -> Iterator[Spectrogram]:
-    """Spectrograms, each followed by its pitch-angle spectrograms if figures show them."""
-    for spectrogram in spectrograms:
-        yield spectrogram
-        by_angle = angles_shown(config, spectrogram) if config.has_angles else None
-        if by_angle is not None:
-            yield by_angle
 
 
 def label_of_band(band: Sequence[float], units: str) -> str:

@@ -131,7 +131,8 @@ def _row(config: Config, shown: _Shown, spectrograms: Mapping[str, Spectrogram])
     if source.series:
         several = tuple(names) if len(names) > 1 else ()
         label = lead.legend.name + (f" {source.category}" if source.category else "")
-        label = label if several else f"{names[0]}: {label}"
+        is_of_one = not several and source.series != POTENTIAL  # which is the spacecraft's
+        label = f"{names[0]}: {label}" if is_of_one else label
         return Row(label, lead, place, tuple(others), several)
     word = lead.category[place]
     if source.group.endswith(BY_ANGLE):

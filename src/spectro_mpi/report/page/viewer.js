@@ -154,6 +154,7 @@ spectroMpi.viewer = (() => {
 
   function words(reading) {
     if (!reading) return ["The pointer is not over a panel."];
+    if (reading.lines) return wordsOfLines(reading);
     const { panel, cells, spectrogram } = reading;
     const exact = cells.length === 1 ? cells[0].time : reading.time;
     const label = panel.instruments && cells.length ? `${panel.label}: ${reading.instrument}` : panel.label;
@@ -170,6 +171,18 @@ spectroMpi.viewer = (() => {
       text.push(make("small", {}, cells.length > 1
         ? `mean of ${reading.averaged} values of ${which}`
         : `record ${first}, channel ${cells[0].channel}: ${edges} ${panel.y_units || "eV"}`));
+    }
+    return text;
+  }
+
+  // The values of all lines of a panel, at one time.
+  function wordsOfLines({ panel, time, lines }) {
+    const text = [make("span", {}, panel.label), make("span", {}, `${clock(time)} UTC`)];
+    if (!lines.some(({ spectrogram }) => spectrogram)) text.push(make("span", {}, config.values ? "no values" : "this run stores no values (report.values)"));
+    for (const { label, value, spectrogram, averaged } of lines.filter((line) => line.spectrogram)) {
+      const known = Number.isNaN(value) ? "no value" : `${number(value)} ${spectrogram.units}`;
+      text.push(make("strong", { class: "value", title: spectrogram.quantity }, [label, known].filter(Boolean).join(": ")));
+      if (averaged > 1) text.push(make("small", {}, `mean of ${averaged} records`));
     }
     return text;
   }
@@ -208,8 +221,8 @@ spectroMpi.viewer = (() => {
           make("tbody", {}, ...described.panels.map((panel) => make("tr", {},
             make("th", { scope: "row" }, panel.label),
             make("td", {}, panel.time[0] === null ? "–" : panel.time.map(clock).join(" to ")),
-            make("td", {}, `${spans(panel.energy)} ${panel.y_units || "eV"}`), make("td", {}, panel.y_scale),
-            make("td", {}, spans(panel.z)), make("td", {}, panel.z_scale)))))));
+            make("td", {}, `${spans(panel.energy || panel.y)} ${panel.y_units || "eV"}`), make("td", {}, panel.y_scale),
+            make("td", {}, panel.z ? spans(panel.z) : "–"), make("td", {}, panel.z_scale || "–")))))));
   }
 
   async function showFailures(shown) {
