@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from spectro_mpi.instruments.fast_esa_counts import (
     step_of_code,
 )
 from spectro_mpi.model.distribution import Rows, is_measured
+from spectro_mpi.model.scratch import Scratch
 
 
 class FluxErrors:
@@ -56,6 +57,7 @@ class FluxErrors:
         counts, steps = count_of_code(self._burst), step_of_code(self._burst)
         times, which_time = np.unique(time_integ, return_inverse=True)
         relative = eflux_relative_error(counts, steps, times[:, None]).astype(np.float32)
+        relative[:, 0] = 0
         mode = np.minimum(shape.mode.astype(np.intp), len(self._eff) - 1)
         row = self._gf_row.range(first, last)
         pairs, which_level = np.unique(np.stack([row, mode], axis=1), axis=0, return_inverse=True)
@@ -85,7 +87,7 @@ class ChunkErrors:
     eflux: NDArray[np.floating[Any]]
     """(record, bin, channel)"""
     relative: NDArray[np.float32]
-    """(integration time, code) of the energy flux."""
+    """(integration time, code) of the energy flux; 0 where the count is 0."""
     time: NDArray[np.intp]
     """(record,) row of `relative`."""
     levels: NDArray[np.float32]
@@ -94,25 +96,34 @@ class ChunkErrors:
     """(record,) row of `levels`."""
     per_level: NDArray[np.float32]
     """(record,) 1/(GF·Δt)."""
+    scratch: Scratch = field(default_factory=Scratch)
 
     def sigma(self, rows: Rows, bins: slice, channels: slice) -> NDArray[np.float32]:
         """Uncertainty of `eflux` of some records, bins and channels.
 
-        That of a bin without counts is the one-count level. NaN where the file does not have the
+        The array is used again by the next call. That of a bin without counts is the one-count
+        level. NaN where the file does not have the
         response: a single `gf` lacks the channels that the first mode does not have.
         """
         codes = self.codes[rows, bins, channels]
         time, level = self.time[rows], self.level[rows]
+        sigma = self.scratch.take("sigma", codes.shape)
         if (time == time[0]).all():
-            sigma: NDArray[np.float32] = self.relative[time[0]].take(codes)
+            self.relative[time[0]].take(codes, out=sigma, mode="clip")
         else:
-            sigma = self.relative.take(codes + 256 * time[:, None, None])
+            self.relative.take(codes + 256 * time[:, None, None], out=sigma, mode="clip")
         sigma *= self.eflux[rows, bins, channels]
-        is_zero = codes == 0
-        if is_zero.any():
-            same = (level == level[0]).all()
-            levels = self.levels[level[:1] if same else level, bins, channels]
-            np.copyto(sigma, levels * self.per_level[rows][:, None, None], where=is_zero)
+        # That of code 0 is 0 so far.
+        is_same = (level == level[0]).all()
+        levels = self.levels[level[:1] if is_same else level, bins, channels]
+        per_level = self.per_level[rows][:, None, None]
+        if np.isfinite(levels).all() and np.isfinite(per_level).all():
+            one_count = self.scratch.take("one count", codes.shape)
+            np.multiply(levels, codes == 0, out=one_count)
+            one_count *= per_level
+        else:
+            one_count = np.where(codes == 0, levels * per_level, np.float32(0))
+        sigma += one_count
         return sigma
 
     def variance(self, shape: RecordShape) -> NDArray[np.float32]:

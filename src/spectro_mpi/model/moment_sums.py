@@ -19,9 +19,9 @@ from spectro_mpi.model.distribution import (
     EnergyFlux,
     Rows,
     blocks,
-    is_measured,
 )
-from spectro_mpi.model.ring_moments import ring_weights
+from spectro_mpi.model.moment_cells import CellSums, MomentCells
+from spectro_mpi.model.scratch import Scratch
 
 Floats = NDArray[np.float64]
 
@@ -216,198 +216,98 @@ def moment_sums(
     usable &= (nenergy > 0) & (nenergy <= channels) & (distribution.mode < len(energy))
     inside = (energy >= plan.energies[0]) & (energy <= plan.energies[1])
     inside &= edges[..., 1] > edges[..., 0]
+    scratch = Scratch()
     for rows, used_bins, used in blocks(usable, nbins, nenergy):
         mode = distribution.mode[rows]
-        summed = np.flatnonzero(inside[np.unique(mode), :used].any(axis=0))
+        if (mode == mode[0]).all():
+            mode = mode[:1]
+        summed = np.flatnonzero(inside[mode, :used].any(axis=0))
         if not len(summed):
             continue
         span = slice(int(summed[0]), int(summed[-1]) + 1)
-        cells = _Cells(flux, rows, slice(used_bins), span)
+        cells = MomentCells(flux, rows, slice(used_bins), span, scratch)
         channel = energy[mode][:, span], edges[mode][:, span], inside[mode][:, span]
         put(sums, rows, _sums_of(cells, *channel, plan))
     return sums
 
 
-class _Cells:
-    """Some records with equal numbers of bins: sums over the bins, each (record, channel)."""
-
-    def __init__(self, flux: EnergyFlux, rows: Rows, bins: slice, channels: slice) -> None:
-        def part(array: NDArray[Any]) -> NDArray[Any]:
-            """The array of these records, bins and channels; an axis of length 1 is kept."""
-            return array[
-                rows if len(array) > 1 else slice(None),
-                bins if array.shape[1] > 1 else slice(None),
-                channels if array.shape[2] > 1 else slice(None),
-            ]
-
-        values: NDArray[Any] = flux.values[rows, bins, channels]
-        angle, width = part(flux.pitch_angle), part(flux.width)
-        counts: NDArray[np.bool_] | None = is_measured(values) if _has_missing(values) else None
-        if _has_missing(angle):
-            counts = is_measured(angle) if counts is None else counts & is_measured(angle)
-            angle = np.where(is_measured(angle), angle, np.float32(0))
-        has_width: NDArray[Any] = np.asarray(width > 0)
-        if not has_width.all():
-            counts = has_width if counts is None else counts & has_width
-            width = np.where(has_width, width, 0)
-        self.measures: NDArray[Any] = np.ones((1, 1), bool)
-        """(record or 1, channel or 1) whether any bin of a channel is a measurement at all."""
-        if flux.measured is not None:
-            measured = part(flux.measured)
-            self.measures = measured.any(axis=1)
-            if not measured.all():
-                counts = measured if counts is None else counts & measured
-        if angle.shape != values.shape:
-            angle = np.broadcast_to(angle, values.shape)
-        self._weights = ring_weights(angle, width, 2 / flux.passes)
-        self.potential = None if flux.potential is None else flux.potential[rows]
-        sigma = None if flux.sigma is None else flux.sigma(rows, bins, channels)
-        ones: NDArray[Any] = np.ones((1, 1, 1), np.float32)
-        if counts is not None:
-            values = np.where(counts, values, np.float32(0))
-            sigma = None if sigma is None else np.where(counts, sigma, np.float32(0))
-            ones = counts.astype(np.float32)
-        self._values, self._sigma, self._ones = values, sigma, ones
-
-    def seen(self) -> Floats:
-        """Solid angle of the bins that count, sr."""
-        whole = self._weights.whole
-        return _dot(whole, np.broadcast_to(self._ones, whole.shape))
-
-    def sums(self) -> dict[str, Floats]:
-        """Σ C ∫dΩ and the like, by the name of the weight."""
-        return {
-            name: _dot(weight, self._values)
-            for name, weight in zip(self._weights._fields, self._weights, strict=True)
-        }
-
-    def spreads(self) -> dict[tuple[str, str], Floats] | None:
-        """Σ σ² w w' for pairs of weights w, w'; None: not known. "net" is along + against."""
-        if self._sigma is None:
-            return None
-        weights = self._weights
-        sigma = self._sigma
-        along, against = weights.along * sigma, weights.against * sigma
-        spreads = {
-            ("along", "along"): _dot(along, along),
-            ("against", "against"): _dot(against, against),
-        }
-        along += against
-        of = {"whole": weights.whole * sigma, "net": along, "square": weights.square * sigma}
-        names = list(of)
-        for place, one in enumerate(names):
-            for other in names[place:]:
-                spreads[one, other] = _dot(of[one], of[other])
-        return spreads
-
-
-def _has_missing(values: NDArray[Any]) -> bool:
-    low, high = values.min(), values.max()
-    return not (low > -1e30 and np.isfinite(high))
-
-
-def _dot(one: NDArray[Any], other: NDArray[Any]) -> Floats:
-    """Σ one · other over the bins, (record, bin, channel) → (record, channel)."""
-    summed: Floats = np.einsum("rbc,rbc->rc", one, other).astype(np.float64)
-    return summed
-
-
 def _sums_of(
-    cells: _Cells,
+    cells: MomentCells,
     energy: NDArray[np.floating[Any]],
     edges: NDArray[np.floating[Any]],
     inside: NDArray[np.bool_],
     plan: MomentPlan,
 ) -> MomentSums:
-    """The sums of some records; `energy` and `inside` are (record, channel)."""
+    """The sums of some records; `energy` and `inside` are (record or 1, channel)."""
     measured = energy.astype(np.float64)
     shifted, width = _energies(measured, edges.astype(np.float64), cells.potential, plan)
-    inside = inside & cells.measures & (measured > 0)
+    inside = inside & cells.measures & (measured > 0) & (shifted > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         # Of the number flux: 2·10⁵ m⁻² f E = eflux E'/E².
         flux = np.where(inside, width * shifted / measured**2, 0.0)
         density = np.where(inside, flux * np.sqrt(plan.mass / 2 / shifted) * 1e-5, 0.0)
-    density = np.where(shifted > 0, density, 0.0)
-    second = density * shifted
-    power = flux * shifted * _ERG
-    of = cells.sums()
-    across = of["whole"] - of["square"]
+    shifted, width = np.where(inside, shifted, 0), np.where(inside, width, 0)
+    factors = {"n": density, "f": flux, "e": flux * shifted * _ERG, "p": density * shifted}
+    of = cells.sums(factors, inside)
+    seen = (width * cells.seen()).sum(axis=1)
+    full = np.broadcast_to(4 * np.pi * width.sum(axis=1), seen.shape)
+    coverage = np.divide(seen, full, out=np.zeros_like(seen), where=full > 0)
     columns = {
-        "n": density * of["whole"],
-        "along": flux * of["along"],
-        "against": flux * of["against"],
-        "energy_along": power * of["along"],
-        "energy_against": power * of["against"],
-        "omni": flux * of["whole"],
-        "parallel": 2 * second * of["square"],
-        "across": second * across,
+        "n": of["whole", "n"],
+        "along": of["along", "f"],
+        "against": of["against", "f"],
+        "energy_along": of["along", "e"],
+        "energy_against": of["against", "e"],
+        "omni": of["whole", "f"],
+        "parallel": 2 * of["square", "p"],
+        "across": of["whole", "p"] - of["square", "p"],
     }
-    values = np.stack([_total(columns[name], inside) for name in SUMS], axis=1)
-    seen, full = (
-        np.where(inside, width * angle, 0).sum(axis=1) for angle in (cells.seen(), 4 * np.pi)
-    )
-    coverage = np.divide(seen, full, out=np.zeros_like(full), where=full > 0)
-    values[~(coverage > LEAST_COVERAGE)] = np.nan
-    covariances = _covariances(cells, density, flux, power, second, inside)
-    if len(covariances):
-        is_known = np.asarray(np.isfinite(values).all(axis=1))
-        covariances[~is_known] = np.nan
+    values = np.stack([columns[name] for name in SUMS], axis=1)
+    covariances = _covariances(of) if cells.has_errors else np.zeros((0, len(COVARIANCES)))
+    is_seen = coverage > LEAST_COVERAGE
+    for array in filter(len, (values, covariances)):
+        array[~is_seen] = np.nan
     none = np.zeros(0, np.float32)
     potential = none if cells.potential is None else cells.potential.astype(np.float32)
     return MomentSums(plan, values, covariances, potential, np.minimum(coverage, 1).astype("f4"))
 
 
-def _total(cells: Floats, inside: NDArray[np.bool_]) -> Floats:
-    total: Floats = np.where(inside, cells, 0.0).sum(axis=1)
-    return total
+def _covariances(of: CellSums) -> Floats:
+    """(record, COVARIANCES)."""
 
+    def spread(one: str, other: str, factors: str) -> Floats:
+        return of[f"{one} {other}", factors]
 
-def _covariances(
-    cells: _Cells,
-    density: Floats,
-    flux: Floats,
-    power: Floats,
-    second: Floats,
-    inside: NDArray[np.bool_],
-) -> Floats:
-    """(record, COVARIANCES); of no records if uncertainties are not known."""
-    spreads = cells.spreads()
-    if spreads is None:
-        return np.zeros((0, len(COVARIANCES)))
-    whole, square = spreads["whole", "whole"], spreads["square", "square"]
-    mixed, net = spreads["whole", "square"], spreads["whole", "net"]
-    across = {
-        "whole": whole - mixed,
-        "net": net - spreads["net", "square"],
-        "square": mixed - square,
-    }
-    of: dict[tuple[str, str], Floats] = {
-        ("n", "n"): density**2 * whole,
-        ("n", "net"): density * flux * net,
-        ("n", "parallel"): 2 * density * second * mixed,
-        ("n", "across"): density * second * across["whole"],
-        ("net", "net"): flux**2 * spreads["net", "net"],
-        ("net", "parallel"): 2 * flux * second * spreads["net", "square"],
-        ("net", "across"): flux * second * across["net"],
-        ("parallel", "parallel"): 4 * second**2 * square,
-        ("parallel", "across"): 2 * second**2 * across["square"],
-        ("across", "across"): second**2 * (across["whole"] - across["square"]),
-        ("energy_net", "energy_net"): power**2 * spreads["net", "net"],
-        ("omni", "omni"): flux**2 * whole,
+    columns: dict[tuple[str, str], Floats] = {
+        ("n", "n"): spread("whole", "whole", "nn"),
+        ("n", "net"): spread("whole", "net", "nf"),
+        ("n", "parallel"): 2 * spread("whole", "square", "np"),
+        ("n", "across"): spread("whole", "whole", "np") - spread("whole", "square", "np"),
+        ("net", "net"): spread("net", "net", "ff"),
+        ("net", "parallel"): 2 * spread("net", "square", "fp"),
+        ("net", "across"): spread("whole", "net", "fp") - spread("net", "square", "fp"),
+        ("parallel", "parallel"): 4 * spread("square", "square", "pp"),
+        ("parallel", "across"): 2
+        * (spread("whole", "square", "pp") - spread("square", "square", "pp")),
+        ("across", "across"): spread("whole", "whole", "pp")
+        - 2 * spread("whole", "square", "pp")
+        + spread("square", "square", "pp"),
+        ("energy_net", "energy_net"): spread("net", "net", "ee"),
+        ("omni", "omni"): spread("whole", "whole", "ff"),
     }
     for name in ("along", "against"):
-        of[name, name] = flux**2 * spreads[name, name]
-        of[f"energy_{name}", f"energy_{name}"] = power**2 * spreads[name, name]
-    return np.stack([_total(of[pair], inside) for pair in COVARIANCES], axis=1)
+        columns[name, name] = spread(name, name, "ff")
+        columns[f"energy_{name}", f"energy_{name}"] = spread(name, name, "ee")
+    return np.stack([columns[pair] for pair in COVARIANCES], axis=1)
 
 
 def _energies(
     energy: Floats, edges: Floats, potential: NDArray[Any] | None, plan: MomentPlan
 ) -> tuple[Floats, Floats]:
-    """Energies and widths of channels far from the spacecraft, (record, channel), eV.
+    """Energies and widths of channels far from the spacecraft, (record or 1, channel), eV.
 
-    The edges `edges` (record, channel, 2) are shifted by sign(q) (s Φ + o) and clipped at 0. The
-    energy is shifted as they are, and is the middle of a channel that is clipped. Where the
+    The edges `edges` (record or 1, channel, 2) are shifted by sign(q) (s Φ + o) and clipped at 0.
+    The energy is shifted as they are, and is the middle of a channel that is clipped. Where the
     potential is not known, or 0, nothing is shifted.
     """
     low, high = edges[..., 0], edges[..., 1]
@@ -415,6 +315,8 @@ def _energies(
         return energy, high - low
     known = np.isfinite(potential) & (potential != 0)
     shift = np.where(known, plan.scale * np.where(known, potential, 0) + plan.offset, 0.0)
+    if not shift.any():
+        return energy, high - low
     shift = (np.sign(plan.charge) * shift)[:, None]
     below, above = np.maximum(low + shift, 0), np.maximum(high + shift, 0)
     middle = np.where(low + shift > 0, energy + shift, (below + above) / 2)
