@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cdflib import cdfread
 
 from spectro_mpi.demo import DemoSummary
 from spectro_mpi.errors import InvalidCdfError
@@ -110,3 +113,15 @@ def test_a_fast_reader_that_cannot_be_imported_is_none(
     assert not loads_fast_reader()
     assert "GLIBC_2.99 not found" in caplog.text
     loads_fast_reader.cache_clear()
+
+
+def test_a_block_that_claims_too_much_takes_no_memory(demo: DemoSummary) -> None:
+    CdflibReader(next(demo.directory.glob("FAST_data/*/*/*ees*13313*.cdf")))
+    block = gzip.compress(b"electrons" * 100)
+    assert cdfread.gzip_inflate(block) == b"electrons" * 100
+    tracemalloc.start()
+    with pytest.raises(Exception, match="checksum"):
+        cdfread.gzip_inflate(block[:-4] + b"\xf0\xff\xff\xff")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000

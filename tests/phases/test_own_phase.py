@@ -21,7 +21,7 @@ import xarray
 from spectro_mpi import open_run
 from spectro_mpi.demo import DemoSummary
 from spectro_mpi.rundir.layout import data_path
-from tests.conftest import BIN, NO_REPORT, Finished, spectro_mpi
+from tests.conftest import BIN, NO_REPORT, Finished, spectro_mpi, spectro_mpi_here
 from tests.outputs import pictures, same_output
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -38,12 +38,12 @@ def own(folder: Path, code: str) -> str:
     return 'phases=["reduce", "own.py:Own", "plot"]'
 
 
-def densities(run_dir: Path) -> dict[str, bytes]:
-    """Item and instrument → the bytes of its density and times."""
+def densities(run_dir: Path, one: Path | None = None) -> dict[str, bytes]:
+    """Item and instrument → the bytes of its density and times; `one`: the file of `compact`."""
     found = {}
-    with h5py.File(run_dir / "data" / "density.h5", "r") as file:
+    with h5py.File(one or run_dir / "data" / "density.h5", "r") as file:
         for item in file:
-            for instrument, group in file[item].items():
+            for instrument, group in file[f"{item}/density" if one else item].items():
                 found[f"{item}/{instrument}"] = group["density"][:].tobytes()
                 found[f"{item}/{instrument}/time"] = group["time"][:].tobytes()
     return found
@@ -92,6 +92,19 @@ def test_xarray_opens_what_it_gave(runs: dict[int, Path]) -> None:
     path = data_path(runs[1], open_run(runs[1]).progress.stores["density"]["13312"])
     with xarray.open_dataset(path, group="ees") as data:
         assert data["density"].dims == ("time",)
+        assert data["density"].attrs["units"] == "cm-3"
+        assert np.issubdtype(data["time"].dtype, np.datetime64)
+
+
+def test_one_file_of_a_run_has_what_it_gave(runs: dict[int, Path], tmp_path: Path) -> None:
+    one = tmp_path / "one.h5"
+    done = spectro_mpi_here("compact", runs[1], "-o", one)
+    assert done.code == 0, done.err
+    assert densities(runs[1], one) == densities(runs[1])
+    whole = open_run(runs[1]).spectrogram("13312", "ees")
+    with xarray.open_dataset(one, group="13312/ees") as data:
+        np.testing.assert_array_equal(data["eflux"].values, whole.values)
+    with xarray.open_dataset(one, group="13312/density/ees") as data:
         assert data["density"].attrs["units"] == "cm-3"
         assert np.issubdtype(data["time"].dtype, np.datetime64)
 

@@ -11,7 +11,7 @@ import importlib.util
 import logging
 import stat
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -27,6 +27,8 @@ T = TypeVar("T")
 Attribute = str | int | float | tuple[float, ...]
 """A tuple: VALIDMIN or VALIDMAX with one limit per channel or cell."""
 
+_GZIP = 31
+"""Window bits of zlib: the largest window, and a header of gzip."""
 _LIMITS = ("VALIDMIN", "VALIDMAX", "FILLVAL")
 
 
@@ -119,10 +121,8 @@ class CdflibReader:
 
     def __init__(self, path: Path) -> None:
         check_whole(path)
-        import cdflib
-
         self.path = path
-        self._cdf: Any = _checked(path, "its header", lambda: cdflib.CDF(path))
+        self._cdf: Any = _checked(path, "its header", lambda: _cdflib().CDF(path))
         self._cdf.vdr_info = _consistent(self._cdf.vdr_info)
         info = _checked(path, "its header", self._cdf.cdf_info)
         self.names = frozenset([*info.zVariables, *info.rVariables])
@@ -241,6 +241,21 @@ class PycdfppReader:
         # Epochs are structures of one field. EPOCH16 has two, for which cdflib uses a complex type.
         one_field = len(values.dtype.names) == 1
         return values.view(values.dtype[0] if one_field else np.complex128)
+
+
+@cache
+def _cdflib() -> Any:
+    """cdflib, with ISA-L to inflate compressed variables: 2.5 times faster than zlib.
+
+    By itself cdflib takes the package deflate if there is one, which asks for as much memory as the
+    last bytes of a block claim, before it looks at the block.
+    """
+    import cdflib
+    from cdflib import cdfread
+    from isal import isal_zlib
+
+    cdfread.gzip_inflate = partial(isal_zlib.decompress, wbits=_GZIP)
+    return cdflib
 
 
 def _checked(path: Path, what: str, read: Callable[[], T]) -> T:

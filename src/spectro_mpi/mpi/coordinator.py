@@ -445,10 +445,11 @@ class Coordinator:
 
     def _conclude(self, phase: MergingPhase[Any], contributions: Contributions) -> None:
         """Write the artifact that a phase gives of the run."""
-        name, content = phase.run_wide.name, phase.conclude(contributions.whole())
+        whole = contributions.whole()
+        name, content, files = phase.run_wide.name, phase.conclude(whole), phase.files(whole)
         basis = self._plan.basis(phase, content)
         self._progress.made_from[name] = basis
-        self._send_writer(WriteRunWide(name, content, basis))
+        self._send_writer(WriteRunWide(name, content, basis, files))
         self._plan.run_wide = {**self._plan.run_wide, name: content}
         self._workspace = replace(self._workspace, run_wide=self._plan.run_wide)
         log.info("%s: %s complete", phase.name, name)

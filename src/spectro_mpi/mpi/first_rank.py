@@ -10,6 +10,7 @@ from spectro_mpi.errors import writing
 from spectro_mpi.mpi.ranks import COORDINATOR
 from spectro_mpi.mpi.request import Request
 from spectro_mpi.phases.order import PhaseOrder
+from spectro_mpi.phases.run_figures import draw_run_figures
 from spectro_mpi.phases.shared_arrays import create_assets
 from spectro_mpi.planning.events import events_content, keep_events
 from spectro_mpi.planning.inventory import (
@@ -70,6 +71,13 @@ def make_report(config: Config, request: Request, anything_done: bool) -> None:
         )
     else:
         print(f"report: {config.run_dir / PAGE}", flush=True)
+
+
+def draw_results(order: PhaseOrder, request: Request) -> None:
+    """Draw the figures of the whole run; what goes wrong is printed, and fails nothing."""
+    if not request.assets_only:
+        for sentence in draw_run_figures(order):
+            print(sentence, flush=True)
 
 
 def prepare_run(

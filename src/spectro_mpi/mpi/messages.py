@@ -265,6 +265,8 @@ class WriteRunWide(ToWriter):
     """Content of the JSON file."""
     basis: str
     """Digest of what the artifact was made from."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Name → content of the files of the run that belong to it, which are written first."""
 
 
 @dataclass(frozen=True)

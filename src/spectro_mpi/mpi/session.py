@@ -18,7 +18,7 @@ from spectro_mpi.draw import check_colormap
 from spectro_mpi.errors import RunError, UserError, writing
 from spectro_mpi.mpi.backoff import Backoff
 from spectro_mpi.mpi.coordinator import Coordinator
-from spectro_mpi.mpi.first_rank import make_report, prepare_run
+from spectro_mpi.mpi.first_rank import draw_results, make_report, prepare_run
 from spectro_mpi.mpi.loop import Role, Stops, loop
 from spectro_mpi.mpi.pipe_comm import PipeComm
 from spectro_mpi.mpi.ranks import (
@@ -173,6 +173,8 @@ def _run_config(
             with suppress(OSError):
                 (config.run_dir / STOP).unlink()
             lock.release()
+    if order is not None and plan is not None and code in (0, SOME_FAILED):
+        draw_results(order, request)
     if plan is not None and config.report.at_end and code in (0, SOME_FAILED):
         make_report(config, request, owner is not None)
     if size > 1:

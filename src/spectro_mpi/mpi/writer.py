@@ -40,7 +40,13 @@ from spectro_mpi.resources.sampling import Sampling
 from spectro_mpi.rundir.batch_files import BatchFiles
 from spectro_mpi.rundir.digests import FAILED, DigestLog
 from spectro_mpi.rundir.journal import Journal
-from spectro_mpi.rundir.layout import LOCK, data_path, path_in_data, run_wide_path
+from spectro_mpi.rundir.layout import (
+    LOCK,
+    data_path,
+    path_in_data,
+    result_path,
+    run_wide_path,
+)
 from spectro_mpi.rundir.lock import LockWatch
 from spectro_mpi.rundir.names import is_shard
 from spectro_mpi.rundir.progress import Batch
@@ -48,7 +54,7 @@ from spectro_mpi.rundir.sources import SourceLog
 from spectro_mpi.rundir.store import write_links
 from spectro_mpi.rundir.tallies import write_tallies
 from spectro_mpi.settings.schema import Config
-from spectro_mpi.system.atomic import sync_directory, write_atomic
+from spectro_mpi.system.atomic import make_below, sync_directory, write_atomic
 from spectro_mpi.system.words import count
 
 log = logging.getLogger(__name__)
@@ -158,9 +164,7 @@ class Writer:
                 self._expected = message.results
                 self._end_phase_if_complete()
             case WriteRunWide():
-                content = json.dumps(message.content, indent=1, sort_keys=True) + "\n"
-                path = run_wide_path(self._run_dir, message.name)
-                self._patiently(lambda: write_atomic(path, content.encode()))
+                self._patiently(partial(self._write_run_wide, message))
                 self._journal.note_made_from(message.name, message.basis)
             case WriteTallies():
                 self._patiently(lambda: write_tallies(self._run_dir, message.kept))
@@ -188,6 +192,15 @@ class Writer:
                 self.finished = True
             case _:
                 raise TypeError(f"unexpected message for the writer: {message}")
+
+    def _write_run_wide(self, message: WriteRunWide) -> None:
+        """Write an artifact of the run, after the files that belong to it."""
+        content = json.dumps(message.content, indent=1, sort_keys=True) + "\n"
+        files = {result_path(self._run_dir, name): file for name, file in message.files.items()}
+        for path, file in files.items():
+            make_below(self._run_dir, path.parent)
+            write_atomic(path, file)
+        write_atomic(run_wide_path(self._run_dir, message.name), content.encode())
 
     def _add(self, result: Result) -> None:
         """Add a result to the batch."""

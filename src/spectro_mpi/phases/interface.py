@@ -167,6 +167,8 @@ class MergingPhase(Phase, Generic[T]):
     A phase may keep them if it gives datasets, and the contribution of an item follows from these
     alone, whatever the settings.
     """
+    result_files: Sequence[str] = ()
+    """Names of the files that `files` gives; if one is missing, they are written again."""
 
     @property
     def run_wide(self) -> Artifact:
@@ -191,6 +193,21 @@ class MergingPhase(Phase, Generic[T]):
     def conclude(self, whole: T) -> dict[str, Any]:
         """The content of the artifact as JSON values, from the contributions of all items."""
         raise NotImplementedError
+
+    def files(self, whole: T) -> dict[str, bytes]:
+        """Files of the run, from the contributions of all items: name → content. Default: none.
+
+        The writer puts them into `results/` of the run directory, before the artifact. They must
+        not depend on the order of merging.
+        """
+        return {}
+
+    def draw(self, workspace: Workspace) -> None:
+        """Draw figures of the run into `results/NAME/`: those that are missing or outdated.
+
+        Called at the end of every run that has the artifact, in a separate process, where
+        matplotlib may be imported. The report shows the PNG files. Default: none.
+        """
 
     def arrays_of(self, whole: T) -> dict[str, NDArray[Any]]:
         """A contribution as arrays of numbers or text, to be kept; if `kept_version` is set."""

@@ -27,7 +27,12 @@ from spectro_mpi.planning.redraw import (
 from spectro_mpi.planning.stored import stored_items
 from spectro_mpi.rundir.digests import KnownDigests, load_digests
 from spectro_mpi.rundir.journal import load_progress
-from spectro_mpi.rundir.layout import item_folder, run_wide_path, without_folder
+from spectro_mpi.rundir.layout import (
+    item_folder,
+    result_path,
+    run_wide_path,
+    without_folder,
+)
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_run_wide
 from spectro_mpi.rundir.tallies import KeptGroup, KeptPhase
@@ -238,6 +243,9 @@ class RunPlan:
         """Whether the artifact of the run is missing, or was made from something else."""
         path = run_wide_path(self.order.config.run_dir, phase.run_wide.name)
         basis = self.basis(phase, read_run_wide(path))
+        run_dir = self.order.config.run_dir
+        if not all(result_path(run_dir, name).exists() for name in phase.result_files):
+            return True
         return not path.exists() or self.progress.made_from.get(phase.run_wide.name) != basis
 
     def _possible(self, phase: Phase) -> Iterator[str]:

@@ -21,6 +21,7 @@ from spectro_mpi.report.folder import PageFolder
 from spectro_mpi.report.index import CHUNK_ITEMS, write_index
 from spectro_mpi.report.logbook import Logbook, read_logbook
 from spectro_mpi.report.missing import make_previews, missing_previews
+from spectro_mpi.report.results import result_figures
 from spectro_mpi.resources import read_record
 from spectro_mpi.rundir.layout import LOGS, PAGE, PREVIEWS, REPORT
 from spectro_mpi.rundir.reader import Run, open_run
@@ -68,6 +69,7 @@ def make_report(
             "config": _page_config(folder, run),
             "logs": logs,
             "run_figures": _run_figures(folder, run_dir),
+            "results": result_figures(folder, run_dir),
         }
         folder.finish(_render("index.html", facts))
     return folder.page

@@ -35,6 +35,9 @@ LINKS = "spectrograms.h5"
 PLOTS = "plots"
 FILES = "files"
 """Files that phases other than plot write."""
+RESULTS = "results"
+"""Files and figures of the whole run that phases give: `results/atlas.h5`, `results/atlas/*.png`.
+"""
 LOGS = "logs"
 ASSETS = "assets"
 """Data that is prepared before the first item."""
@@ -79,6 +82,7 @@ PRODUCED = (
     LINKS,
     PLOTS,
     FILES,
+    RESULTS,
     LOGS,
     ASSETS,
     REPORT,
@@ -94,6 +98,21 @@ PRODUCED = (
 def run_wide_path(run_dir: Path, artifact: str) -> Path:
     """The file of an artifact of the whole run, such as `extrema.json`."""
     return run_dir / f"{artifact}.json"
+
+
+def result_path(run_dir: Path, name: str) -> Path:
+    """A file that a phase gives of the whole run, such as `results/atlas.h5`."""
+    return run_dir / RESULTS / name
+
+
+def results_folder(run_dir: Path, phase: str) -> Path:
+    """The folder of the figures that a phase draws of the whole run."""
+    return run_dir / RESULTS / phase
+
+
+def figures_of_run(run_dir: Path) -> list[Path]:
+    """The PNG files of figures of the whole run, sorted by phase and name."""
+    return sorted((run_dir / RESULTS).glob("*/*.png"))
 
 
 def data_path(run_dir: Path, data_file: str) -> Path:

@@ -28,6 +28,7 @@ from spectro_mpi.rundir.layout import (
     JOBS,
     REPORT,
     RESOURCE_LINES,
+    RESULTS,
     data_path,
     links_path,
     path_in_data,
@@ -79,7 +80,8 @@ def _repair(config: Config, items: Sequence[Item], untrusted: UntrustedCalls) ->
     journal = Journal(run_dir, config.run_id, config.plot.scales)
     for name in ("", DATA, JOBS, RESOURCE_LINES, REPORT):
         sweep(run_dir / name)
-    sweep_all(run_dir / ASSETS)
+    for name in (ASSETS, RESULTS):
+        sweep_all(run_dir / name)
     for phase in journal.state.phases:
         settled = journal.state.settled[phase]
         sweep_files_of(run_dir, phase, (item for item in items if item.id not in settled))
