@@ -77,7 +77,7 @@ def points_of(
     is_joined = np.zeros(max(0, len(source) - 1), bool)
     is_joined[last[:-1]] = joined
     is_joined[last[alone] - 1] = True
-    return Points((x - begin) / (finish - begin), low[source], high[source], is_joined)
+    return Points((x - begin) / ((finish - begin) or 1.0), low[source], high[source], is_joined)
 
 
 def extent_of(points: Points, columns: int) -> tuple[_Floats, _Floats]:

@@ -24,7 +24,7 @@ from spectro_mpi.settings.schema import (
     PlotSettings,
     SelectSettings,
 )
-from spectro_mpi.settings.summary import mistakes_of_summary
+from spectro_mpi.settings.summary import DIRECTIONS, SERIES, mistakes_of_summary, series_in
 from spectro_mpi.system.scheduler.walltime import seconds_of
 from spectro_mpi.system.words import nearest
 
@@ -306,6 +306,8 @@ def _check_figures(plot: PlotSettings, rows: int) -> list[str]:
 def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
     mistakes = []
     instrument, _, category = name.partition(".")
+    if series_in(instrument):
+        return _check_axes_of_line(name, axes, config)
     is_by_angle = instrument.endswith(BY_ANGLE)
     instrument = instrument.removesuffix(BY_ANGLE)
     if instrument not in config.instruments:
@@ -341,6 +343,35 @@ def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
                 for end, value in (("min", low), ("max", high))
                 if value is not None and value <= 0
             ]
+    return mistakes
+
+
+def _check_axes_of_line(name: str, axes: AxisLimits, config: Config) -> list[str]:
+    """The mistakes in limits of a line, which has a vertical axis only."""
+    group, _, direction = name.partition(".")
+    instrument, series = group.partition("-")[0], series_in(group)
+    mistakes = []
+    if instrument not in config.instruments:
+        mistakes.append(
+            f"axes.{name}: no instrument is called {instrument}; choose from "
+            f"{_known(config, instrument)}"
+        )
+    if direction and direction not in DIRECTIONS:
+        mistakes.append(
+            f"axes.{name}: no direction is called {direction}; choose from {', '.join(DIRECTIONS)}"
+        )
+    if axes.z_min is not None or axes.z_max is not None:
+        mistakes.append(f"axes.{name}: a line has no colours; set y_min and y_max")
+    low, high = axes.y_min, axes.y_max
+    if low is not None and high is not None and not low < high:
+        mistakes.append(f"axes.{name}: y_min = {low:g} is not below y_max = {high:g}")
+    if SERIES[series] == "log":
+        mistakes += [
+            f"axes.{name}.y_{end} = {value:g}: expected a value above 0, since that axis is "
+            "logarithmic"
+            for end, value in (("min", low), ("max", high))
+            if value is not None and value <= 0
+        ]
     return mistakes
 
 
