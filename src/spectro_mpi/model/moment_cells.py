@@ -5,7 +5,8 @@ Pure array science: no files, no MPI.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from spectro_mpi.model.ring_moments import ring_weights, span_of
 from spectro_mpi.model.scratch import Scratch
 
 Floats = NDArray[np.float64]
-CellSums = Mapping[tuple[str, str], Floats]
-"""(weight, factors) → (record,): "whole", "n" is Σ C n ∫dΩ, and "whole net", "nf" is Σ σ² n f ∫dΩ
+CellSums = Callable[[str, str], Floats]
+"""Weight, factors → (record,): "whole", "n" is Σ C n ∫dΩ, and "whole net", "nf" is Σ σ² n f ∫dΩ
 ∫cos α dΩ."""
 
 _WEIGHTS = ("whole", "along", "against", "square")
@@ -29,7 +30,6 @@ _PAIRS = {
     "against": ("against",),
 }
 """Weights of rings (`RingWeights`) whose products the variances are multiplied with."""
-_FACTORS = ("n", "f", "e", "p", "nn", "ff", "ee", "pp", "nf", "np", "fp")
 _ROWS = (*_WEIGHTS, *(f"{one} {other}" for one, others in _PAIRS.items() for other in others))
 
 
@@ -98,18 +98,14 @@ class MomentCells:
             self._sum_spreads(summed[len(_WEIGHTS) :])
             if not np.isfinite(summed).all():  # uncertainties may be unknown outside
                 summed = np.where(inside, summed, np.float32(0))
-        powers = [np.multiply.reduce([factors[letter] for letter in word]) for word in _FACTORS]
-        by_channel = np.stack(powers, axis=-1)
-        cells = summed.astype(np.float64)
-        if len(by_channel) == 1:
-            totals = cells @ by_channel[0]
-        else:
-            totals = (cells.swapaxes(0, 1) @ by_channel).swapaxes(0, 1)
-        return {
-            (name, word): totals[row, :, column]
-            for row, name in enumerate(rows)
-            for column, word in enumerate(_FACTORS)
-        }
+        cells = dict(zip(rows, summed.astype(np.float64), strict=True))
+
+        def total(name: str, word: str) -> Floats:
+            # Record by record, so that the others do not matter.
+            factor = math.prod(factors[letter] for letter in word)
+            return np.asarray((cells[name] * factor).sum(axis=1))
+
+        return total
 
     def seen(self) -> Floats:
         """Solid angle of the bins that count, (record, channel or 1), sr; call `sums` before."""

@@ -253,14 +253,14 @@ def _sums_of(
     full = np.broadcast_to(4 * np.pi * width.sum(axis=1), seen.shape)
     coverage = np.divide(seen, full, out=np.zeros_like(seen), where=full > 0)
     columns = {
-        "n": of["whole", "n"],
-        "along": of["along", "f"],
-        "against": of["against", "f"],
-        "energy_along": of["along", "e"],
-        "energy_against": of["against", "e"],
-        "omni": of["whole", "f"],
-        "parallel": 2 * of["square", "p"],
-        "across": of["whole", "p"] - of["square", "p"],
+        "n": of("whole", "n"),
+        "along": of("along", "f"),
+        "against": of("against", "f"),
+        "energy_along": of("along", "e"),
+        "energy_against": of("against", "e"),
+        "omni": of("whole", "f"),
+        "parallel": 2 * of("square", "p"),
+        "across": of("whole", "p") - of("square", "p"),
     }
     values = np.stack([columns[name] for name in SUMS], axis=1)
     covariances = _covariances(of) if cells.has_errors else np.zeros((0, len(COVARIANCES)))
@@ -276,7 +276,7 @@ def _covariances(of: CellSums) -> Floats:
     """(record, COVARIANCES)."""
 
     def spread(one: str, other: str, factors: str) -> Floats:
-        return of[f"{one} {other}", factors]
+        return of(f"{one} {other}", factors)
 
     columns: dict[tuple[str, str], Floats] = {
         ("n", "n"): spread("whole", "whole", "nn"),
