@@ -18,7 +18,7 @@ from spectro_mpi.draw.notes import (
 )
 from spectro_mpi.draw.potential import notes_on_potential, potential_over
 from spectro_mpi.errors import Failure
-from spectro_mpi.model.extrema import Limits, notes_on_limits, shared_limits
+from spectro_mpi.model.extrema import Limits, notes_on_limits, shared_limits, with_lines
 from spectro_mpi.model.fixed_axes import common_extrema
 from spectro_mpi.model.marks import Mark, place
 from spectro_mpi.model.spectrogram import LINE, Spectrogram
@@ -83,6 +83,7 @@ def style_of(plot: PlotSettings, figure: ExpectedFigure) -> Style:
         gap_factor=plot.gap_factor,
         text_scale=plot.text_scale,
         ephemeris=plot.ephemeris,
+        has_zooms=figure.kind.has_zooms,
         labels_at_left=figure.kind.labels_at_left,
     )
 
@@ -102,6 +103,8 @@ def panel_of(
     key = (*((shown.instrument, place) for shown, place in row.layers), scales, limits)
     if key not in known:
         known[key] = shared_limits(config, extrema, row.layers, scales, limits)
+        if row.sharing and limits != RAW:
+            known[key] = with_lines(config, extrema, known[key], row.sharing, scales)
     return Panel(
         label=row.label,
         spectrogram=row.spectrogram,

@@ -153,6 +153,29 @@ def shared_limits(
     return Limits(**values)
 
 
+def with_lines(
+    config: Config,
+    extrema: Mapping[str, float],
+    limits: Limits,
+    lines: Sequence[tuple[str, str]],
+    scales: ScalePair,
+) -> Limits:
+    """Limits of a panel that cover the common ones of all `lines` that it may show.
+
+    `lines` are names in the extrema, and categories. An end that is set by hand is kept.
+    """
+    values = {}
+    for end, outermost in (("y_min", min), ("y_max", max)):
+        ends = [getattr(limits, end)]
+        for name, category in lines:
+            if end in _by_hand(config.axes, name, category):
+                return limits
+            common = _common(extrema, name, category, scales, config.plot.category_limits)
+            ends += [common[end]] if end in common else []
+        values[end] = outermost(ends)
+    return replace(limits, **values)
+
+
 def notes_on_limits(
     config: Config,
     extrema: Mapping[str, float],

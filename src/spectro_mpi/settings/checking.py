@@ -94,6 +94,8 @@ def _check_categories(config: Config) -> list[str]:
             mistakes.append(
                 f'pitch_angles."{name}": use only letters, digits, ".", "_" and "-" in the name'
             )
+        if name in SERIES:
+            mistakes.append(f"pitch_angles.{name}: this name is that of a moment; choose another")
         if isinstance(intervals, Direction):
             mistakes += mistakes_of_direction(name, intervals)
             continue

@@ -21,6 +21,9 @@ class Row(NamedTuple):
     """Other spectrograms in the same panel, each with the place of its category."""
     names: tuple[str, ...] = ()
     """Names of several lines, as `layers`."""
+    sharing: tuple[tuple[str, str], ...] = ()
+    """Lines that share its axis, also those that the item has no values of: names in the extrema
+    and categories."""
     over: Spectrogram | None = None
     """The potential of the spacecraft, to be drawn over the energies of particles."""
 
@@ -46,6 +49,8 @@ class FigureKind(Protocol):
     """Whether rows show pitch angle against time."""
     row_height: float = 1.0
     """Height of a row, in parts of that in `plot.panel_size`."""
+    has_zooms: bool = True
+    """Whether marked events have columns of their own."""
     labels_at_left: bool = False
     """Whether labels of rows are at the left of their axes, not above."""
 

@@ -11,6 +11,7 @@ from spectro_mpi.draw.kinds.angle import angles_shown, label_of_band
 from spectro_mpi.draw.kinds.base import FigureKind, Row, with_word
 from spectro_mpi.draw.kinds.pitch_angle import label_of_category
 from spectro_mpi.errors import Failure
+from spectro_mpi.model.extrema import WHOLE
 from spectro_mpi.model.series import series_of
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.settings.angles import BY_ANGLE
@@ -25,6 +26,8 @@ class _Shown(NamedTuple):
 
     wanted: Layers
     """The first alternative."""
+    chosen: Layers
+    """The alternative that is shown; empty: none."""
     sources: Layers
     """What there is of the alternative that is shown; empty: there is none."""
     layers: tuple[_Layer, ...]
@@ -38,6 +41,7 @@ class Summary(FigureKind):
     has_events_in_name = False
     has_angles = True
     row_height = 0.45
+    has_zooms = False
     labels_at_left = True
 
     def figures(self, config: Config, instruments: Sequence[str]) -> Iterable[str]:
@@ -50,8 +54,9 @@ class Summary(FigureKind):
         return "summary"
 
     def limits_of(self, config: Config, instruments: Sequence[str]) -> Iterable[tuple[str, str]]:
-        known = (s for s in sources_of(config.summary) if s.instrument in instruments)
-        return dict.fromkeys((source.group, source.category) for source in known)
+        every = sources_of(config.summary)
+        known = (each for each in every if each.series or each.instrument in instruments)
+        return dict.fromkeys((each.group, each.category or WHOLE) for each in known)
 
     def depends_on(self, config: Config) -> tuple[object, ...]:
         return ("summary", config.summary)
@@ -101,8 +106,8 @@ def _shown(config: Config, entry: str, spectrograms: Mapping[str, Spectrogram]) 
         if not lead.series and lead not in there:  # a potential alone is no panel
             continue
         if there:
-            return _Shown(alternatives[0], tuple(there), tuple(there.values()))
-    return _Shown(alternatives[0], (), ())
+            return _Shown(alternatives[0], alternative, tuple(there), tuple(there.values()))
+    return _Shown(alternatives[0], (), (), ())
 
 
 def _layer(
@@ -133,7 +138,8 @@ def _row(config: Config, shown: _Shown, spectrograms: Mapping[str, Spectrogram])
         label = lead.legend.name + (f" {source.category}" if source.category else "")
         is_of_one = not several and source.series != POTENTIAL  # which is the spacecraft's
         label = f"{names[0]}: {label}" if is_of_one else label
-        return Row(label, lead, place, tuple(others), several)
+        sharing = tuple((each.group, each.category or WHOLE) for each in shown.chosen)
+        return Row(label, lead, place, tuple(others), several, sharing)
     word = lead.category[place]
     if source.group.endswith(BY_ANGLE):
         bands = spectrograms[source.instrument].bands.tolist()
