@@ -298,7 +298,9 @@ def test_the_potential_is_a_line_over_energies(run: Run, volts: float) -> None:
     config, shown = with_potential(run, volts)
     chosen = single_figure(config, tuple(shown), "summary")
     content = content_of(config, ITEM, shown, chosen, run.extrema)
-    image: Any = Image.open(io.BytesIO(Painter().draw(content, style_of(config.plot, chosen))))
+    image: Any = Image.open(
+        io.BytesIO(Painter().draw(content, style_of(config.plot, chosen.scales, chosen.kind)))
+    )
     described = json.loads(image.text["spectro-mpi"])
     first, last = described["panels"][0], described["panels"][-1]
     assert (last["instrument"], last["y_scale"]) == ("ees-potential", "linear")

@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 
 from spectro_mpi.resources import Record, fold, read_record, read_samples, read_steps
-from spectro_mpi.resources.archive import SAMPLES_KEPT
 from spectro_mpi.resources.lines import LineFile
 from spectro_mpi.resources.sampler import Sampler
 from spectro_mpi.resources.sampling import Ending, Station
-from spectro_mpi.resources.tables import Samples, rows_of, table_of, thin
+from spectro_mpi.resources.tables import SAMPLES_KEPT, Samples, rows_of, table_of, thin
 from spectro_mpi.rundir.layout import RESOURCES, all_rank_lines
 from spectro_mpi.system.activity import ACTIVITIES, doing, spent, start_counting
 from tests.conftest import spectro_mpi

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 
 from spectro_mpi.draw.content import FigureContent, Panel, Style
-from spectro_mpi.draw.kinds import Row
+from spectro_mpi.draw.kinds import FigureKind, Row
 from spectro_mpi.draw.line_panels import notes_on_lines
 from spectro_mpi.draw.loss_cones import curves_of, notes_on_curves
 from spectro_mpi.draw.names import RAW, ExpectedFigure
@@ -72,19 +72,20 @@ def content_of(
     )
 
 
-def style_of(plot: PlotSettings, figure: ExpectedFigure) -> Style:
-    """Return the style of a figure."""
+def style_of(plot: PlotSettings, scales: ScalePair, kind: FigureKind | None = None) -> Style:
+    """Return the style of the figures of a pair of scales and of a kind."""
     width, height = plot.panel_size
+    look = kind or FigureKind
     return Style(
         dpi=plot.dpi,
-        panel_size=(width, height * figure.kind.row_height),
-        colormap=plot.colormap_of(figure.scales),
+        panel_size=(width, height * look.row_height),
+        colormap=plot.colormap_of(scales),
         zoom_minutes=plot.zoom_minutes,
         gap_factor=plot.gap_factor,
         text_scale=plot.text_scale,
         ephemeris=plot.ephemeris,
-        has_zooms=figure.kind.has_zooms,
-        labels_at_left=figure.kind.labels_at_left,
+        has_zooms=look.has_zooms,
+        labels_at_left=look.labels_at_left,
     )
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.draw import layout as points
 from spectro_mpi.draw.bars import Ends
+from spectro_mpi.draw.below import Below
 from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.columns import columns_of, flagged_columns
 from spectro_mpi.draw.content import FigureContent, Panel, Style
@@ -24,12 +25,14 @@ from spectro_mpi.draw.description import axes_of, description_of, origin_of
 from spectro_mpi.draw.events import draw_events, events_in, lines_needed, open_ended, within
 from spectro_mpi.draw.frame import Frame, FrameSpec, draw_bars, draw_frame
 from spectro_mpi.draw.frame_files import FrameFiles
+from spectro_mpi.draw.from_event import draw_axis_from_event
+from spectro_mpi.draw.from_event import span_text as span_from_event
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
 from spectro_mpi.draw.line_panels import draw_lines, line_scale
 from spectro_mpi.draw.names import KEYWORD
 from spectro_mpi.draw.palette import BLANK, FLAGGED, palette_of
 from spectro_mpi.draw.png import encode_png
-from spectro_mpi.draw.positions import draw_positions, names_shown
+from spectro_mpi.draw.positions import names_shown
 from spectro_mpi.draw.raster import Painted, overlaid, paint
 from spectro_mpi.draw.reuse import Reduced, Reductions, has_values
 from spectro_mpi.draw.room import ZOOM, Row, with_room
@@ -40,9 +43,11 @@ from spectro_mpi.draw.times import (
     Header,
     Window,
     draw_header,
-    draw_time_axis,
+    draw_ticks,
     header_of,
     left_out_text,
+    span_text,
+    ticks_of,
 )
 from spectro_mpi.model.marks import Event
 from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
@@ -93,6 +98,7 @@ class Painter:
         self._keep_frames = keep_frames
         self._lettering = Lettering()
         self._reductions = Reductions()
+        self._below = Below(self._reductions, self._keeps_pictures)
         self._frames: OrderedDict[FrameSpec, Frame] = OrderedDict()
         self._roomy: OrderedDict[FrameSpec, Grid] = OrderedDict()
         self._kept_bars: OrderedDict[Hashable, NDArray[np.uint8]] = OrderedDict()
@@ -168,13 +174,13 @@ class Painter:
                         entry["flagged"] = flagged
                 panels.append(entry | origin_of(panel))
             if window is not None:
-                draw_time_axis(canvas, layout, self._lettering, column, window)
-                self._draw_positions(canvas, layout, column, window, content, style)
+                self._draw_times(canvas, layout, column, window, content, style)
                 lines = spec.grid.event_lines
                 draw_events(canvas, layout, self._lettering, column, window, drawn, lines)
         notes = [*content.notes, *self._left_out(content, style)]
         described = description_of(content, style, events, panels)
-        return canvas, described | ({"notes": notes} if notes else {})
+        described |= {"notes": notes} if notes else {}
+        return canvas, described | dict(content.about)
 
     def _windows(
         self, content: FigureContent, style: Style
@@ -215,11 +221,12 @@ class Painter:
             position_lines=len(names_shown(content.spectrograms, style.ephemeris)),
         )
         notes = (*content.notes, *self._left_out(content, style))
+        span = (span_from_event if content.time_label else span_text)(windows[0])
         for _ in range(2):
             layout = layout_of(grid)
             self._lettering.least = layout.least
             event_lines = lines_needed(layout, self._lettering, known, events)
-            header = header_of(self._lettering, content.title, windows[0], notes, layout)
+            header = header_of(self._lettering, content.title, span, notes, layout)
             grid = replace(grid, header_lines=header.line_count, event_lines=event_lines)
             roomy = self._with_room(grid, rows)
             if roomy == grid:
@@ -391,7 +398,7 @@ class Painter:
             columns = columns_of(records, window.begin, window.end, box.width)
             draw_curves(canvas, layout, box, panel.curves, row.y_scale, records, columns)
 
-    def _draw_positions(
+    def _draw_times(
         self,
         canvas: Canvas,
         layout: Layout,
@@ -400,14 +407,15 @@ class Painter:
         content: FigureContent,
         style: Style,
     ) -> None:
-        """Draw the labels of the ephemeris below the times of a column."""
-        names = names_shown(content.spectrograms, style.ephemeris)
-        if names:
-            each = {id(spectrogram): spectrogram for spectrogram in content.spectrograms}
-            shown = [
-                (one, self._reductions.records(one, style.gap_factor)) for one in each.values()
-            ]
-            draw_positions(canvas, layout, self._lettering, column, window, shown, names)
+        """Draw the time axis of a column, and what stands below it."""
+        if content.time_label:
+            label = content.time_label
+            draw_axis_from_event(canvas, layout, self._lettering, column, window, label)
+            return
+        draw_ticks(canvas, layout, column, window, ticks_of(layout, column, window))
+        self._below.draw(
+            canvas, layout, self._lettering, column, window, content.spectrograms, style
+        )
 
     def _count_flagged(
         self, canvas: Canvas, layout: Layout, box: Box, label: str, flagged: int

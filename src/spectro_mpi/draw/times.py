@@ -16,7 +16,7 @@ from spectro_mpi.draw.labels import wrapped
 from spectro_mpi.draw.layout import Box, Layout
 from spectro_mpi.draw.palette import BLACK
 from spectro_mpi.draw.text import Lettering, printable
-from spectro_mpi.draw.ticks import time_text, time_ticks
+from spectro_mpi.draw.ticks import TimeTicks, time_text, time_ticks
 from spectro_mpi.system.words import count
 
 Times = TypeVar("Times", float, NDArray[np.float64])
@@ -62,7 +62,7 @@ class Header:
 def header_of(
     lettering: Lettering,
     title: str,
-    window: Window | None,
+    span: str,
     notes: tuple[str, ...],
     layout: Layout,
 ) -> Header:
@@ -70,7 +70,6 @@ def header_of(
     unit = layout.unit
     left, right = _header_ends(layout)
     room = right - left
-    span = _span_text(window)
     titles = _title_lines(lettering, title, layout, room)
     widths = (
         lettering.stamp(printable(titles[0]), layout.title).width,
@@ -109,25 +108,51 @@ def left_out_text(times: NDArray[np.float64]) -> str:
     return f"{count(len(times), 'record')} at {dates} left out"
 
 
-def draw_time_axis(
-    canvas: Canvas, layout: Layout, lettering: Lettering, column: int, window: Window
+def ticks_of(layout: Layout, column: int, window: Window) -> TimeTicks:
+    """The ticks of the times of a column."""
+    size = points.TICK_LABEL * layout.unit
+    return time_ticks(window.begin, window.end, layout.boxes[column][0].width / size)
+
+
+def draw_ticks(
+    canvas: Canvas, layout: Layout, column: int, window: Window, ticks: TimeTicks
 ) -> None:
-    """Draw ticks below every row of a column, and times and dates below the last row."""
+    """Draw ticks below every row of a column."""
     boxes = layout.boxes[column]
-    unit = layout.unit
-    size = points.TICK_LABEL * unit
-    ticks = time_ticks(window.begin, window.end, boxes[0].width / size)
     line, reach = layout.pixels(points.LINE), layout.pixels(points.MAJOR)
     short = layout.pixels(points.MINOR)
-    box = boxes[-1]
-    places, fine = (window.place(np.array(at), box) for at in (ticks.major, ticks.minor))
+    places, fine = (window.place(np.array(at), boxes[0]) for at in (ticks.major, ticks.minor))
     for of_row in boxes:
         canvas.column_ticks(places, of_row.bottom, of_row.bottom + line + reach, line, BLACK)
         canvas.column_ticks(fine, of_row.bottom, of_row.bottom + line + short, line, BLACK)
+
+
+def write_tick_labels(
+    canvas: Canvas,
+    layout: Layout,
+    lettering: Lettering,
+    column: int,
+    window: Window,
+    ticks: TimeTicks,
+) -> float:
+    """Write labels of ticks below the last row; returns the base line of what stands below."""
+    box, unit = layout.boxes[column][-1], layout.unit
+    size = points.TICK_LABEL * unit
+    places = window.place(np.array(ticks.major), box)
     base = box.bottom + (points.BELOW + points.TIME_LINE - 3.5) * unit
     for place, label in zip(places.tolist(), ticks.labels, strict=True):
         canvas.write(lettering.stamp(label, size), place, base, align=0.5)
-    base += points.DATE_LINE * unit
+    return base + points.DATE_LINE * unit
+
+
+def write_times(
+    canvas: Canvas, layout: Layout, lettering: Lettering, column: int, window: Window
+) -> None:
+    """Write times and dates below the last row of a column."""
+    box, size = layout.boxes[column][-1], points.TICK_LABEL * layout.unit
+    ticks = ticks_of(layout, column, window)
+    base = write_tick_labels(canvas, layout, lettering, column, window, ticks)
+    places = window.place(np.array(ticks.major), box)
     taken = box.left - layout.left
     first = box.right + layout.right
     for place, date in zip(places.tolist(), ticks.dates, strict=True):
@@ -160,7 +185,8 @@ def _title_lines(lettering: Lettering, title: str, layout: Layout, room: float) 
     return lines
 
 
-def _span_text(window: Window | None) -> str:
+def span_text(window: Window | None) -> str:
+    """The time span of a figure, as in "2000-01-01 10:00:00 – 10:20:00 UTC"."""
     if window is None:
         return "no times"
     span = window.end - window.begin

@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from spectro_mpi.model.fixed_axes import common_extrema
 from spectro_mpi.model.levels import Levels, count_levels, edge_range, measured_channels
 from spectro_mpi.model.line_limits import line_limits, own_line_limits
 from spectro_mpi.model.samples import grouping_of, samples_of
@@ -254,6 +255,27 @@ def given_limits(
         ends = values[low], values[high]
         values[low], values[high] = in_order(*ends, low in fixed, high in fixed)
     return Limits(**values)
+
+
+def common_limits(
+    config: Config, extrema: Mapping[str, float], spectrogram: Spectrogram
+) -> dict[str, Limits]:
+    """Category, or energy band, → the common limits (`given_limits`) of the first scale pair.
+
+    Rows of which no limits are known are left out.
+    """
+    pair, limits = config.plot.scales[0], {}
+    extrema = common_extrema(config, extrema)
+    for each in filter(None, (spectrogram, spectrogram.by_angle)):
+        drawn = drawn_scales(each.legend, pair)
+        for row in each.category:
+            by_category = config.plot.category_limits
+            known = given_limits(
+                extrema, config.axes, each.instrument, row, pair, by_category, drawn
+            )
+            if known is not None:
+                limits[row] = _of_circle(known, each)
+    return limits
 
 
 def in_order(

@@ -103,7 +103,7 @@ def _draw(painter: Painter, subject: Subject, output: str, request: Request) -> 
         subject.marks,
         subject.failures,
     )
-    style = style_of(subject.config.plot, figure)
+    style = style_of(subject.config.plot, figure.scales, figure.kind)
     content = _in_time(content, style, request)
     style = _of_size(style, len(content.panels), request)
     path = Path(output)

@@ -229,7 +229,7 @@ class PlotPhase(PreparingPhase, PartwisePhase):
                         context.earlier_failures,
                         known,
                     )
-                    style = style_of(self.config.plot, expected)
+                    style = style_of(self.config.plot, expected.scales, expected.kind)
                     figure = painter.figure(content, style)
                 take(expected, figure, content, style)
         return spectrograms

@@ -35,6 +35,7 @@ from spectro_mpi.rundir.layout import (
 )
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_run_wide
+from spectro_mpi.rundir.store import stamp_of_file
 from spectro_mpi.rundir.tallies import KeptGroup, KeptPhase
 from spectro_mpi.system.words import count
 
@@ -242,11 +243,19 @@ class RunPlan:
     def _is_stale(self, phase: MergingPhase[Any]) -> bool:
         """Whether the artifact of the run is missing, or was made from something else."""
         path = run_wide_path(self.order.config.run_dir, phase.run_wide.name)
-        basis = self.basis(phase, read_run_wide(path))
-        run_dir = self.order.config.run_dir
-        if not all(result_path(run_dir, name).exists() for name in phase.result_files):
+        content = read_run_wide(path)
+        basis = self.basis(phase, content)
+        if not all(self._has_result(content, name) for name in phase.result_files):
             return True
         return not path.exists() or self.progress.made_from.get(phase.run_wide.name) != basis
+
+    def _has_result(self, content: Mapping[str, Any], name: str) -> bool:
+        """Whether a file that belongs to an artifact of the run is there as it was written."""
+        stamps, path = content.get("files"), result_path(self.order.config.run_dir, name)
+        try:
+            return isinstance(stamps, dict) and stamps.get(name) == stamp_of_file(path)
+        except (OSError, ValueError):
+            return False
 
     def _possible(self, phase: Phase) -> Iterator[str]:
         """The items for which all that the phase needs is there."""

@@ -20,6 +20,7 @@ import numpy as np
 from spectro_mpi.resources.lines import TABLES, drop_lines, read_lines
 from spectro_mpi.resources.tables import (
     _LARGEST,
+    SAMPLES_KEPT,
     TEXT,
     Array,
     Ends,
@@ -41,10 +42,6 @@ from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION
 from spectro_mpi.system.atomic import part_path, set_aside, write_atomic
 
 log = logging.getLogger(__name__)
-
-
-SAMPLES_KEPT = 200_000
-"""Most rows of samples in the file, of all ranks; more are merged by `thin`."""
 _WIDEST = 86400.0
 _STEPS_KEPT = 2_000_000
 _NODES_KEPT = 200_000

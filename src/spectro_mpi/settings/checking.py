@@ -25,6 +25,7 @@ from spectro_mpi.settings.schema import (
     SelectSettings,
 )
 from spectro_mpi.settings.summary import DIRECTIONS, SERIES, mistakes_of_summary, series_in
+from spectro_mpi.settings.superpose import mistakes_of_superpose
 from spectro_mpi.system.scheduler.walltime import seconds_of
 from spectro_mpi.system.words import nearest
 
@@ -69,6 +70,9 @@ def _check_meaning(config: Config) -> list[str]:
     mistakes += [*_check_bands(config), *_check_ephemeris(config)]
     mistakes += [*_check_summary(config), *_check_fixed_axes(config)]
     mistakes += mistakes_of_moments(config.moments, config.instruments)
+    mistakes += mistakes_of_superpose(
+        config.superpose, "superpose" in config.phases, config.plot.events
+    )
     mistakes += _check_job("slurm", config.slurm, 'an sbatch option such as "--mem-per-cpu=2G"')
     mistakes += _check_job("pbs", config.pbs, 'a qsub option such as "-P project"')
     if config.pbs.mpi:

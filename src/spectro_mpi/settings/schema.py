@@ -25,6 +25,7 @@ from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.moments import SPECIES, MomentSettings, Species
 from spectro_mpi.settings.presets import FixedAxes, PresetEntry, preset_named
 from spectro_mpi.settings.summary import sources_of
+from spectro_mpi.settings.superpose import SuperposeSettings
 from spectro_mpi.settings.versions import SETTINGS, SETTINGS_VERSION
 
 SCALE_PAIR_COLORMAPS = MappingProxyType(
@@ -341,7 +342,7 @@ class Config:
     output: str = "runs"
     """Directory that contains the run directories; an absolute path once loaded."""
     phases: Annotated[tuple[str, ...], MinLen(1)] = ("reduce", "plot")
-    """"reduce", "plot", or your phases as "module:Class", "file.py:Class" or an entry point."""
+    """"reduce", "plot", "superpose", or yours: "module:Class", "file.py:Class", an entry point."""
     seed: Annotated[int, Ge(0)] = 0
     """Seed of the random numbers that phases use."""
     select: SelectSettings = SelectSettings()
@@ -356,6 +357,7 @@ class Config:
     plot: PlotSettings = PlotSettings()
     run: RunSettings = RunSettings()
     report: ReportSettings = ReportSettings()
+    superpose: SuperposeSettings = field(default_factory=SuperposeSettings)
     slurm: JobSettings = JobSettings()
     pbs: JobSettings = JobSettings()
     fetch: FetchSettings = field(default_factory=FetchSettings)

@@ -52,12 +52,12 @@ class PitchAngle(FigureKind):
     ) -> list[Row]:
         spectrogram = spectrograms[instrument]
         return [
-            Row(label_of_category(config, place, spectrogram), spectrogram, place)
+            Row(label_of(config, place, spectrogram), spectrogram, place)
             for place in range(len(spectrogram.category))
         ]
 
 
-def label_of_category(config: Config, place: int, spectrogram: Spectrogram) -> str:
+def label_of(config: Config, place: int, spectrogram: Spectrogram) -> str:
     """What a row shows: a category with its intervals as they are stored, or how bins combine."""
     if not config.has_pitch_angles(spectrogram.instrument):
         return spectrogram.legend.rows or spectrogram.legend.name

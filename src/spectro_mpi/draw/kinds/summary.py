@@ -9,7 +9,7 @@ import numpy as np
 
 from spectro_mpi.draw.kinds.angle import angles_shown, label_of_band
 from spectro_mpi.draw.kinds.base import FigureKind, Row, with_word
-from spectro_mpi.draw.kinds.pitch_angle import label_of_category
+from spectro_mpi.draw.kinds.pitch_angle import label_of
 from spectro_mpi.errors import Failure
 from spectro_mpi.model.extrema import WHOLE
 from spectro_mpi.model.series import series_of
@@ -202,7 +202,7 @@ def _notes_on_replaced(shown: Sequence[_Shown]) -> Iterator[str]:
 def _notes_on_categories(config: Config, shown: Sequence[_Shown]) -> Iterator[str]:
     """What the categories are, once each."""
     labels = (
-        label_of_category(config, place, spectrogram)
+        label_of(config, place, spectrogram)
         for each in shown
         for source, (spectrogram, place) in zip(each.sources, each.layers, strict=True)
         if not source.series and not source.group.endswith(BY_ANGLE)
