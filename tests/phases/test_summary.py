@@ -79,6 +79,7 @@ def test_a_summary_has_the_panels_of_fast_in_their_order(run: Run) -> None:
         ("ees-number_flux_100km", "net"),
     ]
     assert described["kind"] == "summary"
+    assert len(described["sources"]) == 2
     assert "Fluxes: positive earthward" in described["notes"]
     assert "downgoing: within 30° of earthward" in described["notes"]
     assert "No data: ees-potential" in described["notes"]  # the demo's potential is 0

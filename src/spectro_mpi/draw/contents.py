@@ -44,10 +44,11 @@ def content_of(
     extrema = common_extrema(config, extrema) if figure.limits != RAW else extrema
     kind, instrument, scales = figure.kind, figure.instrument, figure.scales
     rows = kind.rows(config, instrument, spectrograms)
-    shown = [each for row in rows for each, _ in row.layers if not each.is_line]
     with_colours = [row for row in rows if not row.spectrogram.is_line]
     panels = tuple(panel_of(config, extrema, row, scales, figure.limits, known) for row in rows)
-    sources = {spectrogram.instrument: spectrogram.source for spectrogram in shown}
+    every = [each for row in rows for each, _ in row.layers]
+    shown = [each for each in every if not each.is_line]
+    sources = {each.instrument.partition("-")[0]: each.source for each in every}
     return FigureContent(
         item=item_id,
         kind=kind.name,
