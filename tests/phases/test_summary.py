@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from spectro_mpi.model.series import series_of
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.settings.loading import load_config
-from spectro_mpi.settings.schema import Config
+from spectro_mpi.settings.schema import Config, SettingsError
 from tests.conftest import NO_REPORT, spectro_mpi
 
 DIRECTIONS = """
@@ -228,10 +229,10 @@ def test_a_run_has_the_panels_of_its_settings(run: Run, tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, setting: str, words: str) -> None:
-    (tmp_path / "spectro-mpi.toml").write_text(f'input = "."\n{DIRECTIONS}')
-    done = spectro_mpi("plan", tmp_path / "spectro-mpi.toml", "-s", setting)
-    assert done.code == 2
-    assert words in done.err
+    settings = tmp_path / "spectro-mpi.toml"
+    settings.write_text(f'input = "."\n{DIRECTIONS}')
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        load_config(settings, (setting,))
 
 
 def test_other_presets_have_no_panels_or_axes_of_fast(tmp_path: Path) -> None:
@@ -240,10 +241,10 @@ def test_other_presets_have_no_panels_or_axes_of_fast(tmp_path: Path) -> None:
         '[[instrument]]\nname = "p"\nfile = "p_{date}.cdf"\nvalue = "F"\n'
     )
     (tmp_path / "spectro-mpi.toml").write_text(text)
-    done = spectro_mpi("plan", tmp_path / "spectro-mpi.toml")
-    assert done.code == 2
-    assert '"summary" needs plot.summary' in done.err
-    assert 'data.preset = "istp" has no such axes' in done.err
+    with pytest.raises(SettingsError) as mistakes:
+        load_config(tmp_path / "spectro-mpi.toml")
+    assert '"summary" needs plot.summary' in str(mistakes.value)
+    assert 'data.preset = "istp" has no such axes' in str(mistakes.value)
 
 
 def test_fixed_axes_are_in_the_name_and_the_picture(run: Run, tmp_path: Path) -> None:
