@@ -201,6 +201,15 @@ def test_tables_that_drift_by_less_than_the_rounding_share_their_bins() -> None:
     assert 3 <= len(superposed("ees", merged([spectrogram])).edges) <= 6
 
 
+def test_it_knows_the_modes_of_all_items() -> None:
+    parts = [
+        with_values(np.ones((1, 4, 5)), mode=np.full(4, mode), time=np.arange(3.0, 7.0) + mode)
+        for mode in (1, 0)
+    ]
+    assert superposed("ees", merged(parts[:1])).modes == (1,)
+    assert superposed("ees", merged(parts)).modes == (0, 1)
+
+
 def test_no_record_in_any_window_contributes_nothing() -> None:
     spectrogram = random_flux(1)
     assert superpose(spectrogram, Epochs(np.array([1e7]), np.array([1])), BINS, 1) is None

@@ -51,10 +51,20 @@ def test_files_are_written_and_figures_are_drawn_and_reported(settings: Path) ->
     assert '<a href="../results/own/square.pdf">PDF</a>' in page
     for damage in (longest.unlink, lambda: longest.write_text("0")):
         damage()
+        checked = spectro_mpi("verify", run_dir)
+        assert checked.code == 1
+        assert str(longest) in checked.out
         again = spectro_mpi("run", settings, *words)
         assert again.code == 0, again.err
         assert int(longest.read_text()) > 100
-    assert spectro_mpi("run", settings, *words, "--fresh").code == 0
+    table = run_dir / "longest.json"
+    before = table.read_bytes()
+    table.write_text("{")
+    again = spectro_mpi("run", settings, *words)
+    assert again.code == 0, again.err
+    assert f"{table}: is damaged; set aside as longest.json.damaged" in again.out
+    assert table.read_bytes() == before
+    assert spectro_mpi("verify", run_dir).code == 0
 
 
 def test_a_figure_of_the_run_that_cannot_be_drawn_fails_nothing(settings: Path) -> None:

@@ -55,7 +55,7 @@ from spectro_mpi.rundir.counts import before_phase
 from spectro_mpi.rundir.layout import STOP
 from spectro_mpi.rundir.lock import Owner
 from spectro_mpi.rundir.progress import Fact
-from spectro_mpi.rundir.store import stamp_of_bytes
+from spectro_mpi.rundir.results import with_stamps
 from spectro_mpi.rundir.tallies import KeptPhase
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.words import count
@@ -450,8 +450,7 @@ class Coordinator:
         """Write the artifact that a phase gives of the run."""
         whole = contributions.whole()
         name, content, files = phase.run_wide.name, phase.conclude(whole), phase.files(whole)
-        if files:
-            content |= {"files": {path: stamp_of_bytes(file) for path, file in files.items()}}
+        content = with_stamps(content, files)
         basis = self._plan.basis(phase, content)
         self._progress.made_from[name] = basis
         self._send_writer(WriteRunWide(name, content, basis, files))

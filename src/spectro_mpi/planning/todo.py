@@ -27,15 +27,10 @@ from spectro_mpi.planning.redraw import (
 from spectro_mpi.planning.stored import stored_items
 from spectro_mpi.rundir.digests import KnownDigests, load_digests
 from spectro_mpi.rundir.journal import load_progress
-from spectro_mpi.rundir.layout import (
-    item_folder,
-    result_path,
-    run_wide_path,
-    without_folder,
-)
+from spectro_mpi.rundir.layout import item_folder, run_wide_path, without_folder
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_run_wide
-from spectro_mpi.rundir.store import stamp_of_file
+from spectro_mpi.rundir.results import problem_of_result, stamps_in
 from spectro_mpi.rundir.tallies import KeptGroup, KeptPhase
 from spectro_mpi.system.words import count
 
@@ -245,17 +240,11 @@ class RunPlan:
         path = run_wide_path(self.order.config.run_dir, phase.run_wide.name)
         content = read_run_wide(path)
         basis = self.basis(phase, content)
-        if not all(self._has_result(content, name) for name in phase.result_files):
+        run_dir, stamps = self.order.config.run_dir, stamps_in(content)
+        names = phase.result_files
+        if any(problem_of_result(run_dir, name, stamps.get(name)) for name in names):
             return True
         return not path.exists() or self.progress.made_from.get(phase.run_wide.name) != basis
-
-    def _has_result(self, content: Mapping[str, Any], name: str) -> bool:
-        """Whether a file that belongs to an artifact of the run is there as it was written."""
-        stamps, path = content.get("files"), result_path(self.order.config.run_dir, name)
-        try:
-            return isinstance(stamps, dict) and stamps.get(name) == stamp_of_file(path)
-        except (OSError, ValueError):
-            return False
 
     def _possible(self, phase: Phase) -> Iterator[str]:
         """The items for which all that the phase needs is there."""

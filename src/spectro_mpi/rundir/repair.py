@@ -32,12 +32,13 @@ from spectro_mpi.rundir.layout import (
     data_path,
     links_path,
     path_in_data,
+    run_wide_path,
     shards_of,
     sweep_files_of,
 )
-from spectro_mpi.rundir.names import is_data_file, is_shard
+from spectro_mpi.rundir.names import is_data_file, is_phase_name, is_shard
 from spectro_mpi.rundir.progress import Progress
-from spectro_mpi.rundir.reader import read_extrema
+from spectro_mpi.rundir.reader import read_extrema, read_run_wide
 from spectro_mpi.rundir.sources import Source, Sources
 from spectro_mpi.rundir.store import (
     ephemeris_in,
@@ -92,6 +93,7 @@ def _repair(config: Config, items: Sequence[Item], untrusted: UntrustedCalls) ->
     yield from _adopt_orphans(run_dir, journal, listed, inputs, untrusted)
     journal.close()
     yield from set_damaged_extrema_aside(run_dir)
+    yield from _set_damaged_artifacts_aside(run_dir, journal.state)
     repair_links(run_dir, journal.state, untrusted)
 
 
@@ -116,6 +118,15 @@ def set_damaged_extrema_aside(run_dir: Path) -> Iterator[str]:
     except RunError:
         aside = set_aside(run_dir / EXTREMA)
         yield f"{run_dir / EXTREMA}: is damaged; set aside as {aside.name}, will be recreated"
+
+
+def _set_damaged_artifacts_aside(run_dir: Path, state: Progress) -> Iterator[str]:
+    """Set other artifacts of the run aside if they are damaged; the next run recreates them."""
+    for path in (run_wide_path(run_dir, name) for name in filter(is_phase_name, state.made_from)):
+        try:
+            read_run_wide(path)
+        except RunError:
+            yield f"{path}: is damaged; set aside as {set_aside(path).name}, will be recreated"
 
 
 def lose_data(journal: Journal, path: Path, problem: str, items: Sequence[str]) -> str:

@@ -9,10 +9,10 @@ from dataclasses import replace
 from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
 from spectro_mpi.settings.angles import BY_ANGLE, mistakes_of_bands
-from spectro_mpi.settings.archive_layout import Layout, check_address
+from spectro_mpi.settings.archive_layout import Layout, check_address, divided
 from spectro_mpi.settings.direction import Direction, mistakes_of_direction
-from spectro_mpi.settings.ephemeris import mistakes_of_ephemeris
-from spectro_mpi.settings.fetching import FetchSettings
+from spectro_mpi.settings.ephemeris import NONE, mistakes_of_ephemeris
+from spectro_mpi.settings.fetch import FetchSettings
 from spectro_mpi.settings.instrument_table import mistakes_of
 from spectro_mpi.settings.moments import mistakes_of_moments
 from spectro_mpi.settings.presets import preset_named
@@ -291,6 +291,13 @@ def _check_fetch(fetch: FetchSettings) -> list[str]:
         Layout(fetch.folders)
     except ValueError as error:
         mistakes.append(f"fetch.folders = {json.dumps(fetch.folders)}: {error}")
+    if fetch.ephemeris not in ("", NONE):
+        try:
+            url, folders = divided(fetch.ephemeris)
+            check_address(url)
+            Layout(folders)
+        except ValueError as error:
+            mistakes.append(f"fetch.ephemeris = {json.dumps(fetch.ephemeris)}: {error}")
     return mistakes
 
 

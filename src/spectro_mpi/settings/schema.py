@@ -20,7 +20,7 @@ from spectro_mpi.errors import UserError
 from spectro_mpi.settings.angles import BY_ANGLE, AngleSettings
 from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.ephemeris import NONE, EphemerisSettings
-from spectro_mpi.settings.fetching import FetchSettings
+from spectro_mpi.settings.fetch import FetchSettings
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.moments import SPECIES, MomentSettings, Species
 from spectro_mpi.settings.presets import FixedAxes, PresetEntry, preset_named

@@ -1,4 +1,4 @@
-"""Settings of `spectro-mpi fetch`."""
+"""Settings of `fetch`: where the input comes from."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class FetchSettings:
     """Address of the archive's folder (http or https); empty: that of the preset."""
     folders: str = ""
     """Folders below it, as "{instrument}/%Y/%m"; empty: those of the preset, or all."""
+    ephemeris: str = ""
+    """Address and folders of ephemeris files; "none"; empty: of the preset, unless `url` is set."""
     parallel: Annotated[int, Interval(ge=1, le=8)] = 2
     """Files to fetch at a time."""
     hosts: tuple[str, ...] = ()
