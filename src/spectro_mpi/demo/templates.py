@@ -69,6 +69,9 @@ antiparallel = []
 scales = [["log", "log"]]                # pairs of energy and colour scale
 # limits = ["given_extrema", "raw"]      # common limits, and each figure's own
 # kinds = ["pitch-angle", "instrument-grid"]   # also "angle": pitch angle against time
+                                               # "summary": a page with all of them, and lines
+# summary = []                           # panels of figures of kind "summary"; by default FAST's
+# axes = "extrema"                       # or "spedas": fixed axes, for eflux
 # fold_angles = false                    # figures of kind "angle" from 0 to 180 instead of 360
 # category_limits = "own"                # or "instrument": the same in all rows of it
 # dpi = 200

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from spectro_mpi.draw.names import limits_words
 from spectro_mpi.errors import RunError
 from spectro_mpi.inert import inert_lines
 from spectro_mpi.operations.status import Status, read_status
@@ -200,7 +201,7 @@ def _page_config(folder: PageFolder, run: Run) -> dict[str, Any]:
         "root": folder.to(run.path),
         "previews": folder.to(run.path / PREVIEWS),
         "packed": packed_months(run.path),
-        "limits": list(run.config.plot.limits),
+        "limits": list(limits_words(run.config.plot)),
         "values": run.config.report.values,
         "scales": len(run.config.plot.scales),
         "item": "Orbit" if run.config.items_are_orbits else "Item",

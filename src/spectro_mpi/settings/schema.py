@@ -17,13 +17,14 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.settings.angles import AngleSettings
+from spectro_mpi.settings.angles import BY_ANGLE, AngleSettings
 from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.ephemeris import NONE, EphemerisSettings
 from spectro_mpi.settings.fetch import FetchSettings
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.moments import SPECIES, MomentSettings, Species
-from spectro_mpi.settings.presets import PresetEntry, preset_named
+from spectro_mpi.settings.presets import FixedAxes, PresetEntry, preset_named
+from spectro_mpi.settings.summary import sources_of
 from spectro_mpi.settings.superpose import SuperposeSettings
 from spectro_mpi.settings.versions import SETTINGS, SETTINGS_VERSION
 
@@ -40,7 +41,8 @@ ScaleName = Literal["linear", "log"]
 ScalePair = tuple[ScaleName, ScaleName]
 LimitsKind = Literal["given_extrema", "raw"]
 FormatName = Literal["png", "pdf", "svg"]
-KindName = Literal["pitch-angle", "instrument-grid", "angle"]
+KindName = Literal["pitch-angle", "instrument-grid", "angle", "summary"]
+AxesName = Literal["extrema", "spedas"]
 Degrees = Annotated[float, Interval(ge=0, le=360)]
 Category = tuple[tuple[Degrees, Degrees], ...] | Direction
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
@@ -175,7 +177,15 @@ class PlotSettings:
     kinds: Annotated[tuple[KindName, ...], MinLen(1)] = ("pitch-angle", "instrument-grid")
     """"pitch-angle": a figure per instrument, a row per category; "instrument-grid": a figure per
     item, a row per instrument; "angle": a figure per instrument, a row per energy band, which shows
-    pitch angles."""
+    pitch angles; "summary": a figure per item, with the panels of `summary`."""
+    summary: tuple[str, ...] = ()
+    """Panels of figures of kind "summary", from top to bottom: "ees.downgoing" (a category),
+    "ees-angles.100-1000" (pitch angles of a band), "ees-energy_flux.net" (a moment, as a line). In
+    "A | B" the first that an item has is drawn; "A + B" are two lines in a panel, or the potential
+    of the spacecraft over energies. Empty: those of the preset."""
+    axes: AxesName = "extrema"
+    """Axes of the figures with common limits: "extrema", computed from all items; "spedas", the
+    fixed ones that users of FAST data know, for `eflux`."""
     fold_angles: bool = False
     """Whether figures of kind "angle" show 0 to 180°, means of both halves, instead of 0 to 360."""
     category_limits: Literal["own", "instrument"] = "own"
@@ -396,7 +406,20 @@ class Config:
     @property
     def has_angles(self) -> bool:
         """Whether pitch-angle spectrograms are computed and stored."""
-        return "angle" in self.plot.kinds
+        return "angle" in self.plot.kinds or (
+            "summary" in self.plot.kinds
+            and any(source.group.endswith(BY_ANGLE) for source in sources_of(self.summary))
+        )
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """The panels of figures of kind "summary"."""
+        return self.plot.summary or self.preset.summary
+
+    @property
+    def fixed_axes(self) -> FixedAxes | None:
+        """The axes that `plot.axes` names; None: they are computed, or the preset has none."""
+        return next((each for each in self.preset.fixed_axes if each.name == self.plot.axes), None)
 
     def bands(self, instrument: str) -> tuple[tuple[float, float], ...]:
         """The energy bands of an instrument's pitch-angle spectrograms; none without angles."""
