@@ -54,6 +54,7 @@ _FREE_TO_CHANGE = (
     "run_id",
     "phases",
     "plot.",  # figures that they change are drawn again
+    "atlas.",  # its maps are computed again, from the store
     "axes.",
     "extrema.",
 )

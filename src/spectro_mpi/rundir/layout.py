@@ -38,6 +38,8 @@ FILES = "files"
 RESULTS = "results"
 """Files and figures of the whole run that phases give: `results/atlas.h5`, `results/atlas/*.png`.
 """
+ATLAS_FILE = "atlas.h5"
+"""In `results/`: the maps of the phase `atlas`."""
 LOGS = "logs"
 ASSETS = "assets"
 """Data that is prepared before the first item."""

@@ -10,6 +10,7 @@ from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
 from spectro_mpi.settings.angles import BY_ANGLE, mistakes_of_bands
 from spectro_mpi.settings.archive_layout import Layout, check_address
+from spectro_mpi.settings.atlas_layers import mistakes_of_atlas
 from spectro_mpi.settings.direction import Direction, mistakes_of_direction
 from spectro_mpi.settings.ephemeris import mistakes_of_ephemeris
 from spectro_mpi.settings.instrument_table import mistakes_of
@@ -64,7 +65,7 @@ def _check_meaning(config: Config) -> list[str]:
         mistakes.append(
             f"extrema.min_percentile = {low:g}: must be below extrema.max_percentile = {high:g}"
         )
-    mistakes += [*_check_bands(config), *_check_ephemeris(config)]
+    mistakes += [*_check_bands(config), *_check_ephemeris(config), *mistakes_of_atlas(config)]
     mistakes += _check_job("slurm", config.slurm, 'an sbatch option such as "--mem-per-cpu=2G"')
     mistakes += _check_job("pbs", config.pbs, 'a qsub option such as "-P project"')
     if config.pbs.mpi:
