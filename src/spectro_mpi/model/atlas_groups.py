@@ -138,7 +138,7 @@ class _Maker:
 
     def fluxes(self, described: Described) -> Iterator[Dataset]:
         mapped = self._mapped
-        _, name, units, long_name = described
+        _, name, units, long_name, _ = described
         yield from self._values(
             name, mapped.first_layer, "category", mapped.categories, units, long_name
         )

@@ -148,7 +148,8 @@ def contribution_of(
         tally.totals[f"{name} {RECORDS}"] = len(cells)
         tally.totals[f"{name} {PLACED}"] = len(placed)
         if len(placed):
-            tally.measures.add((name, measure.name, measure.units, measure.long_name))
+            title = spectrogram.legend.title or name
+            tally.measures.add((name, measure.name, measure.units, measure.long_name, title))
             tally.merge(
                 _of_instrument(plan, mapped, item, spectrogram, cells, measure, name in sums)
             )

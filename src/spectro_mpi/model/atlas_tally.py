@@ -117,8 +117,8 @@ class TopItems:
         self.cells, self.records, self.items = cells[kept], records[kept], items[kept]
 
 
-Described = tuple[str, str, str, str]
-"""Instrument, and `name`, `units` and `long_name` of what is mapped of it."""
+Described = tuple[str, str, str, str, str]
+"""Instrument, `name`, `units` and `long_name` of what is mapped of it, and its title."""
 
 
 @dataclass
@@ -193,7 +193,7 @@ def arrays_of(tally: AtlasTally) -> dict[str, NDArray[Any]]:
         "top_item": tally.top.items,
         "total_name": np.array(names, np.str_),
         "total": np.array([tally.totals[name] for name in names], np.int64),
-        "measures": np.array(sorted(tally.measures), np.str_).reshape(-1, 4),
+        "measures": np.array(sorted(tally.measures), np.str_).reshape(-1, 5),
     }
 
 
@@ -211,5 +211,5 @@ def tally_from(arrays: Mapping[str, NDArray[Any]]) -> AtlasTally:
         sums("beams"),
         TopItems(arrays["top_cell"], arrays["top_records"], arrays["top_item"]),
         dict(totals),
-        {(row[0], row[1], row[2], row[3]) for row in arrays["measures"].tolist()},
+        {(row[0], row[1], row[2], row[3], row[4]) for row in arrays["measures"].tolist()},
     )

@@ -20,6 +20,8 @@ Values = NDArray[np.float64]
 
 _LEAST_COVERED = 0.5
 """Share of a band's channels, by width, that must have values."""
+_SPREAD = 30.0
+"""Values of single counts in a channel differ by as much: bins lie in a category by a fraction."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,9 @@ def count_levels(spectrogram: Spectrogram, row: int, is_sum: bool) -> Values:
     """The values of a category in units of the one-count level, (record, channel); NaN: not known.
 
     Counts are that themselves. Of other quantities with uncertainties σ it is (f/σ)², the number of
-    counts that gives this relative uncertainty. Else it is f over the smallest positive value that
-    the item has in this category, energy table and channel, which is at least the one-count level.
+    counts that gives this relative uncertainty. Else the level is taken from the item: in this
+    category, energy table and channel, the median of the positive values up to 30 times the
+    smallest one (which may be of a count in a bin that lies in the category by a small fraction).
     """
     values: Values = spectrogram.values[row].astype(np.float64)
     if is_sum:
@@ -100,11 +103,23 @@ def count_levels(spectrogram: Spectrogram, row: int, is_sum: bool) -> Values:
         if spectrogram.errors.size:
             counts = (values / spectrogram.errors[row]) ** 2
             return np.asarray(np.where(values > 0, counts, 0.0 * values))
-        levels = np.where(values > 0, values, np.inf)
+        levels = np.full(values.shape, np.nan)
         for table in np.unique(spectrogram.mode).tolist():
             rows = spectrogram.mode == table
-            levels[rows] = levels[rows].min(axis=0, initial=np.inf)
-        return np.asarray(values / levels)
+            levels[rows] = _single_counts(values[rows])
+        return np.asarray(np.where(values > 0, values / levels, 0.0 * values))
+
+
+def _single_counts(values: Values) -> Values:
+    """The level of each channel, (record, channel) → (channel,); NaN: no value is positive."""
+    positive = np.where(values > 0, values, np.inf)
+    smallest = positive.min(axis=0, initial=np.inf)
+    near = positive <= _SPREAD * smallest
+    count = near.sum(axis=0)
+    ordered = np.sort(np.where(near, positive, np.inf), axis=0)
+    middle = np.maximum(count - 1, 0) // 2
+    levels = np.take_along_axis(ordered, middle[None], axis=0)[0] if len(values) else smallest
+    return np.where(np.isfinite(smallest), levels, np.nan)
 
 
 @dataclass(frozen=True)

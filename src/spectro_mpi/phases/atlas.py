@@ -34,7 +34,7 @@ from spectro_mpi.rundir.layout import ATLAS_FILE
 from spectro_mpi.settings.atlas_layers import what_atlas_lacks
 from spectro_mpi.system.activity import doing
 
-ATLAS = Artifact("atlas", extension=".json", of="run", long_name="What the atlas was made from")
+ARTIFACT = Artifact("atlas", extension=".json", of="run", long_name="What the atlas was made from")
 _RULES = 1
 """Raised when the same spectrograms give other contributions, or these another form."""
 
@@ -46,7 +46,7 @@ class AtlasPhase(MergingPhase[AtlasTally]):
 
     name = "atlas"
     needs = (Artifact("spectrograms", dims=("category", "record", "channel")),)
-    gives = (ATLAS,)
+    gives = (ARTIFACT,)
     kept_from = "reduce"
     kept_groups = 4
     result_files = (ATLAS_FILE,)
@@ -138,9 +138,16 @@ class AtlasPhase(MergingPhase[AtlasTally]):
             "title": f"Atlas of run {self.config.run_id}",
             "items": whole.totals.get(ITEMS, 0),
             "software": software(),
+            "titles": json.dumps({name: each[4] for name, each in measures_of(whole).items()}),
             "settings": json.dumps(self.basis(), sort_keys=True),
         }
         return {ATLAS_FILE: array_file(groups_of(self._plan, whole), attributes)}
+
+    def draw(self, workspace: Workspace) -> None:
+        """Draw the maps into `results/atlas/`, if they are not there as they should look."""
+        from spectro_mpi.phases.atlas_figures import draw_atlas
+
+        draw_atlas(self.config)
 
     def arrays_of(self, whole: AtlasTally) -> dict[str, NDArray[Any]]:
         """Counts as arrays (`model/atlas_tally.py`)."""
@@ -167,7 +174,7 @@ class AtlasPhase(MergingPhase[AtlasTally]):
             which = "no item has" if not known else f"{items - known} of {items} items have no"
             yield f"{which} ephemeris ({self.config.ephemeris_file}), and are not in the maps"
         for name, mapped in self._plan.mapped.items():
-            several = sorted(each[2] for each in whole.measures if each[0] == name)
+            several = sorted({each[2] for each in whole.measures if each[0] == name})
             if len(several) > 1:
                 yield f"the files of {name} have values in {' and '.join(several)}, mapped together"
             if totals.get(f"{name} {RECORDS}", 0) and name not in described:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from spectro_mpi.errors import RunError
 from spectro_mpi.inert import inert_lines
 from spectro_mpi.operations.status import read_status
+from spectro_mpi.report.atlas_page import write_atlas_page
 from spectro_mpi.report.contents import ItemEntry, item_entries
 from spectro_mpi.report.facts import page_facts
 from spectro_mpi.report.folder import PageFolder
@@ -60,6 +61,7 @@ def make_report(
         book = read_logbook(run_dir)
         code = {name: folder.put(name, _resource(name)) for name in _CODE}
         scripts = write_index(folder, run, entries, book)
+        results = result_figures(folder, run_dir)
         logs = dict(_log_pages(folder, run_dir, book, code["report.css"]))
         facts = page_facts(run, status, entries, book)
         facts |= {
@@ -68,7 +70,8 @@ def make_report(
             "config": _page_config(folder, run),
             "logs": logs,
             "run_figures": _run_figures(folder, run_dir),
-            "results": result_figures(folder, run_dir),
+            "results": results,
+            "atlas": write_atlas_page(folder, run, results, _render),
         }
         folder.finish(_render("index.html", facts))
     return folder.page

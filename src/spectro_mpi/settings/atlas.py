@@ -46,7 +46,7 @@ class AtlasSettings:
     """A beam is so many times as intense as `reference`."""
     beam_counts: Annotated[float, Gt(0)] = 3.0
     """A beam is at least so many times the one-count level."""
-    beam_channels: Annotated[int, Ge(1), Le(16)] = 2
+    beam_channels: Annotated[int, Ge(1), Le(16)] = 3
     """In so many neighbouring channels at least."""
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012
