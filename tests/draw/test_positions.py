@@ -130,3 +130,20 @@ def test_without_variables_in_the_style_the_figure_is_as_before() -> None:
     none = replace(style(), ephemeris=())
     assert Painter().draw(content(data), none) == Painter().draw(content(plain), none)
     assert Painter().draw(content(data), style()) != Painter().draw(content(data), none)
+
+
+def test_figures_of_an_item_share_them_and_are_as_if_drawn_alone() -> None:
+    one, other = (with_places(spectrogram(ARC, T0 + late + np.arange(100.0))) for late in (0, 50))
+    event_there = (event(0.3, 0.45),)
+    figures = [
+        content(one),
+        replace(content(one), events=event_there),
+        content(other),
+        content(one, other),
+        replace(content(one), title="another title that takes as much room"),
+        content(one),
+    ]
+    painter = Painter()
+    for drawn in figures:
+        for look in (WIDE, style()):
+            assert painter.draw(drawn, look) == Painter().draw(drawn, look)

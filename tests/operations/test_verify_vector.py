@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from spectro_mpi.draw.vector import VectorPainter
-from spectro_mpi.operations.verify import problem_of_vector
+from spectro_mpi.operations.figure_files import problem_of_vector
 from tests.draw.test_pixels import content, spectrogram, style
 
 

@@ -33,6 +33,8 @@ quantity = "eflux"
 down = { toward = "earth", within = 30 }
 up = { away = "earth", within = 30 }
 cone = { losscone = "up" }
+[atlas]
+formats = []
 [run]
 flush_batch_size = 1
 """

@@ -110,6 +110,7 @@ def found(page: Page) -> list[str]:
 def assert_shown(image: Locator) -> None:
     """A picture that is there, and is one; pictures are loaded once they come into view."""
     image.scroll_into_view_if_needed()
+    expect(image).to_have_attribute("src", re.compile("."))
     expect(image).to_have_js_property("complete", True)
     assert image.evaluate("image => image.naturalWidth") > 0
 

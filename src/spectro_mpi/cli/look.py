@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spectro_mpi.cli.arguments import Commands, add_run_dir, between, run_dir_of
 from spectro_mpi.errors import UserError
+from spectro_mpi.system.launchers import launched
 
 _WATCH_SECONDS = 5
 
@@ -72,6 +73,13 @@ def _add_report(commands: Commands) -> None:
         help="do not add missing thumbnails and values",
     )
     report.add_argument(
+        "--no-run-figures",
+        dest="run_figures",
+        action="store_false",
+        help="do not draw the time line, load and memory of the run, which takes a second or two; "
+        "at the end of a run of less than a minute they are left out",
+    )
+    report.add_argument(
         "--between",
         type=between,
         metavar="T,T",
@@ -87,8 +95,8 @@ def _add_verify(commands: Commands) -> None:
     verify = commands.add_parser(
         "verify",
         help="read all output of a run and list problems",
-        description="Check progress against files; read every data file and every figure. Exit "
-        "codes: 0 no problems; 1 problems found.",
+        description="Check progress against files; read every data file and every figure. Under "
+        "mpirun or srun the ranks share the items. Exit codes: 0 no problems; 1 problems found.",
     )
     add_run_dir(verify)
     verify.add_argument(
@@ -96,6 +104,12 @@ def _add_verify(commands: Commands) -> None:
         action="store_true",
         help="also read every input file (about 1 GB/s from a fast disk) and compare its SHA-256 "
         "with that of the file its data were made from; a run compares names and sizes only",
+    )
+    verify.add_argument(
+        "--quick",
+        action="store_true",
+        help="do not read the pixels of figures: finds files that are missing, cut off, too long "
+        "or of something else, but not a changed byte among the pixels",
     )
     verify.add_argument(
         "--repair", action="store_true", help="mark affected items to be redone by the next run"
@@ -136,8 +150,13 @@ def _report(arguments: argparse.Namespace) -> int:
         return _report_part(arguments)
     from spectro_mpi.report.pages import make_report
 
-    report_progress = None if arguments.quiet else print
-    page = make_report(run_dir_of(arguments), arguments.output, arguments.previews, report_progress)
+    page = make_report(
+        run_dir_of(arguments),
+        arguments.output,
+        arguments.previews,
+        arguments.run_figures,
+        None if arguments.quiet else print,
+    )
     print(f"report: {page}")
     return 0
 
@@ -170,6 +189,17 @@ def _report_part(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from spectro_mpi.operations.verify import verify
+    from spectro_mpi.operations.team import ALONE, Team
+    from spectro_mpi.operations.verify import Thoroughness, verify
 
-    return verify(run_dir_of(arguments), arguments.repair, arguments.inputs)
+    run_dir, how = run_dir_of(arguments), Thoroughness(arguments.inputs, arguments.quick)
+
+    def call(team: Team) -> int:
+        return verify(run_dir, arguments.repair, how, team)
+
+    start = launched()
+    if start is None or start.ranks == 1:
+        return call(ALONE)  # MPI_Init aborts the process on many login nodes
+    from spectro_mpi.mpi.team import call_on_ranks
+
+    return call_on_ranks(call)

@@ -84,16 +84,28 @@ class Sheet:
     shades: Shades
 
 
-def files_of(sheet: Sheet, description: dict[str, Any]) -> dict[str, bytes]:
-    """Draw a sheet: ".png" and ".pdf" → content. Equal input gives equal bytes."""
+def files_of(sheet: Sheet, formats: Sequence[str], description: dict[str, Any]) -> dict[str, bytes]:
+    """Draw a sheet: ".png" or ".pdf" → content. Equal input gives equal bytes.
+
+    `description` and the title are in the text chunk of the PNG file, and the subject of the PDF.
+    """
+    text = json.dumps({**description, "title": sheet.title}, sort_keys=True)
+    metadata: dict[str, dict[str, str | None]] = {
+        "png": {KEYWORD: text, "Software": None},
+        "pdf": {
+            "Title": sheet.title,
+            "Subject": text,
+            **dict.fromkeys(("CreationDate", "Creator", "Producer")),
+        },
+    }
+    files = {}
     with mpl.rc_context(_RC):
         figure = _drawn(sheet)
-        text = json.dumps({**description, "title": sheet.title}, sort_keys=True)
-        picture, document = io.BytesIO(), io.BytesIO()
-        figure.savefig(picture, format="png", dpi=_DPI, metadata={KEYWORD: text, "Software": None})
-        metadata = {"Title": sheet.title, "Subject": text, "CreationDate": None, "Creator": None}
-        figure.savefig(document, format="pdf", metadata={**metadata, "Producer": None})
-    return {".png": picture.getvalue(), ".pdf": document.getvalue()}
+        for name in formats:
+            file = io.BytesIO()
+            figure.savefig(file, format=name, dpi=_DPI, metadata=metadata[name])
+            files[f".{name}"] = file.getvalue()
+    return files
 
 
 def _drawn(sheet: Sheet) -> Figure:

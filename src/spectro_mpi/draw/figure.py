@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.draw import layout as points
 from spectro_mpi.draw.bars import Ends
+from spectro_mpi.draw.below import Below
 from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.columns import columns_of, flagged_columns
 from spectro_mpi.draw.content import FigureContent, Panel, Style
@@ -27,7 +28,7 @@ from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
 from spectro_mpi.draw.names import KEYWORD
 from spectro_mpi.draw.palette import BLANK, FLAGGED, palette_of
 from spectro_mpi.draw.png import encode_png
-from spectro_mpi.draw.positions import draw_positions, names_shown
+from spectro_mpi.draw.positions import names_shown
 from spectro_mpi.draw.raster import Painted, overlaid, paint
 from spectro_mpi.draw.reuse import Reduced, Reductions, has_values
 from spectro_mpi.draw.room import ZOOM, Row, with_room
@@ -38,7 +39,7 @@ from spectro_mpi.draw.times import (
     Header,
     Window,
     draw_header,
-    draw_time_axis,
+    draw_time_ticks,
     header_of,
     left_out_text,
 )
@@ -91,6 +92,7 @@ class Painter:
         self._keep_frames = keep_frames
         self._lettering = Lettering()
         self._reductions = Reductions()
+        self._below = Below(self._reductions, self._keeps_pictures)
         self._frames: OrderedDict[FrameSpec, Frame] = OrderedDict()
         self._roomy: OrderedDict[FrameSpec, Grid] = OrderedDict()
         self._kept_bars: OrderedDict[Hashable, NDArray[np.uint8]] = OrderedDict()
@@ -164,8 +166,10 @@ class Painter:
                         entry["flagged"] = flagged
                 panels.append(entry | origin_of(panel))
             if window is not None:
-                draw_time_axis(canvas, layout, self._lettering, column, window)
-                self._draw_positions(canvas, layout, column, window, content, style)
+                draw_time_ticks(canvas, layout, column, window)
+                self._below.draw(
+                    canvas, layout, self._lettering, column, window, content.spectrograms, style
+                )
                 lines = spec.grid.event_lines
                 draw_events(canvas, layout, self._lettering, column, window, drawn, lines)
         notes = [*content.notes, *self._left_out(content, style)]
@@ -373,24 +377,6 @@ class Painter:
             records = self._reductions.records(panel.spectrogram, style.gap_factor)
             columns = columns_of(records, window.begin, window.end, box.width)
             draw_curves(canvas, layout, box, panel.curves, row.y_scale, records, columns)
-
-    def _draw_positions(
-        self,
-        canvas: Canvas,
-        layout: Layout,
-        column: int,
-        window: Window,
-        content: FigureContent,
-        style: Style,
-    ) -> None:
-        """Draw the labels of the ephemeris below the times of a column."""
-        names = names_shown(content.spectrograms, style.ephemeris)
-        if names:
-            each = {id(spectrogram): spectrogram for spectrogram in content.spectrograms}
-            shown = [
-                (one, self._reductions.records(one, style.gap_factor)) for one in each.values()
-            ]
-            draw_positions(canvas, layout, self._lettering, column, window, shown, names)
 
     def _count_flagged(
         self, canvas: Canvas, layout: Layout, box: Box, label: str, flagged: int

@@ -16,7 +16,7 @@ from spectro_mpi.draw.labels import wrapped
 from spectro_mpi.draw.layout import Box, Layout
 from spectro_mpi.draw.palette import BLACK
 from spectro_mpi.draw.text import Lettering, printable
-from spectro_mpi.draw.ticks import time_text, time_ticks
+from spectro_mpi.draw.ticks import TimeTicks, time_text, time_ticks
 from spectro_mpi.system.words import count
 
 Times = TypeVar("Times", float, NDArray[np.float64])
@@ -109,21 +109,26 @@ def left_out_text(times: NDArray[np.float64]) -> str:
     return f"{count(len(times), 'record')} at {dates} left out"
 
 
-def draw_time_axis(
-    canvas: Canvas, layout: Layout, lettering: Lettering, column: int, window: Window
-) -> None:
-    """Draw ticks below every row of a column, and times and dates below the last row."""
+def draw_time_ticks(canvas: Canvas, layout: Layout, column: int, window: Window) -> None:
+    """Draw ticks of the times below every row of a column."""
     boxes = layout.boxes[column]
-    unit = layout.unit
-    size = points.TICK_LABEL * unit
-    ticks = time_ticks(window.begin, window.end, boxes[0].width / size)
+    ticks = _ticks(layout, column, window)
     line, reach = layout.pixels(points.LINE), layout.pixels(points.MAJOR)
     short = layout.pixels(points.MINOR)
-    box = boxes[-1]
-    places, fine = (window.place(np.array(at), box) for at in (ticks.major, ticks.minor))
+    places, fine = (window.place(np.array(at), boxes[0]) for at in (ticks.major, ticks.minor))
     for of_row in boxes:
         canvas.column_ticks(places, of_row.bottom, of_row.bottom + line + reach, line, BLACK)
         canvas.column_ticks(fine, of_row.bottom, of_row.bottom + line + short, line, BLACK)
+
+
+def draw_times(
+    canvas: Canvas, layout: Layout, lettering: Lettering, column: int, window: Window
+) -> None:
+    """Write times and dates below the last row of a column."""
+    box, unit = layout.boxes[column][-1], layout.unit
+    size = points.TICK_LABEL * unit
+    ticks = _ticks(layout, column, window)
+    places = window.place(np.array(ticks.major), box)
     base = box.bottom + (points.BELOW + points.TIME_LINE - 3.5) * unit
     for place, label in zip(places.tolist(), ticks.labels, strict=True):
         canvas.write(lettering.stamp(label, size), place, base, align=0.5)
@@ -140,6 +145,11 @@ def draw_time_axis(
     start = min(box.left, first - size - stamp.width)
     if start > box.left - layout.left:
         canvas.write(stamp, start, base)
+
+
+def _ticks(layout: Layout, column: int, window: Window) -> TimeTicks:
+    size = points.TICK_LABEL * layout.unit
+    return time_ticks(window.begin, window.end, layout.boxes[column][0].width / size)
 
 
 def _header_ends(layout: Layout) -> tuple[float, float]:

@@ -57,4 +57,6 @@ class FastEsa:
 
     def open(self, instrument: str, reader: CdfReader) -> InputFile:
         """Check an open file. Raises `InvalidCdfError` if it lacks variables or records."""
-        return FastEsaFile(reader, instrument, self._config.data, self._config.pitch_angles)
+        config = self._config
+        moments = config.species(instrument) is not None
+        return FastEsaFile(reader, instrument, config.data, config.pitch_angles, moments)

@@ -20,6 +20,7 @@ from spectro_mpi.instruments.fast_esa_counts import (
     step_of_code,
 )
 from spectro_mpi.instruments.fast_esa_errors import FluxErrors
+from spectro_mpi.instruments.fast_esa_moments import MomentVariables
 from spectro_mpi.instruments.fast_esa_quantities import (
     FLUXES,
     by_fraction,
@@ -28,7 +29,13 @@ from spectro_mpi.instruments.fast_esa_quantities import (
     quantity_of,
 )
 from spectro_mpi.model.channels import channel_edges
-from spectro_mpi.model.distribution import FILL_FLOAT, Categories, Distribution, is_measured
+from spectro_mpi.model.distribution import (
+    FILL_FLOAT,
+    Categories,
+    Distribution,
+    EnergyFlux,
+    is_measured,
+)
 from spectro_mpi.settings.schema import DataSettings
 
 log = logging.getLogger(__name__)
@@ -52,7 +59,12 @@ class FastEsaFile:
     weight = "domega"
 
     def __init__(
-        self, reader: CdfReader, instrument: str, data: DataSettings, categories: Categories
+        self,
+        reader: CdfReader,
+        instrument: str,
+        data: DataSettings,
+        categories: Categories,
+        moments: bool = False,
     ) -> None:
         self.quantity = data.quantity
         self.categories = categories
@@ -79,6 +91,11 @@ class FastEsaFile:
             if self._by_flux and data.errors
             else None
         )
+        self._moments = (
+            MomentVariables(reader, (bins, channels), self.records, self._burst, self._has_codes())
+            if moments
+            else None
+        )
 
     def chunk(self, first: int, last: int) -> Distribution:
         """Read records `first` (inclusive) to `last` (exclusive). Raises `InvalidCdfError`."""
@@ -90,13 +107,20 @@ class FastEsaFile:
         valid &= (nbins > 0) & (nbins <= self._shape[0])
         valid &= (nenergy > 0) & (nenergy <= self._shape[1])
         shape = RecordShape(mode, nbins, nenergy, valid)
-        codes = self._codes(first, last)
+        codes, eflux = self._codes(first, last), self._eflux(first, last)
         flags = self._flags(first, last, shape, codes)
         if flags is not None and self._data.quality == "drop":
             valid, flags = valid & (flags == 0), None
         angle = self._reader.range("pitch_angle", first, last)
-        widths = self._cells.widths(shape, angle) if self._fraction or self._by_flux else None
-        values, variance = self._values(first, last, shape, codes)
+        needs_widths = self._fraction or self._by_flux or self._moments is not None
+        widths = self._cells.widths(shape, angle) if needs_widths else None
+        values, variance = self._values(first, last, shape, codes, eflux)
+        measured = self._cells.measured(mode, first, last)
+        flux = None
+        if self._moments is not None and eflux is not None and widths is not None:
+            flux = self._moments.flux(
+                first, shape, EnergyFlux(eflux, angle, widths, measured=measured), codes
+            )
         time, start, end = (
             _nan_where_fill(self._reader.range(name, first, last))
             for name in ("time_unix", "time_start", "time_end")
@@ -115,14 +139,25 @@ class FastEsaFile:
             weight=self._reader.range("domega", first, last) if self._domega else None,
             width=widths if self._fraction else None,
             ring_width=widths if self._by_flux and not self._domega else None,
-            measured=None if self._data.retrace else self._cells.measured(mode, first, last),
+            measured=None if self._data.retrace else measured,
             variance=variance,
             quality=flags,
+            eflux=flux,
         )
 
     def _codes(self, first: int, last: int) -> NDArray[np.uint8] | None:
         """(record, bin, channel) telemetry codes; None: not needed, or not in the file."""
         return self._reader.range("data", first, last) if self._reads_codes else None
+
+    def _eflux(self, first: int, last: int) -> NDArray[np.float32] | None:
+        """(record, bin, channel) energy flux of the file; None: not needed, or it cannot be read.
+
+        Raises `InvalidCdfError` if it is the quantity and cannot be read.
+        """
+        if self._by_flux:
+            values: NDArray[np.float32] = self._reader.range("eflux", first, last)
+            return values
+        return None if self._moments is None else self._moments.eflux(first, last)
 
     @property
     def _reads_codes(self) -> bool:
@@ -139,11 +174,17 @@ class FastEsaFile:
         )
 
     def _values(
-        self, first: int, last: int, shape: RecordShape, codes: NDArray[np.uint8] | None
+        self,
+        first: int,
+        last: int,
+        shape: RecordShape,
+        codes: NDArray[np.uint8] | None,
+        eflux: NDArray[np.float32] | None,
     ) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
         """Values (record, bin, channel), and the square of their uncertainty or None."""
-        if self._by_flux or codes is None:
-            return self._fluxes(first, last, shape, codes)
+        if eflux is not None and self._by_flux:
+            return self._fluxes(first, last, shape, codes, eflux)
+        assert codes is not None
         if self.quantity == "codes":
             return codes, None  # Codes are no measure of anything that has an uncertainty.
         counts = count_of_code(self._burst)
@@ -161,14 +202,19 @@ class FastEsaFile:
         return rate, variance
 
     def _fluxes(
-        self, first: int, last: int, shape: RecordShape, codes: NDArray[np.uint8] | None
+        self,
+        first: int,
+        last: int,
+        shape: RecordShape,
+        codes: NDArray[np.uint8] | None,
+        eflux: NDArray[np.float32],
     ) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
         """`eflux` of the file, for the number flux divided by energy; as `_values`."""
-        values: NDArray[np.float32] = self._reader.range("eflux", first, last)
+        values = eflux
         variance: NDArray[np.float32] | None = None
         if self._errors is not None and codes is not None:
             integ = self._integration(first, last)
-            variance = self._errors.variance(first, shape, codes, values, integ)
+            variance = self._errors.of_chunk(first, shape, codes, values, integ).variance(shape)
         if self.quantity == "flux":
             energy = self.energy[np.minimum(shape.mode, len(self.energy) - 1)][:, None, :]
             values = np.where(is_measured(values), values, np.float32(np.nan)) / energy

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.model.artifacts import EPOCH, Dataset, Group
+from spectro_mpi.model.moments import ERROR, Moments
 from spectro_mpi.model.spectrogram import Spectrogram
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def as_xarray(
     - `alt`, `ilat`, `mlt` and the other variables of the ephemeris are coordinates of `time`;
     - `angles`, (band, time, angle), are the pitch-angle spectrograms, if the run stored them, with
       the coordinates `angle` and `band_edges`;
+    - the moments, if the run stored them, as in the group `moments` of the store: `density`,
+      `number_flux` (direction, time) and so on;
     - attributes tell the mission, the instrument, the item and how the values were made.
 
     `others` are datasets of user-defined phases; those whose dimensions are among these are added.
@@ -58,6 +61,12 @@ def as_xarray(
     )
     if spectrogram.by_angle is not None:
         data = data.assign(angles=_angles(spectrogram)).assign_coords(_bands(spectrogram))
+    if spectrogram.moments is not None:
+        moments = spectrogram.moments
+        names = list(moments.directions)
+        direction = ("direction", names, {"long_name": "Direction of a flux"})
+        beside = {name: of for name, of in _moments(moments).items() if name not in data}
+        data = data.assign(beside).assign_coords(direction=direction)
     for other in others:
         sizes = dict(zip(other.dims, other.values.shape, strict=True))
         if all(data.sizes.get(dim) == size for dim, size in sizes.items()):
@@ -170,6 +179,18 @@ def _angles(spectrogram: Spectrogram) -> _Variable:
     legend = spectrogram.legend
     text = {"long_name": f"{legend.long_name} by pitch angle", "units": _plain(legend.units)}
     return ("band", "time", "angle"), spectrogram.angles, text
+
+
+def _moments(moments: Moments) -> dict[str, _Variable]:
+    """Moments of the distribution."""
+    variables: dict[str, _Variable] = {}
+    for name, values in moments.values.items():
+        long_name, units = moments.about(name)
+        text = {"long_name": long_name, "units": units}
+        if name + ERROR in moments:
+            text["ancillary_variables"] = name + ERROR
+        variables[name] = moments.dims(name), values, text
+    return variables
 
 
 def _bands(spectrogram: Spectrogram) -> dict[str, _Variable]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.model.cadence import join_edges, local_widths, own_edges, time_order
 from spectro_mpi.model.distribution import Combine
+from spectro_mpi.model.moment_sums import averaged_sums
 from spectro_mpi.model.spectrogram import Spectrogram, narrowest
 
 _GAP_FACTOR = 2.5
@@ -94,8 +95,13 @@ def averaged(spectrogram: Spectrogram, cadence: int, combine: Combine) -> Spectr
     angles = spectrogram.angles
     if spectrogram.by_angle is not None:
         angles, _ = _combined(spectrogram.by_angle, groups, place, total, combine)
+    sums = spectrogram.sums
+    if sums is not None:
+        weights = groups.weight, groups.first
+        sums = averaged_sums(sums, groups.member, *weights, place, total)
     return replace(
         spectrogram,
+        sums=sums,
         time=(start + end) / 2,
         time_start=start,
         time_end=end,

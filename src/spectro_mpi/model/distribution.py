@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,8 +23,35 @@ Rows = slice | NDArray[np.intp]
 
 _SLAB_RECORDS = 128
 
+Sigma = Callable[[Rows, slice, slice], NDArray[np.floating[Any]]]
+"""Records, bins, channels → uncertainty of their values."""
 Combine = Literal["sum", "mean"]
 """How the bins of a category are combined."""
+
+
+@dataclass(frozen=True)
+class EnergyFlux:
+    """The differential energy flux of the records of a `Distribution`, for their moments.
+
+    Arrays of cells may have length 1 along any axis, except `values`.
+    """
+
+    values: NDArray[np.floating[Any]]
+    """(record, bin, channel) eV/(cm² s sr eV); NaN, or a float fill value: missing."""
+    pitch_angle: NDArray[np.float32]
+    """(record, bin, channel) degrees."""
+    width: NDArray[np.floating[Any]]
+    """(record, bin, channel) degrees, the extent of a bin in pitch angle; a bin of which it is not
+    above 0 does not count."""
+    passes: int = 2
+    """How often the bins pass each direction to B: 2 on a circle from 0 to 360, 1 from 0 to 180."""
+    measured: NDArray[np.bool_] | None = None
+    """(record, bin, channel) whether the cell is a measurement; None: all are."""
+    sigma: Sigma | None = None
+    """The uncertainty of some `values`, NaN: not known; None: of none.
+    It is a function because that of a whole chunk would take as much memory as `values`."""
+    potential: NDArray[np.floating[Any]] | None = None
+    """(record,) potential of the spacecraft, V; NaN: not known. None: of none."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +111,8 @@ class Distribution:
     hemisphere, 180 in the southern; NaN: not known. None: it is for none."""
     loss_cone: NDArray[np.floating[Any]] | None = None
     """(record,) degrees, half angle of the loss cone; NaN: not known. None: it is for none."""
+    eflux: EnergyFlux | None = None
+    """What moments are computed from; None: no moments."""
 
 
 FILL_FLOAT = -1e31

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.errors import InvalidCdfError
+from spectro_mpi.model.moment_sums import joined_sums
 from spectro_mpi.model.spectrogram import SEPARATOR, Spectrogram, narrowest
 from spectro_mpi.system.words import count
 
@@ -57,6 +58,7 @@ def join_spectrograms(parts: Sequence[Spectrogram]) -> Spectrogram:
         values=records("values", 1),
         errors=records("errors", 1),
         angles=records("angles", 1),
+        sums=joined_sums([part.sums for part in parts], chosen),
         mode=narrowest(np.concatenate(used)),
         energy=np.concatenate([parts[n].energy[rows] for n, rows in tables]),
         edges=np.concatenate([parts[n].edges[rows] for n, rows in tables]),

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from spectro_mpi.model.channels import belongs, channel_edges
 from spectro_mpi.model.ephemeris import Variable
+from spectro_mpi.model.moment_sums import MomentSums
+from spectro_mpi.model.moments import Moments
 from spectro_mpi.settings.angles import BY_ANGLE
 from spectro_mpi.settings.schema import ScalePair
 from spectro_mpi.system.words import utc
@@ -143,6 +145,10 @@ class Spectrogram:
     size 0: not computed."""
     bands: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 2), np.float32))
     """(band, 2) energies from and to, in the unit of `energy`."""
+    sums: MomentSums | None = None
+    """What its moments follow from, only while it is made; None: it has none."""
+    moments: Moments | None = None
+    """Moments of the distribution by record; None: not computed."""
     provenance: Provenance = Provenance()
     notes: tuple[str, ...] = ()
     """What a reader of the figures should know of the files: one was left out, and why."""
@@ -193,7 +199,7 @@ def data_digest(spectrogram: Spectrogram) -> str:
     source, and its notes; not the installed packages, since an update does not change a figure that
     shows the same.
     """
-    made = spectrogram.provenance
+    made, moments = spectrogram.provenance, spectrogram.moments
     about = (
         spectrogram.instrument,
         spectrogram.quantity,
@@ -203,6 +209,7 @@ def data_digest(spectrogram: Spectrogram) -> str:
         spectrogram.notes,
         (made.sha256, made.settings),
         *map(_about, spectrogram.ephemeris),
+        *(moments.words if moments else ()),
     )
     content = hashlib.blake2b(repr(about).encode(), digest_size=DIGEST_BYTES)
     for array in (
@@ -217,6 +224,7 @@ def data_digest(spectrogram: Spectrogram) -> str:
         spectrogram.quality,
         *(variable.values for variable in spectrogram.ephemeris),
         *((spectrogram.angles, spectrogram.bands) if spectrogram.angles.size else ()),
+        *(moments.values.values() if moments else ()),
     ):
         content.update(f"{array.dtype.str}{array.shape}".encode())
         content.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")

@@ -24,6 +24,7 @@ from spectro_mpi.planning.inventory import (
 )
 from spectro_mpi.planning.prune import prune
 from spectro_mpi.planning.todo import RunPlan, plan_run
+from spectro_mpi.previews.packs import pack_previews
 from spectro_mpi.resources import fold
 from spectro_mpi.rundir.claim import claim_directory, open_for_writing, refuse_other_versions
 from spectro_mpi.rundir.data_files import has_data
@@ -41,15 +42,22 @@ from spectro_mpi.system.untrusted import UntrustedCalls
 from spectro_mpi.terminal.steps import Steps
 from spectro_mpi.terminal.summary import print_inventory, print_what_is_gone
 
+_WITH_FIGURES_SECONDS = 60.0
+"""A run that takes longer has its own figures in its report."""
 _REPORT_SECONDS = 600.0
 """Longest time the end of a run waits for its report."""
 
 
-def make_report(config: Config, request: Request, anything_done: bool) -> None:
-    """Make the run's report in a separate process, so that its failure cannot fail the run."""
+def make_report(config: Config, request: Request, anything_done: bool, seconds: float) -> None:
+    """Make the run's report in a separate process, so that its failure cannot fail the run.
+
+    After a run of few `seconds` it has no figures of the run: they would take most of its time.
+    """
     if request.assets_only or not (anything_done or not (config.run_dir / PAGE).exists()):
         return
     command = [sys.executable, "-m", "spectro_mpi", "report", "--no-previews", "--quiet"]
+    if seconds < _WITH_FIGURES_SECONDS:
+        command.append("--no-run-figures")
     trouble = ""
     try:
         completed = subprocess.run(
@@ -79,6 +87,15 @@ def draw_results(order: PhaseOrder, request: Request) -> None:
     if not request.assets_only:
         for sentence in draw_run_figures(order):
             print(sentence, flush=True)
+
+
+def keep_previews(config: Config, lock: RunLock) -> None:
+    """Pack the previews of the items. If that fails, they stay as they are, which is told."""
+    try:
+        pack_previews(config.run_dir, lock.beat)
+    except OSError as error:
+        where = error.filename or config.run_dir
+        print(f"{where}: previews cannot be packed ({error.strerror or error}); they stay files")
 
 
 def prepare_run(

@@ -18,7 +18,7 @@ from spectro_mpi.draw import check_colormap
 from spectro_mpi.errors import RunError, UserError, writing
 from spectro_mpi.mpi.backoff import Backoff
 from spectro_mpi.mpi.coordinator import Coordinator
-from spectro_mpi.mpi.first_rank import draw_results, make_report, prepare_run
+from spectro_mpi.mpi.first_rank import draw_results, keep_previews, make_report, prepare_run
 from spectro_mpi.mpi.loop import Role, Stops, loop
 from spectro_mpi.mpi.pipe_comm import PipeComm
 from spectro_mpi.mpi.ranks import (
@@ -142,6 +142,7 @@ def _run_config(
     size: int,
     signals: StopSignals,
 ) -> int:
+    began = time.monotonic()
     lock: RunLock | None = None
     plan: RunPlan | None = None
     code = 0
@@ -167,6 +168,8 @@ def _run_config(
             watch = lock or LockWatch(config.run_dir, owner)
             code = _serve(transport, config, plan, watch, request, signals, station, share)
             _keep_resources(comm, config, station)
+        if lock is not None and config.report.at_end and code in (0, SOME_FAILED):
+            keep_previews(config, lock)
     finally:
         if lock is not None:
             # A STOP file that came too late for this execution must not stop the next one.
@@ -176,7 +179,7 @@ def _run_config(
     if order is not None and plan is not None and code in (0, SOME_FAILED):
         draw_results(order, request)
     if plan is not None and config.report.at_end and code in (0, SOME_FAILED):
-        make_report(config, request, owner is not None)
+        make_report(config, request, owner is not None, time.monotonic() - began)
     if size > 1:
         meet(comm)  # in MPI_Finalize they would spin until the report is made
     return code

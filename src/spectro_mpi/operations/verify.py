@@ -1,31 +1,36 @@
 """Check a run directory against its progress; this reads every data file and every figure.
 
-On request, its input files are compared with those that its data were made from.
+On request, its input files are compared with those that its data were made from. The items are
+dealt out to the ranks of a team, if several are there; the first one reports.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
-import struct
-import zlib
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Literal
 
-from spectro_mpi.draw.checksum import problem_of_checksum
-from spectro_mpi.draw.names import KEYWORD, expected_figures, figure_files, find_figures
+from spectro_mpi.draw.names import expected_figures, figure_files, find_figures
 from spectro_mpi.errors import DamagedStateError, RunError, writing
 from spectro_mpi.inert import inert
 from spectro_mpi.model.items import item_order
+from spectro_mpi.operations.figure_files import problem_of_figure, problem_of_vector
 from spectro_mpi.operations.inputs import changes, inputs_of
+from spectro_mpi.operations.team import ALONE, Team, on_first
 from spectro_mpi.planning.todo import digest
 from spectro_mpi.rundir.claim import refuse_other_versions
-from spectro_mpi.rundir.data_files import item_file_problems, list_item_files, orphans_of
-from spectro_mpi.rundir.digests import DigestLog
+from spectro_mpi.rundir.data_files import (
+    Listed,
+    item_file_problems,
+    list_item_files,
+    orphans_of,
+)
+from spectro_mpi.rundir.digests import DigestLog, KnownDigests, load_digests
 from spectro_mpi.rundir.journal import Journal, damaged_state, load_progress
 from spectro_mpi.rundir.layout import (
     DATA,
@@ -36,6 +41,7 @@ from spectro_mpi.rundir.layout import (
     data_path,
     files_root,
     item_folders,
+    month_of,
 )
 from spectro_mpi.rundir.lock import RunLock, is_running, read_owner
 from spectro_mpi.rundir.progress import Progress
@@ -52,17 +58,14 @@ from spectro_mpi.rundir.repair import (
 )
 from spectro_mpi.rundir.store import instruments_of
 from spectro_mpi.rundir.tallies import read_tallies
-from spectro_mpi.settings.parsing import parsed_json
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import SUFFIX, set_aside
-from spectro_mpi.system.regular import opened_regular, read_regular
 from spectro_mpi.system.untrusted import UntrustedCalls
 from spectro_mpi.system.words import count
 
 _READERS = min(8, os.cpu_count() or 1)
-_TAIL_BYTES = 64
-_STREAM = re.compile(rb">>\s*stream\r?\n")
-_PIECE_BYTES = 1 << 20
+_READERS_OF_RANK = 2
+"""Items that a rank checks at the same time, where there are several: one is read meanwhile."""
 
 Repair = Literal[
     "state", "extrema", "tallies", "data", "reduce", "item", "remove", "links", "orphan", ""
@@ -87,15 +90,32 @@ class Problem:
         return inert(f"{self.path}: {self.what}")
 
 
-def verify(run_dir: Path, repair: bool, inputs: bool = False) -> int:
-    """Print a line for each problem; with `repair`, mark affected items to be redone.
+@dataclass(frozen=True)
+class Thoroughness:
+    """How much is read to find problems."""
 
-    With `inputs`, read the input files as well, and compare them with those that were reduced.
+    inputs: bool = False
+    """Also the input files, to compare them with those that were reduced."""
+    quick: bool = False
+    """Of figures everything but the pixels."""
+
+
+def verify(
+    run_dir: Path, repair: bool, how: Thoroughness = Thoroughness(), team: Team = ALONE
+) -> int:
+    """Print a line for each problem; with `repair`, mark affected items to be redone.
 
     Returns 0 if there is no problem, else 1. Raises `UserError` if `run_dir` is not a run
     directory, or one to be repaired that another version made; `RunError` if a run is in progress
-    there or the repair cannot be written.
+    there or the repair cannot be written. Every rank of the team calls this.
     """
+    config = on_first(team, lambda: _checkable(run_dir, repair))
+    problems = find_problems(run_dir, config, how, team)
+    return on_first(team, lambda: _conclude(run_dir, config, problems, repair))
+
+
+def _checkable(run_dir: Path, repair: bool) -> Config:
+    """The settings of a run directory that may be checked, and repaired; raises as `verify`."""
     config = settings_of(run_dir)
     if repair:
         with UntrustedCalls() as untrusted:
@@ -104,9 +124,11 @@ def verify(run_dir: Path, repair: bool, inputs: bool = False) -> int:
         raise RunError(
             f"{run_dir}: a run is writing here ({read_owner(run_dir)}); verify when it has ended"
         )
-    problems = list(find_problems(run_dir, config))
-    if inputs:
-        problems += _problems_of_inputs(run_dir, config)
+    return config
+
+
+def _conclude(run_dir: Path, config: Config, problems: Sequence[Problem], repair: bool) -> int:
+    """Print the problems, and repair them on request; returns the exit code."""
     for problem in problems:
         print(problem)
     if not problems:
@@ -134,82 +156,82 @@ def verify(run_dir: Path, repair: bool, inputs: bool = False) -> int:
     return 1
 
 
-def find_problems(run_dir: Path, config: Config) -> Iterator[Problem]:
-    """Find all problems; changes nothing."""
-    damaged = list(damaged_state(run_dir))
-    for damage in damaged:
-        yield Problem(damage.path, damage.what, "state")
-    yield from _half_written(run_dir)
-    if any(damage.path.name == PROGRESS for damage in damaged):
-        return  # without it nothing says which files should exist; the next run rebuilds it
-    progress = load_progress(run_dir, config.run_id)
-    store = list(_problems_of_store(run_dir, progress))
-    yield from store
-    yield from _problems_of_extrema(run_dir, config, progress)
-    yield from _problems_of_tallies(run_dir)
+def find_problems(
+    run_dir: Path, config: Config, how: Thoroughness = Thoroughness(), team: Team = ALONE
+) -> list[Problem]:
+    """Find all problems; changes nothing. Of a team, the first rank returns them."""
+    state = on_first(team, lambda: _state_of(run_dir, config))
+    if state.progress is None:
+        return state.problems if team.rank == 0 else []
+    progress = state.progress
+    items = sorted({item for held in progress.stores.values() for item in held}, key=item_order)
+    share = items[team.rank :: team.size]
+    data = team.gather(_problems_of_data(run_dir, progress, state.listed, share))
+    store = on_first(team, lambda: _problems_of_store(run_dir, progress, state.listed, data))
     reported = {item for problem in store for item in problem.items}
-    yield from _problems_of_figures(run_dir, config, progress, reported)
-    yield from _problems_of_files(run_dir, progress)
+    check = _FigureCheck(run_dir, config, state, how.quick)
+    drawn = [item for item in share if item in state.folders and item not in reported]
+    readers = _READERS if team.size == 1 else _READERS_OF_RANK
+    with ThreadPoolExecutor(readers) as pool:
+        figures = team.gather([each for found in pool.map(check, drawn) for each in found])
+    if team.rank:
+        return []
+    return [
+        *state.problems,
+        *store,
+        *_problems_of_extrema(run_dir, config, progress),
+        *_problems_of_tallies(run_dir),
+        *_in_order(figures),
+        *_problems_of_files(run_dir, progress),
+        *(_problems_of_inputs(run_dir, config) if how.inputs else ()),
+    ]
 
 
-def problem_of_vector(path: Path) -> str:
-    """Why a PDF or SVG file is not whole, or empty.
-
-    Streams of a PDF file are decompressed, which checks their Adler-32 sums.
-    """
-    try:
-        data = read_regular(path)
-    except (OSError, ValueError) as error:
-        return f"cannot be read ({error})"
-    if path.suffix == ".svg":
-        return problem_of_checksum(data)
-    if not data[-_TAIL_BYTES:].rstrip().endswith(b"%%EOF"):
-        return "is damaged (it is cut off)"
-    at = 0
-    while found := _STREAM.search(data, at):
-        at = found.end()
-        stream, rest = zlib.decompressobj(), data[at:]
-        try:
-            while rest and not stream.eof:
-                stream.decompress(rest, _PIECE_BYTES)
-                rest = stream.unconsumed_tail
-        except zlib.error:
-            return "is damaged (a part of it cannot be decompressed)"
-        if not stream.eof:
-            return "is damaged (a part of it is cut off)"
-        at = len(data) - len(stream.unused_data)
-    return ""
+def _in_order(parts: Iterable[Iterable[Problem]]) -> list[Problem]:
+    """What all ranks have found, in the order of the items, whoever has found it."""
+    found = (problem for part in parts for problem in part)
+    return sorted(found, key=lambda problem: item_order(problem.items[0]))
 
 
-def problem_of_figure(path: Path, item: str) -> str:
-    """What is wrong with a figure, or empty if all of the PNG can be read and is of the item."""
-    from PIL import Image
+@dataclass(frozen=True)
+class _State:
+    """What the state of a run says, and which files there are: looked up once for all ranks."""
 
-    try:
-        with opened_regular(path) as file, Image.open(file) as picture:
-            picture.verify()  # checksum of every chunk
-        with opened_regular(path) as file, Image.open(file) as picture:
-            picture.load()
-            if picture.format != "PNG":
-                return f"is a {picture.format} file, not PNG"
-            described = parsed_json(picture.info[KEYWORD])["item"]
-    except FileNotFoundError:
-        return "is missing"
-    except KeyError as error:
-        return f"has no text chunk with {error}"
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        TypeError,
-        EOFError,
-        AttributeError,
-        struct.error,
-        zlib.error,
-        Image.DecompressionBombError,
-    ) as error:
-        return f"cannot be read ({type(error).__name__}: {error})"
-    return "" if described == item else f"is of item {described}"
+    problems: list[Problem]
+    """What is wrong with the state itself, and what was left half-written."""
+    progress: Progress | None = None
+    """None: it is damaged, so nothing says which files should exist; the next run rebuilds it."""
+    listed: Listed = field(default_factory=dict)
+    """The files of items."""
+    folders: dict[str, str] = field(default_factory=dict)
+    """Drawn item → its folder of figures, relative to plots/; empty: it has none."""
+    instruments: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Item → the instruments that it has data of, where this is on record."""
+
+
+def _state_of(run_dir: Path, config: Config) -> _State:
+    damaged = list(damaged_state(run_dir))
+    problems = [Problem(damage.path, damage.what, "state") for damage in damaged]
+    problems += _half_written(run_dir)
+    if any(damage.path.name == PROGRESS for damage in damaged):
+        return _State(problems)
+    progress = load_progress(run_dir, config.run_id)
+    found = item_folders(run_dir, "plot")
+    known = KnownDigests()
+    with contextlib.suppress(OSError):
+        known = load_digests(run_dir)
+    held = progress.data_files.items()
+    digests = {item: known.data_of(item, data_file) for item, data_file in held}
+    return _State(
+        problems,
+        progress,
+        list_item_files(run_dir),
+        {
+            item: f"{month_of(found[item])}/{item}" if item in found else ""
+            for item in progress.data_files.keys() & progress.settled["plot"]
+        },
+        {item: tuple(sorted(each)) for item, each in digests.items() if each},
+    )
 
 
 def _half_written(run_dir: Path) -> Iterator[Problem]:
@@ -219,28 +241,34 @@ def _half_written(run_dir: Path) -> Iterator[Problem]:
         yield Problem(left, "is half-written", "remove")
 
 
-def _problems_of_store(run_dir: Path, progress: Progress) -> Iterator[Problem]:
-    listed = list_item_files(run_dir)
-    for name, problem, items in item_file_problems(run_dir, progress, listed, everything=True):
-        yield Problem(data_path(run_dir, name), problem, "data", items)
+def _problems_of_data(
+    run_dir: Path, progress: Progress, listed: Listed, items: Iterable[str]
+) -> list[Problem]:
+    """Read the data files of `items`, and compare them with the digests on record."""
+    found = item_file_problems(run_dir, progress, listed, everything=True, only=set(items))
+    return [Problem(data_path(run_dir, name), what, "data", of) for name, what, of in found]
+
+
+def _problems_of_store(
+    run_dir: Path, progress: Progress, listed: Listed, data: Iterable[Iterable[Problem]]
+) -> list[Problem]:
+    """Add what is wrong with the store as a whole to what is wrong with the `data` of items."""
+    problems = _in_order(data)
     with UntrustedCalls() as untrusted:
         for name, held in items_by_shard(progress).items():
             shard = run_dir / DATA / name
-            problems = (shard_problem(untrusted, shard, [item]) for item in held)
-            problem = next(filter(None, problems), "") if shard.exists() else "is missing"
+            found = (shard_problem(untrusted, shard, [item]) for item in held)
+            problem = next(filter(None, found), "") if shard.exists() else "is missing"
             if problem:
-                yield Problem(shard, problem, "data", tuple(held))
+                problems.append(Problem(shard, problem, "data", tuple(held)))
         for _, path in bad_links(run_dir, progress, untrusted):
-            yield Problem(path, "does not link to the data of the items", "links")
+            problems.append(Problem(path, "does not link to the data of the items", "links"))
     for orphan in orphans_of(run_dir, progress, listed):
-        yield Problem(orphan, "is not recorded in progress.json", "orphan")
+        problems.append(Problem(orphan, "is not recorded in progress.json", "orphan"))
     for item in unheld(progress):
-        yield Problem(
-            run_dir / DATA,
-            f"has no data of item {item}, which is recorded as complete",
-            "reduce",
-            (item,),
-        )
+        what = f"has no data of item {item}, which is recorded as complete"
+        problems.append(Problem(run_dir / DATA, what, "reduce", (item,)))
+    return problems
 
 
 def _problems_of_inputs(run_dir: Path, config: Config) -> Iterator[Problem]:
@@ -292,52 +320,55 @@ def _problems_of_tallies(run_dir: Path) -> Iterator[Problem]:
                 yield Problem(run_dir / TALLIES, f"is damaged ({error})", "tallies")
 
 
-def _problems_of_figures(
-    run_dir: Path, config: Config, progress: Progress, reported: Container[str]
-) -> Iterator[Problem]:
-    """Check figures of items without a `reported` problem: bad data must not be opened again."""
-    folders = item_folders(run_dir, "plot")
-    settled = progress.settled["plot"]
-    drawn = [item for item in progress.data_files if item in settled and item not in reported]
+class _FigureCheck:
+    """Checks the figures of one item after the other."""
 
-    def check(item: str) -> list[Problem]:
-        folder = folders.get(item, run_dir / PLOTS)
-        return list(_problems_of_item(run_dir, config, progress, item, folder))
+    def __init__(self, run_dir: Path, config: Config, state: _State, quick: bool) -> None:
+        assert state.progress is not None
+        self._run_dir = run_dir
+        self._config = config
+        self._progress = state.progress
+        self._state = state
+        self._quick = quick
 
-    with ThreadPoolExecutor(_READERS) as pool:
-        for problems in pool.map(check, sorted(drawn, key=item_order)):
-            yield from problems
+    def __call__(self, item: str) -> list[Problem]:
+        """What is wrong with the figures of an item whose data has no problem.
 
+        Bad data must not be opened again.
+        """
+        try:
+            instruments = self._instruments_of(item)
+        except (OSError, RuntimeError, KeyError):
+            return []  # the file has become unreadable since it was checked
+        folder = self._run_dir / PLOTS / self._state.folders[item]
+        failed = any(failure.phase == "plot" for failure in self._progress.failures.get(item, ()))
+        figures = expected_figures(self._config, instruments)
+        names_on_disk = figure_files(folder)
+        on_disk = find_figures(item, figures, names_on_disk)
+        problems: list[tuple[Path, str]] = []
+        for figure in figures:
+            names = list(on_disk.get(figure.tail, {}).values())
+            # An item that failed in this phase lacks some figures; those that exist are complete.
+            if not names and not failed:
+                problems.append((folder / figure.name(item), "is missing"))
+            for name in names:
+                problem = problem_of_figure(folder / name, item, figure, self._quick)
+                if not problem and name != names[0]:
+                    problem = f"is figure {names[0]} under another name"
+                problems.append((folder / name, problem))
+        drawn = [name for names in on_disk.values() for name in names.values()]
+        for name, file_format in product(drawn, self._config.plot.formats):
+            path = (folder / name).with_suffix(f".{file_format}")
+            if file_format != "png":
+                is_there = path.name in names_on_disk
+                problems.append((path, problem_of_vector(path) if is_there else "is missing"))
+        return [Problem(path, what, "item", (item,)) for path, what in problems if what]
 
-def _problems_of_item(
-    run_dir: Path, config: Config, progress: Progress, item: str, folder: Path
-) -> Iterator[Problem]:
-    try:
-        instruments = instruments_of(data_path(run_dir, progress.data_files[item]), item)
-    except (OSError, RuntimeError, KeyError):
-        return  # the file has become unreadable since it was checked
-    failed = any(failure.phase == "plot" for failure in progress.failures.get(item, ()))
-    figures = expected_figures(config, instruments)
-    names_on_disk = figure_files(folder)
-    on_disk = find_figures(item, figures, names_on_disk)
-    for figure in figures:
-        names = list(on_disk.get(figure.tail, {}).values())
-        # An item that failed in this phase lacks some figures; those that exist are complete.
-        if not names and not failed:
-            yield Problem(folder / figure.name(item), "is missing", "item", (item,))
-        for name in names:
-            problem = problem_of_figure(folder / name, item)
-            if not problem and name != names[0]:
-                problem = f"is figure {names[0]} under another name"
-            if problem:
-                yield Problem(folder / name, problem, "item", (item,))
-    drawn = [name for names in on_disk.values() for name in names.values()]
-    for name, file_format in product(drawn, config.plot.formats):
-        path = (folder / name).with_suffix(f".{file_format}")
-        if file_format != "png":
-            problem = "is missing" if path.name not in names_on_disk else problem_of_vector(path)
-            if problem:
-                yield Problem(path, problem, "item", (item,))
+    def _instruments_of(self, item: str) -> Sequence[str]:
+        """The instruments that an item has data of; its file is opened if that is not on record."""
+        known = self._state.instruments.get(item)
+        data_file = self._progress.data_files[item]
+        return known or instruments_of(data_path(self._run_dir, data_file), item)
 
 
 def _problems_of_files(run_dir: Path, progress: Progress) -> Iterator[Problem]:

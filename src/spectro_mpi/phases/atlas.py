@@ -67,9 +67,6 @@ class AtlasPhase(MergingPhase[AtlasTally]):
         """What the settings lack: an ephemeris, bands, categories with a direction."""
         return what_atlas_lacks(self.config)
 
-    def begin(self, workspace: Workspace) -> None:
-        """Nothing to prepare: the plan of the layers is made when it is first used."""
-
     @cached_property
     def _plan(self) -> AtlasPlan:
         return AtlasPlan(self.config)

@@ -27,7 +27,8 @@ def draw_atlas(config: Config) -> None:
     from spectro_mpi.draw.atlas_sheets import DRAWING, Words, sheets_of
 
     path, folder = result_path(config.run_dir, ATLAS_FILE), results_folder(config.run_dir, ATLAS)
-    made_from = f"{DRAWING} {sha256_of(path)}"
+    formats = config.atlas.formats
+    made_from = f"{DRAWING} {' '.join(formats)} {sha256_of(path)}"
     note = folder / _MADE_FROM
     if _is_done(note, made_from):
         return
@@ -43,8 +44,9 @@ def draw_atlas(config: Config) -> None:
     )
     make_below(config.run_dir, folder)
     written = []
-    for sheet in sheets_of(groups, words):
-        for suffix, content in files_of(sheet, {"phase": ATLAS, "drawing": DRAWING}).items():
+    for sheet in sheets_of(groups, words) if formats else ():
+        about = {"phase": ATLAS, "drawing": DRAWING}
+        for suffix, content in files_of(sheet, formats, about).items():
             write_atomic(folder / f"{sheet.name}{suffix}", content)
             written.append(f"{sheet.name}{suffix}")
     for other in folder.iterdir():

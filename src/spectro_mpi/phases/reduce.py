@@ -21,13 +21,21 @@ from spectro_mpi.instruments.units import is_count
 from spectro_mpi.model.angles import angles_of, reduce_angles
 from spectro_mpi.model.artifacts import Artifact
 from spectro_mpi.model.averages import averaged
-from spectro_mpi.model.distribution import Combine
+from spectro_mpi.model.distribution import Combine, Distribution
 from spectro_mpi.model.ephemeris import Ephemeris
 from spectro_mpi.model.extrema import WHOLE, flat_extrema
 from spectro_mpi.model.intervals import padded
 from spectro_mpi.model.items import InputPath, Item
 from spectro_mpi.model.joined import join_spectrograms
 from spectro_mpi.model.marks import Marks
+from spectro_mpi.model.moment_sums import (
+    MomentPlan,
+    MomentSums,
+    empty_sums,
+    moment_sums,
+    put,
+)
+from spectro_mpi.model.moments import moments_of, plan_for
 from spectro_mpi.model.pitch_angles import reduce_distribution
 from spectro_mpi.model.spectrogram import Spectrogram, narrowest
 from spectro_mpi.model.tally import Tallies, merge_tallies, tally
@@ -83,7 +91,7 @@ class ReducePhase(MergingPhase[Tallies]):
             if parts:
                 with context.boundary(instrument), doing("reduce"):
                     spectrogram = at_cadence(join_spectrograms(parts), self.config)
-                    spectrogram = with_ephemeris(spectrogram, ephemeris)
+                    spectrogram = with_moments(with_ephemeris(spectrogram, ephemeris))
                     spectrogram = replace(spectrogram, notes=(*spectrogram.notes, *notes))
                     tallies |= _tallies_of(spectrogram)
                     outputs.groups.append(spectrogram)
@@ -174,6 +182,15 @@ class ReducePhase(MergingPhase[Tallies]):
             raise
 
 
+def with_moments(spectrogram: Spectrogram) -> Spectrogram:
+    """A spectrogram with the moments that follow from its sums and its ephemeris, if it has any."""
+    sums = spectrogram.sums
+    if sums is None:
+        return spectrogram
+    moments = moments_of(sums, spectrogram.time, spectrogram.ephemeris)
+    return replace(spectrogram, sums=None, moments=moments)
+
+
 def _tallies_of(spectrogram: Spectrogram) -> Tallies:
     """The tallies of a spectrogram, and of its pitch-angle spectrograms."""
     tallies = tally(spectrogram)
@@ -245,6 +262,7 @@ def reduce_source(
     values = np.empty((len(categories), records, source.channels), np.float32)
     quality, errors = np.empty(0, np.uint8), np.empty((0, 0, 0), np.float32)
     angles, bands = angles_of(config.bands(file.instrument) if config.has_angles else (), records)
+    moments = _SumsOfFile(plan_for(config, file.instrument), records)
     step = _chunk_records(source, config)
     for first in range(0, records, step):
         rows = slice(first, min(first + step, records))
@@ -257,6 +275,7 @@ def reduce_source(
             reduced = reduce_distribution(chunk, categories, source.combine)
             if angles.size:
                 angles[:, rows] = reduce_angles(chunk, source.edges, bands)
+            moments.add(rows, chunk, source)
         values[:, rows] = reduced.values
         if reduced.errors is not None:
             errors = errors if errors.size else np.full(values.shape, np.nan, np.float32)
@@ -286,8 +305,27 @@ def reduce_source(
         errors=errors,
         angles=angles,
         bands=np.array(bands, np.float32).reshape(-1, 2),
+        sums=moments.sums,
         provenance=provenance_of(file, config, bins),
     )
+
+
+class _SumsOfFile:
+    """The sums of moments of a file, chunk by chunk."""
+
+    def __init__(self, plan: MomentPlan | None, records: int) -> None:
+        self._plan, self._records = plan, records
+        self.sums: MomentSums | None = None
+        """None: the file allows no moments, or none are computed."""
+
+    def add(self, rows: slice, chunk: Distribution, source: InputFile) -> None:
+        """Add a chunk. A file of which one has no energy flux has no moments."""
+        if self._plan is None or chunk.eflux is None:
+            self._plan = self.sums = None
+            return
+        if self.sums is None:
+            self.sums = empty_sums(self._plan, self._records, chunk.eflux)
+        put(self.sums, rows, moment_sums(chunk, source.energy, source.edges, self._plan))
 
 
 def _refuse_empty(

@@ -18,6 +18,7 @@ from spectro_mpi.draw.names import (
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.items import item_order
 from spectro_mpi.planning.stored import named_in, starts_of, stored_sources
+from spectro_mpi.previews.packs import packed_files
 from spectro_mpi.rundir.layout import PLOTS, PREVIEWS, SCRIPT, SHEET
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.settings.parsing import parsed_json
@@ -76,7 +77,7 @@ def item_entries(run: Run) -> list[ItemEntry]:
     progress = run.progress
     sources = _sources(run)
     months = _months(run.path / PLOTS)
-    previews = _names(run.path / PREVIEWS)
+    previews = _names(run.path / PREVIEWS) | packed_files(run.path)
     preset = preset_of(run.config)
     done = set(progress.completed("plot"))
     drawn = progress.settled["plot"]

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from spectro_mpi.errors import RunError
 from spectro_mpi.inert import inert_lines
 from spectro_mpi.operations.status import read_status
+from spectro_mpi.previews.packs import has_unpacked, pack_previews, packed_months
 from spectro_mpi.report.atlas_page import write_atlas_page
 from spectro_mpi.report.contents import ItemEntry, item_entries
 from spectro_mpi.report.facts import page_facts
@@ -23,7 +24,8 @@ from spectro_mpi.report.logbook import Logbook, read_logbook
 from spectro_mpi.report.missing import make_previews, missing_previews
 from spectro_mpi.report.results import result_figures
 from spectro_mpi.resources import read_record
-from spectro_mpi.rundir.layout import LOGS, PAGE, PREVIEWS, REPORT
+from spectro_mpi.rundir.layout import LOCK, LOGS, PAGE, PREVIEWS, REPORT
+from spectro_mpi.rundir.lock import RunLock
 from spectro_mpi.rundir.reader import Run, open_run
 from spectro_mpi.system.words import utc
 
@@ -31,6 +33,7 @@ _CODE = (
     "report.css",
     "icon.svg",
     "data.js",
+    "previews.js",
     "values.js",
     "gallery.js",
     "viewer.js",
@@ -42,12 +45,14 @@ def make_report(
     run_dir: Path,
     output: Path | None = None,
     previews: bool = True,
+    run_figures: bool = True,
     tell: Callable[[str], None] | None = None,
 ) -> Path:
     """Make or update the report of a run; return the path of its page.
 
     `output` replaces the folder `report` of the run directory. `previews` says whether missing
-    thumbnails and values are made. `tell`, if given, is called with progress messages. Raises
+    thumbnails and values are made, `run_figures` whether the figures of the run are drawn; the page
+    says so if they are not. `tell`, if given, is called with progress messages. Raises
     `UserError` if `run_dir` is not a run directory or `output` has a page that is not a report,
     and `RunError` if the report cannot be written.
     """
@@ -56,8 +61,10 @@ def make_report(
     place = run_dir / REPORT if output is None else output
     with _writing_report(place):
         folder = PageFolder(place, Path(PAGE).name)
-        if previews and output is None:
-            entries = _completed(run, entries, tell or (lambda _: None))
+        if output is None:
+            if previews:
+                entries = _completed(run, entries, tell or (lambda _: None))
+            _pack(run_dir)
         book = read_logbook(run_dir)
         code = {name: folder.put(name, _resource(name)) for name in _CODE}
         scripts = write_index(folder, run, entries, book)
@@ -69,7 +76,8 @@ def make_report(
             "scripts": scripts,
             "config": _page_config(folder, run),
             "logs": logs,
-            "run_figures": _run_figures(folder, run_dir),
+            "run_figures": _run_figures(folder, run_dir) if run_figures else [],
+            "run_figures_left_out": not run_figures and _is_sampled(run_dir),
             "results": results,
             "atlas": write_atlas_page(folder, run, results, _render),
         }
@@ -113,6 +121,21 @@ def _completed(run: Run, entries: list[ItemEntry], tell: Callable[[str], None]) 
     ]
 
 
+def _pack(run_dir: Path) -> None:
+    """Pack the previews, unless a run may be writing some, or has died: its lock says how."""
+    if not has_unpacked(run_dir) or (run_dir / LOCK).exists():
+        return
+    lock = RunLock(run_dir)
+    try:
+        lock.acquire(lambda: True)  # a run that begins now has it
+    except RunError:
+        return
+    try:
+        pack_previews(run_dir, lock.beat)
+    finally:
+        lock.release()
+
+
 def _log_pages(
     folder: PageFolder, run_dir: Path, book: Logbook, css: str
 ) -> Iterator[tuple[str, str]]:
@@ -127,9 +150,13 @@ def _log_pages(
         yield name, folder.put(f"{name}.html", _render("log.html", facts))
 
 
+def _is_sampled(run_dir: Path) -> bool:
+    return read_record(run_dir, ("ranks",)) is not None
+
+
 def _run_figures(folder: PageFolder, run_dir: Path) -> list[dict[str, str]]:
     """Write the figures of the run; without samples there are none, and no matplotlib import."""
-    if read_record(run_dir, ("ranks",)) is None:
+    if not _is_sampled(run_dir):
         return []
     from spectro_mpi.report.run_figures import run_figures
 
@@ -149,6 +176,7 @@ def _page_config(folder: PageFolder, run: Run) -> dict[str, Any]:
     return {
         "root": folder.to(run.path),
         "previews": folder.to(run.path / PREVIEWS),
+        "packed": packed_months(run.path),
         "limits": list(run.config.plot.limits),
         "values": run.config.report.values,
         "scales": len(run.config.plot.scales),

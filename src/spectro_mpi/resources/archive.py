@@ -34,7 +34,7 @@ from spectro_mpi.resources.tables import (
     table_of,
     thin,
 )
-from spectro_mpi.rundir.groups import member, refuse_foreign
+from spectro_mpi.rundir.datasets import member, refuse_foreign
 from spectro_mpi.rundir.layout import RESOURCES, all_rank_lines
 from spectro_mpi.rundir.store import UNREADABLE, opened
 from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION

@@ -15,13 +15,8 @@ import numpy as np
 
 from spectro_mpi.model.artifacts import Dataset, Group
 from spectro_mpi.rundir.bounds import Scalars
-from spectro_mpi.rundir.groups import (
-    holds_values,
-    members,
-    read_values,
-    refuse_foreign,
-    unnamed_scale,
-)
+from spectro_mpi.rundir.datasets import members, refuse_foreign
+from spectro_mpi.rundir.groups import holds_values, read_values, unnamed_scale
 from spectro_mpi.rundir.item_file import attach_scales
 from spectro_mpi.rundir.store import UNREADABLE, first_line, opened
 from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION

@@ -180,6 +180,8 @@ def refuse_changes(config: Config, frozen: Config) -> None:
             return
     if not frozen.has_angles:
         free += ("angles.",)
+    if not (frozen.moments.compute or config.moments.compute):
+        free += ("moments.",)
     keys = [
         key
         for key in differing_keys(frozen, config)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,18 +49,23 @@ def list_item_files(run_dir: Path, sweeps: bool = False) -> Listed:
 
 
 def item_file_problems(
-    run_dir: Path, state: Progress, listed: Listed, everything: bool
+    run_dir: Path,
+    state: Progress,
+    listed: Listed,
+    everything: bool,
+    only: Container[str] | None = None,
 ) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Data files of single items that are not as recorded: its name, what is wrong, its items.
 
     With `everything`, all are read; otherwise those that have changed since the state was folded.
+    `only`: the items to look at; None: all.
     What an item that is not settled has is not reported: the item will be redone in any case.
     """
     since = -1.0 if everything else _folded_at(run_dir)
     suspects: list[tuple[str, str]] = []
     for phase, held in state.stores.items():
         for item, name in held.items():
-            if is_shard(name):
+            if is_shard(name) or not (only is None or item in only):
                 continue
             changed = listed.get(path_in_data(name))
             if changed is None:

@@ -1,7 +1,6 @@
 """Write and read one HDF5 group of the store: a spectrogram, or datasets of a user's phase.
 
-Spectrograms are written with h5py's low-level API, and what repeats is cached: its high-level API
-is several times slower.
+Spectrograms are written with h5py's low-level API, and what repeats is cached.
 """
 
 from __future__ import annotations
@@ -9,19 +8,30 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5ds, h5p, h5s, h5t
+from h5py import h5ds
 from numpy.typing import NDArray
 
 from spectro_mpi.instruments import fast_esa
 from spectro_mpi.model.artifacts import EPOCH, Dataset, Group
 from spectro_mpi.model.ephemeris import Variable
 from spectro_mpi.model.spectrogram import Legend, Provenance, Spectrogram, data_digest
-from spectro_mpi.rundir.bounds import Scalars, read_texts, refuse_size
+from spectro_mpi.rundir.bounds import Scalars, read_texts
+from spectro_mpi.rundir.datasets import (
+    TEXT,
+    array_of,
+    create,
+    describe,
+    fill,
+    member,
+    own_datasets,
+    refuse_foreign,
+)
+from spectro_mpi.rundir.moment_groups import read_moments, write_moments
 from spectro_mpi.settings.parsing import parsed_json
 
 EDGES = "_edges"
@@ -37,10 +47,6 @@ DIGEST = "digest"
 ERROR = "_error"
 """Suffix of the dataset of uncertainties: "eflux_error"; absent where they were not computed."""
 _NETCDF_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable. %10d"
-_TEXT = h5py.string_dtype()
-_SCALAR = h5s.create(h5s.SCALAR)
-_UNTIMED = h5p.create(h5p.DATASET_CREATE)
-_UNTIMED.set_obj_track_times(False)  # the same bytes at any time
 
 
 def write_group(
@@ -58,27 +64,27 @@ def write_group(
     if spectrogram.intervals.size:
         sizes["interval"] = spectrogram.intervals.shape[1]
     for name, size in sizes.items():
-        scale = _create(group, name, np.dtype("f4"), (size,))
+        scale = create(group, name, np.dtype("f4"), (size,))
         h5ds.set_scale(scale, unnamed_scale(size))
     if spectrogram.by_angle is not None:
         _write_angle_scales(group, spectrogram.by_angle)
-    names = np.array(spectrogram.category, _TEXT)
-    category = _create(group, "category", names.dtype, names.shape)
-    _fill(category, names)
+    names = np.array(spectrogram.category, TEXT)
+    category = create(group, "category", names.dtype, names.shape)
+    fill(category, names)
     h5ds.set_scale(category, b"category")
-    _describe(category, long_name="Pitch-angle category")
+    describe(category, long_name="Pitch-angle category")
     for name, dims, data, long_name, units in _datasets(spectrogram):
-        dataset = _create(group, name, data.dtype, data.shape)
-        _fill(dataset, data)
+        dataset = create(group, name, data.dtype, data.shape)
+        fill(dataset, data)
         written[name] = tuple(dims.split())
         for axis, dim in enumerate(written[name]):
             h5ds.set_label(dataset, axis, dim.encode())
-        _describe(dataset, long_name=long_name, units=units)
+        describe(dataset, long_name=long_name, units=units)
         if name == quantity:
-            _describe(dataset, coordinates="time mode")
+            describe(dataset, coordinates="time mode")
             if spectrogram.errors.size:
-                _describe(dataset, ancillary_variables=quantity + ERROR)
-    _describe(
+                describe(dataset, ancillary_variables=quantity + ERROR)
+    describe(
         group,
         coordinates=f"{legend.axis} {legend.axis}{EDGES} time_start time_end",
         quantity=quantity,
@@ -89,28 +95,30 @@ def write_group(
         provenance=_without_digest(replace(spectrogram.provenance, sha256="")),
     )
     if digest:
-        _describe(group, **{DIGEST: digest})
+        describe(group, **{DIGEST: digest})
     if spectrogram.ephemeris:
         described = {each.name: _about(each) for each in spectrogram.ephemeris}
-        _describe(group, **{EPHEMERIS: json.dumps(described)})
+        describe(group, **{EPHEMERIS: json.dumps(described)})
     if spectrogram.notes:
-        _describe(group, notes="\n".join(spectrogram.notes))
+        describe(group, notes="\n".join(spectrogram.notes))
+    if spectrogram.moments is not None:
+        write_moments(group, spectrogram.moments)
     return written
 
 
 def _write_angle_scales(group: Any, by_angle: Spectrogram) -> None:
     """Write the scales of the pitch-angle spectrograms: names of bands, middles of angles."""
-    names = np.array(by_angle.category, _TEXT)
+    names = np.array(by_angle.category, TEXT)
     for name, points, long_name in (
         (BAND, names, "Energy band"),
         (ANGLE, by_angle.energy[0], "Middle of the pitch angles"),
     ):
-        scale = _create(group, name, points.dtype, points.shape)
-        _fill(scale, points)
+        scale = create(group, name, points.dtype, points.shape)
+        fill(scale, points)
         h5ds.set_scale(scale, name.encode())
-        _describe(scale, long_name=long_name)
+        describe(scale, long_name=long_name)
         if name == ANGLE:
-            _describe(scale, units="degrees")
+            describe(scale, units="degrees")
 
 
 def _about(variable: Variable) -> tuple[str, str, float]:
@@ -147,19 +155,14 @@ def _datasets(spectrogram: Spectrogram) -> Iterator[tuple[str, str, NDArray[Any]
         yield of_record.name, "record", of_record.values, of_record.long_name, of_record.units
 
 
-def _fill(dataset: Any, values: NDArray[Any]) -> None:
-    """Write all values of a dataset (a low-level `h5py.h5d.DatasetID`)."""
-    dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(values))
-
-
 def read_group(group: h5py.Group) -> Spectrogram:
     """Read a spectrogram. Raises one of `store.UNREADABLE` if the file is damaged."""
-    datasets = _own_datasets(group)
+    datasets = own_datasets(group)
 
     def read(name: str) -> NDArray[Any]:
         if name not in datasets:
             raise KeyError(f"{group.name} has no dataset {name}")
-        return _array(datasets[name])
+        return array_of(datasets[name])
 
     instrument = group.name.rpartition("/")[2]
     attributes = Scalars(group)
@@ -178,6 +181,9 @@ def read_group(group: h5py.Group) -> Spectrogram:
         "angles": ANGLES,
         "bands": BAND + EDGES,
     }
+    present: dict[str, Any] = {
+        field: read(name) for field, name in later.items() if name in datasets
+    }
     spectrogram = Spectrogram(
         instrument=instrument,
         quantity=quantity,
@@ -192,8 +198,9 @@ def read_group(group: h5py.Group) -> Spectrogram:
         source_size=int(attributes["source_size"]),
         notes=tuple(str(attributes.get("notes", "")).splitlines()),
         legend=legend,
-        **{field: read(name) for field, name in later.items() if name in datasets},
+        **present,
         ephemeris=tuple(_ephemeris_of(attributes, read)),
+        moments=read_moments(group),
         provenance=_provenance_of(attributes),
     )
     _refuse_other_shapes(spectrogram)
@@ -212,6 +219,7 @@ def _refuse_other_shapes(spectrogram: Spectrogram) -> None:
         ("mode", spectrogram.mode, records, "iu"),
         *((each.name, each.values, records, "f") for each in spectrogram.ephemeris),
         *_expected_angles(spectrogram),
+        *([("moments", spectrogram.moments.time, records, "f")] if spectrogram.moments else ()),
         ("energy", spectrogram.energy, (len(spectrogram.energy), *shape[2:3]), "f"),
     )
     for name, array, wanted, kinds in expected:
@@ -249,63 +257,6 @@ def _with_defaults(legend: Legend) -> Iterator[tuple[object, object]]:
     return ((getattr(legend, each.name), each.default) for each in fields(Legend))
 
 
-def holds(group: Any, name: str) -> bool:
-    """Whether a group has an object or a link of this name; the link is not followed."""
-    return bool(name) and "/" not in name and group.id.links.exists(name.encode())
-
-
-def member(group: Any, name: str) -> Any:
-    """An object of a group.
-
-    Raises `KeyError` if there is none, `ValueError` for a link, which may lead to another file.
-    """
-    if not holds(group, name):
-        raise KeyError(f"{group.name} has no {name}")
-    _refuse_link(group, name)
-    return group[name]
-
-
-def _refuse_link(group: Any, name: str) -> None:
-    if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
-        raise ValueError(f"{name} is a link")
-
-
-def members(group: Any) -> Iterator[tuple[str, Any]]:
-    """The objects of a group with their names. Raises as `member`."""
-    return ((name, member(group, name)) for name in group)
-
-
-def refuse_foreign(group: Any) -> None:
-    """Raise `ValueError` if a group has a link, or a dataset whose values are in another file.
-
-    Likewise if its datasets claim an absurd size.
-    """
-    _own_datasets(group)
-
-
-def _own_datasets(group: Any) -> dict[str, h5d.DatasetID]:
-    """The datasets of a group by name. Raises as `refuse_foreign`."""
-    datasets = {}
-    for name in group:
-        _refuse_link(group, name)
-        found = h5py.h5o.open(group.id, name.encode())
-        if isinstance(found, h5d.DatasetID):
-            created = found.get_create_plist()
-            if created.get_external_count() or created.get_layout() == h5d.VIRTUAL:
-                raise ValueError(f"{name} has its values in another file")
-            datasets[name] = found
-    refuse_size(group.file, datasets.values())
-    return datasets
-
-
-def _array(dataset: h5d.DatasetID) -> NDArray[Any]:
-    """All values of a dataset; `Dataset.__getitem__` takes ten times as long."""
-    values = np.empty(dataset.shape, dataset.dtype)
-    if values.size:
-        dataset.read(h5s.ALL, h5s.ALL, values)
-    return values
-
-
 def _provenance_of(attributes: Mapping[str, Any]) -> Provenance:
     """What the attributes say; earlier versions wrote neither."""
     made = parsed_json(attributes.get("provenance", "{}"))
@@ -321,23 +272,6 @@ def _ephemeris_of(
         yield Variable(name, read(name), str(units), str(long_name), float(period))
 
 
-def _create(group: Any, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:
-    return h5d.create(group, name.encode(), _type_of(dtype), h5s.create_simple(shape), _UNTIMED)
-
-
-def _describe(target: Any, **attributes: str | int) -> None:
-    for name, value in attributes.items():
-        data, kind = _scalar(value)
-        h5a.create(target, name.encode(), kind, _SCALAR).write(data)
-
-
-@lru_cache
-def _scalar(value: str | int) -> tuple[Any, Any]:
-    """The value of an attribute as array, and its HDF5 type."""
-    data = np.array(value, _TEXT if isinstance(value, str) else None)
-    return data, _type_of(data.dtype)
-
-
 @cache
 def _as_json(legend: Legend) -> str:
     return json.dumps(asdict(legend), ensure_ascii=False)
@@ -349,11 +283,6 @@ def _without_digest(provenance: Provenance) -> str:
     content = asdict(provenance)
     del content["sha256"]
     return json.dumps(content)
-
-
-@cache
-def _type_of(dtype: Any) -> Any:
-    return h5t.py_create(dtype, logical=True)
 
 
 def write_datasets(group: h5py.Group, content: Group) -> dict[str, tuple[str, ...]]:

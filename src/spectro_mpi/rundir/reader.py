@@ -13,6 +13,7 @@ from spectro_mpi.model.artifacts import Dataset
 from spectro_mpi.model.extrema import Limits, shared_limits
 from spectro_mpi.model.items import item_order
 from spectro_mpi.model.marks import Marks, parse_marks
+from spectro_mpi.model.moments import Moments
 from spectro_mpi.model.panels import panels_of
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.rundir.journal import load_progress
@@ -180,6 +181,20 @@ class Run:
             what = "instrument" if instrument not in groups else "ranges of altitude of"
             raise MissingError(f"{path}: the atlas has no {what} {instrument}; it has {there}")
         return group_as_xarray(named_items(groups[name]), attributes)
+
+    def moments(self, item: str | int, instrument: str) -> Moments:
+        """The moments of one instrument: density, fluxes along the field, temperatures.
+
+        `run.moments("13312", "ees")["density"]` is an array (record,); `Run.xarray` has them, too.
+        Raises `KeyError` if the run does not have them; the message says what there is.
+        """
+        spectrogram = self.stored(item, instrument)
+        if spectrogram.moments is None:
+            raise MissingError(
+                f"{self.path}: item {item} has no moments of {instrument}: they were not computed, "
+                "or its file does not allow them"
+            )
+        return spectrogram.moments
 
     def xarray(self, item: str | int, instrument: str) -> xarray.Dataset:
         """One spectrogram as `xarray.Dataset`, with the instrument's datasets of your phases.

@@ -187,7 +187,7 @@ def stamp_of_file(path: Path) -> str:
 
 def problem_of_shard(shard: Path, items: Sequence[str] = ()) -> str:
     """What is wrong with a shard, or empty if it opens and all data of `items` can be read."""
-    from spectro_mpi.rundir.groups import members
+    from spectro_mpi.rundir.datasets import members
 
     try:
         with opened(shard) as file:
@@ -215,7 +215,7 @@ def sources_of(shard: Path) -> dict[str, dict[str, Source]]:
 
     Raises `OSError` if the shard is damaged.
     """
-    from spectro_mpi.rundir.groups import members
+    from spectro_mpi.rundir.datasets import members
 
     try:
         with opened(shard) as file:
@@ -240,7 +240,8 @@ def digests_in(shard: Path, items: Iterable[str]) -> dict[str, dict[str, str]]:
 
     Raises `OSError` if the shard is damaged.
     """
-    from spectro_mpi.rundir.groups import digest_of, members
+    from spectro_mpi.rundir.datasets import members
+    from spectro_mpi.rundir.groups import digest_of
 
     try:
         with opened(shard) as file:
@@ -299,7 +300,7 @@ def _group_of(file: Any, item_id: str) -> Any:
 
     Raises `KeyError` if the file has no such item.
     """
-    from spectro_mpi.rundir.groups import member
+    from spectro_mpi.rundir.datasets import member
 
     if ITEM not in file.attrs:
         return member(file, item_id)
@@ -310,7 +311,7 @@ def _group_of(file: Any, item_id: str) -> Any:
 
 def read_item(shard: Path, item_id: str) -> Iterator[Spectrogram | Group]:
     """Read all groups of an item, one after the other. Raises one of `UNREADABLE`."""
-    from spectro_mpi.rundir.groups import members
+    from spectro_mpi.rundir.datasets import members
 
     with opened(shard) as file:
         if item_id in items_in(file):
@@ -328,7 +329,8 @@ def read_spectrogram(shard: Path, item_id: str, instrument: str) -> Spectrogram:
 
     Raises `OSError` if the shard cannot be opened, `KeyError` if it does not hold the spectrogram.
     """
-    from spectro_mpi.rundir.groups import member, read_group
+    from spectro_mpi.rundir.datasets import member
+    from spectro_mpi.rundir.groups import read_group
 
     with opened(shard) as file:
         return read_group(member(_group_of(file, item_id), instrument))
@@ -339,10 +341,10 @@ def read_datasets(shard: Path, item_id: str, name: str) -> Group:
 
     Raises `OSError` if the shard cannot be opened, `KeyError` if it does not hold the group.
     """
-    from spectro_mpi.rundir import groups
+    from spectro_mpi.rundir import datasets, groups
 
     with opened(shard) as file:
-        return groups.read_datasets(groups.member(_group_of(file, item_id), name))
+        return groups.read_datasets(datasets.member(_group_of(file, item_id), name))
 
 
 def instruments_of(shard: Path, item_id: str) -> list[str]:
@@ -356,7 +358,7 @@ def time_spans(shard: Path, item_id: str) -> dict[str, tuple[float, float, int]]
 
     Times are NaN if no record has one. Reads no values. Raises one of `UNREADABLE`.
     """
-    from spectro_mpi.rundir.groups import holds, member, members
+    from spectro_mpi.rundir.datasets import holds, member, members
 
     spans = {}
     with opened(shard) as file:

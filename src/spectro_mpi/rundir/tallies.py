@@ -135,7 +135,7 @@ def _read_phase(name: str, stored: Any) -> KeptPhase:
 
 
 def _read_group(phase: str, version: int, stored: Any) -> KeptGroup:
-    from spectro_mpi.rundir.groups import members, refuse_foreign
+    from spectro_mpi.rundir.datasets import members, refuse_foreign
 
     refuse_foreign(stored)
     items, names = (_read(stored[name]).tolist() for name in ("item", "shard"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Interval, Le, MinLen
 
@@ -48,6 +48,8 @@ class AtlasSettings:
     """A beam is at least so many times the one-count level."""
     beam_channels: Annotated[int, Ge(1), Le(16)] = 3
     """In so many neighbouring channels at least."""
+    formats: tuple[Literal["png", "pdf"], ...] = ("png", "pdf")
+    """Files of the figures, which are drawn at the end of a run; empty: none."""
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012
 
@@ -59,4 +61,5 @@ class AtlasSettings:
     @property
     def of_contributions(self) -> dict[str, Any]:
         """The settings that what an item contributes depends on."""
-        return {key: value for key, value in asdict(self).items() if key != "percentiles"}
+        others = ("percentiles", "formats")
+        return {key: value for key, value in asdict(self).items() if key not in others}

@@ -14,6 +14,7 @@ from spectro_mpi.settings.atlas_layers import mistakes_of_atlas
 from spectro_mpi.settings.direction import Direction, mistakes_of_direction
 from spectro_mpi.settings.ephemeris import mistakes_of_ephemeris
 from spectro_mpi.settings.instrument_table import mistakes_of
+from spectro_mpi.settings.moments import mistakes_of_moments
 from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import (
     AxisLimits,
@@ -65,7 +66,9 @@ def _check_meaning(config: Config) -> list[str]:
         mistakes.append(
             f"extrema.min_percentile = {low:g}: must be below extrema.max_percentile = {high:g}"
         )
-    mistakes += [*_check_bands(config), *_check_ephemeris(config), *mistakes_of_atlas(config)]
+    mistakes += [*_check_bands(config), *_check_ephemeris(config)]
+    mistakes += mistakes_of_moments(config.moments, config.instruments)
+    mistakes += mistakes_of_atlas(config)
     mistakes += _check_job("slurm", config.slurm, 'an sbatch option such as "--mem-per-cpu=2G"')
     mistakes += _check_job("pbs", config.pbs, 'a qsub option such as "-P project"')
     if config.pbs.mpi:

@@ -9,6 +9,7 @@ from typing import Any
 
 from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.ephemeris import EphemerisSettings
+from spectro_mpi.settings.moments import MomentSettings
 from spectro_mpi.settings.schema import Config
 
 NOT_OF_DATA = frozenset({"chunk_records"})
@@ -24,8 +25,8 @@ def reduction_digest(config: Config) -> str:
     It is the start of the SHA-256 of the settings as JSON with sorted keys and without spaces:
     `data` without `chunk_records`, `instrument` without NOT_OF_INSTRUMENT,
     `pitch_angles` as a list of pairs, because the order of the categories is that of the store, and
-    `ephemeris` if it is not the default; with kind "angle" in `plot.kinds`, `bands` as a list of
-    pairs of instrument and bands.
+    `ephemeris` and `moments` if they are not the default; with kind "angle" in `plot.kinds`,
+    `bands` as a list of pairs of instrument and bands.
     """
     settings: dict[str, Any] = {
         "data": _without(asdict(config.data), NOT_OF_DATA),
@@ -39,6 +40,8 @@ def reduction_digest(config: Config) -> str:
         settings["bands"] = [(name, config.bands(name)) for name in config.instruments]
     if config.ephemeris != EphemerisSettings():
         settings["ephemeris"] = asdict(config.ephemeris)
+    if config.moments != MomentSettings():
+        settings["moments"] = asdict(config.moments)
     text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

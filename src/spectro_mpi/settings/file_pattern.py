@@ -55,11 +55,12 @@ class FilePattern:
         self._date_format: str | None = None
         if not pattern.lower().endswith(".cdf") or "/" in pattern:
             raise ValueError("expected a file name that ends in .cdf")
+        self._groups = 0
         regex, at = "", 0
         for place in _PLACE.finditer(pattern):
-            regex += _plain(pattern[at : place.start()]) + self._place(place[1], place[2])
+            regex += self._plain(pattern[at : place.start()]) + self._place(place[1], place[2])
             at = place.end()
-        self._regex = re.compile(regex + _plain(pattern[at:]), re.IGNORECASE | re.ASCII)
+        self._regex = re.compile(regex + self._plain(pattern[at:]), re.IGNORECASE | re.ASCII)
         if not set(self.places) - {"version"}:
             raise ValueError("does not identify items; add {orbit}, {date} or another {name}")
 
@@ -94,6 +95,7 @@ class FilePattern:
         if name in self.places:
             raise ValueError(f"{{{name}}} occurs twice")
         self.places.append(name)
+        self._groups += 1
         if date_format is None:
             return f"(?P<{name}>{_REGEX.get(name, _ANY_NAME)})"
         if name != "date":
@@ -112,9 +114,15 @@ class FilePattern:
     def _has_time(self, date: str) -> bool:
         return "%H" in self._date_format if self._date_format is not None else len(date) > 8
 
-
-def _plain(text: str) -> str:
-    """The regular expression for literal text with wildcards."""
-    if "{" in text or "}" in text:
-        raise ValueError("has a brace that does not belong to a {name}")
-    return re.escape(text).replace(r"\*", ".*?").replace(r"\?", ".")
+    def _plain(self, text: str) -> str:
+        """The regular expression for literal text with wildcards."""
+        if "{" in text or "}" in text:
+            raise ValueError("has a brace that does not belong to a {name}")
+        first, *others = (re.escape(part).replace(r"\?", ".") for part in text.split("*"))
+        regex = first
+        for part in others[:-1]:
+            # Where another "*" follows, the first place that fits is as good as any: looking ahead
+            # finds it, and it is not tried again (an atomic group, from Python 3.11 on).
+            self._groups += 1
+            regex += f"(?=(.*?{part}))\\{self._groups}"
+        return regex + "".join(f".*?{part}" for part in others[-1:])

@@ -35,6 +35,8 @@ class PresetEntry:
     """Pattern of the names of ephemeris files (`[ephemeris] file`); empty: there are none."""
     bands: tuple[tuple[str, tuple[tuple[float, float], ...]], ...] = ()
     """Instruments, each with the energy bands of its pitch-angle spectrograms (`[angles]`), eV."""
+    species: tuple[tuple[str, str], ...] = ()
+    """Instruments, each with what it measures (`[moments] species`)."""
     figure_word: str = ""
     """In the names of figures, as ESA in 13312_pitch-angle_ESA_ees_….png."""
     archive: str = ""
@@ -62,6 +64,10 @@ _BUILT_IN = MappingProxyType(
             items_are_orbits=True,
             ephemeris="fa_k0_orb_{orbit}_v{version}.cdf",
             bands=(("ees", _ELECTRONS), ("eeb", _ELECTRONS), ("ies", _IONS), ("ieb", _IONS)),
+            species=tuple(
+                (name, "electron" if name.startswith("e") else "proton")
+                for name in ("ees", "eeb", "ies", "ieb")
+            ),
             figure_word="ESA",
             archive="https://spdf.gsfc.nasa.gov/pub/data/fast/esa/l2",
             folders="{instrument}/%Y/%m",

@@ -22,6 +22,7 @@ from spectro_mpi.settings.atlas import AtlasSettings
 from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.ephemeris import NONE, EphemerisSettings
 from spectro_mpi.settings.instrument_table import InstrumentTable
+from spectro_mpi.settings.moments import SPECIES, MomentSettings, Species
 from spectro_mpi.settings.presets import PresetEntry, preset_named
 from spectro_mpi.settings.versions import SETTINGS, SETTINGS_VERSION
 
@@ -362,6 +363,7 @@ class Config:
     angles: AngleSettings = field(default_factory=AngleSettings)
     atlas: AtlasSettings = field(default_factory=AtlasSettings)
     ephemeris: EphemerisSettings = field(default_factory=EphemerisSettings)
+    moments: MomentSettings = field(default_factory=MomentSettings)
     pitch_angles: dict[str, Category] = field(default_factory=lambda: dict(_PITCH_ANGLES))
     """Category → intervals [lo, hi) in degrees, or a direction, as in
     `downgoing = { toward = "earth", within = 30 }`."""
@@ -423,6 +425,11 @@ class Config:
         """The energy bands of an instrument's pitch-angle spectrograms; none without angles."""
         bands = self.angles.bands or dict(self.preset.bands)
         return tuple(bands.get(instrument, ())) if self.has_pitch_angles(instrument) else ()
+
+    def species(self, instrument: str) -> Species | None:
+        """What an instrument measures; None: not known, or no moments are computed."""
+        name = self.moments.species.get(instrument) or dict(self.preset.species).get(instrument)
+        return SPECIES[name] if name and self.moments.compute else None
 
     @property
     def intervals(self) -> dict[str, tuple[tuple[float, float], ...]]:

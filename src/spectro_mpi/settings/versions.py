@@ -95,6 +95,7 @@ _DEFAULTS: Mapping[int, Mapping[str, Any]] = {
             "perpendicular": [[40.0, 140.0], [210.0, 330.0]],
         },
         "extrema": {"min_percentile": 0.0},
+        "moments": {"compute": False},
         "plot": {"scales": [["linear", "log"]], "z_label": "Counts", "event_label": "cusp"},
     },
 }

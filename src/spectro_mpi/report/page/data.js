@@ -40,8 +40,17 @@ const spectroMpi = (() => {
     arrived.delete(address);
   }
 
+  // Takes the value of the script that runs; outside a script it is that of a file in a pack.
   function hand(value) {
-    arrived.set(document.currentScript.dataset.address, value);
+    if (document.currentScript) arrived.set(document.currentScript.dataset.address, value);
+    return value;
+  }
+
+  // Takes a file of a pack, which is made when it is asked for.
+  function packed(file, make) {
+    const { address } = document.currentScript.dataset;
+    if (!arrived.has(address)) arrived.set(address, new Map());
+    arrived.get(address).set(file, make);
   }
 
   function entry(row) {
@@ -93,12 +102,7 @@ const spectroMpi = (() => {
   return {
     config, scripts, logs, items, byId, load, forget, loadIndex, errorsOf,
     onItems: (listener) => listeners.push(listener),
-    sheetOf: (item) => under(config.previews, item, `${item.id}.jpg`),
-    // Of a script after the first: the end of its name, which earlier versions numbered "-1".
-    scriptOf(item, script) {
-      const end = typeof script === "string" ? script : script ? `-${script}` : "";
-      return under(config.previews, item, `${item.id}${end}.js`);
-    },
+    path,
     figureOf: (item, figure) => under(`${config.root}/plots`, item, item.id, item.id + figure.tail),
     itemHash: (item) => `#item/${encodeURIComponent(item.id)}`,
     logLink(link) {
@@ -113,6 +117,8 @@ const spectroMpi = (() => {
     handErrors: (_, table) => hand(table),
     item: (head, parts) => hand({ head, parts }),
     part: (parts) => hand({ head: null, parts }),
+    packed,
+    catalogue: hand,
   };
 })();
 

@@ -2,7 +2,7 @@
 "use strict";
 
 spectroMpi.gallery = (() => {
-  const { items, make, itemHash, sheetOf, figureOf, config } = spectroMpi;
+  const { items, make, itemHash, previews, config } = spectroMpi;
   const PER_PAGE = 24;
   const LIMITS = { given_extrema: "common limits", raw: "own limits" };
   const element = (id) => document.getElementById(id);
@@ -38,7 +38,8 @@ spectroMpi.gallery = (() => {
 
   // One cell of the sheet of thumbnails of an item, or the figure itself if there is no sheet.
   function thumbnail(item, figure) {
-    const image = make("img", { loading: "lazy", decoding: "async", alt: "", src: item.sheet ? sheetOf(item) : figureOf(item, figure) });
+    const image = make("img", { loading: "lazy", decoding: "async", alt: "" });
+    previews.show(image, item, figure);
     if (item.sheet) image.style.objectPosition = `0 ${figure.cells > 1 ? (100 * figure.cell) / (figure.cells - 1) : 0}%`;
     image.classList.toggle("whole", !item.sheet);
     const label = figure.limits === "raw" && config.limits.length > 1 ? `${kindOf(figure)} · own` : kindOf(figure);

@@ -5,7 +5,7 @@
 "use strict";
 
 spectroMpi.values = (() => {
-  const { load, forget, scriptOf } = spectroMpi;
+  const { load, forget, scriptOf } = spectroMpi.previews;
   const KEPT = 24; // decompressed parts
   const ITEMS_KEPT = 12; // loaded scripts
   const MISSING = 0xffff;
