@@ -77,8 +77,8 @@ class Cost:
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
     """Return the medians of CPU time per result, in ms."""
-    commit = _git("rev-parse", "--verify", f"{arguments.revision}^{{commit}}").strip()
-    sides = {"ours": {}, "other": {"PYTHONPATH": str(_installed(commit))}}
+    commit = git("rev-parse", "--verify", f"{arguments.revision}^{{commit}}").strip()
+    sides = {"ours": {}, "other": {"PYTHONPATH": str(installed(commit))}}
     taken: dict[tuple[str, str, str], list[float]] = {}
     with sample_data(arguments.data, arguments.items) as folder:
         settings = folder / "against.toml"
@@ -146,7 +146,7 @@ def _cost(
     return Cost(cpu, figures if phase == "plot" else len(orbits))
 
 
-def _installed(commit: str) -> Path:
+def installed(commit: str) -> Path:
     """Return the folder with the package of a commit; installs it if it is not there."""
     folder = Path(tempfile.gettempdir()) / f"spectro-mpi-{commit}"
     if folder.exists():
@@ -155,18 +155,24 @@ def _installed(commit: str) -> Path:
         source, package = Path(name) / "source", Path(name) / "package"
         source.mkdir()
         archive = Path(name) / "source.tar"
-        _git("archive", "--output", str(archive), commit)
+        git("archive", "--output", str(archive), commit)
         shutil.unpack_archive(archive, source)
-        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        command = [*pip, "install", "--no-deps", "--target", str(package), str(source)]
-        subprocess.run(command, check=True, stdout=sys.stderr)
+        install(source, package)
         incomplete = folder.with_name(f"{folder.name}.{os.getpid()}")
         shutil.copytree(package, incomplete)
         incomplete.rename(folder)
     return folder
 
 
-def _git(*arguments: str) -> str:
+def install(source: Path, folder: Path) -> None:
+    """Install the package of a source tree, with its compiled modules, into a folder."""
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    command = [*pip, "install", "--no-deps", "--target", str(folder), str(source)]
+    subprocess.run(command, check=True, stdout=sys.stderr)
+
+
+def git(*arguments: str) -> str:
+    """Output of a command of git. Raises `SystemExit` with its message if it fails."""
     command = ["git", "-C", str(BENCHMARKS.parent), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

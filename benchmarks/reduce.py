@@ -4,7 +4,8 @@ Usage: python benchmarks/reduce.py [--runs 9] [--json]
 
 Both reduce the arrays of one file (the electron survey file of median size of the demo), already in
 memory, to four pitch-angle categories; the loop works on whole (bin, channel) arrays. The rows
-below compare ways of membership, weights and uncertainties with the first of them.
+below compare ways of membership, weights and uncertainties with the first of them, and moments
+with the reduction.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from common import Row, benchmark, in_turn, sample_data, sample_file
@@ -20,6 +22,8 @@ from straight import load, reduce_by_record
 from spectro_mpi.instruments.cdf import CdflibReader
 from spectro_mpi.instruments.fast_esa_file import FastEsaFile
 from spectro_mpi.model.distribution import Categories, Combine, Distribution
+from spectro_mpi.model.moment_sums import moment_sums
+from spectro_mpi.model.moments import plan_for
 from spectro_mpi.model.pitch_angles import reduce_distribution
 from spectro_mpi.settings.schema import Config, DataSettings
 
@@ -46,6 +50,7 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
             what = f"{quantity}, {file.records} records"
             rows.append(Row(what, "ms", 1e3 * taken["ours"], 1e3 * taken["loop"], "loop"))
             rows += _ways(chunk, categories, file.combine, arguments.runs)
+        rows += _moments(path, arguments.runs)
     return rows
 
 
@@ -71,6 +76,39 @@ def _ways(chunk: Distribution, categories: Categories, combine: Combine, runs: i
         Row(f"  {combine}: {name}", "ms", 1e3 * seconds, base, "whole bins")
         for name, seconds in taken.items()
     ]
+
+
+def _moments(path: Path, runs: int) -> list[Row]:
+    """Moments of 800 records beside the reduction of as many, with and without uncertainties."""
+    config = Config()
+    rows = []
+    for quantity in ("counts", "eflux"):
+        data = DataSettings(quantity=quantity)
+        file = FastEsaFile(CdflibReader(path), "ees", data, config.pitch_angles, moments=True)
+        chunk, plan = file.chunk(0, file.records), plan_for(config, "ees")
+        assert chunk.eflux is not None
+        assert plan is not None
+        plain = replace(chunk, eflux=replace(chunk.eflux, sigma=None))
+        taken = in_turn(
+            {
+                "reduce": partial(reduce_distribution, chunk, config.pitch_angles, file.combine),
+                "moments": partial(moment_sums, chunk, file.energy, file.edges, plan),
+                "without errors": partial(moment_sums, plain, file.energy, file.edges, plan),
+            },
+            runs,
+        )
+        scale = 1e3 * 800 / file.records
+        rows += [
+            Row(
+                f"{what}, 800 records",
+                "ms",
+                scale * taken[what],
+                scale * taken["reduce"],
+                f"reduce {quantity}",
+            )
+            for what in ("moments", "without errors")
+        ]
+    return rows
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from spectro_mpi.demo import write_demo
 from spectro_mpi.errors import REASONS, Failure
+from spectro_mpi.model.coverage import Coverage, Track
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.rundir.item_file import make_item_file
@@ -44,7 +45,13 @@ WORKERS = 16
 MAKE_SECONDS, CONTENT_SECONDS, SEARCH_SECONDS, PAGE_MB = 300.0, 1.0, 0.2, 3.0
 _LINKS = 30_000
 """Links per file: file systems limit their number."""
-_SEARCHES = ("13", "ees", "timeout", "2000-01", "12000-13000", "ies failed", "no such thing")
+_PLACE = "mlt 10-12 ilat 70-75 south"
+_SEARCHES = (
+    *("13", "ees", "timeout", "2000-01", "12000-13000", "ies failed", "no such thing"),
+    *("12000, 12005-13000, 20001", "2000-03-02 05:29", _PLACE),
+)
+_TRACKS = tuple(Track(hour, low, low + 9) for hour in range(0, 24, 2) for low in (-79, 60))
+"""As many as a real orbit has."""
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
@@ -58,7 +65,7 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
             command = [sys.executable, "-m", "spectro_mpi", "report", str(run_dir)]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             made.append(time.perf_counter() - began)
-        content, index, search = _in_browser(run_dir / PAGE, arguments.runs)
+        content, index, place, search = _in_browser(run_dir / PAGE, arguments.runs)
         report = (run_dir / PAGE).parent
         largest = max(
             path.stat().st_size for path in (*report.glob("*.*"), *report.glob("parts/*"))
@@ -68,6 +75,7 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
         Row("report made", "s", statistics.median(made), MAKE_SECONDS, limit, at_least=1),
         Row("first content from disk", "s", content, CONTENT_SECONDS, limit, at_least=1),
         Row("whole index loaded", "s", index, index, "itself"),
+        Row("first search for a place", "s", place, place, "itself"),
         Row("slowest search", "s", search, SEARCH_SECONDS, limit, at_least=1),
         Row("largest file", "MB", largest / 1e6, PAGE_MB, limit, at_least=1),
     ]
@@ -115,6 +123,7 @@ def _store(run_dir: Path, names: list[str]) -> dict[str, str]:
     template = make_item_file("reduce", item, groups).content.tobytes()
     data_files: dict[str, str] = {}
     sources: dict[str, tuple[str, dict[str, Source]]] = {}
+    coverage: dict[str, tuple[str, Coverage]] = {}
     for number, name in enumerate(names):
         start = _start(number)
         written = time.strftime("%Y%m%d%H%M%S", start)
@@ -130,8 +139,10 @@ def _store(run_dir: Path, names: list[str]) -> dict[str, str]:
             for instrument in ("ees", "ies")
         }
         sources[name] = (data_files[name], made_from)
+        begin = date.timestamp()
+        coverage[name] = (data_files[name], Coverage(begin, begin + 7_500, _TRACKS))
     log = SourceLog(run_dir)
-    log.record(sources)
+    log.record(sources, coverage)
     log.close()
     return data_files
 
@@ -213,10 +224,11 @@ def _logs(run_dir: Path, names: list[str], failures: dict[str, Failure]) -> None
         (run_dir / "logs" / f"rank-{rank + 1:04d}.log").write_text("\n".join(lines) + "\n")
 
 
-def _in_browser(page_file: Path, runs: int) -> tuple[float, float, float]:
-    """Return median seconds to the first content, to the whole index, and of the slowest search."""
+def _in_browser(page_file: Path, runs: int) -> tuple[float, float, float, float]:
+    """Return median seconds to the first content, to the whole index, of the first search for a
+    place, and of the slowest search after it."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    content, index, searches = [], [], []
+    content, index, places, searches = [], [], [], []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for _ in range(runs):
@@ -228,10 +240,11 @@ def _in_browser(page_file: Path, runs: int) -> tuple[float, float, float]:
             )
             index.append(time.perf_counter() - began)
             content.append(_first_content(page))
+            places.append(_load_places(page))
             searches.append(max(_search(page, words) for words in _SEARCHES))
             page.close()
         browser.close()
-    return tuple(statistics.median(seconds) for seconds in (content, index, searches))  # type: ignore[return-value]
+    return tuple(statistics.median(seconds) for seconds in (content, index, places, searches))  # type: ignore[return-value]
 
 
 def _first_content(page: Page) -> float:
@@ -239,6 +252,14 @@ def _first_content(page: Page) -> float:
         "performance.getEntriesByName('first-contentful-paint')[0].startTime / 1000"
     )
     return paint
+
+
+def _load_places(page: Page) -> float:
+    """Return the seconds of a search that loads where all items were."""
+    began = time.perf_counter()
+    page.locator("#query").fill(_PLACE)
+    page.wait_for_function("!/^0 of/.test(document.getElementById('found').textContent)")
+    return time.perf_counter() - began
 
 
 def _search(page: Page, words: str) -> float:

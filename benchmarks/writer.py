@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from against import SETTINGS, _git, _installed
+from against import SETTINGS, git, installed
 from common import Row, benchmark, sample_data
 from whole import launcher, run_process
 
@@ -44,8 +44,8 @@ _WARM_UP = 20
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
     """Return the medians of CPU time per item, in ms, and the shares of work."""
-    commit = _git("rev-parse", "--verify", f"{arguments.revision}^{{commit}}").strip()
-    sides = {"ours": {}, "other": {"PYTHONPATH": str(_installed(commit))}}
+    commit = git("rev-parse", "--verify", f"{arguments.revision}^{{commit}}").strip()
+    sides = {"ours": {}, "other": {"PYTHONPATH": str(installed(commit))}}
     cpu: dict[str, list[float]] = {"ours": [], "other": []}
     with sample_data(arguments.data) as folder:
         settings = folder / "against.toml"  # that both revisions understand

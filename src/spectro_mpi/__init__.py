@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # without `typing`, which takes a while to import
 if TYPE_CHECKING:
+    from typing import Any
+
     from spectro_mpi.api.axes import make_spectrogram as make_spectrogram
     from spectro_mpi.api.axes import plot_spectrogram_set as plot_spectrogram_set
     from spectro_mpi.api.batch import batch_plot as batch_plot

@@ -8,6 +8,9 @@ def main() -> int:
     """Run the command line and return its exit code."""
     # Ctrl-C during imports ends the process without a traceback; a run sets its own handlers soon.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from spectro_mpi.system.imports import read_folders_once
+
+    read_folders_once()
     from spectro_mpi import cli
     from spectro_mpi.cli.console import open_missing_streams
     from spectro_mpi.system.signals import ignore_stop_signals

@@ -38,6 +38,10 @@ Cause = Literal[
 ]
 """Why a run ended before it was done; the earlier, the likelier the reason for the others."""
 
+STOPPED = 75
+SOME_FAILED = 3
+"""Exit codes of a run that stopped early on request, and of one with failed items."""
+
 
 class UserError(Exception):
     """A user's mistake. The message is one sentence: what, where, what to do (exit code 2).

@@ -17,9 +17,8 @@ FAULTS = {
 """Kind of fault → what the compute process does."""
 
 _SITE = """
-import sys
-if "spawn_main" in " ".join(sys.orig_argv):
-    import ctypes, os, signal, time
+import ctypes, os, signal, sys, time
+def plant():
     from spectro_mpi.phases.{phase} import {name} as planted
     run, faults, mended = planted.run, {faults!r}, {mended!r}
     def faulty(self, item, inputs, context):
@@ -31,6 +30,10 @@ if "spawn_main" in " ".join(sys.orig_argv):
             exec(fault)
         return run(self, item, inputs, context)
     planted.run = faulty
+if "spawn_main" in " ".join(sys.orig_argv):
+    plant()
+else:
+    os.register_at_fork(after_in_child=plant)
 """
 
 

@@ -91,19 +91,25 @@ class Started:
         for process in psutil.Process(self.launcher.pid).children(recursive=True):
             try:
                 rank = process.environ().get("PMI_RANK")
-                command = " ".join(process.cmdline())
             except psutil.Error:
                 continue
-            if rank is not None and "spawn_main" not in command and "tracker" not in command:
-                pids.setdefault(int(rank), process.pid)
+            if rank is not None:
+                pids.setdefault(int(rank), process.pid)  # its compute process comes after it
         return [pids[rank] for rank in sorted(pids)]
 
     def child(self) -> int:
-        """Process id of the first worker's compute process."""
-        for process in psutil.Process(self.ranks()[ROLES["worker"]]).children():
-            if "spawn_main" in " ".join(process.cmdline()):
-                return int(process.pid)
-        raise AssertionError("there is no compute process")
+        """Process id of the first worker's compute process, once it has one."""
+        worker = psutil.Process(self.ranks()[ROLES["worker"]])
+        alive: list[int] = []
+
+        def is_there() -> bool:
+            alive[:] = [
+                child.pid for child in worker.children() if child.status() != psutil.STATUS_ZOMBIE
+            ]
+            return len(alive) == 1
+
+        self.wait_for(is_there)
+        return alive[0]
 
     def end(self, seconds: float = 60) -> Finished:
         """Wait for the end."""

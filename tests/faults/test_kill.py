@@ -65,6 +65,7 @@ def test_compute_processes_that_die_before_they_are_ready_are_replaced_and_in_th
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\nif 'spawn_main' in ' '.join(sys.orig_argv): os._exit(7)\n"
+        "os.register_at_fork(after_in_child=lambda: os._exit(7))\n"
     )
     done = bench.run("no-child", env={"PYTHONPATH": str(tmp_path)})
     assert done.code not in (0, 3, 75)

@@ -419,3 +419,36 @@ def test_a_disk_that_is_full_ends_it_with_a_sentence_and_it_is_resumed(
     assert "cannot be written: File too large; fix this and run fetch again" in done.stderr
     assert fetch().code == 0
     assert files_in(tmp_path / "data") == archive.files
+
+
+def test_ephemeris_files_of_selected_orbits_come_along(
+    archive: Archive, fetch: Fetch, tmp_path: Path
+) -> None:
+    archive.add(13312, 13313, 13325)
+    for orbit, version in ((13312, 1), (13312, 2), (13313, 1), (13325, 1), (14000, 1)):
+        archive.files[f"orb/2000/fa_k0_orb_{orbit}_v{version:02d}.cdf"] = cdf(seed=orbit + version)
+    words = ("-s", "select.orbits=13312-13313", "-s", f"fetch.ephemeris={archive.url}/orb/%Y/**")
+    folders = ("-s", "fetch.folders={instrument}/%Y/%m")
+    done = fetch(*words, *folders)
+    assert done.code == 0, done.err
+    here = {Path(path).name for path in files_in(tmp_path / "data")}
+    assert {each for each in here if "orb" in each} == {
+        "fa_k0_orb_13312_v02.cdf",
+        "fa_k0_orb_13313_v01.cdf",
+    }
+    assert "4 of 4 files fetched" in done.out
+    archive.requests.clear()
+    assert "0 files to get; 4 already here" in fetch(*words, *folders).out
+    assert archive.paths(".cdf") == []
+
+
+def test_data_are_fetched_without_their_ephemeris(archive: Archive, fetch: Fetch) -> None:
+    archive.add(13312)
+    folders = ("-s", "fetch.folders={instrument}/%Y/%m")
+    done = fetch("-s", f"fetch.ephemeris={archive.url}/nowhere/%Y", *folders)
+    assert done.code == 0
+    assert "nowhere: has no ephemeris of 1 item (" in done.out
+    assert "1 of 1 file fetched" in done.out
+    assert "ephemeris" not in fetch("-s", 'fetch.ephemeris="none"', *folders).out
+    wrong = fetch("-s", "fetch.ephemeris=ftp://here/%Y")
+    assert wrong.code == 2 and "fetch.ephemeris = " in wrong.err

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spectro_mpi.fetch.web import RefusedError, Web
-from spectro_mpi.settings.schema import FetchSettings
+from spectro_mpi.settings.fetch import FetchSettings
 from tests.fetch.archive_server import (
     Archive,
     Fault,

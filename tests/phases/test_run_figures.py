@@ -49,11 +49,22 @@ def test_files_are_written_and_figures_are_drawn_and_reported(settings: Path) ->
     assert "a square &amp; more" in page
     assert 'src="../results/own/square.png"' in page
     assert '<a href="../results/own/square.pdf">PDF</a>' in page
-    longest.unlink()
+    for damage in (longest.unlink, lambda: longest.write_text("0")):
+        damage()
+        checked = spectro_mpi("verify", run_dir)
+        assert checked.code == 1
+        assert str(longest) in checked.out
+        again = spectro_mpi("run", settings, *words)
+        assert again.code == 0, again.err
+        assert int(longest.read_text()) > 100
+    table = run_dir / "longest.json"
+    before = table.read_bytes()
+    table.write_text("{")
     again = spectro_mpi("run", settings, *words)
     assert again.code == 0, again.err
-    assert int(longest.read_text()) > 100
-    assert spectro_mpi("run", settings, *words, "--fresh").code == 0
+    assert f"{table}: is damaged; set aside as longest.json.damaged" in again.out
+    assert table.read_bytes() == before
+    assert spectro_mpi("verify", run_dir).code == 0
 
 
 def test_a_figure_of_the_run_that_cannot_be_drawn_fails_nothing(settings: Path) -> None:
@@ -61,5 +72,5 @@ def test_a_figure_of_the_run_that_cannot_be_drawn_fails_nothing(settings: Path) 
     words = ("-s", "select.orbits=13312", "-s", phases, "-s", "phase.own.fails=true")
     done = spectro_mpi("run", settings, *words)
     assert done.code == 0, done.err
-    assert "the figures of phase own were not drawn (ValueError: no ink)" in done.out
+    assert "the figures of phase own were not drawn: ValueError: no ink" in done.out
     assert not (settings.parent / "runs" / "fast" / "results" / "own").exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from spectro_mpi.demo import DemoSummary
+from spectro_mpi.demo import DemoSummary, write_demo
 from spectro_mpi.rundir.store import stamp_of_file
 from tests.conftest import NO_REPORT, spectro_mpi, spectro_mpi_here
 from tests.outputs import pictures, same_output
@@ -290,3 +290,27 @@ def test_verify_says_where_the_input_should_be(finished: Path) -> None:
     assert checked.err.count("\n") == 1
     assert "FAST_data" in checked.err
     assert "does not exist" in checked.err
+
+
+def test_verify_compares_ephemeris_files(tmp_path: Path) -> None:
+    demo = write_demo(tmp_path, orbits=2, seed=0)
+    settings = demo.directory / "spectro-mpi.toml"
+    words = ("--no-progress", "--only", "reduce", "-s", "report.at_end=false")
+    assert spectro_mpi("run", settings, *words).code == 0
+    run_dir = demo.directory / "runs" / "fast"
+    assert spectro_mpi_here("verify", run_dir, "--inputs").code == 0
+    path, gone = sorted((demo.directory / "FAST_data").rglob("fa_k0_orb_*.cdf"))
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    checked = spectro_mpi_here("verify", run_dir, "--inputs")
+    expected = f"{path}: has other content than when item 13312 was made from it (SHA-256)"
+    assert checked.code == 1 and expected in checked.out
+    repaired = spectro_mpi_here("verify", run_dir, "--inputs", "--repair")
+    assert "run again to redo 1 item" in repaired.out
+    assert spectro_mpi("run", settings, *words).code == 0
+    assert spectro_mpi_here("verify", run_dir, "--inputs").code == 0
+    gone.unlink()
+    checked = spectro_mpi_here("verify", run_dir, "--inputs", "--repair")
+    assert f"{gone.name}: is missing; item 13313 was made from it" in checked.out
+    assert "are kept" in checked.out

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ import h5py
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, expect
 
 from spectro_mpi import open_run
 from spectro_mpi.demo import DemoSummary
@@ -24,6 +22,15 @@ from spectro_mpi.rundir.reader import Run
 from spectro_mpi.system.logs import FailureMark
 from tests.conftest import spectro_mpi
 from tests.phases.test_shared_panels import run_of
+from tests.report.browsing import (
+    Visit,
+    assert_shown,
+    described,
+    finished,
+    found,
+    point_at,
+    visiting,
+)
 
 ORBIT = "13321"
 """It and the next one have electron and ion figures."""
@@ -33,86 +40,10 @@ HOSTILE_NAME = "<b>\"c\" 'd' #e?f%20&g"
 """As the one above, but fit for the name of a folder."""
 
 
-@dataclass
-class Visit:
-    """A page that is open, and what it has done that it should not."""
-
-    page: Page
-    folder: Path
-    """All that it may load lies below."""
-    troubles: list[str] = field(default_factory=list)
-
-    def open(self, view: str = "") -> Page:
-        """Open a part of the report, as from a bookmark."""
-        self.page.goto("about:blank")
-        self.page.goto((self.folder / "report" / "index.html").as_uri() + view)
-        expect(self.page.locator("#found")).not_to_contain_text("oading")
-        return self.page
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium; skips where there is none."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-    if path is None:
-        pytest.skip("no chromium is installed (apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def run_dir(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run, some of its items failed in part. Not to be changed by a test."""
-    return finished(demo, tmp_path_factory.mktemp("counts"))
-
-
-def finished(demo: DemoSummary, folder: Path, *more: str) -> Path:
-    settings = folder / "spectro-mpi.toml"
-    settings.write_text(
-        f'input = "{demo.directory / "FAST_data"}"\n[plot]\ndpi = 90\n'
-        f'events = "{demo.directory / "events.csv"}"\n'
-    )
-    assert spectro_mpi("run", settings, *more, timeout=400).code in (0, 3)
-    return folder / "runs" / "fast"
-
-
 @pytest.fixture
-def visit(browser: Browser, run_dir: Path) -> Iterator[Visit]:
-    """A visit to the report of the run; fails if the page complains or asks for other files."""
-    yield from visiting(browser, run_dir)
-
-
-def visiting(browser: Browser, folder: Path, **context: Any) -> Iterator[Visit]:
-    page = browser.new_page(**{"viewport": {"width": 1280, "height": 900}, **context})
-    visit = Visit(page, folder)
-    page.on("console", lambda message: visit.troubles.append(message.text))
-    page.on("pageerror", lambda error: visit.troubles.append(str(error)))
-    root = folder.as_uri() + "/"
-
-    def asked(request: Request) -> None:
-        if not request.url.startswith((root, "about:")):
-            visit.troubles.append(f"asks for {request.url}")
-
-    page.on("request", asked)
-    page.on("requestfailed", lambda request: visit.troubles.append(f"misses {request.url}"))
-    yield visit
-    page.close()
-    assert visit.troubles == []
-
-
-def found(page: Page) -> list[str]:
-    """The orbits that the gallery shows."""
-    return page.locator(".card h2").all_inner_texts()
-
-
-def assert_shown(image: Locator) -> None:
-    """A picture that is there, and is one; pictures are loaded once they come into view."""
-    image.scroll_into_view_if_needed()
-    expect(image).to_have_attribute("src", re.compile("."))
-    expect(image).to_have_js_property("complete", True)
-    assert image.evaluate("image => image.naturalWidth") > 0
+def run_dir(shown_run: Path) -> Path:
+    """The run that is shown. Not to be changed."""
+    return shown_run
 
 
 def test_the_overview_tells_how_far_the_run_is(visit: Visit, run_dir: Path) -> None:
@@ -256,11 +187,6 @@ def width(image: Locator) -> float:
     return box["width"]
 
 
-def described(path: Path) -> Any:
-    with Image.open(path) as picture:
-        return json.loads(picture.info["spectro-mpi"])
-
-
 @pytest.mark.parametrize("zoom", [0, 2])
 def test_the_value_under_the_pointer_is_that_of_the_store(
     visit: Visit, run_dir: Path, zoom: int
@@ -366,32 +292,6 @@ def channel_at(energies: Any, panel: Any, energy: float) -> int:
     centres = np.sort(energies[known].astype(float))
     edges = np.sqrt(centres[1:] * centres[:-1])
     return int(order[np.searchsorted(edges, 10**middle if log else middle)])
-
-
-def point_at(page: Page, image: Locator, panel: Any, time: float, energy: float) -> None:
-    """Move the pointer to a time and an energy of a panel, by the figure's own calibration."""
-    left, top, right, bottom = panel["box"]
-    x = left + (time - panel["time"][0]) / (panel["time"][1] - panel["time"][0]) * (right - left)
-    low, high = panel["energy"]
-    if panel["y_scale"] == "log":
-        low, high, energy = np.log10([low, high, energy])
-    y = bottom - (energy - low) / (high - low) * (bottom - top)
-    x, y = np.floor([min(x, right - 1), min(y, bottom - 1)]) + 0.5
-    scale = image.evaluate("image => image.clientWidth / image.naturalWidth")
-    image.evaluate(
-        """(image, [x, y]) => {
-            const scroller = image.parentElement;
-            scroller.scrollTo(x - scroller.clientWidth / 2, y - scroller.clientHeight / 2);
-            const box = image.getBoundingClientRect();
-            scrollBy(0, box.top + y - innerHeight / 2);
-        }""",
-        [x * scale, y * scale],
-    )
-    page.locator("#readout").evaluate("element => element.replaceChildren()")
-    box = image.bounding_box()
-    assert box
-    page.mouse.move(box["x"] + 1, box["y"] + 1)
-    page.mouse.move(box["x"] + x * scale, box["y"] + y * scale)
 
 
 def test_errors_are_told_by_reason_and_lead_to_their_lines_in_the_log(

@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import h5py
@@ -13,11 +14,10 @@ import numpy as np
 import pytest
 
 from spectro_mpi.resources import Record, fold, read_record, read_samples, read_steps
-from spectro_mpi.resources.archive import SAMPLES_KEPT
-from spectro_mpi.resources.lines import LineFile
+from spectro_mpi.resources.lines import GrowingLines, LineFile, read_lines
 from spectro_mpi.resources.sampler import Sampler
 from spectro_mpi.resources.sampling import Ending, Station
-from spectro_mpi.resources.tables import Samples, rows_of, table_of, thin
+from spectro_mpi.resources.tables import SAMPLES_KEPT, Ends, Samples, rows_of, table_of, thin
 from spectro_mpi.rundir.layout import RESOURCES, all_rank_lines
 from spectro_mpi.system.activity import ACTIVITIES, doing, spent, start_counting
 from tests.conftest import spectro_mpi
@@ -260,3 +260,27 @@ def _ranks_file(run_dir: Path, began: float) -> Path:
     file.append([("ranks", _ranks_row(began))])
     file.close()
     return all_rank_lines(run_dir)[5]
+
+
+def test_growing_lines_are_read_once(tmp_path: Path) -> None:
+    file, lines = LineFile(tmp_path, 0), GrowingLines()
+
+    def row(time: float) -> list[object]:
+        kinds = [column.metadata["dtype"] for column in fields(Ends)[2:]]
+        return [time, *("" if kind == "U" else 0 for kind in kinds[1:])]
+
+    for count in range(1, 4):
+        file.append([("samples", [1.0]), ("ends", row(float(count)))])
+        assert len(lines(file.path, ("ranks", "ends"))["ends"]) == count
+        assert lines(file.path, ("ranks", "ends")) == read_lines(file.path, ("ranks", "ends"))
+    with file.path.open("ab") as half:
+        half.write(b'["ends",')
+    assert len(lines(file.path, ("ranks", "ends"))["ends"]) == 3
+    content = file.path.read_bytes()
+    file.path.write_bytes(b"\n" * len(content))  # what is known is not read again
+    assert len(lines(file.path, ("ranks", "ends"))["ends"]) == 3
+    file.replace("ends", [row(9.0)])  # another file
+    assert [row[0] for row in lines(file.path, ("ranks", "ends"))["ends"]] == [9.0]
+    file.close()
+    file.path.unlink()
+    assert lines(file.path, ("ranks", "ends"))["ends"] == []

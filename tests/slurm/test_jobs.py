@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.slurm.cluster import Cluster
 from tests.slurm.jobs import restarts_of, wait_for
 
 JOBS = Path(__file__).parents[2] / "jobs"
-SCRIPTS = sorted([*JOBS.glob("*.sbatch"), *JOBS.glob("*.pbs")])
+SCRIPTS = sorted([*JOBS.glob("*.sbatch"), *JOBS.glob("*.pbs"), *JOBS.glob("*.sh")])
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -91,3 +92,26 @@ def test_parts_of_other_settings_are_refused(data: Path, alone: Path) -> None:
     other = spectro_mpi("join", data, alone, "-s", "run_id=other", "-s", "data.quantity=eflux")
     assert other.code == 2
     assert "other settings of data.quantity" in other.err
+
+
+def test_a_packed_environment_is_used_from_the_disk_of_the_nodes_and_removed(
+    slurm: Cluster, tmp_path: Path
+) -> None:
+    original, script = tmp_path / "original", tmp_path / "job.sh"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", original], check=True)
+    where = original / "bin" / "where"
+    where.write_text(f"#!{original}/bin/python\nimport sys\nprint(sys.prefix)\n")
+    where.chmod(0o755)
+    archive = tmp_path / "environment.tar.gz"
+    subprocess.run(["tar", "-czf", archive, "-C", original, "."], check=True)
+    shutil.rmtree(original)
+    disk = tmp_path / "disk"  # both nodes have the same one here
+    disk.mkdir()
+    script.write_text(
+        "#!/usr/bin/env bash\n#SBATCH --nodes=2 --ntasks=4 --output=job.log\n"
+        f"export TMPDIR={disk}\nsource {JOBS / 'local-environment.sh'} {archive}\nsrun where\n"
+    )
+    job = slurm("sbatch", "--parsable", script, cwd=tmp_path).strip()
+    wait_for(slurm, job, "COMPLETED")
+    assert (tmp_path / "job.log").read_text().split() == 4 * [f"{disk}/spectro-{job}"]
+    assert [*disk.iterdir()] == []

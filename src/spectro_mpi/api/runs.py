@@ -261,7 +261,7 @@ def run_locally(
     ]
     try:
         with process.stdin as stdin:  # type: ignore[union-attr]
-            stdin.write(job)
+            stdin.write(b"%d\n" % os.getpid() + job)
         with shown_bars(config.run_dir, bars) if bars else nullcontext():
             code = process.wait()
     except KeyboardInterrupt:

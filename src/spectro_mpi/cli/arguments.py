@@ -132,6 +132,14 @@ def count(word: str) -> int:
     return number
 
 
+def port(word: str) -> int:
+    """Parse a TCP port."""
+    number = int(word)
+    if not 0 < number < 1 << 16:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return number
+
+
 def between(word: str) -> tuple[Moment, Moment]:
     """Parse two times of a run, or clock times, separated by a comma."""
     from spectro_mpi.report.run_time import moment_of

@@ -1,4 +1,4 @@
-"""`status`, `runs`, `report`, `verify`: show and check runs."""
+"""`status`, `runs`, `report`, `serve`, `verify`: show and check runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from spectro_mpi.cli.arguments import Commands, add_run_dir, between, run_dir_of
+from spectro_mpi.cli.arguments import Commands, add_run_dir, between, port, run_dir_of
 from spectro_mpi.errors import UserError
 from spectro_mpi.system.launchers import launched
 
@@ -14,10 +14,11 @@ _WATCH_SECONDS = 5
 
 
 def add(commands: Commands) -> None:
-    """Add the parsers of `status`, `runs`, `report` and `verify`."""
+    """Add the parsers of `status`, `runs`, `report`, `serve` and `verify`."""
     _add_status(commands)
     _add_runs(commands)
     _add_report(commands)
+    _add_serve(commands)
     _add_verify(commands)
 
 
@@ -91,6 +92,32 @@ def _add_report(commands: Commands) -> None:
     report.set_defaults(call=_report)
 
 
+def _add_serve(commands: Commands) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="show a run's report over HTTP, also while it is running",
+        description="Serve the report of a run to a browser on this machine, or through ssh on "
+        "another one. The page follows a run that is going on. Nothing is written into the run "
+        "directory; of its files, only previews and figures are served. Ctrl-C ends it. Exit "
+        "codes: 0 ended; 2 no run directory, or the port cannot be used.",
+    )
+    add_run_dir(serve)
+    serve.add_argument(
+        "--port",
+        type=port,
+        default=0,
+        metavar="N",
+        help="port to listen on (default: the first free one from 8765)",
+    )
+    serve.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address to listen on (default: 127.0.0.1, reached from this machine only)",
+    )
+    serve.set_defaults(call=_serve)
+
+
 def _add_verify(commands: Commands) -> None:
     verify = commands.add_parser(
         "verify",
@@ -119,10 +146,11 @@ def _add_verify(commands: Commands) -> None:
 
 def _status(arguments: argparse.Namespace) -> int:
     from spectro_mpi.operations.status import as_json, as_text, read_status
+    from spectro_mpi.resources.lines import GrowingLines
 
-    run_dir = run_dir_of(arguments)
+    run_dir, lines = run_dir_of(arguments), GrowingLines()
     while True:
-        status = read_status(run_dir)
+        status = read_status(run_dir, lines)
         if arguments.json:
             print(as_json(status), flush=True)
         else:
@@ -185,6 +213,16 @@ def _report_part(arguments: argparse.Namespace) -> int:
         raise UserError(f"{folder}: cannot be written: {error.strerror or error}") from None
     for path in written:
         print(f"{path} and {path.with_suffix('.png').name}")
+    return 0
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from spectro_mpi.report.serve import serve
+
+    def tell(line: str) -> None:
+        print(line, flush=True)
+
+    serve(run_dir_of(arguments), arguments.host, arguments.port, tell)
     return 0
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
+import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from spectro_mpi.cli import completion, draw, fetch, jobs, look, plan, run
+from spectro_mpi.cli import completion, draw, export, fetch, jobs, look, plan, run
 from spectro_mpi.cli import input as of_input
 from spectro_mpi.cli.console import Console, consoles
 from spectro_mpi.cli.corrections import check_options, refuse_rest, with_command
@@ -43,6 +45,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parsed(words: Sequence[str]) -> argparse.Namespace:
     """The arguments of the command line. Raises `UserError` for words that nothing accepts."""
+    with _said_once():
+        return _parse(words)
+
+
+@contextlib.contextmanager
+def _said_once() -> Iterator[None]:
+    """Let only rank 0 print what argparse says: help, and errors of arguments."""
+    start = launched()
+    if start is None or start.rank == 0:
+        yield
+        return
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser, commands = parsers()
     argv = with_command(words, commands)
     command = argv[0]
@@ -94,6 +112,7 @@ def parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     plan.add(commands)
     look.add(commands)
     draw.add(commands)
+    export.add(commands)
     of_input.add_inspect(commands)
     fetch.add(commands)
     jobs.add(commands)

@@ -92,14 +92,16 @@ def _run(arguments: argparse.Namespace) -> int:
         from spectro_mpi.system.logs import set_log_level
 
         set_log_level(arguments.log_level)
+    from spectro_mpi.system.imports import name_processor
     from spectro_mpi.system.signals import StopSignals
     from spectro_mpi.system.threads import limit_threads
 
     limit_threads(os.environ)  # before numpy is imported
+    name_processor()  # before h5py is
     # Before the slow imports: a signal must be noticed from the first moment.
     with StopSignals() as signals:
         from spectro_mpi.mpi.request import Request
-        from spectro_mpi.mpi.session import run
+        from spectro_mpi.mpi.session import get_ready, run
         from spectro_mpi.mpi.world import leave
 
         request = Request(
@@ -118,7 +120,7 @@ def _run(arguments: argparse.Namespace) -> int:
             from spectro_mpi.mpi.processes import run_on_processes
 
             return run_on_processes(arguments.ranks, request, signals)
-        code = run(request, signals)
+        code = run(request, signals, early=get_ready())
         leave(code)  # inside the context, so that a stop request during it does no harm either
         return code
 

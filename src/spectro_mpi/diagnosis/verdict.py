@@ -18,6 +18,7 @@ from spectro_mpi.diagnosis.by_samples import (
 )
 from spectro_mpi.errors import Cause, Failure, RunError
 from spectro_mpi.resources import Record, read_record
+from spectro_mpi.resources.lines import ReadLines, read_lines
 from spectro_mpi.resources.tables import Ends, Samples
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import LOCK
@@ -64,15 +65,21 @@ class Diagnosis:
     """Memory limit in MB; 0 if unknown."""
 
 
-def diagnose(run_dir: Path, jobs: Mapping[str, Job] | None = None) -> Diagnosis | None:
+def diagnose(
+    run_dir: Path, jobs: Mapping[str, Job] | None = None, lines: ReadLines = read_lines
+) -> Diagnosis | None:
     """Find what ended the last execution, or why items failed for lack of memory.
 
-    `jobs`: job id → job, as the scheduler reports them. Returns None if there is no problem.
+    `jobs`: job id → job, as the scheduler reports them. `lines` reads what ranks have sampled.
+    Returns None if there is no problem.
     """
     # Samples are read only when needed: a long run has many.
-    record = read_record(run_dir, ("ranks", "ends"))
+    running, failed = is_running(run_dir), _failed_items(run_dir)
+    if running and not failed:
+        return None
+    record = read_record(run_dir, ("ranks", "ends"), lines)
     last = record.of_last_execution() if record is not None else None
-    if not is_running(run_dir):
+    if not running:
         diagnosis = _reported_by_ranks(last) if last is not None else None
         if diagnosis is None and _died(run_dir, last):
             full = read_record(run_dir)
@@ -80,7 +87,7 @@ def diagnose(run_dir: Path, jobs: Mapping[str, Job] | None = None) -> Diagnosis 
             diagnosis = _of_death(run_dir, last, jobs or {})
         if diagnosis is not None:
             return diagnosis
-    return _of_items(run_dir, record) if record is not None else None
+    return _of_items(run_dir, record, failed) if record is not None and failed else None
 
 
 def _died(run_dir: Path, last: Record | None) -> bool:
@@ -166,13 +173,17 @@ def _at_the_end(last: Record, cause: Cause, end: float, evidence: list[str]) -> 
     )  # fmt: skip
 
 
-def _of_items(run_dir: Path, record: Record) -> Diagnosis | None:
-    """The cause of failures for lack of memory that no later execution has fixed; None if none."""
+def _failed_items(run_dir: Path) -> list[str]:
+    """Items that failed, perhaps for lack of memory, and that no later execution has fixed."""
     try:
         failures = load_progress(run_dir, "").failures
     except RunError:
-        return None
-    failed = [item for item, of_item in failures.items() if any(map(_may_be_memory, of_item))]
+        return []
+    return [item for item, of_item in failures.items() if any(map(_may_be_memory, of_item))]
+
+
+def _of_items(run_dir: Path, record: Record, failed: list[str]) -> Diagnosis | None:
+    """The cause of the failures of these items for lack of memory; None if that was not it."""
     ends = record.ends
     short = ((ends.reason == "out-of-memory") | (ends.oom_kills > 0)) & np.isin(ends.item, failed)
     ends = ends.at(short)
@@ -181,7 +192,7 @@ def _of_items(run_dir: Path, record: Record) -> Diagnosis | None:
     items = list(dict.fromkeys(ends.item.tolist()))
     worst = ends.at(np.argsort(-ends.resident, kind="stable")[:1])
     rank, end = int(worst.rank[0]), float(worst.time[0])
-    samples = (read_record(run_dir, ("ranks", "samples")) or record).samples
+    samples = (read_record(run_dir, ("ranks", "samples"), rank=rank) or record).samples
     of_execution = samples.at(samples.execution == worst.execution[0])
     limit = float(worst.limit[0])
     where = _at(*(str(getattr(worst, name)[0]) for name in _TAGS))

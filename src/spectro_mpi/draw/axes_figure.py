@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from spectro_mpi.draw.labels import fit_label
 from spectro_mpi.draw.layout import Box, Layout, layout_of
 from spectro_mpi.draw.mesh import OFFSETS
 from spectro_mpi.draw.palette import UNDER_COLOR, marker_of, palette_of
+from spectro_mpi.draw.positions import MARGIN, lines_at, names_shown
 from spectro_mpi.draw.raster import Painted
 from spectro_mpi.draw.room import ZOOM, Row, row_label
 from spectro_mpi.draw.text import Lettering
@@ -43,7 +45,7 @@ class AxesPainter(VectorPainter):
 
     def on_axes(self, content: FigureContent, style: Style) -> Figure:
         """Return a figure with axes for each panel, then for each colour bar."""
-        style = replace(style, dpi=DPI, ephemeris=())
+        style = replace(style, dpi=DPI)
         windows, events = self._windows(content, style)
         events = open_ended(windows[0], events)
         grid, rows, header = self._plan(content, style, windows, events)
@@ -61,6 +63,8 @@ class AxesPainter(VectorPainter):
                 )
                 is_last = place == len(rows) - 1
                 _label(ax, row.label + ZOOM * (column > 0), row, layout, is_last, self._lettering)
+                if is_last:
+                    self._locate(ax, content, style, layout, column)
                 _mark(ax, window, events, palette_of(style.colormap).rgb, place == 0, layout)
                 panels.append((row, painted, layout.bars[column][place]))
         for row, painted, bar in panels:
@@ -74,6 +78,53 @@ class AxesPainter(VectorPainter):
             at = left, 1 - rows_down / layout.height
             figure.text(*at, stamp.text, fontsize=stamp.size * 72 / DPI)
         return figure
+
+    def _locate(
+        self, ax: Axes, content: FigureContent, style: Style, layout: Layout, column: int
+    ) -> None:
+        """Put lines of labels of the ephemeris below the times of a column."""
+        names = names_shown(content.spectrograms, style.ephemeris)
+        if not names:
+            return
+        factor = style.gap_factor
+        shown = [(each, self._reductions.records(each, factor)) for each in content.spectrograms]
+        formatter = _Located(ax.xaxis.get_major_locator(), shown, names)
+        ax.xaxis.set_major_formatter(formatter)
+        left = column * layout.column_width + MARGIN * layout.unit
+        titles = [line.title for line in lines_at(shown, names, np.empty(0))]
+        below = _padding(ax)
+        ax.annotate(
+            "\n".join(["", *titles]),
+            (left / layout.width, 0.0),
+            (0, -below),
+            xycoords=("figure fraction", "axes fraction"),
+            textcoords="offset points",
+            fontsize=_points(points.TICK_LABEL, layout),
+            ha="left",
+            va="top",
+        )
+
+
+class _Located(dates.ConciseDateFormatter):
+    """Labels of times with those of the ephemeris below, also when a figure is zoomed."""
+
+    def __init__(self, locator: Any, shown: Any, names: Sequence[str]) -> None:
+        super().__init__(locator, offset_formats=OFFSETS)  # type: ignore[no-untyped-call]
+        self._shown, self._names = shown, names
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        """The labels of ticks at `values`, days since 1970."""
+        times = np.asarray(values, np.float64) * _SECONDS_PER_DAY
+        lines = lines_at(self._shown, self._names, times)
+        labels = super().format_ticks(values)  # type: ignore[no-untyped-call]
+        columns = zip(labels, *(line.labels for line in lines), strict=True)
+        return ["\n".join(column) for column in columns]
+
+
+def _padding(ax: Axes) -> float:
+    """Distance of labels of times from the axis, points."""
+    tick: Any = ax.xaxis.get_major_ticks(1)[0]
+    return float(tick.get_tick_padding() + tick.get_pad())
 
 
 def _part(box: Box, layout: Layout) -> tuple[float, float, float, float]:

@@ -17,7 +17,7 @@ from spectro_mpi.draw.palette import BLANK
 from spectro_mpi.draw.positions import draw_positions, names_shown
 from spectro_mpi.draw.reuse import Reductions
 from spectro_mpi.draw.text import Lettering
-from spectro_mpi.draw.times import Window, draw_times
+from spectro_mpi.draw.times import Window, write_times
 from spectro_mpi.model.spectrogram import Spectrogram
 
 _KEPT = 8
@@ -94,7 +94,7 @@ class Below:
         spectrograms: Sequence[Spectrogram],
         style: Style,
     ) -> None:
-        draw_times(canvas, layout, lettering, column, window)
+        write_times(canvas, layout, lettering, column, window)
         names = names_shown(spectrograms, style.ephemeris)
         if names:
             shown = [(one, self._reductions.records(one, style.gap_factor)) for one in spectrograms]

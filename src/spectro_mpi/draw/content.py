@@ -68,6 +68,10 @@ class FigureContent:
     """Those that overlap the figure's time span are drawn."""
     span: tuple[float, float] | None = None
     """The time span to show, s since 1970 UTC, ascending; None: that of all records."""
+    time_label: str = ""
+    """Label of a time axis from an event, whose time is 0; empty: times are since 1970."""
+    about: tuple[tuple[str, Any], ...] = ()
+    """Further entries of the description: name, JSON value."""
 
     @property
     def spectrograms(self) -> list[Spectrogram]:

@@ -24,6 +24,8 @@ from spectro_mpi.draw.description import axes_of, description_of, origin_of
 from spectro_mpi.draw.events import draw_events, events_in, lines_needed, open_ended, within
 from spectro_mpi.draw.frame import Frame, FrameSpec, draw_bars, draw_frame
 from spectro_mpi.draw.frame_files import FrameFiles
+from spectro_mpi.draw.from_event import draw_axis_from_event
+from spectro_mpi.draw.from_event import span_text as span_from_event
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
 from spectro_mpi.draw.names import KEYWORD
 from spectro_mpi.draw.palette import BLANK, FLAGGED, palette_of
@@ -39,9 +41,11 @@ from spectro_mpi.draw.times import (
     Header,
     Window,
     draw_header,
-    draw_time_ticks,
+    draw_ticks,
     header_of,
     left_out_text,
+    span_text,
+    ticks_of,
 )
 from spectro_mpi.model.marks import Event
 from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
@@ -166,15 +170,13 @@ class Painter:
                         entry["flagged"] = flagged
                 panels.append(entry | origin_of(panel))
             if window is not None:
-                draw_time_ticks(canvas, layout, column, window)
-                self._below.draw(
-                    canvas, layout, self._lettering, column, window, content.spectrograms, style
-                )
+                self._draw_times(canvas, layout, column, window, content, style)
                 lines = spec.grid.event_lines
                 draw_events(canvas, layout, self._lettering, column, window, drawn, lines)
         notes = [*content.notes, *self._left_out(content, style)]
         described = description_of(content, style, events, panels)
-        return canvas, described | ({"notes": notes} if notes else {})
+        described |= {"notes": notes} if notes else {}
+        return canvas, described | dict(content.about)
 
     def _windows(
         self, content: FigureContent, style: Style
@@ -214,11 +216,12 @@ class Painter:
             position_lines=len(names_shown(content.spectrograms, style.ephemeris)),
         )
         notes = (*content.notes, *self._left_out(content, style))
+        span = (span_from_event if content.time_label else span_text)(windows[0])
         for _ in range(2):
             layout = layout_of(grid)
             self._lettering.least = layout.least
             event_lines = lines_needed(layout, self._lettering, known, events)
-            header = header_of(self._lettering, content.title, windows[0], notes, layout)
+            header = header_of(self._lettering, content.title, span, notes, layout)
             grid = replace(grid, header_lines=header.line_count, event_lines=event_lines)
             roomy = self._with_room(grid, rows)
             if roomy == grid:
@@ -377,6 +380,25 @@ class Painter:
             records = self._reductions.records(panel.spectrogram, style.gap_factor)
             columns = columns_of(records, window.begin, window.end, box.width)
             draw_curves(canvas, layout, box, panel.curves, row.y_scale, records, columns)
+
+    def _draw_times(
+        self,
+        canvas: Canvas,
+        layout: Layout,
+        column: int,
+        window: Window,
+        content: FigureContent,
+        style: Style,
+    ) -> None:
+        """Draw the time axis of a column, and what stands below it."""
+        if content.time_label:
+            label = content.time_label
+            draw_axis_from_event(canvas, layout, self._lettering, column, window, label)
+            return
+        draw_ticks(canvas, layout, column, window, ticks_of(layout, column, window))
+        self._below.draw(
+            canvas, layout, self._lettering, column, window, content.spectrograms, style
+        )
 
     def _count_flagged(
         self, canvas: Canvas, layout: Layout, box: Box, label: str, flagged: int

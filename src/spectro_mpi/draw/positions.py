@@ -21,7 +21,7 @@ from spectro_mpi.model.spectrogram import Spectrogram
 _UNITS = {"degrees": "°", "deg": "°", "hours": "h", "1": ""}
 _DIGITS = {"alt": 0, "ilat": 1, "mlt": 1, "flat": 1, "flng": 1}
 """Decimals of variables that have a meaning to the program."""
-_MARGIN = 4.0
+MARGIN = 4.0
 """Distance of the names from the left edge of their column, in points."""
 
 _Shown = Sequence[tuple[Spectrogram, Records]]
@@ -87,7 +87,7 @@ def draw_positions(
     base = box.bottom + (points.BELOW + points.TIME_LINE + points.DATE_LINE - 3.5) * unit
     for line in lines_at(shown, names, ticks):
         base += points.POSITION_LINE * unit
-        left = column * layout.column_width + _MARGIN * unit
+        left = column * layout.column_width + MARGIN * unit
         room = box.left - left - points.MAJOR * unit
         end = canvas.write(lettering.fit(line.title, size, room), left, base).right
         for place, label in zip(places.tolist(), line.labels, strict=True):

@@ -62,7 +62,7 @@ class Header:
 def header_of(
     lettering: Lettering,
     title: str,
-    window: Window | None,
+    span: str,
     notes: tuple[str, ...],
     layout: Layout,
 ) -> Header:
@@ -70,7 +70,6 @@ def header_of(
     unit = layout.unit
     left, right = _header_ends(layout)
     room = right - left
-    span = _span_text(window)
     titles = _title_lines(lettering, title, layout, room)
     widths = (
         lettering.stamp(printable(titles[0]), layout.title).width,
@@ -109,10 +108,17 @@ def left_out_text(times: NDArray[np.float64]) -> str:
     return f"{count(len(times), 'record')} at {dates} left out"
 
 
-def draw_time_ticks(canvas: Canvas, layout: Layout, column: int, window: Window) -> None:
-    """Draw ticks of the times below every row of a column."""
+def ticks_of(layout: Layout, column: int, window: Window) -> TimeTicks:
+    """The ticks of the times of a column."""
+    size = points.TICK_LABEL * layout.unit
+    return time_ticks(window.begin, window.end, layout.boxes[column][0].width / size)
+
+
+def draw_ticks(
+    canvas: Canvas, layout: Layout, column: int, window: Window, ticks: TimeTicks
+) -> None:
+    """Draw ticks below every row of a column."""
     boxes = layout.boxes[column]
-    ticks = _ticks(layout, column, window)
     line, reach = layout.pixels(points.LINE), layout.pixels(points.MAJOR)
     short = layout.pixels(points.MINOR)
     places, fine = (window.place(np.array(at), boxes[0]) for at in (ticks.major, ticks.minor))
@@ -121,18 +127,32 @@ def draw_time_ticks(canvas: Canvas, layout: Layout, column: int, window: Window)
         canvas.column_ticks(fine, of_row.bottom, of_row.bottom + line + short, line, BLACK)
 
 
-def draw_times(
-    canvas: Canvas, layout: Layout, lettering: Lettering, column: int, window: Window
-) -> None:
-    """Write times and dates below the last row of a column."""
+def write_tick_labels(
+    canvas: Canvas,
+    layout: Layout,
+    lettering: Lettering,
+    column: int,
+    window: Window,
+    ticks: TimeTicks,
+) -> float:
+    """Write labels of ticks below the last row; returns the base line of what stands below."""
     box, unit = layout.boxes[column][-1], layout.unit
     size = points.TICK_LABEL * unit
-    ticks = _ticks(layout, column, window)
     places = window.place(np.array(ticks.major), box)
     base = box.bottom + (points.BELOW + points.TIME_LINE - 3.5) * unit
     for place, label in zip(places.tolist(), ticks.labels, strict=True):
         canvas.write(lettering.stamp(label, size), place, base, align=0.5)
-    base += points.DATE_LINE * unit
+    return base + points.DATE_LINE * unit
+
+
+def write_times(
+    canvas: Canvas, layout: Layout, lettering: Lettering, column: int, window: Window
+) -> None:
+    """Write times and dates below the last row of a column."""
+    box, size = layout.boxes[column][-1], points.TICK_LABEL * layout.unit
+    ticks = ticks_of(layout, column, window)
+    base = write_tick_labels(canvas, layout, lettering, column, window, ticks)
+    places = window.place(np.array(ticks.major), box)
     taken = box.left - layout.left
     first = box.right + layout.right
     for place, date in zip(places.tolist(), ticks.dates, strict=True):
@@ -145,11 +165,6 @@ def draw_times(
     start = min(box.left, first - size - stamp.width)
     if start > box.left - layout.left:
         canvas.write(stamp, start, base)
-
-
-def _ticks(layout: Layout, column: int, window: Window) -> TimeTicks:
-    size = points.TICK_LABEL * layout.unit
-    return time_ticks(window.begin, window.end, layout.boxes[column][0].width / size)
 
 
 def _header_ends(layout: Layout) -> tuple[float, float]:
@@ -170,7 +185,8 @@ def _title_lines(lettering: Lettering, title: str, layout: Layout, room: float) 
     return lines
 
 
-def _span_text(window: Window | None) -> str:
+def span_text(window: Window | None) -> str:
+    """The time span of a figure, as in "2000-01-01 10:00:00 – 10:20:00 UTC"."""
     if window is None:
         return "no times"
     span = window.end - window.begin

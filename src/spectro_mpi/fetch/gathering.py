@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from spectro_mpi.errors import RunError, UserError
+from spectro_mpi.fetch.ephemeris import EphemerisNames, locate
 from spectro_mpi.fetch.search import ArchivedFile, Search
 from spectro_mpi.fetch.transfer import is_whole, transfer
 from spectro_mpi.fetch.web import GivenUpError, PassingError, RefusedError, Web
@@ -22,7 +23,8 @@ from spectro_mpi.instruments.preset import NamedFile
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.planning.inventory import cdf_files, selection
 from spectro_mpi.settings.archive_layout import Layout
-from spectro_mpi.settings.schema import Config, FetchSettings
+from spectro_mpi.settings.fetch import FetchSettings
+from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.words import listed
 
 _Key = tuple[str, str, str]
@@ -129,10 +131,13 @@ def plan_fetch(
             f"{url}: has no {preset_of(config).files} that [select] lets through; check "
             "select.orbits, select.start, select.stop, fetch.url and fetch.folders"
         )
+    starts = _starts(versions)
+    located = locate(config, web, starts, on_listing)
+    versions |= located.versions
     here = _files_here(config, is_selected)
     wanted: dict[str, Wanted] = {}
     present: set[str] = set()
-    notices: list[str] = []
+    notices: list[str] = list(located.notices)
     for key, archived in sorted(versions.items()):
         newest_first = sorted(archived, key=lambda file: file.url)
         newest_first.sort(key=lambda file: _rank(file, key), reverse=True)
@@ -271,12 +276,16 @@ def _files_here(
     config: Config, is_selected: Callable[[NamedFile], bool]
 ) -> dict[_Key, dict[_Rank, list[tuple[Path, int]]]]:
     """The files in `input`, by what they are versions of and by version, with their sizes."""
-    preset = preset_of(config)
+    preset, ephemeris = preset_of(config), EphemerisNames(config)
     paths = [path for entry in config.inputs for path in (glob.glob(entry) or [entry])]  # noqa: PTH207
     roots = [path for path in paths if Path(path).is_dir()]
     here: dict[_Key, dict[_Rank, list[tuple[Path, int]]]] = {}
     for path, size in sorted(cdf_files(roots)):
-        for name in filter(is_selected, preset.names(Path(path).name)):
+        names = [
+            *filter(is_selected, preset.names(Path(path).name)),
+            *ephemeris.names(Path(path).name),
+        ]
+        for name in names:
             of_rank = here.setdefault(_key(name), {}).setdefault(_rank_of(name), [])
             of_rank.append((Path(path), size))
     return here
@@ -311,6 +320,16 @@ def _missing(config: Config, versions: Iterable[_Key]) -> Iterator[str]:
     for item in (*single, *sorted(config.select.names)):
         if item not in have and item not in skipped:
             yield f"{'orbit' if item in single else 'item'} {inert(item)}: not in the archive"
+
+
+def _starts(versions: Mapping[_Key, Iterable[ArchivedFile]]) -> dict[str, datetime | None]:
+    """Item → the earliest start of its data by the names of files; None: they do not have it."""
+    starts: dict[str, datetime | None] = {}
+    for (item, _, _), files in versions.items():
+        names = [name for file in files for name in file.names if name.item == item]
+        known = [*(name.start for name in names), starts.get(item)]
+        starts[item] = min((start for start in known if start is not None), default=None)
+    return starts
 
 
 def _key(name: NamedFile) -> _Key:

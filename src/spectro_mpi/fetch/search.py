@@ -6,16 +6,17 @@ orbits ascend with time, the folders of a range of orbits are found by halving.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from statistics import median_low
+from typing import Protocol
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.fetch.listing import Entry, entries_of
 from spectro_mpi.fetch.web import PassingError, RefusedError, Web
 from spectro_mpi.inert import inert
-from spectro_mpi.instruments.preset import NamedFile, Preset
+from spectro_mpi.instruments.preset import NamedFile
 from spectro_mpi.settings.archive_layout import Layout, Level, Place
 from spectro_mpi.settings.schema import SelectSettings
 
@@ -46,11 +47,17 @@ class _Folder:
     place: Place = field(default_factory=Place)
 
 
+class _Names(Protocol):
+    """What says which files are of use; a `Preset` does."""
+
+    def names(self, file: str) -> Iterable[NamedFile]: ...
+
+
 class Search:
     """A search of an archive."""
 
     def __init__(
-        self, web: Web, layout: Layout, preset: Preset, select: SelectSettings, has_orbits: bool
+        self, web: Web, layout: Layout, preset: _Names, select: SelectSettings, has_orbits: bool
     ) -> None:
         """`has_orbits`: items are numbered orbits, which ascend with time."""
         self._web, self._layout, self._preset = web, layout, preset

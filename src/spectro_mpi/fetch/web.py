@@ -30,7 +30,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from spectro_mpi.settings.schema import FetchSettings
+from spectro_mpi.settings.fetch import FetchSettings
 
 T = TypeVar("T")
 

@@ -81,7 +81,10 @@ def joined(parts: Sequence[Ephemeris]) -> Ephemeris:
             for part in parts
         ]
         variables.append(replace(kind, values=np.concatenate(values)[order]))
-    return Ephemeris(time[order], tuple(variables), SEPARATOR.join(p.source for p in parts))
+    source, sha256 = (
+        SEPARATOR.join(texts) for texts in zip(*((p.source, p.sha256) for p in parts), strict=True)
+    )
+    return Ephemeris(time[order], tuple(variables), source, sha256)
 
 
 def _say_missing(names: tuple[str, ...], file: str) -> None:

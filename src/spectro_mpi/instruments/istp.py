@@ -22,6 +22,7 @@ from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.energy_tables import EnergyTables
 from spectro_mpi.instruments.istp_axes import axes_of, is_usable
 from spectro_mpi.instruments.istp_edges import ReportedEdges, is_log_axis, reported_edges
+from spectro_mpi.instruments.istp_moments import FluxUnits, flux_units, of_rings
 from spectro_mpi.instruments.istp_rings import PitchAxis, angle_factor, is_pitch_angle
 from spectro_mpi.instruments.istp_times import RecordTimes
 from spectro_mpi.instruments.istp_variables import Variables
@@ -81,8 +82,9 @@ class Istp:
         if table.master:
             reader = with_master(reader, table.master, table.master_sha256)
         table = named_for(table, reader)
-        categories, borders = self._config.pitch_angles, self._config.data.angle_borders
-        return IstpFile(reader, table, categories, borders)
+        config = self._config
+        moments = config.species(instrument) is not None
+        return IstpFile(reader, table, config.pitch_angles, config.data.angle_borders, moments)
 
 
 def named_for(table: InstrumentTable, reader: CdfReader) -> InstrumentTable:
@@ -115,6 +117,7 @@ class IstpFile:
         table: InstrumentTable,
         categories: Categories,
         borders: AngleBorders = "",
+        moments: bool = False,
     ) -> None:
         self._reader, self._table = reader, table
         self._axes = axes = axes_of(reader, table)
@@ -138,6 +141,11 @@ class IstpFile:
             self._variables.check(name)
         self._pitch_axis = self._axis_with_rings()
         self._by_fraction = borders == "fraction" or (borders == "" and self.combine == "mean")
+        self._flux: FluxUnits | None = None
+        if moments:
+            units = str(table.units or self._attributes.get("UNITS", ""))
+            has_rings = self._pitch_axis is not None
+            self._flux = flux_units(units, axes.unit, has_rings, reader.path, table.value)
         self._times = RecordTimes(reader, axes.time, axes.time_unit, axes.records)
         self.legend = self._legend()
 
@@ -159,6 +167,10 @@ class IstpFile:
         angle, width, weight = self._angles(first, last)
         time, start, end = self._times.range(first, last)
         count, bins, channels = values.shape
+        flux = None
+        if self._flux is not None and self._pitch_axis is not None:
+            eflux = self._flux.eflux(values, self.energy[mode])
+            flux = of_rings(eflux, self._pitch_axis.rings(first, last))
         return Distribution(
             time=time,
             time_start=start,
@@ -172,6 +184,7 @@ class IstpFile:
             pitch_angle=np.broadcast_to(angle, values.shape),
             weight=None if weight is None else np.broadcast_to(weight, values.shape),
             width=None if width is None else np.broadcast_to(width, values.shape),
+            eflux=flux,
         )
 
     def _energies(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,13 +11,13 @@ from numpy.typing import NDArray
 from spectro_mpi.errors import UserError
 from spectro_mpi.model.artifacts import EPOCH, Dataset, Group
 from spectro_mpi.model.moments import ERROR, Moments
+from spectro_mpi.model.plain import plain_units
 from spectro_mpi.model.spectrogram import Spectrogram
 
 if TYPE_CHECKING:
     import xarray
 
 CONVENTIONS = "CF-1.11"
-_ASCII = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 _Variable = tuple[Any, Any, dict[str, str]]
 """Dimensions, values and attributes."""
 
@@ -46,7 +45,8 @@ def as_xarray(
       `number_flux` (direction, time) and so on;
     - attributes tell the mission, the instrument, the item and how the values were made.
 
-    `others` are datasets of user-defined phases; those whose dimensions are among these are added.
+    `others` are datasets of user-defined phases. Their dimensions are these, or further ones, which
+    bring their coordinates; a dataset of which one has another size is left out.
     Raises `UserError` if xarray is not installed.
     """
     package = _xarray("Run.spectrogram, which gives numpy arrays")
@@ -68,11 +68,7 @@ def as_xarray(
         beside = {name: of for name, of in _moments(moments).items() if name not in data}
         data = data.assign(beside).assign_coords(direction=direction)
     for other in others:
-        sizes = dict(zip(other.dims, other.values.shape, strict=True))
-        if all(data.sizes.get(dim) == size for dim, size in sizes.items()):
-            texts = {"long_name": other.long_name, "units": other.units}
-            given = {name: text for name, text in texts.items() if text}
-            data[other.name] = (other.dims, other.values, given)
+        data = _with(data, other)
     for variable in data.variables.values():
         if variable.dtype.kind == "f":
             variable.encoding["_FillValue"] = variable.dtype.type(np.nan)
@@ -110,6 +106,25 @@ def _xarray(instead: str) -> Any:
     return xarray
 
 
+def _with(data: xarray.Dataset, other: Dataset) -> xarray.Dataset:
+    """`data` with another dataset, if it fits."""
+    dims = tuple("time" if dim == "record" else dim for dim in other.dims)
+    sizes = dict(zip(dims, other.values.shape, strict=True))
+    if other.name in data.variables or any(
+        data.sizes.get(dim, size) != size for dim, size in sizes.items()
+    ):
+        return data
+    points = {
+        dim: (dim, each, {"long_name": dim.replace("_", " ")})
+        for dim, each in other.coordinates.items()
+        if dim in dims and dim not in data.coords
+    }
+    known = {"long_name": other.long_name or other.name.replace("_", " ")}
+    if other.units:
+        known["units"] = plain_units(other.units)
+    return data.assign_coords(points).assign({other.name: (dims, other.values, known)})
+
+
 def _attributes(spectrogram: Spectrogram, item: str) -> dict[str, str | int]:
     """The global attributes; text that is not known is left out."""
     legend, made = spectrogram.legend, spectrogram.provenance
@@ -137,7 +152,7 @@ def _attributes(spectrogram: Spectrogram, item: str) -> dict[str, str | int]:
 def _values(spectrogram: Spectrogram) -> dict[str, _Variable]:
     """The data variables: values, the mode, and flags of the records and uncertainties if any."""
     legend, quantity = spectrogram.legend, spectrogram.quantity
-    dims, units = ("category", "time", "channel"), _plain(legend.units)
+    dims, units = ("category", "time", "channel"), plain_units(legend.units)
     beside: dict[str, _Variable] = {}
     if spectrogram.errors.size:
         text = {"long_name": f"Uncertainty: {legend.long_name}", "units": units}
@@ -177,7 +192,7 @@ def _times(spectrogram: Spectrogram) -> dict[str, _Variable]:
 def _angles(spectrogram: Spectrogram) -> _Variable:
     """The pitch-angle spectrograms."""
     legend = spectrogram.legend
-    text = {"long_name": f"{legend.long_name} by pitch angle", "units": _plain(legend.units)}
+    text = {"long_name": f"{legend.long_name} by pitch angle", "units": plain_units(legend.units)}
     return ("band", "time", "angle"), spectrogram.angles, text
 
 
@@ -197,7 +212,7 @@ def _bands(spectrogram: Spectrogram) -> dict[str, _Variable]:
     """The coordinates of the pitch-angle spectrograms."""
     whole = spectrogram.by_angle
     assert whole is not None
-    units = _plain(spectrogram.legend.axis_units)
+    units = plain_units(spectrogram.legend.axis_units)
     return {
         "band": ("band", list(whole.category), {"long_name": "Energy band"}),
         "band_edges": (
@@ -215,7 +230,7 @@ def _ephemeris(spectrogram: Spectrogram) -> dict[str, _Variable]:
         each.name: (
             "time",
             each.values,
-            {"long_name": each.long_name, "units": _plain(each.units)},
+            {"long_name": each.long_name, "units": plain_units(each.units)},
         )
         for each in spectrogram.ephemeris
     }
@@ -238,7 +253,7 @@ def _categories(spectrogram: Spectrogram) -> dict[str, _Variable]:
 
 def _channels(spectrogram: Spectrogram) -> dict[str, _Variable]:
     """The coordinates of the channels: their centres and edges at each time."""
-    axis, units = spectrogram.legend.axis, _plain(spectrogram.legend.axis_units)
+    axis, units = spectrogram.legend.axis, plain_units(spectrogram.legend.axis_units)
     edges = f"{axis}_edges"
     return {
         axis: (
@@ -252,11 +267,6 @@ def _channels(spectrogram: Spectrogram) -> dict[str, _Variable]:
             {"long_name": "Lower and upper edge of the channel", "units": units},
         ),
     }
-
-
-def _plain(units: str) -> str:
-    """Units as in UDUNITS: "cm-2" for "cm⁻²", "sr" for "ster"; "1" for none."""
-    return re.sub(r"\bster(?![a-z])", "sr", units.translate(_ASCII)) or "1"
 
 
 def energy_of_records(spectrogram: Spectrogram) -> NDArray[np.float32]:

@@ -65,6 +65,8 @@ class Ephemeris:
     variables: tuple[Variable, ...]
     source: str = ""
     """Names of the files, joined by ", "."""
+    sha256: str = ""
+    """SHA-256 of each of them, joined by ", "; empty: not known."""
 
     def at(self, times: NDArray[np.float64]) -> tuple[Variable, ...]:
         """The variables at `times` (record,), s since 1970 UTC, in any order; float32.

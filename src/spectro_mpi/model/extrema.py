@@ -221,6 +221,26 @@ def given_limits(
     return Limits(**values)
 
 
+def common_limits(
+    config: Config, extrema: Mapping[str, float], spectrogram: Spectrogram
+) -> dict[str, Limits]:
+    """Category, or energy band, → the common limits (`given_limits`) of the first scale pair.
+
+    Rows of which no limits are known are left out.
+    """
+    pair, limits = config.plot.scales[0], {}
+    for each in filter(None, (spectrogram, spectrogram.by_angle)):
+        drawn = drawn_scales(each.legend, pair)
+        for row in each.category:
+            by_category = config.plot.category_limits
+            known = given_limits(
+                extrema, config.axes, each.instrument, row, pair, by_category, drawn
+            )
+            if known is not None:
+                limits[row] = _of_circle(known, each)
+    return limits
+
+
 def in_order(
     low: float, high: float, is_low_fixed: bool, is_high_fixed: bool
 ) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from spectro_mpi.model.bins import (
     MANTISSA_BITS_DROPPED,
     PackedWhole,
     pack_whole,
+    union_of,
     unpack_whole,
 )
 from spectro_mpi.model.channels import Floats, log_edges
@@ -53,7 +54,7 @@ class Levels:
         self.has_negative |= other.has_negative
         self.lowest = np.minimum(self.lowest, other.lowest)
         if not np.array_equal(self.upper, other.upper):
-            union = np.union1d(self.upper, other.upper)
+            union = union_of(self.upper, other.upper)
             cells = np.zeros((len(union), 2, 2), np.int64)
             cells[np.searchsorted(union, self.upper)] = self.cells
             self.upper, self.cells = union, cells

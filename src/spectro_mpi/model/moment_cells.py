@@ -111,7 +111,7 @@ class MomentCells:
         """Solid angle of the bins that count, (record, channel or 1), sr; call `sums` before."""
         whole = self._weights["whole"]
         if self._counts is None:  # bins move together from channel to channel
-            return np.asarray(whole[:, :, :1].sum(axis=1), np.float64)
+            return np.asarray(whole[:, :, 0].astype(np.float64).sum(axis=1, keepdims=True))
         return np.asarray((whole * self._counts).sum(axis=1), np.float64)
 
     def _require(self, counting: Any) -> NDArray[Any]:

@@ -27,8 +27,8 @@ Floats = NDArray[np.float64]
 
 SUMS = ("n", "along", "against", "energy_along", "energy_against", "omni", "parallel", "across")
 """Columns of the sums: density (cm⁻³), number flux along and against B (cm⁻² s⁻¹, the second is not
-positive), energy flux likewise (erg cm⁻² s⁻¹), omnidirectional flux (cm⁻² s⁻¹), and the second
-moments m ∫v∥² f d³v and m/2 ∫v⊥² f d³v (eV cm⁻³)."""
+positive), the same of the energy flux (erg cm⁻² s⁻¹), omnidirectional flux (cm⁻² s⁻¹), and the
+second moments m ∫v∥² f d³v and m/2 ∫v⊥² f d³v (eV cm⁻³)."""
 _FOUR = ("n", "net", "parallel", "across")
 COVARIANCES = (
     *((one, other) for place, one in enumerate(_FOUR) for other in _FOUR[place:]),

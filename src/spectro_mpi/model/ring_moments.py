@@ -57,10 +57,8 @@ def ring_weights(
         Degrees, 0 to 360.
     times : float
         How often bins count: 2 for an axis of 0 to 180, which passes each direction once.
-    span : (ndarray, ndarray), optional
-        `span_of(pitch_angle)`, if it is known.
-    scratch : Scratch, optional
-        Has the results, until it is used for the next ones.
+    span, scratch
+        `span_of(pitch_angle)` if it is known; where the results are, until those of the next call.
 
     Notes
     -----

@@ -92,6 +92,8 @@ class Provenance:
     ephemeris: str = ""
     """Names of the ephemeris files and the model of the field that gives `loss_cone`, as in
     "fa_k0_orb_13312_v01.cdf, dipole"; empty: there is no ephemeris."""
+    ephemeris_sha256: str = ""
+    """SHA-256 of the ephemeris files, joined by ", ", as `sha256`."""
 
 
 @dataclass(frozen=True)

@@ -51,9 +51,11 @@ from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.planning.stacks import AHEAD, Feeder, snake, tasks_ahead
 from spectro_mpi.planning.todo import RunPlan, digest
 from spectro_mpi.resources.sampling import Ending, Sampling
+from spectro_mpi.rundir.counts import before_phase
 from spectro_mpi.rundir.layout import STOP
 from spectro_mpi.rundir.lock import Owner
 from spectro_mpi.rundir.progress import Fact
+from spectro_mpi.rundir.results import with_stamps
 from spectro_mpi.rundir.tallies import KeptPhase
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.words import count
@@ -288,7 +290,8 @@ class Coordinator:
             min(percents),
             max(percents),
         )
-        self._display.begin(phase.name, len(tasks))
+        before = before_phase(self._progress, phase.name, len(tasks))
+        self._display.begin(phase.name, len(tasks), before)
         self._sampling.plan(
             phase.name,
             [
@@ -434,10 +437,7 @@ class Coordinator:
         if self._partials < len(self._place):
             return
         if is_kept(phase):
-            files = kept_files(phase, self._progress)
-            if phase.in_store:
-                without = self._committing.without_data
-                files = {item: name for item, name in files.items() if item not in without}
+            files = kept_files(phase, self._progress, self._committing.without_data)
             kept = KeptPhase(phase.kept_version, contributions.to_keep(files))
             self._plan.tallies[phase.name] = kept
             # Written before the artifact: a run that is killed in between makes it of the tallies.
@@ -449,6 +449,7 @@ class Coordinator:
         """Write the artifact that a phase gives of the run."""
         whole = contributions.whole()
         name, content, files = phase.run_wide.name, phase.conclude(whole), phase.files(whole)
+        content = with_stamps(content, files)
         basis = self._plan.basis(phase, content)
         self._progress.made_from[name] = basis
         self._send_writer(WriteRunWide(name, content, basis, files))

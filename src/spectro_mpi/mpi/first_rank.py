@@ -6,14 +6,15 @@ import subprocess
 import sys
 from contextlib import closing
 
+from spectro_mpi.draw import check_colormap
 from spectro_mpi.errors import writing
 from spectro_mpi.mpi.ranks import COORDINATOR
 from spectro_mpi.mpi.request import Request
 from spectro_mpi.phases.contributions import kept_files
-from spectro_mpi.phases.order import PhaseOrder
+from spectro_mpi.phases.order import PhaseOrder, order_phases
 from spectro_mpi.phases.run_figures import draw_run_figures
 from spectro_mpi.phases.shared_arrays import create_assets
-from spectro_mpi.planning.events import events_content, keep_events
+from spectro_mpi.planning.events import events_content, keep_events, marks_of
 from spectro_mpi.planning.inventory import (
     Inventory,
     NoInputError,
@@ -25,7 +26,7 @@ from spectro_mpi.planning.inventory import (
 from spectro_mpi.planning.prune import prune
 from spectro_mpi.planning.todo import RunPlan, plan_run
 from spectro_mpi.previews.packs import pack_previews
-from spectro_mpi.resources import fold
+from spectro_mpi.resources.archive import fold
 from spectro_mpi.rundir.claim import claim_directory, open_for_writing, refuse_other_versions
 from spectro_mpi.rundir.data_files import has_data
 from spectro_mpi.rundir.digests import complete_digests
@@ -34,13 +35,14 @@ from spectro_mpi.rundir.layout import INVENTORY, LEFT_OUT, PAGE, rank_log
 from spectro_mpi.rundir.lock import RunLock
 from spectro_mpi.rundir.repair import repair
 from spectro_mpi.rundir.tallies import drop_stale
+from spectro_mpi.settings.loading import load_config
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import name_parts_for
 from spectro_mpi.system.logs import RankLog
 from spectro_mpi.system.signals import StopSignals
 from spectro_mpi.system.untrusted import UntrustedCalls
 from spectro_mpi.terminal.steps import Steps
-from spectro_mpi.terminal.summary import print_inventory, print_what_is_gone
+from spectro_mpi.terminal.summary import print_inventory, print_what_is_gone, warn_of_slips
 
 _WITH_FIGURES_SECONDS = 60.0
 """A run that takes longer has its own figures in its report."""
@@ -82,10 +84,10 @@ def make_report(config: Config, request: Request, anything_done: bool, seconds: 
         print(f"report: {config.run_dir / PAGE}", flush=True)
 
 
-def draw_results(order: PhaseOrder, request: Request) -> None:
+def draw_results(order: PhaseOrder, request: Request, lock: RunLock) -> None:
     """Draw the figures of the whole run; what goes wrong is printed, and fails nothing."""
     if not request.assets_only:
-        for sentence in draw_run_figures(order):
+        for sentence in draw_run_figures(order, lock.owner):
             print(sentence, flush=True)
 
 
@@ -96,6 +98,20 @@ def keep_previews(config: Config, lock: RunLock) -> None:
     except OSError as error:
         where = error.filename or config.run_dir
         print(f"{where}: previews cannot be packed ({error.strerror or error}); they stay files")
+
+
+def settings_of(request: Request) -> PhaseOrder:
+    """Load and check the settings; returns the order of their phases. Raises `UserError`."""
+    if callable(request.config):
+        config = request.config()
+    else:
+        config = load_config(request.config, request.overrides)
+    warn_of_slips(config)
+    check_colormap(config.plot.colormap)
+    marks_of(config)  # so that an unreadable event file is reported before any change
+    order = order_phases(config, request.phases, request.active)
+    order.check_name(request.redo)
+    return order
 
 
 def prepare_run(

@@ -6,10 +6,12 @@ There are pipes from each rank to the first (coordinator) and the last (writer),
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import queue
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
@@ -17,10 +19,13 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from spectro_mpi.mpi.messages import Message
-from spectro_mpi.system.processes import End, receive, transmit
+from spectro_mpi.system.processes import End, close_after_sending, receive, transmit
 
 _JOIN_SECONDS = 5.0
 """Longest wait for a thread or a process to end."""
+_END_SECONDS = 30.0
+"""Longest wait for the other ranks after the run: nothing is left for them to do."""
+log = logging.getLogger(__name__)
 
 
 class _Shared:
@@ -56,6 +61,7 @@ class PipeComm:
         self._shared: deque[_Shared] = deque()
         self._outboxes: dict[int, queue.SimpleQueue[Any]] = {}
         self._senders: list[threading.Thread] = []
+        self._pipes = [*pipes.values()]
         for other, pipe in pipes.items():
             self._outboxes[other] = queue.SimpleQueue()
             # In threads, so that two ranks with full pipes do not deadlock.
@@ -110,13 +116,24 @@ class PipeComm:
         return True
 
     def close(self) -> None:
-        """Send the messages still queued; on rank 0, wait for the other ranks to end."""
+        """Send the messages still queued; on rank 0, wait for the other ranks to end.
+
+        A rank that still waits for a message ends, because there will be none, and one that has not
+        ended after a while is killed.
+        """
         for outbox in self._outboxes.values():
             outbox.put(End())
         for sender in self._senders:
             sender.join(_JOIN_SECONDS)
-        for process in self.processes.values():
-            process.join()
+        for pipe in self._pipes:
+            close_after_sending(pipe)
+        end = time.monotonic() + _END_SECONDS
+        for rank, process in self.processes.items():
+            process.join(max(0.0, end - time.monotonic()))
+            if process.exitcode is None:
+                log.warning("rank %d has not ended %g s after the run: killed", rank, _END_SECONDS)
+                process.kill()
+                process.join(_JOIN_SECONDS)
 
     def _start(self, body: Any, *arguments: Any) -> threading.Thread:
         thread = threading.Thread(target=body, args=arguments, daemon=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from spectro_mpi.phases.interface import Phase
-from spectro_mpi.planning.inventory import Inventory
-from spectro_mpi.settings.schema import Config
+if TYPE_CHECKING:
+    from spectro_mpi.phases.interface import Phase
+    from spectro_mpi.planning.inventory import Inventory
+    from spectro_mpi.settings.schema import Config
 
 
 @dataclass(frozen=True)

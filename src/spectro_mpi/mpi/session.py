@@ -1,4 +1,7 @@
-"""Run on all ranks: rank 0 prepares the run, all ranks do their roles, and errors end the job."""
+"""Run on all ranks: rank 0 prepares the run, all ranks do their roles, and errors end the job.
+
+What only some ranks need is imported when it is used: every rank of a large job reads each file.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,14 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from spectro_mpi.draw import check_colormap
-from spectro_mpi.errors import RunError, UserError, writing
+from spectro_mpi.errors import SOME_FAILED, STOPPED, RunError, UserError, writing
 from spectro_mpi.mpi.backoff import Backoff
-from spectro_mpi.mpi.coordinator import Coordinator
-from spectro_mpi.mpi.first_rank import draw_results, keep_previews, make_report, prepare_run
 from spectro_mpi.mpi.loop import Role, Stops, loop
 from spectro_mpi.mpi.pipe_comm import PipeComm
 from spectro_mpi.mpi.ranks import (
@@ -32,37 +34,28 @@ from spectro_mpi.mpi.ranks import (
 )
 from spectro_mpi.mpi.request import Request
 from spectro_mpi.mpi.transport import MpiTransport, QueueTransport, Transport
-from spectro_mpi.mpi.worker import Worker
 from spectro_mpi.mpi.world import world
-from spectro_mpi.mpi.writer import Writer
-from spectro_mpi.phases.executor import ChildExecutor, Executor, InlineExecutor
-from spectro_mpi.phases.order import PhaseOrder, order_phases
-from spectro_mpi.planning.events import marks_of
 from spectro_mpi.planning.stacks import window_of
-from spectro_mpi.planning.todo import RunPlan
-from spectro_mpi.resources import fold
 from spectro_mpi.resources.sampler import Sampler
 from spectro_mpi.resources.sampling import Ending, Sampling, Station
 from spectro_mpi.rundir.layout import LOGS, STOP, rank_log
-from spectro_mpi.rundir.live import LiveFile
 from spectro_mpi.rundir.lock import LockWatch, Owner, RunLock
-from spectro_mpi.settings.loading import load_config
-from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import name_parts_for
+from spectro_mpi.system.launchers import launched
 from spectro_mpi.system.limits import keep_freed_memory, share_of_limit
 from spectro_mpi.system.logs import RankLog
 from spectro_mpi.system.scheduler import current
 from spectro_mpi.system.scheduler.walltime import seconds_of
 from spectro_mpi.system.signals import StopSignals
 from spectro_mpi.system.words import duration
-from spectro_mpi.terminal.display import Displays, make_display
-from spectro_mpi.terminal.summary import (
-    SOME_FAILED,
-    STOPPED,
-    print_ranks,
-    print_summary,
-    warn_of_slips,
-)
+
+if TYPE_CHECKING:
+    from spectro_mpi.mpi.coordinator import Coordinator
+    from spectro_mpi.phases.early_child import EarlyChild
+    from spectro_mpi.phases.executor import Executor
+    from spectro_mpi.phases.order import PhaseOrder
+    from spectro_mpi.planning.todo import RunPlan
+    from spectro_mpi.settings.schema import Config
 
 log = logging.getLogger(__name__)
 _FORWARD_SECONDS = 0.3
@@ -75,18 +68,50 @@ _DROP_BEFORE_END = 20.0
 """The current items are dropped this long before a known end of the job (s)."""
 
 
-def run(request: Request, signals: StopSignals | None = None, comm: Any = None) -> int:
+def get_ready(rank: int | None = None, size: int = 1) -> EarlyChild | None:
+    """Import what a rank needs and fork its compute process, before the ranks find each other.
+
+    Later, ranks that are ready would spin in MPI_Init until the others are. `rank` of `size` is by
+    default what the launcher says. Returns the compute process; None if the rank has none, or if a
+    fork is not safe. Only for the process of a rank, in which nothing else runs.
+    """
+    if rank is None:
+        start = launched()
+        rank, size = (start.rank, start.ranks) if start is not None else (0, 1)
+    if rank == COORDINATOR:
+        import spectro_mpi.mpi.coordinator
+        import spectro_mpi.mpi.first_rank
+    if rank == writer_of(size):
+        import spectro_mpi.mpi.writer
+        import spectro_mpi.resources.archive
+    if rank in workers_of(size):
+        import spectro_mpi.mpi.worker
+        import spectro_mpi.phases.reduce
+        import spectro_mpi.rundir.item_file  # noqa: F401 - both processes share it
+        from spectro_mpi.phases.early_child import fork_child
+
+        return fork_child()
+    return None
+
+
+def run(
+    request: Request,
+    signals: StopSignals | None = None,
+    comm: Any = None,
+    early: EarlyChild | None = None,
+) -> int:
     """Run on the ranks of a communicator (None: MPI's world). Every rank calls this.
 
     Returns the exit code of this rank's process. An exception on any rank ends the whole job at
     once. `signals`: stop signals that the caller has been collecting; None: collect them here.
+    `early`: the compute process from `get_ready`, if this is a worker and the settings want one.
     """
     comm = comm or world()
     rank, size = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
     began = time.monotonic()
     try:
         with nullcontext(signals) if signals else StopSignals() as collected:
-            code = _run(request, comm, rank, size, collected)
+            code = _run(request, comm, rank, size, collected, early)
             if rank == COORDINATOR and code in _REGULAR:
                 print(f"took {duration(time.monotonic() - began)}", flush=True)
             return code
@@ -103,25 +128,29 @@ def run(request: Request, signals: StopSignals | None = None, comm: Any = None) 
             time.sleep(_FORWARD_SECONDS)
             comm.Abort(code)
         return code
+    finally:
+        if early is not None:
+            early.end()
 
 
-def _run(request: Request, comm: Any, rank: int, size: int, signals: StopSignals) -> int:
+def _run(
+    request: Request,
+    comm: Any,
+    rank: int,
+    size: int,
+    signals: StopSignals,
+    early: EarlyChild | None,
+) -> int:
     config: Config | None = None
     order: PhaseOrder | None = None
     code = 0
     if rank == COORDINATOR:
+        from spectro_mpi.mpi.first_rank import settings_of
+
         # A mistake found before anything starts is reported in one sentence; no rank is killed.
         try:
-            if callable(request.config):
-                loaded = request.config()
-            else:
-                loaded = load_config(request.config, request.overrides)
-            warn_of_slips(loaded)
-            check_colormap(loaded.plot.colormap)
-            marks_of(loaded)  # so that an unreadable event file is reported before any change
-            order = order_phases(loaded, request.phases, request.active)
-            order.check_name(request.redo)
-            config = loaded
+            order = settings_of(request)
+            config = order.config
         except UserError as error:
             code = _report(error)
     if size > 1:
@@ -130,7 +159,7 @@ def _run(request: Request, comm: Any, rank: int, size: int, signals: StopSignals
         return code
     if not config.run.install_signal_handlers:
         signals.give_back()
-    return _run_config(request, config, order, comm, rank, size, signals)
+    return _run_config(request, config, order, comm, rank, size, signals, early)
 
 
 def _run_config(
@@ -141,6 +170,7 @@ def _run_config(
     rank: int,
     size: int,
     signals: StopSignals,
+    early: EarlyChild | None,
 ) -> int:
     began = time.monotonic()
     lock: RunLock | None = None
@@ -148,6 +178,9 @@ def _run_config(
     code = 0
     placement = placement_of(comm, size)
     if order is not None:
+        from spectro_mpi.mpi.first_rank import prepare_run
+        from spectro_mpi.terminal.summary import print_ranks, print_summary
+
         print_ranks(size, len(workers_of(size)), placement.nodes, isinstance(comm, PipeComm))
         try:
             plan, lock = prepare_run(request, order, signals)
@@ -166,19 +199,23 @@ def _run_config(
             station = Station(rank, size, roles_of(rank, size), placement.place == 0)
             share = share_of_limit(placement.on_node)
             watch = lock or LockWatch(config.run_dir, owner)
-            code = _serve(transport, config, plan, watch, request, signals, station, share)
+            code = _serve(transport, config, plan, watch, request, signals, station, share, early)
             _keep_resources(comm, config, station)
-        if lock is not None and config.report.at_end and code in (0, SOME_FAILED):
-            keep_previews(config, lock)
+        if order is not None and lock is not None and code in (0, SOME_FAILED):
+            from spectro_mpi.mpi.first_rank import draw_results, keep_previews
+
+            draw_results(order, request, lock)
+            if config.report.at_end:
+                keep_previews(config, lock)
     finally:
         if lock is not None:
             # A STOP file that came too late for this execution must not stop the next one.
             with suppress(OSError):
                 (config.run_dir / STOP).unlink()
             lock.release()
-    if order is not None and plan is not None and code in (0, SOME_FAILED):
-        draw_results(order, request)
     if plan is not None and config.report.at_end and code in (0, SOME_FAILED):
+        from spectro_mpi.mpi.first_rank import make_report
+
         make_report(config, request, owner is not None, time.monotonic() - began)
     if size > 1:
         meet(comm)  # in MPI_Finalize they would spin until the report is made
@@ -202,6 +239,8 @@ def _keep_resources(comm: Any, config: Config, station: Station) -> None:
     if station.size > 1:
         meet(comm)
     if station.rank == writer_of(station.size):
+        from spectro_mpi.resources.archive import fold
+
         try:
             fold(config.run_dir)
         except OSError as error:
@@ -219,6 +258,7 @@ def _serve(
     signals: StopSignals,
     station: Station,
     memory_share: int,
+    early: EarlyChild | None,
 ) -> int:
     """Create this rank's roles and run the event loop; returns the exit code."""
     rank, size = transport.rank, transport.size
@@ -229,14 +269,10 @@ def _serve(
     end = _time_to_drop(request.walltime) if plan is not None else math.inf
     sampling = _sampling(config, station, end)
     wake = threading.Event()
-    roles = _working_roles(transport, config, memory_share, sampling, wake, lock)
+    make = partial(_executor, config, memory_share, sampling, wake, early)
+    roles = _working_roles(transport, config, make, sampling, lock)
     if plan is not None:
-        workers, writer = workers_of(size), writer_of(size)
-        shown = make_display(request.progress, len(workers))
-        display = Displays(shown, LiveFile(config.run_dir))
-        coordinator = Coordinator(
-            transport, config, plan, workers, writer, display, end, sampling, lock.owner
-        )
+        coordinator = _coordinator(transport, config, plan, request, sampling, lock, end)
         roles.append(coordinator)
     stops = Stops(signals, end)
     signals.is_starting = False
@@ -264,38 +300,68 @@ def _serve(
     job = current().own_job().id
     if job and coordinator.stopped_for_good:
         current().keep_from_requeue(job)
+    from spectro_mpi.terminal.summary import print_summary
+
     return print_summary(config, plan.progress, coordinator.stopped_by)
+
+
+def _coordinator(
+    transport: Transport,
+    config: Config,
+    plan: RunPlan,
+    request: Request,
+    sampling: Sampling,
+    lock: LockWatch,
+    end: float,
+) -> Coordinator:
+    from spectro_mpi.mpi.coordinator import Coordinator
+    from spectro_mpi.rundir.live import LiveFile
+    from spectro_mpi.terminal.display import Displays, make_display
+
+    workers, writer = workers_of(transport.size), writer_of(transport.size)
+    shown = make_display(request.progress, len(workers))
+    display = Displays(shown, LiveFile(config.run_dir))
+    return Coordinator(transport, config, plan, workers, writer, display, end, sampling, lock.owner)
 
 
 def _working_roles(
     transport: Transport,
     config: Config,
-    memory_share: int,
+    make_executor: Callable[[], Executor],
     sampling: Sampling,
-    wake: threading.Event,
     lock: LockWatch,
 ) -> list[Role]:
     """The roles of writer and worker, if this rank has them."""
     rank, workers, writer = transport.rank, workers_of(transport.size), writer_of(transport.size)
     roles: list[Role] = []
     if rank == writer:
+        from spectro_mpi.mpi.writer import Writer
+
         keep_freed_memory()
         roles.append(
             Writer(transport, config, config.run_dir, COORDINATOR, workers, sampling, lock)
         )
     if rank in workers:
-        executor = _executor(config, memory_share, sampling, wake)
+        from spectro_mpi.mpi.worker import Worker
+
+        executor = make_executor()
         window = window_of(workers.index(rank), len(workers), config.run.batch_size(len(workers)))
         roles.append(Worker(transport, executor, COORDINATOR, writer, window, sampling))
     return roles
 
 
 def _executor(
-    config: Config, memory_share: int, sampling: Sampling, wake: threading.Event
+    config: Config,
+    memory_share: int,
+    sampling: Sampling,
+    wake: threading.Event,
+    early: EarlyChild | None,
 ) -> Executor:
     """Where this rank's tasks are computed; a child process sets `wake` when it sends."""
+    from spectro_mpi.phases.executor import ChildExecutor, InlineExecutor
+
     if config.run.isolation == "process":
-        return ChildExecutor(config.run, memory_share, sampling, wake)
+        return ChildExecutor(config.run, memory_share, sampling, wake, early)
     return InlineExecutor(sampling)
 
 

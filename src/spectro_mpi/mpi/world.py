@@ -113,6 +113,12 @@ def sweep_shared_memory(
                 Path(name).unlink()
 
 
+def _is_one_node() -> bool:
+    """Whether MPICH's mpirun has started all ranks on this node."""
+    here = os.environ.get("MPI_LOCALNRANKS", "")
+    return here.isdecimal() and here == os.environ.get("PMI_SIZE")
+
+
 def _start() -> Any:
     """Initialize MPI and return the module `mpi4py.MPI`.
 
@@ -125,6 +131,9 @@ def _start() -> Any:
 
     if MPI.Is_initialized():
         return MPI
+    if MPI.get_vendor()[0] == "MPICH" and _is_one_node():
+        # UCX would look at all network devices, with 700 calls to the file system per rank.
+        os.environ.setdefault("UCX_TLS", "sm,self")
     if current().own_step():
         sweep_shared_memory(Path("/dev/shm"))
         if needs_ofi(*MPI.get_vendor(), MPI.Get_library_version()):

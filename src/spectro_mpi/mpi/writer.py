@@ -295,14 +295,19 @@ class Writer:
         self._digests.record(data, parts)
 
     def _record_sources(self, results: Sequence[Result]) -> None:
-        """Record which input files reduced data were made from."""
+        """Record which input files reduced data were made from, when and where."""
         sources = {
             result.item: (result.data.data_file, result.data.sources)
             for result in results
             if result.data is not None and result.data.sources
         }
+        coverages = {
+            result.item: (result.data.data_file, result.data.coverage)
+            for result in results
+            if result.data is not None and result.data.coverage is not None
+        }
         if sources:
-            self._sources.record(sources)
+            self._sources.record(sources, coverages)
 
     def _tell(self, results: Sequence[Result]) -> None:
         """Tell the coordinator and the workers what is on disk."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from spectro_mpi.errors import InvalidCdfError
 from spectro_mpi.instruments.cdf import check_whole
 from spectro_mpi.model.items import InputPath
 from spectro_mpi.planning.inventory import take_inventory
-from spectro_mpi.planning.stored import stored_sources
+from spectro_mpi.planning.stored import stored_ephemeris, stored_sources
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.sources import Source
 from spectro_mpi.settings.schema import Config, SelectSettings
@@ -54,7 +55,9 @@ def is_usable(path: Path) -> bool:
 
 
 def inputs_of(run_dir: Path, config: Config, progress: Progress) -> list[ReducedInput]:
-    """The input files of all items in the store, sorted by item; no input file is opened.
+    """The input files of all items in the store, with those of the ephemeris, sorted by item.
+
+    No input file is opened.
 
     Raises `UserError` if the input directory is missing or cannot be searched.
     """
@@ -63,15 +66,22 @@ def inputs_of(run_dir: Path, config: Config, progress: Progress) -> list[Reduced
     items = take_inventory(replace(config, select=everything)).items
     now = {item.id: item.by_instrument for item in items}
     inputs = []
+    ephemeris = {item.id: item.ephemeris for item in items}
+    located = stored_ephemeris(run_dir, progress)
     for item, sources in stored_sources(run_dir, progress).items():
         for instrument, source in sources.items():
             files = now.get(item, {}).get(instrument, [])
-            for one in source.files:
-                file = _now(one, files)
-                path = Path(file.path) if file else Path(config.inputs[0]) / one.name
-                size = file.size if file else None
-                inputs.append(ReducedInput(item, path, size, one))
+            inputs += [_reduced(item, one, files, config) for one in source.files]
+        for one in located.get(item, ()):
+            inputs.append(_reduced(item, one, ephemeris.get(item, ()), config))
     return inputs
+
+
+def _reduced(item: str, source: Source, files: Sequence[InputPath], config: Config) -> ReducedInput:
+    """What is now in place of `source`, a file that an item was made from."""
+    file = _now(source, files)
+    path = Path(file.path) if file else Path(config.inputs[0]) / source.name
+    return ReducedInput(item, path, file.size if file else None, source)
 
 
 def _now(source: Source, files: Sequence[InputPath]) -> InputPath | None:
@@ -93,13 +103,15 @@ def changes(inputs: list[ReducedInput]) -> Iterator[tuple[ReducedInput, str]]:
 
     Files with a digest are read, several at a time.
     """
+    digest_of = cache(sha256_of)  # an ephemeris may be that of many items
     with ThreadPoolExecutor(_READERS) as pool:
-        for each, change in zip(inputs, pool.map(_change, inputs), strict=True):
+        found = pool.map(lambda each: _change(each, digest_of), inputs)
+        for each, change in zip(inputs, found, strict=True):
             if change:
                 yield each, change
 
 
-def _change(now: ReducedInput) -> str:
+def _change(now: ReducedInput, digest_of: Callable[[Path], str]) -> str:
     before = now.reduced
     if now.size is None:
         return f"is missing; item {now.item} was made from it"
@@ -108,7 +120,7 @@ def _change(now: ReducedInput) -> str:
     if before.size is not None and now.size != before.size:
         return f"has {now.size} bytes, but had {before.size} when item {now.item} was made from it"
     try:
-        if now.is_digested and sha256_of(now.path) != before.sha256:
+        if now.is_digested and digest_of(now.path) != before.sha256:
             return f"has other content than when item {now.item} was made from it (SHA-256)"
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"

@@ -18,7 +18,7 @@ from spectro_mpi.rundir.lock import RunLock, is_running
 from spectro_mpi.rundir.names import is_shard
 from spectro_mpi.rundir.progress import Batch, Progress
 from spectro_mpi.rundir.reader import Run, open_run
-from spectro_mpi.rundir.sources import SourceLog, Sources
+from spectro_mpi.rundir.sources import SourceLog, Sources, read_coverage
 from spectro_mpi.rundir.store import sources_of, write_links
 from spectro_mpi.rundir.tallies import drop_stale
 from spectro_mpi.settings.digests import reduction_digest
@@ -150,11 +150,19 @@ def _add(
         # A shard is added as a whole; files of single items share a line of the journal.
         of_file.setdefault(data_file if is_shard(data_file) else "", []).append(item)
     log = SourceLog(run_dir)
+    coverage = read_coverage(run.path, run.progress.data_files)
     for shard, held in sorted(of_file.items()):
         for first in range(0, len(held), _AT_ONCE):
             some = held if shard else held[first : first + _AT_ONCE]
             data_files = _added(run, some, shard, run_dir)
-            log.record({item: (name, sources.get(item, {})) for item, name in data_files.items()})
+            log.record(
+                {item: (name, sources.get(item, {})) for item, name in data_files.items()},
+                {
+                    item: (name, coverage[item])
+                    for item, name in data_files.items()
+                    if item in coverage
+                },
+            )
             failures = {item: _failures(run.progress, item) for item in some}
             failures = {item: failed for item, failed in failures.items() if failed}
             known = run.progress.fingerprints["reduce"]

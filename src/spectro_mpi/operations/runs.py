@@ -42,10 +42,10 @@ class RunSummary:
             problem = f"{self.problem}; {size}; changed {utc(self.changed)}"
             return inert(f"{self.name}: {problem}")
         failed = len(self.status.errors)
-        items = ", ".join(f"{p.phase} {p.done}/{p.total}" for p in self.status.phases)
+        phases = (f"{phase.phase}: {phase.words}" for phase in self.status.phases)
         words = (
             self.status.state,
-            items and f"{items} items",
+            *phases,
             f"{count(failed, 'item')} with failures" if failed else "",
             size,
             f"changed {utc(self.changed)}",

@@ -10,6 +10,7 @@ from typing import Any
 from spectro_mpi.diagnosis.verdict import Diagnosis, diagnose
 from spectro_mpi.inert import inert
 from spectro_mpi.operations.submit import Submitted, jobs_of, submitted_for
+from spectro_mpi.resources.lines import ReadLines, read_lines
 from spectro_mpi.rundir.counts import PhaseCount, phase_counts
 from spectro_mpi.rundir.layout import CONFIG, JOBS, LOCAL_LOG
 from spectro_mpi.rundir.live import Live, read_live
@@ -47,8 +48,11 @@ class Status:
     """Why nothing is known of the jobs of the run; empty: it is."""
 
 
-def read_status(run_dir: Path) -> Status:
-    """Read the state of a run. Raises `UserError` if `run_dir` is not a run directory."""
+def read_status(run_dir: Path, lines: ReadLines = read_lines) -> Status:
+    """Read the state of a run. Raises `UserError` if `run_dir` is not a run directory.
+
+    `lines` reads what ranks have sampled; to read a running run again and again, `GrowingLines`.
+    """
     submitted, owner = submitted_for(run_dir), read_owner(run_dir)
     jobs, unknown = jobs_of(submitted, owner)
     of_run = {job: known for job, known in jobs.items() if job != submitted.report}
@@ -72,7 +76,7 @@ def read_status(run_dir: Path) -> Status:
     else:
         state = "dead" if owner is not None else "stopped"
     errors = {item: list(map(asdict, failures)) for item, failures in run.errors.items()}
-    diagnosis = diagnose(run_dir, of_run)
+    diagnosis = diagnose(run_dir, of_run, lines)
     if diagnosis is not None and diagnosis.cause == "stopped" and state == "finished":
         diagnosis = None
     holder = str(owner) if owner is not None and state != "finished" else ""
@@ -107,7 +111,7 @@ def as_text(status: Status, workers: bool = False) -> str:
     live = status.live
     # One line for each phase: that of the current one has the rate, so that no two disagree.
     for phase in status.phases:
-        now = _now(live) if live is not None and live.phase == phase.phase else ""
+        now = now_of(live) if live is not None and live.phase == phase.phase else ""
         lines.append(f"  {phase.phase:8} {phase.words}{now}")
     if live is not None:
         if live.stopping:
@@ -130,7 +134,7 @@ def as_text(status: Status, workers: bool = False) -> str:
     return "\n".join(map(inert, lines))
 
 
-def _now(live: Live) -> str:
+def now_of(live: Live) -> str:
     """Words for the rate of the current phase, the time left, and what is not on disk yet."""
     left = f", {duration(live.seconds_left)} left" if live.seconds_left is not None else ""
     waiting = not_on_disk(live.uncommitted, live.writer_waits)

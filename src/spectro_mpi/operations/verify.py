@@ -42,10 +42,13 @@ from spectro_mpi.rundir.layout import (
     files_root,
     item_folders,
     month_of,
+    result_path,
+    run_wide_path,
 )
 from spectro_mpi.rundir.lock import RunLock, is_running, read_owner
+from spectro_mpi.rundir.names import is_phase_name
 from spectro_mpi.rundir.progress import Progress
-from spectro_mpi.rundir.reader import read_extrema, settings_of
+from spectro_mpi.rundir.reader import read_extrema, read_run_wide, settings_of
 from spectro_mpi.rundir.repair import (
     bad_links,
     items_by_shard,
@@ -56,6 +59,7 @@ from spectro_mpi.rundir.repair import (
     shard_problem,
     unheld,
 )
+from spectro_mpi.rundir.results import problem_of_result, stamps_in
 from spectro_mpi.rundir.store import instruments_of
 from spectro_mpi.rundir.tallies import read_tallies
 from spectro_mpi.settings.schema import Config
@@ -181,6 +185,7 @@ def find_problems(
         *store,
         *_problems_of_extrema(run_dir, config, progress),
         *_problems_of_tallies(run_dir),
+        *_problems_of_results(run_dir, progress),
         *_in_order(figures),
         *_problems_of_files(run_dir, progress),
         *(_problems_of_inputs(run_dir, config) if how.inputs else ()),
@@ -278,8 +283,10 @@ def _problems_of_inputs(run_dir: Path, config: Config) -> Iterator[Problem]:
     except DamagedStateError:
         return  # nothing says which items are in the store; the damage is a problem by itself
     inputs = inputs_of(run_dir, config, progress)
-    read = [each.size or 0 for each in inputs if each.is_digested]
-    print(f"reading {count(len(read), 'input file')}, {sum(read) / 1e6:.0f} MB", flush=True)
+    read = {each.path: each.size or 0 for each in inputs if each.is_digested}
+    print(
+        f"reading {count(len(read), 'input file')}, {sum(read.values()) / 1e6:.0f} MB", flush=True
+    )
     unknown = sum(not each.reduced.sha256 for each in inputs)
     if unknown:
         files = count(unknown, "input file")
@@ -318,6 +325,20 @@ def _problems_of_tallies(run_dir: Path) -> Iterator[Problem]:
                 untrusted(read_tallies, run_dir)
             except OSError as error:
                 yield Problem(run_dir / TALLIES, f"is damaged ({error})", "tallies")
+
+
+def _problems_of_results(run_dir: Path, progress: Progress) -> Iterator[Problem]:
+    """Check the files of the whole run that belong to artifacts. The next run writes them again."""
+    for artifact in filter(is_phase_name, progress.made_from):
+        path = run_wide_path(run_dir, artifact)
+        try:
+            stamps = stamps_in(read_run_wide(path))
+        except RunError:
+            continue  # of extrema.json this is reported; others the next run recreates
+        for name, stamp in stamps.items():
+            problem = problem_of_result(run_dir, name, stamp)
+            if problem:
+                yield Problem(result_path(run_dir, name), problem, "remove")
 
 
 class _FigureCheck:

@@ -25,7 +25,8 @@ from spectro_mpi.settings.paths import input_name, input_root
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.activity import doing
 from spectro_mpi.system.arrays import map_array
-from spectro_mpi.system.atomic import commit, make_below, part_path, write_part
+from spectro_mpi.system.atomic import make_below, part_path, write_part
+from spectro_mpi.system.folder_commit import FolderCommit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,7 +99,8 @@ class Context:
         self._report = report
         self._folder = item_folder(workspace.run_dir, task.phase, task.item)
         self._gives_files = gives_files and task.mode == "run"
-        self._folder_exists = False
+        self._commit: FolderCommit | None = None
+        """Of the item's folder, once that exists."""
         self._written: list[Path] = []
         self._replaced: list[Path] = []
         self._done: dict[str, float] = {}
@@ -204,10 +206,10 @@ class Context:
         return message.replace(f"{self.run_dir}/", "")
 
     def _make_folder(self) -> None:
-        if not self._folder_exists:
+        if self._commit is None:
             with writing(self._folder):
                 make_below(self.run_dir, self._folder)
-            self._folder_exists = True
+                self._commit = FolderCommit(self._folder)
 
     def commit(self) -> None:
         """Sync the files written to disk and rename them; then remove those that they replace.
@@ -219,9 +221,10 @@ class Context:
                 self._lock.check_before_writing()
         if self._gives_files:
             self._make_folder()  # even if it stays empty: it shows that the item is done
-        if self._written:
+        if self._commit is not None:
             with writing(self._folder), doing("write"):
-                commit(*self._written)
+                self._commit.commit(self._written)
+            self._commit.close()
         with writing(self._folder):
             for path in self._replaced:
                 if path not in self._written:
@@ -229,6 +232,8 @@ class Context:
 
     def discard(self) -> None:
         """Remove the files written."""
+        if self._commit is not None:
+            self._commit.close()
         for path in self._written:
             part_path(path).unlink(missing_ok=True)
 

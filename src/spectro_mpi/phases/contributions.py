@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,10 +25,14 @@ def is_kept(phase: MergingPhase[Any]) -> bool:
     return phase.kept_version > 0 and (phase.in_store or bool(phase.kept_from))
 
 
-def kept_files(phase: Phase, progress: Progress) -> dict[str, str]:
-    """Item → the data file from which its contribution follows, if it is settled in `phase`."""
+def kept_files(phase: Phase, progress: Progress, without: Collection[str] = ()) -> dict[str, str]:
+    """Item → the data file from which its contribution follows, if it is settled in `phase`.
+
+    `without`: items that this execution did without data; earlier data of theirs does not count.
+    """
     if phase.in_store or not (isinstance(phase, MergingPhase) and phase.kept_from):
-        return progress.stores.get(phase.name, {})
+        held = progress.stores.get(phase.name, {})
+        return {item: name for item, name in held.items() if item not in without}
     settled = progress.settled[phase.name]
     held = progress.stores[phase.kept_from]
     return {item: name for item, name in held.items() if item in settled}

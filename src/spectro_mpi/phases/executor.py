@@ -1,7 +1,8 @@
 """Executors compute tasks: in this process, or in a supervised child process.
 
-The child is started by multiprocessing's `spawn` and does not use MPI. A hang, a segfault or an
-out-of-memory kill there costs one item, not the job.
+The child is forked before MPI starts or started by multiprocessing's `spawn`, as one that replaces
+another is, and does not use MPI. A hang, a segfault or an out-of-memory kill there costs one item,
+not the job.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import threading
 import time
 import weakref
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from spectro_mpi.errors import Failure, Reason
 from spectro_mpi.phases.child import Begin, Log, Ready, Step, Trouble, live
 from spectro_mpi.phases.compute import ReadyPhase, make_ready
+from spectro_mpi.phases.early_child import EarlyChild
 from spectro_mpi.phases.task import Outcome, Task
 from spectro_mpi.phases.workspace import Workspace
 from spectro_mpi.resources.sampling import Sampling
@@ -126,8 +129,9 @@ class ChildExecutor:
         memory_share: int = 0,
         sampling: Sampling | None = None,
         wake: threading.Event | None = None,
+        early: EarlyChild | None = None,
     ) -> None:
-        """Start the child.
+        """Start the child, or take over the `early` one.
 
         `memory_share`: most bytes of memory for child and rank together, if the settings have no
         limit; 0: unlimited. `wake` is set when the child has sent a message that the rank waits
@@ -135,7 +139,7 @@ class ChildExecutor:
         """
         self.step = self.how_far = ""
         self._sampling = sampling or Sampling()
-        self._shown = ctypes.c_ubyte() if sampling is None else _SPAWN.RawValue(ctypes.c_ubyte)
+        self._shown = self._to_show(early, sampled=sampling is not None)
         """Shared memory in which the child shows its current activity."""
         self._wake = wake or threading.Event()
         self._settings = settings
@@ -146,7 +150,8 @@ class ChildExecutor:
         self._begin: Begin | None = None
         self._task: Task | None = None
         self._task_began = self._step_began = self._memory_checked = 0.0
-        self._start()
+        self._process: BaseProcess
+        self._start(early)
 
     @property
     def pid(self) -> int:
@@ -182,12 +187,21 @@ class ChildExecutor:
         _open_executors.discard(self)
         self._kill()
 
-    def _start(self) -> None:
+    @staticmethod
+    def _to_show(early: EarlyChild | None, sampled: bool) -> Any:
+        if early is not None:
+            return early.shown
+        return _SPAWN.RawValue(ctypes.c_ubyte) if sampled else ctypes.c_ubyte()
+
+    def _start(self, early: EarlyChild | None = None) -> None:
         _open_executors.add(self)
-        self._pipe, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=live, args=(theirs, self._shown), daemon=True)
-        start(self._process)
-        theirs.close()
+        if early is not None:
+            self._pipe, self._process = early.pipe, early.process
+        else:
+            self._pipe, theirs = _SPAWN.Pipe()
+            self._process = _SPAWN.Process(target=live, args=(theirs, self._shown), daemon=True)
+            start(self._process)
+            theirs.close()
         self._sampling.child(self.pid, self._shown)
         self._started = time.monotonic()
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()

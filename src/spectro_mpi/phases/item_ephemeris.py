@@ -19,6 +19,7 @@ from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.activity import doing
+from spectro_mpi.system.digests import sha256_of
 
 
 def ephemeris_of(
@@ -47,7 +48,11 @@ def with_ephemeris(spectrogram: Spectrogram, ephemeris: Ephemeris | None) -> Spe
     """A spectrogram with the ephemeris at the times of its records."""
     if ephemeris is None:
         return spectrogram
-    made = replace(spectrogram.provenance, ephemeris=f"{ephemeris.source}, {FIELD_MODEL}")
+    made = replace(
+        spectrogram.provenance,
+        ephemeris=f"{ephemeris.source}, {FIELD_MODEL}",
+        ephemeris_sha256=ephemeris.sha256,
+    )
     return replace(spectrogram, ephemeris=ephemeris.at(spectrogram.time), provenance=made)
 
 
@@ -65,7 +70,8 @@ def with_directions(
 
 def _read(path: Path, config: Config, fast: bool) -> Ephemeris:
     """Read a file, with pycdfpp if `fast` and it can. Raises `InvalidCdfError`, `OSError`."""
+    digest = sha256_of(path)
     if fast:
         with contextlib.suppress(InvalidCdfError):
-            return read_ephemeris(PycdfppReader(path), config.ephemeris)
-    return read_ephemeris(CdflibReader(path), config.ephemeris)
+            return replace(read_ephemeris(PycdfppReader(path), config.ephemeris), sha256=digest)
+    return replace(read_ephemeris(CdflibReader(path), config.ephemeris), sha256=digest)

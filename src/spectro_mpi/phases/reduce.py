@@ -252,9 +252,8 @@ def reduce_source(
 ) -> Spectrogram:
     """Reduce an open file, `data.chunk_records` records at a time.
 
-    Categories by direction need the ephemeris: without it, they have no values.
-
-    Raises `InvalidCdfError` if it cannot be read or has no valid record.
+    Categories by direction need the ephemeris: without it, they have no values. Raises
+    `InvalidCdfError` if it cannot be read or has no valid record.
     """
     categories, records = source.categories, source.records
     time, time_start, time_end = np.empty(records), np.empty(records), np.empty(records)

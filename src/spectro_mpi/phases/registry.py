@@ -20,15 +20,16 @@ _BUILT_IN = {
     "reduce": "spectro_mpi.phases.reduce:ReducePhase",
     "plot": "spectro_mpi.phases.plot:PlotPhase",
     "atlas": "spectro_mpi.phases.atlas:AtlasPhase",
+    "superpose": "spectro_mpi.phases.superpose:SuperposePhase",
 }
 
 
 def load_phase(entry: str, config: Config) -> Phase:
     """Load the phase of an entry of the setting `phases`, with its settings.
 
-    `entry`: "reduce", "plot", "module:Class", "/path/to/file.py:Class", or the name of an entry
-    point in the group `spectro_mpi.phases`. Raises `SettingsError` if there is no such phase, its
-    module cannot be imported, or it is not a `Phase`.
+    `entry`: the name of a built-in phase, "module:Class", "/path/to/file.py:Class", or the name of
+    an entry point in the group `spectro_mpi.phases`. Raises `SettingsError` if there is no such
+    phase, its module cannot be imported, or it is not a `Phase`.
     """
     target = _BUILT_IN.get(entry, entry)
     if ":" not in target:

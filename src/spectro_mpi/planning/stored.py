@@ -5,6 +5,7 @@ After a run was copied to another machine, its figures can be drawn from these.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -17,8 +18,8 @@ from spectro_mpi.model.items import InputPath, Item, item_order
 from spectro_mpi.planning.inventory import selection, selection_by_id
 from spectro_mpi.rundir.layout import data_path, item_folders
 from spectro_mpi.rundir.progress import Progress
-from spectro_mpi.rundir.sources import Sources, read_sources
-from spectro_mpi.rundir.store import sources_of
+from spectro_mpi.rundir.sources import Source, Sources, read_sources
+from spectro_mpi.rundir.store import ephemeris_in, sources_of
 from spectro_mpi.settings.paths import input_root
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.untrusted import UntrustedCalls
@@ -82,6 +83,20 @@ def stored_sources(
                 continue  # it is reported as a problem of the store
             sources |= {item: held[item] for item in unknown if item in held}
     return dict(sorted(sources.items(), key=lambda pair: item_order(pair[0])))
+
+
+def stored_ephemeris(run_dir: Path, progress: Progress) -> dict[str, tuple[Source, ...]]:
+    """Item → the ephemeris files that its data were made with, of items in the store.
+
+    Looked up in the file of each item. Items whose data cannot be read are left out.
+    """
+    files = sorted(set(progress.data_files.values()))
+    found: dict[str, tuple[Source, ...]] = {}
+    with UntrustedCalls() as untrusted:
+        for data_file in files:
+            with contextlib.suppress(OSError):  # it is reported as a problem of the store
+                found |= untrusted(ephemeris_in, data_path(run_dir, data_file))
+    return {item: sources for item, sources in found.items() if item in progress.data_files}
 
 
 def named_in(messages: Iterable[str]) -> Iterator[str]:

@@ -27,14 +27,10 @@ from spectro_mpi.planning.redraw import (
 from spectro_mpi.planning.stored import stored_items
 from spectro_mpi.rundir.digests import KnownDigests, load_digests
 from spectro_mpi.rundir.journal import load_progress
-from spectro_mpi.rundir.layout import (
-    item_folder,
-    result_path,
-    run_wide_path,
-    without_folder,
-)
+from spectro_mpi.rundir.layout import item_folder, run_wide_path, without_folder
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.reader import read_run_wide
+from spectro_mpi.rundir.results import problem_of_result, stamps_in
 from spectro_mpi.rundir.tallies import KeptGroup, KeptPhase
 from spectro_mpi.system.words import count
 
@@ -242,9 +238,11 @@ class RunPlan:
     def _is_stale(self, phase: MergingPhase[Any]) -> bool:
         """Whether the artifact of the run is missing, or was made from something else."""
         path = run_wide_path(self.order.config.run_dir, phase.run_wide.name)
-        basis = self.basis(phase, read_run_wide(path))
-        run_dir = self.order.config.run_dir
-        if not all(result_path(run_dir, name).exists() for name in phase.result_files):
+        content = read_run_wide(path)
+        basis = self.basis(phase, content)
+        run_dir, stamps = self.order.config.run_dir, stamps_in(content)
+        names = phase.result_files
+        if any(problem_of_result(run_dir, name, stamps.get(name)) for name in names):
             return True
         return not path.exists() or self.progress.made_from.get(phase.run_wide.name) != basis
 

@@ -16,11 +16,13 @@ from spectro_mpi.draw.names import (
     labels_shown,
 )
 from spectro_mpi.instruments.presets import preset_of
+from spectro_mpi.model.coverage import Coverage
 from spectro_mpi.model.items import item_order
 from spectro_mpi.planning.stored import named_in, starts_of, stored_sources
 from spectro_mpi.previews.packs import packed_files
 from spectro_mpi.rundir.layout import PLOTS, PREVIEWS, SCRIPT, SHEET
 from spectro_mpi.rundir.reader import Run
+from spectro_mpi.rundir.sources import read_coverage
 from spectro_mpi.settings.parsing import parsed_json
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.regular import opened_regular
@@ -63,6 +65,8 @@ class ItemEntry:
     figures: tuple[ListedFigure, ...]
     has_sheet: bool
     has_script: bool
+    coverage: Coverage | None = None
+    """When and where its data were measured; None: not known."""
 
 
 _Figures = tuple[tuple[ListedFigure, ...], tuple[str, ...]]
@@ -76,6 +80,7 @@ def item_entries(run: Run) -> list[ItemEntry]:
     """
     progress = run.progress
     sources = _sources(run)
+    coverage = read_coverage(run.path, progress.data_files)
     months = _months(run.path / PLOTS)
     previews = _names(run.path / PREVIEWS) | packed_files(run.path)
     preset = preset_of(run.config)
@@ -111,6 +116,7 @@ def item_entries(run: Run) -> list[ItemEntry]:
                 figures,
                 f"{month}/{item}{SHEET}" in previews,
                 f"{month}/{item}{SCRIPT}" in previews,
+                coverage.get(item),
             )
         )
     return entries

@@ -23,11 +23,11 @@ class PageFolder:
     A reader who has the page open therefore never sees it with the files of another version.
     """
 
-    def __init__(self, folder: Path, page: str) -> None:
+    def __init__(self, folder: Path, page: str, stands_for: Path | None = None) -> None:
         """Create the folder.
 
-        Raises `UserError` if it has a page that is not a report, and `OSError` if it cannot be
-        created.
+        `stands_for`: the folder that it has the addresses of, when it is served. Raises `UserError`
+        if it has a page that is not a report, and `OSError` if it cannot be created.
         """
         self.path = folder
         self.page = folder / page
@@ -35,6 +35,7 @@ class PageFolder:
             raise UserError(f"{self.page} exists and is not a report; choose another --output")
         folder.mkdir(parents=True, exist_ok=True)
         self._parts = folder / _PARTS
+        self._address = stands_for or folder
         self._kept: set[str] = set()
 
     def put(self, name: str, content: bytes) -> str:
@@ -60,7 +61,7 @@ class PageFolder:
 
     def to(self, path: Path) -> str:
         """Return the address of a path outside the folder, relative to the page."""
-        return quote(os.fsencode(os.path.relpath(path.resolve(), self.path.resolve())))
+        return quote(os.fsencode(os.path.relpath(path.resolve(), self._address.resolve())))
 
 
 def _is_report(page: Path) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from spectro_mpi.errors import Failure
@@ -33,7 +35,8 @@ def write_index(
 ) -> dict[str, Any]:
     """Write the index of items as scripts; return the addresses of the scripts.
 
-    Each chunk of the index has one script of items and, if any failed, one of failures.
+    Each chunk of the index has one script of items, if any failed one of failures, and if it is
+    known where any were measured, one of places. The page loads the last two when it needs them.
     """
     tables = _Tables()
     chunks = []
@@ -49,10 +52,13 @@ def write_index(
             if entry.id in run.progress.failures
         }
         errors = call("handErrors", number, failures)
+        tracks = [entry.coverage.tracks if entry.coverage else () for entry in chunk]
+        places = call("handPlaces", number, [[*chain.from_iterable(each)] for each in tracks])
         chunks.append(
             {
                 "items": pages.put(f"items-{number:03d}.js", items),
                 "errors": pages.put(f"errors-{number:03d}.js", errors) if failures else "",
+                "places": pages.put(f"places-{number:03d}.js", places) if any(tracks) else "",
                 "count": len(chunk),
             }
         )
@@ -82,6 +88,7 @@ class _Tables:
             self._figures.setdefault(entry.figures, len(self._figures)),
             self._labels.setdefault(entry.labels, len(self._labels)),
             entry.has_sheet + 2 * entry.has_script,
+            *_span(entry),
         ]
 
     def as_table(self) -> dict[str, Any]:
@@ -93,6 +100,14 @@ class _Tables:
             "labels": list(self._labels),
             "figures": [[vars(figure) for figure in figures] for figures in self._figures],
         }
+
+
+def _span(entry: ItemEntry) -> list[int]:
+    """Start and length of the data, in whole seconds; empty if they are not known."""
+    if entry.coverage is None:
+        return []
+    begin, end = math.floor(entry.coverage.begin), math.ceil(entry.coverage.end)
+    return [begin, end - begin]
 
 
 def listed(book: Logbook, item: str, failure: Failure) -> Listed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,10 +14,11 @@ from urllib.parse import quote
 
 from spectro_mpi.errors import RunError
 from spectro_mpi.inert import inert_lines
-from spectro_mpi.operations.status import read_status
+from spectro_mpi.operations.status import Status, read_status
 from spectro_mpi.previews.packs import has_unpacked, pack_previews, packed_months
 from spectro_mpi.report.atlas_page import write_atlas_page
 from spectro_mpi.report.contents import ItemEntry, item_entries
+from spectro_mpi.report.examples import search_examples
 from spectro_mpi.report.facts import page_facts
 from spectro_mpi.report.folder import PageFolder
 from spectro_mpi.report.index import CHUNK_ITEMS, write_index
@@ -27,18 +29,16 @@ from spectro_mpi.resources import read_record
 from spectro_mpi.rundir.layout import LOCK, LOGS, PAGE, PREVIEWS, REPORT
 from spectro_mpi.rundir.lock import RunLock
 from spectro_mpi.rundir.reader import Run, open_run
+from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.words import utc
 
-_CODE = (
-    "report.css",
-    "icon.svg",
-    "data.js",
-    "previews.js",
-    "values.js",
-    "gallery.js",
-    "viewer.js",
-    "report.js",
+_SCRIPTS = (
+    *("data.js", "previews.js", "format.js", "axes.js", "values.js", "search.js", "gallery.js"),
+    *("details.js", "chart.js", "slices.js", "raster.js", "timeview.js", "picture.js"),
+    *("readout.js", "viewer.js", "live.js", "report.js"),
 )
+"""In the order in which the page loads them: each uses those before it."""
+_CODE = ("report.css", "print.css", "icon.svg", *_SCRIPTS)
 
 
 def make_report(
@@ -65,24 +65,50 @@ def make_report(
             if previews:
                 entries = _completed(run, entries, tell or (lambda _: None))
             _pack(run_dir)
-        book = read_logbook(run_dir)
-        code = {name: folder.put(name, _resource(name)) for name in _CODE}
-        scripts = write_index(folder, run, entries, book)
-        results = result_figures(folder, run_dir)
-        logs = dict(_log_pages(folder, run_dir, book, code["report.css"]))
-        facts = page_facts(run, status, entries, book)
-        facts |= {
-            "code": code,
-            "scripts": scripts,
-            "config": _page_config(folder, run),
-            "logs": logs,
-            "run_figures": _run_figures(folder, run_dir) if run_figures else [],
-            "run_figures_left_out": not run_figures and _is_sampled(run_dir),
-            "results": results,
-            "atlas": write_atlas_page(folder, run, results, _render),
-        }
-        folder.finish(_render("index.html", facts))
+        _write_pages(folder, run, status, entries, run_figures)
     return folder.page
+
+
+def make_served_pages(run_dir: Path, place: Path, version: str) -> None:
+    """Make the pages of a run in `place`, for a server that gives them as `report/` of the run.
+
+    `version` tells them from those made before. Nothing is written into the run directory, and no
+    preview is made. Raises `UserError` if `run_dir` is not a run directory, and `RunError` if the
+    pages cannot be written.
+    """
+    run, status = open_run(run_dir), read_status(run_dir)
+    with _writing_report(place):
+        folder = PageFolder(place, Path(PAGE).name, run_dir / REPORT)
+        _write_pages(folder, run, status, item_entries(run), served=version)
+
+
+def _write_pages(
+    folder: PageFolder,
+    run: Run,
+    status: Status,
+    entries: list[ItemEntry],
+    run_figures: bool = True,
+    served: str = "",
+) -> None:
+    """Write the page of a run and its parts; `served`: the version of pages that are served."""
+    book = read_logbook(run.path)
+    code = {name: folder.put(name, _resource(name)) for name in _CODE}
+    results = result_figures(folder, run.path)
+    facts = page_facts(run, status, entries, book)
+    facts |= {
+        "code": code,
+        "code_order": _SCRIPTS,
+        "scripts": write_index(folder, run, entries, book),
+        "config": _page_config(folder, run),
+        "examples": search_examples(entries),
+        "logs": dict(_log_pages(folder, run.path, book, code["report.css"])),
+        "run_figures": _run_figures(folder, run.path) if run_figures else [],
+        "run_figures_left_out": not run_figures and _is_sampled(run.path),
+        "results": results,
+        "atlas": write_atlas_page(folder, run, results, _render),
+        "served": served,
+    }
+    folder.finish(_render("index.html", facts))
 
 
 @contextmanager
@@ -182,6 +208,21 @@ def _page_config(folder: PageFolder, run: Run) -> dict[str, Any]:
         "scales": len(run.config.plot.scales),
         "item": "Orbit" if run.config.items_are_orbits else "Item",
         "chunkItems": CHUNK_ITEMS,
+        "colormaps": _colormaps(run.config),
+    }
+
+
+def _colormaps(config: Config) -> dict[str, str]:
+    """Name → colours as in the figures, three bytes each in base64, lowest value first."""
+    if not config.report.values:
+        return {}
+    from spectro_mpi.draw.palette import palette_of
+
+    names = {config.plot.colormap_of(scales) for scales in config.plot.scales}
+    palettes = {name: palette_of(name) for name in sorted(names)}
+    return {
+        name: base64.b64encode(palette.rgb[palette.index].tobytes()).decode("ascii")
+        for name, palette in palettes.items()
     }
 
 

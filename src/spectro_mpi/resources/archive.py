@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from spectro_mpi.resources.lines import TABLES, drop_lines, read_lines
+from spectro_mpi.resources.lines import TABLES, ReadLines, drop_lines, read_lines
 from spectro_mpi.resources.tables import (
     _LARGEST,
+    SAMPLES_KEPT,
     TEXT,
     Array,
     Ends,
@@ -41,10 +42,6 @@ from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION
 from spectro_mpi.system.atomic import part_path, set_aside, write_atomic
 
 log = logging.getLogger(__name__)
-
-
-SAMPLES_KEPT = 200_000
-"""Most rows of samples in the file, of all ranks; more are merged by `thin`."""
 _WIDEST = 86400.0
 _STEPS_KEPT = 2_000_000
 _NODES_KEPT = 200_000
@@ -71,11 +68,17 @@ class Record:
         return Record(**{name: rows.at(rows.execution == last) for name, rows in tables.items()})
 
 
-def read_record(run_dir: Path | str, tables: Iterable[str] = TABLES) -> Record | None:
+def read_record(
+    run_dir: Path | str,
+    tables: Iterable[str] = TABLES,
+    lines: ReadLines = read_lines,
+    rank: int | None = None,
+) -> Record | None:
     """Read the tables of a run, also while it is running or after it died.
 
-    `tables`: names of the tables to read, which must include `ranks`. The other tables hold only
-    the rows that are not in `resources.h5` yet. Returns None if the run has no samples.
+    `tables`: names of the tables to read, which must include `ranks`; the other tables are empty.
+    `lines` reads the rows that are not in `resources.h5` yet, only those of `rank` if it is given.
+    Returns None if the run has no samples.
     """
     run_dir = Path(run_dir)
     try:
@@ -83,7 +86,7 @@ def read_record(run_dir: Path | str, tables: Iterable[str] = TABLES) -> Record |
     except UNREADABLE as error:
         log.warning("%s: cannot be read (%s)", run_dir / RESOURCES, error)
         kept = Record()
-    record = _with_lines(run_dir, kept)
+    record = _with_lines(run_dir, kept, tuple(tables), lines, rank)
     return record if len(record.ranks) else None
 
 
@@ -117,12 +120,20 @@ def fold(run_dir: Path) -> None:
     drop_lines(run_dir, files)
 
 
-def _with_lines(run_dir: Path, kept: Record) -> Record:
+def _with_lines(
+    run_dir: Path,
+    kept: Record,
+    tables: Iterable[str] = TABLES,
+    read: ReadLines = read_lines,
+    only: int | None = None,
+) -> Record:
     execution = int(kept.ranks.execution.max(initial=-1)) + 1
     known = set(zip(kept.ranks.rank, kept.ranks.began, strict=True))
     rows: dict[str, list[list[Any]]] = {name: [] for name in TABLES}
     for rank, path in all_rank_lines(run_dir).items():
-        lines = read_lines(path)
+        if only not in (None, rank):
+            continue
+        lines = read(path, tables)
         # A file without a first line has no data; a known one was left by an interrupted fold.
         began = [row[_BEGAN] for row in lines["ranks"] if len(row) > _BEGAN]
         if began and (rank, began[0]) not in known:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,7 +27,7 @@ from spectro_mpi.resources.tables import (
 )
 from spectro_mpi.rundir.layout import RESOURCE_LINES, all_rank_lines, rank_lines
 from spectro_mpi.system.atomic import opened_new, part_path
-from spectro_mpi.system.regular import read_regular
+from spectro_mpi.system.regular import opened_regular, read_regular
 
 TABLES: Mapping[str, type[Table]] = {
     "samples": Samples,
@@ -82,19 +83,57 @@ class LineFile:
         return file
 
 
-def read_lines(path: Path) -> Rows:
+def read_lines(path: Path, tables: Iterable[str] = TABLES) -> Rows:
     """Return the rows that a rank has written so far, without lines that cannot be parsed.
 
-    The last line of a rank that was killed may be incomplete.
+    Those of other than these `tables` are left out. The last line of a rank that was killed may be
+    incomplete.
     """
     rows: Rows = {name: [] for name in TABLES}
     with contextlib.suppress(FileNotFoundError, ValueError):
-        for line in read_regular(path).split(b"\n"):
-            with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
-                name, *row = json.loads(line)
-                if all(map(_fits, row, fields(TABLES[name])[2:])):
-                    rows[name].append(row)
+        _parse(read_regular(path), tables, rows)
     return rows
+
+
+class GrowingLines:
+    """Reads line files again and again: only what was added since the last time."""
+
+    def __init__(self) -> None:
+        self._read: dict[Path, tuple[int, int, Rows]] = {}
+        """File → its inode, the bytes read, and the rows in them."""
+
+    def __call__(self, path: Path, tables: Iterable[str] = TABLES) -> Rows:
+        """As `read_lines`. The `tables` must be the same each time, or more are read anew."""
+        inode, done, rows = self._read.get(path, (0, 0, {}))
+        try:
+            with opened_regular(path) as file:
+                facts = os.fstat(file.fileno())
+                if facts.st_ino != inode or facts.st_size < done or not rows.keys() >= {*tables}:
+                    done, rows = 0, {name: [] for name in tables}  # another file, or rewritten
+                file.seek(done)
+                added = file.read()
+        except (OSError, ValueError):
+            return {name: [] for name in TABLES}
+        whole = added.rfind(b"\n") + 1  # the rest is a line that is being written
+        _parse(added[:whole], rows, rows)
+        self._read[path] = (facts.st_ino, done + whole, rows)
+        return {name: [*rows.get(name, ())] for name in TABLES}
+
+
+ReadLines = Callable[[Path, Iterable[str]], Rows]
+"""`read_lines`, or a `GrowingLines`."""
+
+
+def _parse(content: bytes, tables: Iterable[str], rows: Rows) -> None:
+    """Add the rows of these tables to `rows`."""
+    marks = tuple(f'["{name}",'.encode() for name in tables)
+    for line in content.split(b"\n"):
+        if not line.startswith(marks):
+            continue
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+            name, *row = json.loads(line)
+            if all(map(_fits, row, fields(TABLES[name])[2:])):
+                rows[name].append(row)
 
 
 def _fits(value: Any, column: Any) -> bool:

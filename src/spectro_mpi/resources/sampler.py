@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spectro_mpi.resources.archive import SAMPLES_KEPT
 from spectro_mpi.resources.lines import LineFile, read_lines
 from spectro_mpi.resources.sampling import Ending, Sampling, Station
-from spectro_mpi.resources.tables import Samples, rows_of, table_of, thin
+from spectro_mpi.resources.tables import SAMPLES_KEPT, Samples, rows_of, table_of, thin
 from spectro_mpi.system import activity
 from spectro_mpi.system.activity import ACTIVITIES
 from spectro_mpi.system.limits import cgroup_limit, cores_allowed

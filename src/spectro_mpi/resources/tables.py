@@ -18,6 +18,8 @@ from spectro_mpi.system.activity import ACTIVITIES
 
 Array = NDArray[Any]
 
+SAMPLES_KEPT = 200_000
+"""Most rows of samples that are kept, of all ranks; more are merged by `thin`."""
 _LARGEST = 1e11
 """Largest plausible number: a time in s since 1970, in the year 5138."""
 TEXT = "U"

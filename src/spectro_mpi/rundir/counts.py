@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spectro_mpi.rundir.progress import PHASES, Progress
 
@@ -27,6 +27,10 @@ class PhaseCount:
         """Items that are not settled yet."""
         return max(0, self.total - self.done - self.failed - self.not_possible)
 
+    def with_more(self, done: int, failed: int) -> PhaseCount:
+        """The counts when so many more items are done and failed."""
+        return replace(self, done=self.done + done, failed=self.failed + failed)
+
     @property
     def others(self) -> str:
         """Words for the items that are not done, such as ", 2 failed"; empty if all are."""
@@ -48,6 +52,16 @@ class PhaseCount:
 def phase_counts(progress: Progress) -> tuple[PhaseCount, ...]:
     """The counts of all phases of a run, in order."""
     return tuple(_counts(progress))
+
+
+def before_phase(progress: Progress, phase: str, tasks: int) -> PhaseCount | None:
+    """The counts of a phase of which `tasks` items are left.
+
+    None if the run has others left, as when some are done again: then only these count.
+    """
+    counts = {count.phase: count for count in phase_counts(progress)}
+    found = counts.get(phase)
+    return found if found is not None and found.left == tasks else None
 
 
 def _counts(progress: Progress) -> Iterator[PhaseCount]:

@@ -201,7 +201,7 @@ def read_group(group: h5py.Group) -> Spectrogram:
         **present,
         ephemeris=tuple(_ephemeris_of(attributes, read)),
         moments=read_moments(group),
-        provenance=_provenance_of(attributes),
+        provenance=provenance_of(attributes),
     )
     _refuse_other_shapes(spectrogram)
     return spectrogram
@@ -245,6 +245,11 @@ def digest_of(group: h5py.Group) -> str:
     return str(Scalars(group).get(DIGEST, "")) or data_digest(read_group(group))
 
 
+def legend_of(text: Any) -> Legend:
+    """The legend that an attribute holds as JSON. Raises `ValueError` or `TypeError`."""
+    return _legend(parsed_json(text))
+
+
 def _legend(table: Mapping[str, Any]) -> Legend:
     """A legend from JSON. Raises `ValueError` or `TypeError` if it is none."""
     legend = Legend(**table)
@@ -257,7 +262,7 @@ def _with_defaults(legend: Legend) -> Iterator[tuple[object, object]]:
     return ((getattr(legend, each.name), each.default) for each in fields(Legend))
 
 
-def _provenance_of(attributes: Mapping[str, Any]) -> Provenance:
+def provenance_of(attributes: Mapping[str, Any]) -> Provenance:
     """What the attributes say; earlier versions wrote neither."""
     made = parsed_json(attributes.get("provenance", "{}"))
     return Provenance(str(attributes.get("source_sha256", "")), **made)

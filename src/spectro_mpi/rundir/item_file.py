@@ -15,6 +15,7 @@ from h5py import h5d, h5ds
 from numpy.typing import NDArray
 
 from spectro_mpi.model.artifacts import Group
+from spectro_mpi.model.coverage import Coverage, coverage_of
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.spectrogram import Spectrogram, data_digest
 from spectro_mpi.rundir.groups import write_datasets, write_group
@@ -42,6 +43,8 @@ class ItemFile:
     """Group → digest of its spectrogram (`model.spectrogram.data_digest`)."""
     sources: Mapping[str, Source] = field(default_factory=dict)
     """Group → the input that its spectrogram was made from."""
+    coverage: Coverage | None = None
+    """When and where its spectrograms were measured; None: not known."""
 
     @property
     def nbytes(self) -> int:
@@ -74,7 +77,9 @@ def make_item_file(phase: str, item: Item, groups: Sequence[Group | Spectrogram]
                 attach_scales(group, write_datasets(group, content))
         file.flush()
         image = np.frombuffer(file.id.get_file_image(), np.uint8)
-    return ItemFile(data_file_of(phase, item, stamp_of_bytes(image.data)), image, digests, sources)
+    data_file = data_file_of(phase, item, stamp_of_bytes(image.data))
+    coverage = coverage_of(each for each in groups if isinstance(each, Spectrogram))
+    return ItemFile(data_file, image, digests, sources, coverage)
 
 
 def write_spectrogram(group: h5py.Group, spectrogram: Spectrogram) -> str:

@@ -62,6 +62,9 @@ SHEET, SCRIPT = ".jpg", ".js"
 RESOURCES = "resources.h5"
 RESOURCE_LINES = "resources"
 
+EXPORT = "export"
+"""Files of `export`, unless it is given a folder. They are the user's: `--fresh` keeps them."""
+
 LOCK = "run.lock"
 TAKEOVER = f"{LOCK}.takeover"
 LIVE = "live.json"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from spectro_mpi.errors import REASONS, Failure, UserError
 from spectro_mpi.model import html
@@ -34,6 +37,10 @@ class Readable(Protocol):
 
     def figures(self, item: str | int) -> list[Path]: ...
 
+    def ephemeris(
+        self, item: str | int, names: Sequence[str] = ...
+    ) -> dict[str, dict[str, NDArray[np.float32]]]: ...
+
     def time_spans(self, item: str | int) -> dict[str, tuple[float, float, int]]: ...
 
 
@@ -54,6 +61,10 @@ class ItemRow:
     """Why something of it failed, as in "timeout"; empty: nothing did."""
     completed: tuple[str, ...]
     """Phases that it is complete up to."""
+    mlt: tuple[float, float] | None = None
+    """Magnetic local time of the first and the last record, h; None: there is no ephemeris."""
+    ilat: tuple[float, float] | None = None
+    """Lowest and highest invariant latitude, degrees; negative in the south."""
 
 
 class ItemList(list[str]):
@@ -89,6 +100,8 @@ class ItemList(list[str]):
         stop: str | datetime | None = None,
         failed: bool | None = None,
         reason: str = "",
+        mlt: tuple[float, float] | None = None,
+        ilat: tuple[float, float] | None = None,
     ) -> ItemList:
         """The items that fit all conditions.
 
@@ -101,6 +114,10 @@ class ItemList(list[str]):
             Whether something of the item failed, in any phase.
         reason : str, optional
             Items of which something failed for this reason.
+        mlt, ilat : (float, float), optional
+            Items with a record in this range of magnetic local time (h; (22, 2) goes by way of
+            midnight), and of invariant latitude (degrees; negative in the south): with both, with a
+            record in both. Items without an ephemeris do not fit.
 
         Returns
         -------
@@ -122,6 +139,8 @@ class ItemList(list[str]):
         if start is not None or stop is not None:
             first, last = (_time(time) if time is not None else None for time in (start, stop))
             chosen = [item for item in chosen if _overlaps(_row_of(item, self._run), first, last)]
+        if mlt is not None or ilat is not None:
+            chosen = [item for item in chosen if _passes(self._run.ephemeris(item), mlt, ilat)]
         return ItemList(chosen, self._run)
 
     def _repr_html_(self) -> str:
@@ -215,7 +234,43 @@ def _row_of(item: str, run: Readable) -> ItemRow:
             if item in run.progress.settled[phase]
             and not any(failure.phase in run.progress.upto(phase) for failure in failures)
         ),
+        *_places(item, run, spans),
     )
+
+
+def _places(
+    item: str, run: Readable, spans: Mapping[str, tuple[float, float, int]]
+) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    """`ItemRow.mlt` and `ItemRow.ilat`, of the instrument with records for the longest time."""
+    known = run.ephemeris(item)
+    longest = sorted(spans, key=lambda name: spans[name][0] - spans[name][1])
+    ends: dict[str, tuple[float, float]] = {}
+    for name in longest:
+        for variable, values in known.get(name, {}).items():
+            found = values[np.isfinite(values)]
+            if found.size:
+                pair = found[[0, -1]] if variable == "mlt" else (found.min(), found.max())
+                ends.setdefault(variable, (float(pair[0]), float(pair[1])))
+    return ends.get("mlt"), ends.get("ilat")
+
+
+def _passes(
+    ephemeris: Mapping[str, Mapping[str, NDArray[np.float32]]],
+    mlt: tuple[float, float] | None,
+    ilat: tuple[float, float] | None,
+) -> bool:
+    """Whether any record of an item lies in these ranges."""
+    for variables in ephemeris.values():
+        inside: Any = True
+        for name, ends in (("mlt", mlt), ("ilat", ilat)):
+            if ends is not None:
+                values = variables.get(name, np.full(1, np.nan, np.float32))
+                above, below = values >= ends[0], values <= ends[1]
+                is_wrapped = name == "mlt" and ends[0] > ends[1]
+                inside &= (above | below) if is_wrapped else (above & below)
+        if np.any(inside):
+            return True
+    return False
 
 
 def _cells(row: ItemRow) -> list[str]:
@@ -223,8 +278,10 @@ def _cells(row: ItemRow) -> list[str]:
     return [
         f"{value:%Y-%m-%d %H:%M:%S} UTC"
         if isinstance(value, datetime)
-        else ", ".join(value)
+        else ", ".join(f"{each:.1f}" if isinstance(each, float) else each for each in value)
         if isinstance(value, tuple)
+        else ""
+        if value is None
         else str(value)
         for value in (getattr(row, name) for name in _COLUMNS)
     ]

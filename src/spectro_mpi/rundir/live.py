@@ -10,6 +10,7 @@ from typing import Annotated
 
 from annotated_types import Interval
 
+from spectro_mpi.rundir.counts import PhaseCount
 from spectro_mpi.rundir.layout import LIVE
 from spectro_mpi.rundir.names import Count
 from spectro_mpi.settings.parsing import as_type
@@ -59,7 +60,7 @@ class LiveFile:
         self._live = Live()
         self._began = self._written = 0.0
 
-    def begin(self, phase: str, total: int) -> None:
+    def begin(self, phase: str, total: int, before: PhaseCount | None = None) -> None:
         self._live = Live(phase, total=total)
         self._began = time.monotonic()
         self._write()

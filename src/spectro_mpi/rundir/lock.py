@@ -23,6 +23,7 @@ from spectro_mpi.rundir.names import Count, JobId
 from spectro_mpi.settings.parsing import as_type
 from spectro_mpi.settings.versions import NewerVersionError, as_json, read_table
 from spectro_mpi.system.atomic import SUFFIX, opened_new
+from spectro_mpi.system.regular import read_regular
 from spectro_mpi.system.scheduler import current
 
 log = logging.getLogger(__name__)
@@ -110,6 +111,8 @@ class LockWatch:
     def check(self) -> None:
         """Raise `RunError` if the lock no longer exists or has another owner."""
         try:
+            if self._is_unchanged():
+                return
             owner = _owner(self._path)
         except FileNotFoundError:
             owner = None
@@ -121,6 +124,13 @@ class LockWatch:
                 f"{self._path}: the lock of this run {problem}, so it stops, because only one run "
                 "may write here; check the directory and run again to continue"
             )
+
+    def _is_unchanged(self) -> bool:
+        """Whether the lock is as this owner wrote it, which takes no pydantic to find out."""
+        try:
+            return read_regular(self._path) == as_json(asdict(self.owner))
+        except ValueError:
+            return False
 
 
 class RunLock(LockWatch):

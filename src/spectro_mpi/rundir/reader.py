@@ -7,15 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spectro_mpi.errors import DamagedStateError, UserError
 from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.model.artifacts import Dataset
-from spectro_mpi.model.extrema import Limits, shared_limits
+from spectro_mpi.model.extrema import WHOLE, Limits, common_limits, shared_limits
 from spectro_mpi.model.items import item_order
 from spectro_mpi.model.marks import Marks, parse_marks
 from spectro_mpi.model.moments import Moments
 from spectro_mpi.model.panels import panels_of
-from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import (
     ATLAS_FILE,
@@ -28,11 +31,15 @@ from spectro_mpi.rundir.layout import (
 )
 from spectro_mpi.rundir.listing import Failures, ItemList, html_of
 from spectro_mpi.rundir.store import (
+    UNREADABLE,
+    first_line,
     instruments_of,
     read_datasets,
     read_spectrogram,
     time_spans,
+    variables_of,
 )
+from spectro_mpi.settings.angles import BY_ANGLE
 from spectro_mpi.settings.loading import load_frozen
 from spectro_mpi.settings.parsing import as_type, read_json
 from spectro_mpi.settings.schema import Config, KindName, LimitsKind
@@ -45,6 +52,7 @@ if TYPE_CHECKING:
     from spectro_mpi.draw.axes_figure import Figure
     from spectro_mpi.draw.content import FigureContent
     from spectro_mpi.draw.names import ExpectedFigure
+    from spectro_mpi.model.superposed import Superposed
 
 
 def read_run_wide(path: Path) -> dict[str, Any]:
@@ -130,6 +138,15 @@ class Run:
         """
         return time_spans(self._data_file(item), str(item))
 
+    def ephemeris(
+        self, item: str | int, names: Sequence[str] = ("mlt", "ilat")
+    ) -> dict[str, dict[str, NDArray[np.float32]]]:
+        """Instrument → variables of the ephemeris, by name, (record,); those that are stored.
+
+        Reads nothing else. Raises `KeyError` for an unknown item.
+        """
+        return variables_of(self._data_file(item), str(item), names)
+
     def spectrogram(self, item: str | int, instrument: str) -> Spectrogram:
         """Read one spectrogram.
 
@@ -207,6 +224,29 @@ class Run:
             self.spectrogram(item, instrument), self.datasets(item, instrument), str(item)
         )
 
+    def tplot(
+        self, item: str | int, instruments: Sequence[str] = (), prefix: str = ""
+    ) -> list[str]:
+        """Store an item as tplot variables of pySPEDAS, and return their names.
+
+        Names, energies, units and scales are those of `export`; `yrange` and `zrange` are the
+        common limits, if the run has them. `instruments`: none: all. `prefix` is put before all
+        names, so that several items can be stored. Records without a time are left out.
+
+        Raises `KeyError` if the run does not have it, `UserError` if pySPEDAS is not installed.
+        """
+        from spectro_mpi.model.as_tplot import as_tplot
+        from spectro_mpi.model.records import datasets_in_order, in_time_order
+
+        pair, names, extrema = self.config.plot.scales[0], [], self.extrema
+        for name in instruments or self.instruments(item):
+            whole = self.spectrogram(item, name)
+            others = datasets_in_order(self.datasets(item, name), whole.time)
+            limits = common_limits(self.config, extrema, whole)
+            scales = drawn_scales(whole.legend, pair)
+            names += as_tplot(in_time_order(whole), others, scales, limits, prefix)
+        return names
+
     def datasets(self, item: str | int, group: str) -> list[Dataset]:
         """The datasets that your phases wrote into a group of an item."""
         item = str(item)
@@ -224,6 +264,23 @@ class Run:
             if dataset.name == name:
                 return dataset
         raise KeyError(f"{self.path}: no phase wrote a dataset {name} of item {item}, {group}")
+
+    def superposed(self, instrument: str) -> Superposed:
+        """The superposed epoch analysis of an instrument, which phase "superpose" gives.
+
+        Raises `KeyError` if the run does not have it, `RunError` if its file is damaged.
+        """
+        from spectro_mpi.rundir.superposed_file import FILE, read_superposed, superposed_instruments
+
+        path = result_path(self.path, FILE)
+        try:
+            there = superposed_instruments(path) if path.exists() else []
+            if instrument in there:
+                return read_superposed(path, instrument)
+        except UNREADABLE as error:
+            raise _damaged(path, first_line(error)) from error
+        hint = f"it has {', '.join(there)}" if there else 'add "superpose" to `phases`'
+        raise MissingError(f"{self.path}: instrument {instrument} is not superposed; {hint}")
 
     def figures(self, item: str | int) -> list[Path]:
         """The figures of an item that are on disk, sorted by name."""
@@ -315,16 +372,41 @@ class Run:
     ) -> Limits | None:
         """Axis limits of one row of a figure of the first scale pair.
 
-        `limits` is "given_extrema" (common to all items) or "raw" (of this spectrogram). With
-        `shared`, they are those of the panel of the instrument grid that this instrument shares
-        with others (`panel_of`). None: the run has no common limits, or not yet.
+        `limits` is "given_extrema" (common to all items) or "raw" (of this spectrogram).
+        "ees-angles" means the figure of kind "angle" of ees, whose categories are its energy bands,
+        such as "100-1000"; "all" is the first of them. With `shared`, they are those of the panel
+        of the instrument grid that this instrument shares with others (`panel_of`). None: the run
+        has no common limits, or not yet. Raises `KeyError` for an item, instrument or category that
+        it does not have.
         """
         extrema = self.extrema
         if limits != "raw" and not extrema:
             return None
-        panel = self._panel(item, instrument) if shared else (self.spectrogram(item, instrument),)
+        if instrument.endswith(BY_ANGLE):
+            by_angle = self._by_angle(item, instrument.removesuffix(BY_ANGLE))
+            panel: tuple[Spectrogram, ...] = (by_angle,)
+            category = by_angle.category[0] if category == WHOLE else category
+        else:
+            panel = (
+                self._panel(item, instrument) if shared else (self.spectrogram(item, instrument),)
+            )
+        for each in panel:
+            if category not in each.category:
+                there = ", ".join(each.category)
+                raise MissingError(f"{instrument}: has no category {category}; it has {there}")
         layers = [(each, each.category.index(category)) for each in panel]
         return shared_limits(self.config, extrema, layers, self.config.plot.scales[0], limits)
+
+    def _by_angle(self, item: str | int, instrument: str) -> Spectrogram:
+        """The pitch-angle spectrograms of an instrument, as figures show them."""
+        one = self.spectrogram(item, instrument)
+        by_angle = one.by_folded_angle if self.config.plot.fold_angles else one.by_angle
+        if by_angle is None:
+            raise MissingError(
+                f"{self.path}: has no pitch-angle spectrograms of {instrument}; they are stored "
+                'with "angle" in plot.kinds'
+            )
+        return by_angle
 
     def panel_of(self, item: str | int, instrument: str) -> tuple[str, ...]:
         """The instruments in the panel of the instrument grid that shows `instrument`.

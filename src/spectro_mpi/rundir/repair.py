@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from spectro_mpi.errors import RunError
-from spectro_mpi.model.items import InputPath, Item, item_order, source_of
+from spectro_mpi.model.items import EPHEMERIS, InputPath, Item, item_order, source_of
 from spectro_mpi.rundir.data_files import (
     Listed,
     item_file_problems,
@@ -32,14 +32,16 @@ from spectro_mpi.rundir.layout import (
     data_path,
     links_path,
     path_in_data,
+    run_wide_path,
     shards_of,
     sweep_files_of,
 )
-from spectro_mpi.rundir.names import is_data_file, is_shard
+from spectro_mpi.rundir.names import is_data_file, is_phase_name, is_shard
 from spectro_mpi.rundir.progress import Progress
-from spectro_mpi.rundir.reader import read_extrema
+from spectro_mpi.rundir.reader import read_extrema, read_run_wide
 from spectro_mpi.rundir.sources import Source, Sources
 from spectro_mpi.rundir.store import (
+    ephemeris_in,
     links_are,
     phase_of,
     problem_of_shard,
@@ -59,7 +61,7 @@ log = logging.getLogger(__name__)
 _LISTED = 20
 """Damaged files of items that are each named in a sentence."""
 _Inputs = Mapping[str, Mapping[str, Sequence[InputPath]]]
-"""Item → instrument → its files."""
+"""Item → instrument → its files; with them `EPHEMERIS` → those of its ephemeris."""
 
 
 def repair(config: Config, items: Sequence[Item], untrusted: UntrustedCalls) -> list[str]:
@@ -87,11 +89,11 @@ def _repair(config: Config, items: Sequence[Item], untrusted: UntrustedCalls) ->
         sweep_files_of(run_dir, phase, (item for item in items if item.id not in settled))
     listed = list_item_files(run_dir, sweeps=True)
     yield from _lose_damaged_data(run_dir, journal, listed, untrusted)
-    yield from _adopt_orphans(
-        run_dir, journal, listed, {item.id: item.by_instrument for item in items}, untrusted
-    )
+    inputs = {item.id: {**item.by_instrument, EPHEMERIS: item.ephemeris} for item in items}
+    yield from _adopt_orphans(run_dir, journal, listed, inputs, untrusted)
     journal.close()
     yield from set_damaged_extrema_aside(run_dir)
+    yield from _set_damaged_artifacts_aside(run_dir, journal.state)
     repair_links(run_dir, journal.state, untrusted)
 
 
@@ -116,6 +118,15 @@ def set_damaged_extrema_aside(run_dir: Path) -> Iterator[str]:
     except RunError:
         aside = set_aside(run_dir / EXTREMA)
         yield f"{run_dir / EXTREMA}: is damaged; set aside as {aside.name}, will be recreated"
+
+
+def _set_damaged_artifacts_aside(run_dir: Path, state: Progress) -> Iterator[str]:
+    """Set other artifacts of the run aside if they are damaged; the next run recreates them."""
+    for path in (run_wide_path(run_dir, name) for name in filter(is_phase_name, state.made_from)):
+        try:
+            read_run_wide(path)
+        except RunError:
+            yield f"{path}: is damaged; set aside as {set_aside(path).name}, will be recreated"
 
 
 def lose_data(journal: Journal, path: Path, problem: str, items: Sequence[str]) -> str:
@@ -301,6 +312,7 @@ class _Orphan:
         try:
             phase = self._untrusted(phase_of, self._path)
             sources = self._untrusted(sources_of, self._path) if phase == "reduce" else {}
+            located = self._untrusted(ephemeris_in, self._path) if phase == "reduce" else {}
             problem = shard_problem(self._untrusted, self._path, [self.item])
             if problem or not is_data_file(self.data_file):
                 return problem or "has no name of a data file"
@@ -310,21 +322,38 @@ class _Orphan:
             return "remove"  # which items failed is unknown, and its input may have changed
         # An item without one of its instruments may have failed; nothing records whether it did.
         if self.item not in state.settled["reduce"] and _are_reduced(
-            self._inputs.get(self.item, {}), sources.get(self.item, {})
+            self._inputs.get(self.item, {}),
+            sources.get(self.item, {}),
+            located.get(self.item, ()),
         ):
             return "adopt"
         return "remove" if self.item in self._inputs else "keep"
 
 
-def _are_reduced(inputs: Mapping[str, Sequence[InputPath]], sources: Sources) -> bool:
+def _are_reduced(
+    inputs: Mapping[str, Sequence[InputPath]], sources: Sources, located: Sequence[Source] = ()
+) -> bool:
     """Whether data of `sources` were made from the files that an item has today.
 
-    They are read: a corrected file may have the same name and size.
+    They are read: a corrected file may have the same name and size. `located`: ephemeris files that
+    the data were made with, as far as the data say.
     """
-    return inputs.keys() == sources.keys() and all(
-        source_of(files) == sources[name][:2] and _have_digests(files, sources[name])
-        for name, files in inputs.items()
+    by_instrument = {name: files for name, files in inputs.items() if name != EPHEMERIS}
+    return (
+        by_instrument.keys() == sources.keys()
+        and all(
+            source_of(files) == sources[name][:2] and _have_digests(files, sources[name])
+            for name, files in by_instrument.items()
+        )
+        and all(_is_there(one, inputs.get(EPHEMERIS, ())) for one in located)
     )
+
+
+def _is_there(source: Source, files: Sequence[InputPath]) -> bool:
+    """Whether one of the files, or of their versions, is the source."""
+    versions = (version for file in files for version in (file, *file.older))
+    named = [version for version in versions if Path(version.path).name == source.name]
+    return any(_have_digests([version], source) for version in named)
 
 
 def _have_digests(files: Sequence[InputPath], source: Source) -> bool:

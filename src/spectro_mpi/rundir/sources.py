@@ -1,16 +1,19 @@
-"""sources.lines: which input files the reduced data of each item were made from.
+"""sources.lines: which input files the reduced data of each item were made from, when and where.
 
 The store says the same. This file saves the report and others from opening a file for each item.
-Lines are appended; a later one replaces what it repeats. An item that the file lacks, or of which
-it has another content than the store, is looked up in the store.
+Lines are appended; a later one replaces what it repeats. The sources of an item that the file
+lacks, or of which it has another content than the store, are looked up in the store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
+from annotated_types import Interval
+
+from spectro_mpi.model.coverage import Coverage, Track
 from spectro_mpi.model.spectrogram import SEPARATOR
 from spectro_mpi.rundir.layout import SOURCES
 from spectro_mpi.rundir.lines import DurableLines
@@ -20,6 +23,8 @@ from spectro_mpi.settings.versions import as_json, version_of
 from spectro_mpi.system.regular import read_regular
 
 _DAMAGE = (ValueError, TypeError)
+_Whole = Annotated[int, Interval(ge=-90, le=90)]
+_Seconds = Annotated[float, Interval(ge=-1e11, le=1e11)]
 
 
 class Source(NamedTuple):
@@ -43,7 +48,10 @@ class Source(NamedTuple):
 
 Sources = Mapping[str, Source]
 """Instrument → the input of its data."""
-_Line = dict[ItemId, tuple[str, dict[str, tuple[str, int, str]]]]
+_SourceLine = dict[ItemId, tuple[str, dict[str, tuple[str, int, str]]]]
+_Tracks = list[tuple[_Whole | None, _Whole | None, _Whole | None]]
+_Line = TypeVar("_Line", bound=dict[str, Any])
+_CoverageLine = dict[ItemId, tuple[str, _Seconds, _Seconds, _Tracks]]
 
 
 class SourceLog:
@@ -54,9 +62,22 @@ class SourceLog:
         self._lines = DurableLines(self._path)
         self._is_whole = not _is_torn(self._path)
 
-    def record(self, sources: Mapping[str, tuple[str, Sources]]) -> None:
-        """Record item → (its data file, instrument → input). Durable; raises `OSError`."""
-        lines = [as_json({"sources": sources})]
+    def record(
+        self,
+        sources: Mapping[str, tuple[str, Sources]],
+        coverages: Mapping[str, tuple[str, Coverage]] | None = None,
+    ) -> None:
+        """Record item → (its data file, instrument → input), and item → (its data file, coverage).
+
+        Durable; raises `OSError`.
+        """
+        entry: dict[str, Any] = {"sources": sources}
+        if coverages:
+            entry["coverage"] = {
+                item: (data_file, *vars(coverage).values())
+                for item, (data_file, coverage) in coverages.items()
+            }
+        lines = [as_json(entry)]
         # The end of a killed run: what it has begun is completed by an empty line.
         self._lines.append(*(lines if self._is_whole else [b"", *lines]))
         self._is_whole = True
@@ -72,26 +93,45 @@ def read_sources(run_dir: Path, data_files: Mapping[str, str]) -> dict[str, Sour
     `data_files`: item → its data file. Lines that cannot be read are ignored. Raises
     `NewerVersionError` if a newer version wrote the file.
     """
+    return {
+        item: {name: Source(*source) for name, source in sources.items()}
+        for line in _lines(run_dir, "sources", _SourceLine)
+        for item, (data_file, sources) in line.items()
+        if data_files.get(item) == data_file
+    }
+
+
+def read_coverage(run_dir: Path, data_files: Mapping[str, str]) -> dict[str, Coverage]:
+    """Item → when and where its data were measured; parameters and exceptions as `read_sources`.
+
+    Items that earlier versions reduced are missing.
+    """
+    return {
+        item: Coverage(begin, end, tuple(Track(*track) for track in tracks))
+        for line in _lines(run_dir, "coverage", _CoverageLine)
+        for item, (data_file, begin, end, tracks) in line.items()
+        if data_files.get(item) == data_file
+    }
+
+
+def _lines(run_dir: Path, what: str, kind: type[_Line]) -> Iterator[_Line]:
+    """An entry of each line of the file."""
     path = run_dir / SOURCES
-    known: dict[str, Sources] = {}
     try:
         content = read_regular(path)
     except (OSError, ValueError):
-        return known
+        return
     for line in content.split(b"\n")[:-1]:
-        for item, (data_file, sources) in _read(line, path).items():
-            if data_files.get(item) == data_file:
-                known[item] = {name: Source(*source) for name, source in sources.items()}
-    return known
+        yield _read(line, path, what, kind)
 
 
-def _read(line: bytes, path: Path) -> _Line:
+def _read(line: bytes, path: Path, what: str, kind: type[_Line]) -> _Line:
     try:
         entry: dict[str, Any] = parsed_json(line)
         version_of(entry, path)
-        return as_type(_Line, entry.get("sources", {}))
+        return as_type(kind, entry.get(what, {}))
     except (*_DAMAGE, AttributeError):
-        return {}
+        return kind()
 
 
 def _is_torn(path: Path) -> bool:

@@ -20,8 +20,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spectro_mpi.model.artifacts import Group
-from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.spectrogram import SEPARATOR, Spectrogram
 from spectro_mpi.rundir.bounds import Scalars
 from spectro_mpi.rundir.layout import DATA, links_path, path_in_data
 from spectro_mpi.rundir.names import is_shard, refuse_link_out
@@ -235,6 +238,32 @@ def sources_of(shard: Path) -> dict[str, dict[str, Source]]:
         raise OSError(first_line(error)) from error
 
 
+def ephemeris_in(data_file: Path) -> dict[str, tuple[Source, ...]]:
+    """Item → the ephemeris files that its data were made with; those without a digest are left out.
+
+    Raises `OSError` if the file is damaged.
+    """
+    from spectro_mpi.rundir.datasets import members
+    from spectro_mpi.rundir.groups import provenance_of
+
+    found: dict[str, tuple[Source, ...]] = {}
+    try:
+        with opened(data_file) as file:
+            for item in items_in(file):
+                sources: dict[str, Source] = {}
+                for _, group in members(_group_of(file, item)):
+                    made = provenance_of(Scalars(group))
+                    names = made.ephemeris.split(SEPARATOR)  # the last is the model of the field
+                    digests = made.ephemeris_sha256.split(SEPARATOR)
+                    for name, digest in zip(names, digests, strict=False):
+                        if digest:
+                            sources[name] = Source(name, None, digest)
+                found[item] = tuple(sources.values())
+    except UNREADABLE as error:
+        raise OSError(first_line(error)) from error
+    return found
+
+
 def digests_in(shard: Path, items: Iterable[str]) -> dict[str, dict[str, str]]:
     """Item → instrument → digest of its reduced data, for `items` of a shard.
 
@@ -370,6 +399,26 @@ def time_spans(shard: Path, item_id: str) -> dict[str, tuple[float, float, int]]
                     ends = (known.min(), known.max()) if known.size else (math.nan, math.nan)
                     spans[name] = (float(ends[0]), float(ends[1]), len(times))
     return spans
+
+
+def variables_of(
+    shard: Path, item_id: str, names: Sequence[str]
+) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """Instrument → the datasets `names` of its records, those that it has; float32, (record,).
+
+    Raises one of `UNREADABLE`.
+    """
+    from spectro_mpi.rundir.datasets import holds, member, members
+
+    found = {}
+    with opened(shard) as file:
+        if item_id in items_in(file):
+            for instrument, group in members(_group_of(file, item_id)):
+                there = [name for name in names if holds(group, name)]
+                found[instrument] = {
+                    name: np.asarray(member(group, name)[()], np.float32) for name in there
+                }
+    return found
 
 
 def _read(group: Any) -> Spectrogram | Group:

@@ -98,6 +98,13 @@ class Place:
             return None
 
 
+def divided(text: str) -> tuple[str, str]:
+    """An address followed by folders, as "https://archive.example/orb/%Y/**", as both of them."""
+    parts = text.split("/")
+    first = next((n for n, part in enumerate(parts) if set(part) & set("%{*")), len(parts))
+    return "/".join(parts[:first]), "/".join(parts[first:])
+
+
 def check_address(url: str) -> None:
     """Check the address of an archive. Raises `ValueError`, saying why it cannot be used."""
     if not is_inert(url) or " " in url:

@@ -9,10 +9,11 @@ from dataclasses import replace
 from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
 from spectro_mpi.settings.angles import BY_ANGLE, mistakes_of_bands
-from spectro_mpi.settings.archive_layout import Layout, check_address
+from spectro_mpi.settings.archive_layout import Layout, check_address, divided
 from spectro_mpi.settings.atlas_layers import mistakes_of_atlas
 from spectro_mpi.settings.direction import Direction, mistakes_of_direction
-from spectro_mpi.settings.ephemeris import mistakes_of_ephemeris
+from spectro_mpi.settings.ephemeris import NONE, mistakes_of_ephemeris
+from spectro_mpi.settings.fetch import FetchSettings
 from spectro_mpi.settings.instrument_table import mistakes_of
 from spectro_mpi.settings.moments import mistakes_of_moments
 from spectro_mpi.settings.presets import preset_named
@@ -20,11 +21,11 @@ from spectro_mpi.settings.schema import (
     AxisLimits,
     Config,
     DataSettings,
-    FetchSettings,
     JobSettings,
     PlotSettings,
     SelectSettings,
 )
+from spectro_mpi.settings.superpose import mistakes_of_superpose
 from spectro_mpi.system.scheduler.walltime import seconds_of
 from spectro_mpi.system.words import nearest
 
@@ -69,6 +70,9 @@ def _check_meaning(config: Config) -> list[str]:
     mistakes += [*_check_bands(config), *_check_ephemeris(config)]
     mistakes += mistakes_of_moments(config.moments, config.instruments)
     mistakes += mistakes_of_atlas(config)
+    mistakes += mistakes_of_superpose(
+        config.superpose, "superpose" in config.phases, config.plot.events
+    )
     mistakes += _check_job("slurm", config.slurm, 'an sbatch option such as "--mem-per-cpu=2G"')
     mistakes += _check_job("pbs", config.pbs, 'a qsub option such as "-P project"')
     if config.pbs.mpi:
@@ -248,6 +252,13 @@ def _check_fetch(fetch: FetchSettings) -> list[str]:
         Layout(fetch.folders)
     except ValueError as error:
         mistakes.append(f"fetch.folders = {json.dumps(fetch.folders)}: {error}")
+    if fetch.ephemeris not in ("", NONE):
+        try:
+            url, folders = divided(fetch.ephemeris)
+            check_address(url)
+            Layout(folders)
+        except ValueError as error:
+            mistakes.append(f"fetch.ephemeris = {json.dumps(fetch.ephemeris)}: {error}")
     return mistakes
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -344,7 +345,9 @@ def _path_of(table: dict[str, Any]) -> list[str]:
 
 
 def _validate(table: dict[str, Any], mistakes: list[str]) -> Config | None:
-    # Slow to import, and needed on one rank only.
+    # Slow to import, and needed on one rank only. Its search for plugins reads the metadata of all
+    # packages that are installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from pydantic import TypeAdapter, ValidationError
 
     try:

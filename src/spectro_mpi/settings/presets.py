@@ -43,6 +43,8 @@ class PresetEntry:
     """Address of the folder of a web archive that has the files; empty: none is known."""
     folders: str = ""
     """Its folders, in the notation of `fetch.folders`."""
+    ephemeris_archive: str = ""
+    """Address of the folder with ephemeris files, followed by its folders; empty: not known."""
 
     @property
     def by_tables(self) -> bool:
@@ -71,6 +73,7 @@ _BUILT_IN = MappingProxyType(
             figure_word="ESA",
             archive="https://spdf.gsfc.nasa.gov/pub/data/fast/esa/l2",
             folders="{instrument}/%Y/%m",
+            ephemeris_archive="https://spdf.gsfc.nasa.gov/pub/data/fast/orb/k0/%Y/**",
         ),
         "istp": PresetEntry("istp", "spectro_mpi.instruments.istp:Istp"),
     }

@@ -21,9 +21,11 @@ from spectro_mpi.settings.angles import AngleSettings
 from spectro_mpi.settings.atlas import AtlasSettings
 from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.ephemeris import NONE, EphemerisSettings
+from spectro_mpi.settings.fetch import FetchSettings
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.moments import SPECIES, MomentSettings, Species
 from spectro_mpi.settings.presets import PresetEntry, preset_named
+from spectro_mpi.settings.superpose import SuperposeSettings
 from spectro_mpi.settings.versions import SETTINGS, SETTINGS_VERSION
 
 SCALE_PAIR_COLORMAPS = MappingProxyType(
@@ -310,30 +312,6 @@ class JobSettings:
     __pydantic_config__ = _STRICT
 
 
-@dataclass(frozen=True)
-class FetchSettings:
-    """Where `spectro-mpi fetch` gets the input from; does not affect the results."""
-
-    url: str = ""
-    """Address of the archive's folder (http or https); empty: that of the preset."""
-    folders: str = ""
-    """Folders below it, as "{instrument}/%Y/%m"; empty: those of the preset, or all."""
-    parallel: Annotated[int, Interval(ge=1, le=8)] = 2
-    """Files to fetch at a time."""
-    hosts: tuple[str, ...] = ()
-    """Further hosts that the archive may redirect to."""
-    attempts: Annotated[int, Interval(ge=1, le=20)] = 5
-    """Attempts in a row that bring nothing until a file or folder is given up."""
-    backoff_seconds: Annotated[float, Interval(gt=0, le=600)] = 2.0
-    """Pause after the first such attempt; each further one is twice as long."""
-    timeout_seconds: Annotated[float, Interval(gt=0, le=3600)] = 60.0
-    """Longest time without an answer, or with less than 1 kB a second of it."""
-    max_file_mb: Annotated[int, Ge(1)] = 8000
-    """Larger files are refused."""
-
-    __pydantic_config__ = _STRICT
-
-
 _PITCH_ANGLES: dict[str, Category] = {
     "all": ((0.0, 360.0),),
     "parallel": ((0.0, 30.0), (330.0, 360.0)),
@@ -355,7 +333,7 @@ class Config:
     output: str = "runs"
     """Directory that contains the run directories; an absolute path once loaded."""
     phases: Annotated[tuple[str, ...], MinLen(1)] = ("reduce", "plot")
-    """"reduce", "plot", "atlas", or yours as "module:Class", "file.py:Class" or an entry point."""
+    """Also "superpose", "atlas", or yours: "module:Class", "file.py:Class", an entry point."""
     seed: Annotated[int, Ge(0)] = 0
     """Seed of the random numbers that phases use."""
     select: SelectSettings = SelectSettings()
@@ -371,9 +349,10 @@ class Config:
     plot: PlotSettings = PlotSettings()
     run: RunSettings = RunSettings()
     report: ReportSettings = ReportSettings()
+    superpose: SuperposeSettings = field(default_factory=SuperposeSettings)
     slurm: JobSettings = JobSettings()
     pbs: JobSettings = JobSettings()
-    fetch: FetchSettings = FetchSettings()
+    fetch: FetchSettings = field(default_factory=FetchSettings)
     instrument: tuple[InstrumentTable, ...] = ()
     """Instruments, with the preset "istp"."""
     axes: dict[str, AxisLimits] = field(default_factory=dict)

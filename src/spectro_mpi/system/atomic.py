@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -78,12 +79,17 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 def commit(*paths: Path) -> None:
     """Sync finished temporary files to disk, then rename them to `paths`. Raises `OSError`."""
-    with ThreadPoolExecutor(min(_SYNCED_AT_ONCE, len(paths))) as pool:
-        list(pool.map(_sync_part, paths))
+    sync_parts(paths)
     for path in paths:
         part_path(path).replace(path)
     for folder in {path.parent for path in paths}:
         sync_directory(folder)
+
+
+def sync_parts(paths: Sequence[Path]) -> None:
+    """Sync the temporary files of `paths` to disk. Raises `OSError`."""
+    with ThreadPoolExecutor(min(_SYNCED_AT_ONCE, len(paths))) as pool:
+        list(pool.map(_sync_part, paths))
 
 
 def set_aside(path: Path) -> Path:

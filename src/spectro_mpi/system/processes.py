@@ -11,12 +11,19 @@ import os
 import pickle
 import queue
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from multiprocessing.process import BaseProcess, parent_process
 from typing import Any
+
+
+def close_after_sending(pipe: Connection) -> None:
+    """Tell the other side that nothing more will come, even while a thread reads from this side."""
+    with contextlib.suppress(OSError):
+        socket.socket(fileno=os.dup(pipe.fileno())).shutdown(socket.SHUT_WR)
 
 
 class End:
@@ -67,10 +74,15 @@ def start(process: BaseProcess) -> None:
         os.close(nowhere)
 
 
-def die_with_parent() -> None:
-    """On Linux, have the kernel kill this process when its parent ends, for whatever reason."""
+def die_with_parent(parent: int = 0) -> None:
+    """On Linux, have the kernel kill this process when its parent ends, for whatever reason.
+
+    The parent has the process id `parent`; 0: it has started this process by multiprocessing.
+    """
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() == 1:
+        starter = parent_process()
+        expected = parent or (starter.pid if starter is not None else 0)
+        if expected and os.getppid() != expected:  # it has ended before
             os._exit(1)

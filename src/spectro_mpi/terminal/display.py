@@ -28,8 +28,12 @@ _WORKER_LINES = 16
 class Display(Protocol):
     """Receives the progress of the run from the coordinator."""
 
-    def begin(self, phase: str, total: int) -> None:
-        """Begin a phase of `total` items."""
+    def begin(self, phase: str, total: int, before: PhaseCount | None = None) -> None:
+        """Begin a phase of `total` items.
+
+        `before`: the counts of all items of the run in it, of which `total` are left; None: only
+        these count.
+        """
         ...
 
     def status(self, worker: int, doing: Doing) -> None:
@@ -74,9 +78,9 @@ class Displays:
     def __init__(self, *displays: Display) -> None:
         self._displays = displays
 
-    def begin(self, phase: str, total: int) -> None:
+    def begin(self, phase: str, total: int, before: PhaseCount | None = None) -> None:
         for display in self._displays:
-            display.begin(phase, total)
+            display.begin(phase, total, before)
 
     def status(self, worker: int, doing: Doing) -> None:
         for display in self._displays:
@@ -106,7 +110,7 @@ class Displays:
 class NoDisplay:
     """Prints nothing."""
 
-    def begin(self, phase: str, total: int) -> None: ...
+    def begin(self, phase: str, total: int, before: PhaseCount | None = None) -> None: ...
 
     def stop(self, why: str) -> None: ...
 
@@ -129,9 +133,11 @@ class LineDisplay:
         self._began = self._printed = 0.0
         self._running = False
         self._not_on_disk = ""
+        self._before = PhaseCount("", 0, 0, 0)
 
-    def begin(self, phase: str, total: int) -> None:
+    def begin(self, phase: str, total: int, before: PhaseCount | None = None) -> None:
         self._phase, self._total, self._done, self._failed = phase, total, 0, 0
+        self._before = before or PhaseCount(phase, 0, 0, total)
         self._began = self._printed = time.monotonic()
         self._running = True
 
@@ -161,7 +167,7 @@ class LineDisplay:
         elapsed = self._printed - self._began
         rate = self._done / elapsed if elapsed > 0 else 0.0
         left = f", {duration((self._total - self._done) / rate)} left" if rate else ""
-        counted = PhaseCount(self._phase, self._done - self._failed, self._failed, self._total)
+        counted = self._before.with_more(self._done - self._failed, self._failed)
         print(
             f"{self._phase}: {counted.words}; "
             f"{rate:.2f} items/s{left if self._done < self._total else ''}{self._not_on_disk}",
@@ -190,9 +196,11 @@ class BarDisplay:
         self._live = Live(console=console, auto_refresh=False, transient=False)
         self._running = False
         self._stopping = self._not_on_disk = ""
+        self._before = PhaseCount("", 0, 0, 0)
 
-    def begin(self, phase: str, total: int) -> None:
+    def begin(self, phase: str, total: int, before: PhaseCount | None = None) -> None:
         self._workers, self._failed, self._began = {}, 0, time.monotonic()
+        self._before = before or PhaseCount(phase, 0, 0, total)
         self._bar.reset(self._task, total=total, description=phase, summary="")
         self._live.start()
         self._running = True
@@ -227,8 +235,8 @@ class BarDisplay:
 
         self._drawn = time.monotonic()
         task = self._bar.tasks[0]
-        completed, total = round(task.completed), round(task.total or 0)
-        counted = PhaseCount("", completed - self._failed, self._failed, total)
+        completed = round(task.completed)
+        counted = self._before.with_more(completed - self._failed, self._failed)
         elapsed = self._drawn - self._began
         rate = task.completed / elapsed if elapsed > 0 else 0.0
         left = (task.total or 0) - task.completed

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
+from spectro_mpi.errors import SOME_FAILED as SOME_FAILED
+from spectro_mpi.errors import STOPPED as STOPPED
 from spectro_mpi.inert import inert
 from spectro_mpi.model.items import item_order
 from spectro_mpi.phases.order import PhaseOrder
@@ -22,10 +24,8 @@ from spectro_mpi.system.launchers import launched
 from spectro_mpi.system.limits import cores_allowed
 from spectro_mpi.system.words import count, duration, listed, shortened
 
-STOPPED = 75
 IN_VAIN = 1
-SOME_FAILED = 3
-"""Exit codes; see `exit_code`."""
+"""Exit code; see `exit_code`."""
 
 WARNING = "spectro-mpi: warning: "
 """How a line with a warning begins."""

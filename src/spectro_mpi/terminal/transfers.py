@@ -1,4 +1,4 @@
-"""Progress of transfers: a bar on a terminal, plain lines elsewhere."""
+"""Progress of transfers and exports: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ _MB = 1e6
 class TransferDisplay:
     """Shows how far a search of an archive and the transfers are."""
 
-    def __init__(self, visible: bool) -> None:
-        """With `visible` false, it prints nothing."""
+    def __init__(self, visible: bool, what: str = "fetch", noun: str = "files") -> None:
+        """With `visible` false, it prints nothing. `what` is done with a number of `noun`."""
         self._visible = visible
+        self._what, self._noun = what, noun
         self._began = self._printed = time.monotonic()
         self._bar: Progress | None = None
 
@@ -31,7 +32,7 @@ class TransferDisplay:
             print(f"looking into folder {count}: {inert(folder)}", flush=True)
 
     def begin(self, files: int, size: int) -> None:
-        """Begin the transfer of files, which have about `size` bytes in all; 0: not known."""
+        """Begin with `files`, which have about `size` bytes in all; 0: not known."""
         self._files, self._size = files, size
         self._began = self._printed = time.monotonic()
         if not self._visible or not sys.stdout.isatty():
@@ -40,9 +41,9 @@ class TransferDisplay:
         from rich.progress import BarColumn, Progress, TextColumn
 
         console = Console(file=getattr(sys.stdout, "terminal", sys.stdout))
-        columns = TextColumn("fetch"), BarColumn(), TextColumn("{task.description}")
+        columns = TextColumn(self._what), BarColumn(), TextColumn("{task.description}")
         self._bar = Progress(*columns, console=console)
-        self._bar.add_task("", total=size or None)
+        self._bar.add_task("", total=size or files)
         self._bar.start()
 
     def show(self, done: int, failed: int, size: int) -> None:
@@ -50,9 +51,10 @@ class TransferDisplay:
         text = self._text(done, failed, size)
         if self._bar is not None:
             task = self._bar.tasks[0].id
-            self._bar.update(task, completed=min(size, self._size or size), description=text)
+            completed = min(size, self._size) if self._size else done
+            self._bar.update(task, completed=completed, description=text)
         elif self._is_time():
-            print(f"fetch: {text}", flush=True)
+            print(f"{self._what}: {text}", flush=True)
 
     def end(self) -> None:
         """End the display."""
@@ -76,6 +78,6 @@ class TransferDisplay:
         if rate > 0 and self._size > size:
             left = f", {duration((self._size - size) / rate)} left"
         return (
-            f"{done} of {self._files} files{failures}, {size / _MB:.1f}{total} MB, "
+            f"{done} of {self._files} {self._noun}{failures}, {size / _MB:.1f}{total} MB, "
             f"{rate / _MB:.2f} MB/s{left}"
         )

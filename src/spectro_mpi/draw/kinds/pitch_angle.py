@@ -51,12 +51,12 @@ class PitchAngle:
     ) -> list[Row]:
         spectrogram = spectrograms[instrument]
         return [
-            Row(_label(config, place, spectrogram), spectrogram, place)
+            Row(label_of(config, place, spectrogram), spectrogram, place)
             for place in range(len(spectrogram.category))
         ]
 
 
-def _label(config: Config, place: int, spectrogram: Spectrogram) -> str:
+def label_of(config: Config, place: int, spectrogram: Spectrogram) -> str:
     """What a row shows: a category with its intervals as they are stored, or how bins combine."""
     if not config.has_pitch_angles(spectrogram.instrument):
         return spectrogram.legend.rows or spectrogram.legend.name

@@ -6,11 +6,13 @@ const spectroMpi = (() => {
   const parsed = (id) => JSON.parse(document.getElementById(id).textContent);
   const config = parsed("config");
   const scripts = parsed("scripts");
-  const logs = parsed("logs");
+  let logs = parsed("logs");
 
   const items = []; // In order; grows chunk by chunk.
   const errors = []; // Chunk → {item: [[instrument, phase, reason, message, link], …]}
+  const places = []; // Item → [[MLT, ILAT from, to], …], in the order of items
   let tables = null;
+  let hasPlaces = false;
   const byId = new Map();
   const listeners = [];
   const loading = new Map(); // Address → promise
@@ -53,13 +55,14 @@ const spectroMpi = (() => {
     arrived.get(address).set(file, make);
   }
 
-  function entry(row) {
-    const [id, start, month, state, instruments, figures, labels, previews] = row;
+  function entry(row, place) {
+    const [id, start, month, state, instruments, figures, labels, previews, begin = start, length = null] = row;
     const [name, ...words] = tables.states[state];
     const date = start === null ? "" : new Date(start * 1000).toISOString().slice(0, 19);
     const item = {
-      id, start, date,
-      place: items.length,
+      id, start, date, begin,
+      end: length === null ? null : begin + length,
+      place,
       month: tables.months[month],
       state: name,
       words,
@@ -77,7 +80,7 @@ const spectroMpi = (() => {
     await load(scripts.tables);
     for (const [number, chunk] of scripts.chunks.entries()) {
       for (const row of await load(chunk.items)) {
-        const item = entry(row);
+        const item = entry(row, items.length);
         items.push(item);
         byId.set(item.id, item);
       }
@@ -90,17 +93,57 @@ const spectroMpi = (() => {
     if (!scripts.chunks.length) for (const listener of listeners) listener(true);
   }
 
+  // Replaces the index by a newer one, all at once.
+  async function renewIndex(newer, newerLogs) {
+    if (JSON.stringify(newer) === JSON.stringify(scripts)) return;
+    await load(newer.tables);
+    const fresh = [];
+    for (const chunk of newer.chunks) {
+      for (const row of await load(chunk.items)) fresh.push(entry(row, fresh.length));
+      forget(chunk.items);
+    }
+    Object.assign(scripts, newer);
+    logs = newerLogs;
+    for (const list of [items, errors, places]) list.length = 0;
+    hasPlaces = false;
+    byId.clear();
+    for (const item of fresh) {
+      items.push(item);
+      byId.set(item.id, item);
+    }
+    for (const listener of listeners) listener(true);
+  }
+
   async function errorsOf(number) {
     const { errors: address } = scripts.chunks[number];
     if (address && !errors[number]) errors[number] = await load(address);
     return errors[number] || {};
   }
 
+  // Loads where all items were; returns false if they are loaded already.
+  async function loadPlaces() {
+    if (hasPlaces) return false;
+    const loaded = [];
+    for (const chunk of scripts.chunks) {
+      const rows = chunk.places ? await load(chunk.places) : Array.from({ length: chunk.count }, () => []);
+      for (const numbers of rows) {
+        loaded.push(Array.from({ length: numbers.length / 3 }, (_, at) => numbers.slice(3 * at, 3 * at + 3)));
+      }
+      if (chunk.places) forget(chunk.places);
+    }
+    if (hasPlaces) return false; // of another call
+    hasPlaces = true;
+    for (const each of loaded) places.push(each);
+    return true;
+  }
+
   const path = (...parts) => parts.map(encodeURIComponent).join("/");
   const under = (base, item, ...parts) => `${base}/${item.month}/${path(...parts)}`;
 
   return {
-    config, scripts, logs, items, byId, load, forget, loadIndex, errorsOf,
+    config, scripts, items, byId, load, forget, loadIndex, renewIndex, errorsOf, loadPlaces,
+    knowsPlaces: () => scripts.chunks.some((chunk) => chunk.places),
+    placesOf: (item) => places[item.place] || [],
     onItems: (listener) => listeners.push(listener),
     path,
     figureOf: (item, figure) => under(`${config.root}/plots`, item, item.id, item.id + figure.tail),
@@ -115,6 +158,7 @@ const spectroMpi = (() => {
     known: () => tables,
     handItems: (_, rows) => hand(rows),
     handErrors: (_, table) => hand(table),
+    handPlaces: (_, rows) => hand(rows),
     item: (head, parts) => hand({ head, parts }),
     part: (parts) => hand({ head: null, parts }),
     packed,

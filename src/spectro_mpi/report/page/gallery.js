@@ -2,7 +2,9 @@
 "use strict";
 
 spectroMpi.gallery = (() => {
-  const { items, make, itemHash, previews, config } = spectroMpi;
+  const { items, make, itemHash, previews, config, knowsPlaces, loadPlaces, placesOf } = spectroMpi;
+  const { parse, fillEnds } = spectroMpi.search;
+  const number = spectroMpi.format.count;
   const PER_PAGE = 24;
   const LIMITS = { given_extrema: "common limits", raw: "own limits" };
   const element = (id) => document.getElementById(id);
@@ -10,29 +12,28 @@ spectroMpi.gallery = (() => {
   let matches = [];
   let complete = false;
 
-  // Search words: 13312 · 13300-13400 · 2000-01 · 2000-01-03..2000-02 · text; all must match.
-  function condition(word) {
-    const range = /^(\d+)-(\d+)$/.exec(word);
-    if (range && range[1].length > 4) {
-      const [low, high] = [Number(range[1]), Number(range[2])];
-      return (item) => Number(item.id) >= low && Number(item.id) <= high;
-    }
-    const dates = /^(\d{4}[\d-]*)\.\.(\d{4}[\d-]*)$/.exec(word);
-    if (dates) return ({ date }) => date >= dates[1] && date.slice(0, dates[2].length) <= dates[2];
-    if (/^\d{4}-/.test(word)) return (item) => item.date.startsWith(word.toUpperCase());
-    if (/^\d+$/.test(word)) return (item) => item.id.startsWith(word) || item.date.startsWith(`${word}-`);
-    return (item) => item.text.includes(word) || item.id.toLowerCase().includes(word);
-  }
-
+  // Finds the items; where they were is loaded when a search asks for it.
   function search() {
-    const conditions = criteria.query.toLowerCase().split(/\s+/).filter(Boolean).map(condition);
+    const { needsPlaces, holds } = parse(criteria.query, knowsPlaces());
+    if (needsPlaces) loadPlaces().then((loaded) => { if (loaded) again(); });
+    const conditions = [(item) => holds(item, needsPlaces ? placesOf(item) : [])];
     if (criteria.state) conditions.push(({ state, words }) => state === criteria.state || words.includes(criteria.state));
     if (criteria.event) conditions.push(({ labels }) => labels.includes(criteria.event));
     if (criteria.instrument) conditions.push(({ instruments }) => instruments.includes(criteria.instrument));
-    matches = items.filter((item) => conditions.every((holds) => holds(item)));
+    matches = items.filter((item) => conditions.every((condition) => condition(item)));
   }
 
-  const kindOf = ({ kind, instrument, scales }) => `${instrument || kind}${config.scales > 1 ? ` ${scales}` : ""}`;
+  function again() {
+    search();
+    show();
+  }
+
+  // The name of a kind of figure: that of its instrument, with the kind if it is another than usual.
+  function kindOf({ kind, instrument, scales }) {
+    const name = !instrument ? kind : kind === "pitch-angle" ? instrument : `${instrument} ${kind}`;
+    return config.scales > 1 ? `${name} ${scales}` : name;
+  }
+
   const titleOf = (item, figure) =>
     `${config.item} ${item.id}, ${figure.label}, ${LIMITS[figure.limits] || figure.limits}`;
 
@@ -74,8 +75,6 @@ spectroMpi.gallery = (() => {
     element("earlier").disabled = criteria.page === 0;
     element("later").disabled = criteria.page >= pages() - 1;
   }
-
-  const number = (n) => n.toLocaleString("en").replaceAll(",", "\u202f");
 
   // Shows the number of matches.
   function showCount() {
@@ -131,18 +130,22 @@ spectroMpi.gallery = (() => {
     element(id).value = criteria[id];
   }
 
-  // A chunk of the index has been added.
+  // Offers the states, events, instruments and kinds that there are.
+  function fillAll() {
+    const tables = spectroMpi.known();
+    fill("state", [...new Set(tables.states.flat())].sort());
+    const labels = [...new Set(tables.labels.flat())].sort();
+    element("events").hidden = !labels.length;
+    fill("event", labels);
+    fill("instrument", [...new Set(tables.instruments.flat())]);
+    fill("kind", [...new Set(tables.figures.flat().map(kindOf))]);
+  }
+
+  // A chunk of the index has been added, or there is a newer index.
   function grown(last) {
-    if (!matches.length && !complete) {
-      const tables = spectroMpi.known();
-      fill("state", [...new Set(tables.states.flat())].sort());
-      const labels = [...new Set(tables.labels.flat())].sort();
-      element("events").hidden = !labels.length;
-      fill("event", labels);
-      fill("instrument", [...new Set(tables.instruments.flat())]);
-      fill("kind", [...new Set(tables.figures.flat().map(kindOf))]);
-    }
+    fillAll();
     complete = last;
+    fillEnds(items, last);
     search();
     if (last || items.length <= config.chunkItems) show();
     else showCount();
@@ -154,6 +157,12 @@ spectroMpi.gallery = (() => {
     element("limits").value = criteria.limits;
     element("query").addEventListener("input", changed);
     for (const id of ["state", "event", "instrument", "kind", "limits"]) element(id).addEventListener("change", changed);
+    for (const button of document.querySelectorAll("button.example")) {
+      button.addEventListener("click", () => {
+        element("query").value = button.textContent;
+        changed();
+      });
+    }
     document.querySelector("form.search").addEventListener("submit", (event) => event.preventDefault());
     element("earlier").addEventListener("click", () => turn(-1));
     element("later").addEventListener("click", () => turn(1));

@@ -85,7 +85,7 @@ spectroMpi.previews = (() => {
     return sheets.get(key);
   }
 
-  const waiting = new Map(); // Image that has not come into view → its item
+  const waiting = new WeakMap(); // Image that has not come into view → its item
   const observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
       const item = isIntersecting && waiting.get(target);
@@ -105,7 +105,6 @@ spectroMpi.previews = (() => {
     }
     const again = () => sheetOf(item, true).then((address) => { image.src = address; });
     image.addEventListener("error", again, { once: true });
-    for (const other of waiting.keys()) if (!other.isConnected) waiting.delete(other);
     waiting.set(image, item);
     observer.observe(image);
   }

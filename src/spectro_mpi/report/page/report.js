@@ -2,24 +2,22 @@
 "use strict";
 
 (() => {
-  const { gallery, viewer, items, scripts, make, onItems, loadIndex, errorsOf } = spectroMpi;
+  const { gallery, viewer, details, items, scripts, make, onItems, loadIndex, renewIndex, errorsOf, live } = spectroMpi;
+  const { copyButton } = spectroMpi.format;
   const element = (id) => document.getElementById(id);
-  const sections = [...document.querySelectorAll("main > section")];
   let current = "";
   let complete = false; // Whether the whole index is loaded
 
   function route(initial) {
     const hash = location.hash.slice(1) || "overview";
-    const [name, ...rest] = hash.split(/[/?]/);
+    const [path, parameters = ""] = hash.split(/\?(.*)/s);
+    const [name, ...rest] = path.split("/");
+    const sections = [...document.querySelectorAll("main > section")];
     const known = sections.some(({ id }) => id === name) ? name : "overview";
     for (const section of sections) section.hidden = section.id !== known;
-    for (const link of document.querySelectorAll("header nav a")) {
-      const isCurrent = link.getAttribute("href") === `#${known === "item" ? "gallery" : known}`;
-      if (isCurrent) link.setAttribute("aria-current", "page");
-      else link.removeAttribute("aria-current");
-    }
-    if (known === "gallery") gallery.adopt(hash.includes("?") ? hash.slice(hash.indexOf("?") + 1) : "");
-    if (known === "item" && items.length) viewer.open(decoded(rest[0] || ""), rest[1] || "", complete);
+    mark(known);
+    if (known === "gallery") gallery.adopt(parameters);
+    if (known === "item" && items.length) viewer.open(decoded(rest[0] || ""), decoded(rest[1] || ""), new URLSearchParams(parameters), complete);
     else document.title = `${known[0].toUpperCase()}${known.slice(1)} · ${document.querySelector(".brand a").textContent}`;
     if (known !== current) {
       // Keyboards and screen readers continue from here.
@@ -27,6 +25,15 @@
       requestAnimationFrame(() => window.scrollTo(0, 0));
     }
     current = known;
+  }
+
+  // Marks the section in the navigation.
+  function mark(known) {
+    for (const link of document.querySelectorAll("header nav a")) {
+      const isCurrent = link.getAttribute("href") === `#${known === "item" ? "gallery" : known}`;
+      if (isCurrent) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
   }
 
   function decoded(text) {
@@ -92,7 +99,7 @@
         }
       }
     }
-    group.querySelector("tbody").append(...rows.slice(0, 200).map((row) => viewer.failureRow(row, true)));
+    group.querySelector("tbody").append(...rows.slice(0, 200).map((row) => details.failureRow(row, true)));
     button.dataset.shown = String(shown + Math.min(rows.length, 200));
     if (rows.length <= 200) button.parentElement.remove();
     else button.nextElementSibling.textContent = `${button.dataset.shown} shown`;
@@ -100,21 +107,31 @@
 
   gallery.start();
   viewer.start();
+  element("gallerylink").append(copyButton("copy link", () => location.href));
   let first = true;
   onItems((last) => {
+    const waiting = current === "item" && !complete && (last || first);
+    const newer = complete;
     complete = last;
     gallery.grown(last);
-    const waiting = current === "item" && (last || first);
-    if (first) taste();
+    if (first || element("taste").hidden) taste();
     first = false;
     if (waiting) route(true);
+    else if (newer && current === "item") viewer.renew();
   });
+
+  // A newer page is there, of a run that is going on.
+  async function renew(newer, logs) {
+    mark(current);
+    await renewIndex(newer, logs);
+  }
+
   addEventListener("hashchange", () => route(false));
   addEventListener("keydown", keys);
-  for (const button of document.querySelectorAll("button.more")) button.addEventListener("click", () => more(button));
+  addEventListener("click", ({ target }) => { if (target.matches("button.more")) more(target); });
   document.documentElement.classList.add("scripted");
   route(true);
-  loadIndex().catch((error) => {
+  loadIndex().then(() => live.follow(renew)).catch((error) => {
     element("found").textContent = String(error.message);
     document.getElementById("overview").prepend(make("p", { class: "callout" }, `The index of items cannot be loaded: ${error.message}`));
   });

@@ -97,13 +97,20 @@ spectroMpi.values = (() => {
     return { energy, pixelRow, rows, begin, end, time: (begin + end) / 2 };
   }
 
+  // The parts of a spectrogram with records between two times.
+  function partsBetween(item, spectrogram, instrument, begin, end) {
+    const wanted = [...spectrogram.parts.keys()].filter((number) => {
+      const { times } = spectrogram.parts[number];
+      return times[0] <= end && times[1] >= begin;
+    });
+    return Promise.all(wanted.map((number) => partOf(item, spectrogram, instrument, number)));
+  }
+
   // The records that a pixel column shows, each as [part, index in it].
   async function recordsAt(item, spectrogram, instrument, { begin, end, time }) {
     const inside = [];
     let covering = null;
-    for (const [number, { times }] of spectrogram.parts.entries()) {
-      if (times[0] > end || times[1] < begin) continue;
-      const part = await partOf(item, spectrogram, instrument, number);
+    for (const part of await partsBetween(item, spectrogram, instrument, begin, end)) {
       const stop = place(part.centre, end);
       for (let at = place(part.centre, begin); at < stop; at += 1) inside.push([part, at]);
       const last = place(part.start, time, true) - 1;
@@ -150,9 +157,14 @@ spectroMpi.values = (() => {
     return parts.map(({ channel, weight }) => [channel, weight]);
   }
 
-  function valueOf(spectrogram, row, [part, at], table, [channel, weight]) {
+  // The columns of the store that a channel of a table shows.
+  function columnsOf(table, channel) {
     const repeated = table.repeated.find(([repeatedChannel]) => repeatedChannel === channel);
-    const columns = repeated ? repeated[1] : [table.lead[channel]];
+    return repeated ? repeated[1] : [table.lead[channel]];
+  }
+
+  function valueOf(spectrogram, row, [part, at], table, [channel, weight]) {
+    const columns = columnsOf(table, channel);
     const finite = columns
       .map((column) => decoded(spectrogram, part.codes[(row * spectrogram.channels + column) * part.records + at]))
       .filter(Number.isFinite);
@@ -181,7 +193,7 @@ spectroMpi.values = (() => {
     const row = spectrogram ? spectrogram.category.indexOf(panel.category) : -1;
     if (row < 0 || Number.isNaN(axes.time)) return read;
     read.spectrogram = spectrogram;
-    const channels = spectrogram.tables.map((table) => channelsAt(withPairs(table), panel, axes));
+    const channels = spectrogram.tables.map((table) => channelsAt(table, panel, axes));
     for (const record of await recordsAt(item, spectrogram, instrument, axes)) {
       const number = record[0].table[record[1]];
       for (const channel of channels[number] || []) {
@@ -203,11 +215,18 @@ spectroMpi.values = (() => {
   async function headOf(item) {
     const address = scriptOf(item, 0);
     const { head } = await load(address);
+    for (const { tables } of Object.values(head.spectrograms)) tables.forEach(withPairs);
     if (heads.includes(address)) heads.splice(heads.indexOf(address), 1);
     heads.push(address);
     if (heads.length > ITEMS_KEPT) forget(heads.shift());
     return head;
   }
 
-  return { at, headOf };
+  // Drops what is in memory of an item: it has been written anew.
+  function forgetItem(item) {
+    forget(scriptOf(item, 0));
+    for (const key of [...parts.keys()]) if (key.startsWith(`${item.id} `)) parts.delete(key);
+  }
+
+  return { at, headOf, forgetItem, partsBetween, recordsAt, channelsAt, columnsOf, valueOf, decoded, place };
 })();

@@ -1,48 +1,100 @@
-// One item: its figures at full size, their metadata, and the value under the pointer.
+// One item: its figures as pictures or drawn for a part of their time, slices through them, and what
+// is known of them. Its address, "#item/ID/FIGURE+VIEW?from=…&to=…&at=…", says all that is shown.
 "use strict";
 
 spectroMpi.viewer = (() => {
-  const { make, gallery, values, itemHash, figureOf, byId, scripts, errorsOf, logLink, config } = spectroMpi;
+  const { make, gallery, values, itemHash, byId, errorsOf, config, picture, readout, details } = spectroMpi;
+  const { timeView } = spectroMpi.timeView;
+  const { slicesAt } = spectroMpi.slices;
+  const { copyButton } = spectroMpi.format;
   const element = (id) => document.getElementById(id);
-  const ZOOMS = [1, 1.5, 2, 3, 4, 6];
+  const NARROW = matchMedia("(max-width: 60rem)");
+  const HINT = "Point at a panel to read values; click for slices through it.";
+  const FAILED = "failed-";
+
   let item = null;
   let cell = 0; // Cell of the current figure
-  let both = false;
-  let zoom = 0;
+  let failed = ""; // Instrument that failed and is shown instead
+  let view = ""; // "": one picture; "both": two side by side; "slider": two on each other; "time"
+  let part = null; // Times that the view "time" shows; null: all
+  let at = null; // Where the slices are: {label, time, energy}
   let head = null;
-  let latest = 0; // Number of the latest request for a value
+  let failures = [];
+  let redrawn = null; // The view "time"
 
   const currentFigure = () => item.figures.find((figure) => figure.cell === cell) || item.figures[0];
-  const like = (figure, limits) => item.figures.find((other) =>
-    other.kind === figure.kind && other.instrument === figure.instrument && other.scales === figure.scales && other.limits === limits);
+  const sameKind = (one, other) => one.kind === other.kind && one.instrument === other.instrument && one.scales === other.scales;
+  const like = (figure, limits) => item.figures.find((other) => sameKind(figure, other) && other.limits === limits);
+  const describedOf = (figure) => head?.figures[figure.tail];
+  const limitsName = (figure) => gallery.LIMITS[figure.limits] || figure.limits;
 
-  // Shows an item; `selection` is the cell of a figure; empty: a figure like the last one.
-  async function open(id, selection, complete) {
-    const before = item && item.figures.length ? currentFigure() : null;
-    const next = byId.get(id);
+  // --- the address
+
+  const address = (number, side) => `${itemHash(item)}/${number}${side ? `+${side}` : ""}`;
+
+  // Puts what is shown into the address, without a step in the history.
+  function remember() {
+    const parameters = new URLSearchParams();
+    if (part && view === "time") [["from", part[0]], ["to", part[1]]].forEach(([key, time]) => parameters.set(key, time.toFixed(3)));
+    if (at) parameters.set("at", [at.time.toFixed(3), at.energy.toPrecision(6), at.label].join(","));
+    const text = parameters.toString();
+    history.replaceState(null, "", `${address(cell, view)}${text ? `?${text}` : ""}`);
+  }
+
+  // Adopts the selection of an address; empty: a figure like the last one.
+  function select(selection, parameters, before) {
+    const [number, side = ""] = selection.split("+");
+    failed = selection.startsWith(FAILED) ? selection.slice(FAILED.length) : "";
+    if (selection && !failed) {
+      [cell, view] = [Number(number), side];
+    } else if (before && !failed) {
+      const same = item.figures.find((figure) => sameKind(before, figure) && figure.limits === before.limits);
+      cell = (same || item.figures[0] || { cell: 0 }).cell;
+    } else if (!failed) cell = item.figures[0]?.cell ?? 0;
+    const span = ["from", "to"].map((key) => Number.parseFloat(parameters.get(key)));
+    part = span[0] < span[1] ? span : null;
+    const [time, energy, ...label] = (parameters.get("at") || "").split(",");
+    at = label.length ? { time: Number(time), energy: Number(energy), label: label.join(",") } : null;
+  }
+
+  // --- opening
+
+  // Shows an item; `complete`: whether the whole index is loaded.
+  async function open(id, selection, parameters, complete) {
+    const before = item?.figures.length ? currentFigure() : null;
+    const next = byId.get(id) || null;
     const another = next !== item;
-    item = next || null;
-    head = another ? null : head;
+    item = next;
     document.title = `${id} · ${document.querySelector(".brand a").textContent}`;
     element("item-title").textContent = next || !complete ? `${config.item} ${id}` : `There is no ${config.item.toLowerCase()} ${id}`;
-    for (const name of ["figures", "failures", "metadata", "kinds", "limitsbar"]) if (another || !next) element(name).replaceChildren();
-    element("previous").hidden = element("next").hidden = !next;
     element("back").href = gallery.address();
+    element("controls").hidden = element("readout").hidden = !next;
+    if (another) clear();
     if (!next) return;
-    if (selection !== "") {
-      const [number, side] = selection.split("+");
-      cell = Number(number);
-      both = side === "both";
-    } else if (before) {
-      cell = (item.figures.find((figure) => figure.kind === before.kind && figure.instrument === before.instrument
-        && figure.scales === before.scales && figure.limits === before.limits) || item.figures[0] || { cell: 0 }).cell;
-    } else cell = item.figures.length ? item.figures[0].cell : 0;
+    select(selection, parameters, before);
     steps();
     show();
-    if (another) {
-      showFailures(item);
-      await showMetadata(item);
-    } else showMetadata(item);
+    await Promise.all([another ? loadFailures(item) : showFailures(), loadHead(item)]);
+  }
+
+  // There is a newer index: shows the item again if it has changed in it.
+  function renew() {
+    const next = item && byId.get(item.id);
+    if (!next) return;
+    const looks = ({ state, script, words, figures }) => JSON.stringify([state, script, words, figures]);
+    if (looks(next) === looks(item)) {
+      item = next;
+      steps();
+    } else {
+      values.forgetItem(item);
+      open(item.id, failed ? FAILED + failed : `${cell}${view ? `+${view}` : ""}`, new URLSearchParams(location.hash.split("?")[1]), true);
+    }
+  }
+
+  function clear() {
+    [head, failures, redrawn] = [null, [], null];
+    for (const name of ["figures", "slices", "failures", "metadata", "kinds", "limitsbar", "views"]) element(name).replaceChildren();
+    element("previous").hidden = element("next").hidden = true;
   }
 
   function steps() {
@@ -56,129 +108,9 @@ spectroMpi.viewer = (() => {
     }
   }
 
-  const address = (number, side) => `${itemHash(item)}/${number}${side ? "+both" : ""}`;
-
-  function tab(label, target, current) {
-    return make("a", { href: target, "aria-current": current ? "true" : null }, label);
-  }
-
-  function show() {
-    const figure = currentFigure();
-    element("readout").textContent = figure ? "Move the pointer over a panel to read values." : `No figure was drawn for this ${config.item.toLowerCase()}.`;
-    if (!figure) {
-      element("figures").replaceChildren();
-      return;
-    }
-    const kinds = item.figures.filter(({ limits }) => limits === figure.limits);
-    element("kinds").replaceChildren(...kinds.map((other) => tab(gallery.kindOf(other), address(other.cell, both), other === figure)));
-    const limits = config.limits.map((name) => like(figure, name)).filter(Boolean);
-    element("limitsbar").replaceChildren(...limits.map((other) =>
-      tab(gallery.LIMITS[other.limits] || other.limits, address(other.cell, false), !both && other === figure)));
-    if (limits.length > 1) element("limitsbar").append(tab("side by side", address(figure.cell, true), both));
-    const shown = both && limits.length > 1 ? limits : [figure];
-    element("figures").classList.toggle("both", shown.length > 1);
-    element("figures").replaceChildren(...shown.map(frame));
-    applyZoom();
-  }
-
-  function frame(figure) {
-    const source = figureOf(item, figure);
-    const image = make("img", { alt: describe(figure), src: source, draggable: "false" });
-    image.addEventListener("error", () => image.replaceWith(make("p", { class: "callout" }, "The figure cannot be loaded: ", source)));
-    const scroller = make("div", { class: "scroller", tabindex: "0", role: "group", "aria-label": "Figure; scrolls when enlarged" }, image);
-    image.addEventListener("pointermove", (event) => read(figure, image, event));
-    image.addEventListener("pointerdown", (event) => { read(figure, image, event); drag(scroller, event); });
-    image.addEventListener("dblclick", (event) => zoomTo(Math.min(zoom + 2, ZOOMS.length - 1), scroller, event));
-    scroller.addEventListener("scroll", () => {
-      for (const other of document.querySelectorAll(".scroller")) {
-        if (other !== scroller && (other.scrollLeft !== scroller.scrollLeft || other.scrollTop !== scroller.scrollTop)) other.scrollTo(scroller.scrollLeft, scroller.scrollTop);
-      }
-    });
-    return make("figure", {}, scroller,
-      make("figcaption", {}, gallery.LIMITS[figure.limits] || figure.limits, " · ", make("a", { href: source }, item.id + figure.tail)));
-  }
-
-  function describe(figure) {
-    const when = item.date ? ` from ${item.date.replace("T", " ")} UTC` : "";
-    return `Spectrograms. ${gallery.titleOf(item, figure)}, scales ${figure.scales}${when}.`;
-  }
-
-  // --- zoom
-
-  function applyZoom() {
-    for (const image of document.querySelectorAll(".scroller img")) image.style.width = `${100 * ZOOMS[zoom]}%`;
-    for (const scroller of document.querySelectorAll(".scroller")) scroller.classList.toggle("zoomed", zoom > 0);
-    element("smaller").disabled = zoom === 0;
-    element("larger").disabled = zoom === ZOOMS.length - 1;
-    element("fit").textContent = zoom ? `${100 * ZOOMS[zoom]} %` : "fit";
-  }
-
-  // Keeps the point under the pointer, or the middle, in place.
-  function zoomTo(step, scroller = document.querySelector(".scroller"), event = null) {
-    if (!scroller || step < 0 || step >= ZOOMS.length) return;
-    const box = scroller.getBoundingClientRect();
-    const [x, y] = event ? [event.clientX - box.left, event.clientY - box.top] : [box.width / 2, Math.min(box.height, innerHeight) / 2];
-    const by = ZOOMS[step] / ZOOMS[zoom];
-    const [left, top] = [(scroller.scrollLeft + x) * by - x, (scroller.scrollTop + y) * by - y];
-    zoom = step;
-    applyZoom();
-    scroller.scrollTo(left, top);
-  }
-
-  function drag(scroller, down) {
-    if (down.pointerType !== "mouse" || down.button !== 0 || zoom === 0) return;
-    down.preventDefault();
-    const [left, top] = [scroller.scrollLeft, scroller.scrollTop];
-    const move = (event) => scroller.scrollTo(left - (event.clientX - down.clientX), top - (event.clientY - down.clientY));
-    addEventListener("pointermove", move);
-    addEventListener("pointerup", () => removeEventListener("pointermove", move), { once: true });
-  }
-
-  // --- the value under the pointer
-
-  async function read(figure, image, event) {
-    if (!head || !image.naturalWidth) return;
-    const box = image.getBoundingClientRect();
-    const x = ((event.clientX - box.left) / box.width) * image.naturalWidth;
-    const y = ((event.clientY - box.top) / box.height) * image.naturalHeight;
-    const described = head.figures[figure.tail];
-    if (!described) return;
-    latest += 1;
-    const request = latest;
-    const reading = await values.at(item, head, described, x, y);
-    if (request === latest) element("readout").replaceChildren(...words(reading));
-  }
-
-  const number = (value) => (Number.isInteger(value) && Math.abs(value) < 1e7 ? String(value) : String(Number(value.toPrecision(4))));
-  const clock = (seconds) => (Number.isNaN(seconds) ? "–" : new Date(Math.floor(seconds * 10) * 100).toISOString().replace("T", " ").slice(0, 21));
-
-  function words(reading) {
-    if (!reading) return ["The pointer is not over a panel."];
-    const { panel, cells, spectrogram } = reading;
-    const exact = cells.length === 1 ? cells[0].time : reading.time;
-    const label = panel.instruments && cells.length ? `${panel.label}: ${reading.instrument}` : panel.label;
-    const text = [make("span", {}, label), make("span", {}, `${clock(exact)} UTC`), make("span", {}, `${number(reading.energy)} ${panel.y_units || "eV"}`)];
-    if (!spectrogram) text.push(make("span", {}, config.values ? "no values" : "this run stores no values (report.values)"));
-    else if (!cells.length) text.push(make("span", {}, "no data here"));
-    else {
-      const value = Number.isNaN(reading.value) ? "no value" : number(reading.value);
-      text.push(make("strong", { id: "value", title: spectrogram.quantity }, `${value} ${Number.isNaN(reading.value) ? "" : spectrogram.units}`.trim()));
-      const records = cells.map(({ record }) => record);
-      const [first, last] = [Math.min(...records), Math.max(...records)];
-      const which = first === last ? `record ${first}` : `records ${first} to ${last}`;
-      const edges = cells[0].edges.map(number).join(" to ");
-      text.push(make("small", {}, cells.length > 1
-        ? `mean of ${reading.averaged} values of ${which}`
-        : `record ${first}, channel ${cells[0].channel}: ${edges} ${panel.y_units || "eV"}`));
-    }
-    return text;
-  }
-
-  // --- metadata and failures
-
-  async function showMetadata(shown) {
+  async function loadHead(shown) {
     if (!shown.script) {
-      element("metadata").replaceChildren(make("p", { class: "note" }, shown.figures.length ? `This ${config.item.toLowerCase()} has no preview; \`spectro-mpi report\` makes it.` : ""));
+      if (shown.figures.length) note(make("p", { class: "note" }, `This ${config.item.toLowerCase()} has no preview; \`spectro-mpi report\` makes it.`));
       return;
     }
     try {
@@ -186,54 +118,160 @@ spectroMpi.viewer = (() => {
       if (shown !== item) return;
       head = loaded;
     } catch (error) {
-      element("metadata").replaceChildren(make("p", { class: "callout" }, String(error.message)));
+      if (shown === item) note(make("p", { class: "callout" }, String(error.message)));
       return;
     }
+    const described = currentFigure() && describedOf(currentFigure());
+    note(...(described && !failed ? details.metadata(described) : []));
+    if (view === "time" && !failed) showTime();
+    await showSlices();
+  }
+
+  const note = (...content) => element("metadata").replaceChildren(...content);
+
+  // --- figures
+
+  function tab(label, target, current, more = {}) {
+    return make("a", { href: target, "aria-current": current ? "true" : null, ...more }, label);
+  }
+
+  function show() {
+    tabs();
+    element("slices").replaceChildren();
     const figure = currentFigure();
-    const described = figure && head.figures[figure.tail];
-    if (!described) return;
-    const fact = (name, ...content) => make("div", {}, make("dt", {}, name), make("dd", {}, ...content));
-    const spans = (pair) => pair.map(number).join(" to ");
-    element("metadata").replaceChildren(
-      make("h2", {}, "This figure"),
-      make("dl", { class: "facts" },
-        fact("sources", described.sources.join(", ")),
-        ...(described.sha256 || []).filter(Boolean).map((digest) => fact("SHA-256", digest)),
-        fact("drawing version", described.version),
-        fact("limits", gallery.LIMITS[described.limits] || described.limits),
-        ...(described.events || []).map((event) => fact(event.label || "event", `${clock(event.start)} to ${clock(event.end)} UTC`))),
-      make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Panels" },
-        make("table", {},
-          make("thead", {}, make("tr", {}, ...["panel", "time (UTC)", "y axis", "scale", "colours", "scale"].map((name) => make("th", { scope: "col" }, name)))),
-          make("tbody", {}, ...described.panels.map((panel) => make("tr", {},
-            make("th", { scope: "row" }, panel.label),
-            make("td", {}, panel.time[0] === null ? "–" : panel.time.map(clock).join(" to ")),
-            make("td", {}, `${spans(panel.energy)} ${panel.y_units || "eV"}`), make("td", {}, panel.y_scale),
-            make("td", {}, spans(panel.z)), make("td", {}, panel.z_scale)))))));
+    for (const id of ["size", "views"]) element(id).hidden = !figure || Boolean(failed) || (id === "size" && view === "time");
+    if (failed || !figure) showInstead();
+    else if (view === "time") showTime();
+    else showPictures(figure);
   }
 
-  async function showFailures(shown) {
+  function tabs() {
+    const figure = currentFigure();
+    const kinds = figure ? item.figures.filter(({ limits }) => limits === figure.limits) : [];
+    element("kinds").replaceChildren(
+      ...kinds.map((other) => tab(gallery.kindOf(other), address(other.cell, view), !failed && other === figure)),
+      ...failedInstruments().map((name) => tab(`${name} · failed`, address(`${FAILED}${encodeURIComponent(name)}`), name === failed, { class: "failed" })));
+    const limits = figure && !failed ? config.limits.map((name) => like(figure, name)).filter(Boolean) : [];
+    const side = view === "time" ? "time" : "";
+    element("limitsbar").replaceChildren(...limits.map((other) => tab(limitsName(other), address(other.cell, side), (view === side) && other === figure)));
+    if (limits.length > 1) {
+      element("limitsbar").append(tab("side by side", address(figure.cell, "both"), view === "both"), tab("slider", address(figure.cell, "slider"), view === "slider"));
+    }
+    if (figure) {
+      element("views").replaceChildren(tab("picture", address(figure.cell, side ? "" : view), view !== "time"), tab("zoom in time", address(figure.cell, "time"), view === "time"));
+    }
+  }
+
+  function showPictures(figure) {
+    readout.say(HINT);
+    const hooks = { point: read, pick };
+    const two = config.limits.map((limits) => like(figure, limits)).filter(Boolean);
+    const isTwo = two.length > 1 && (view === "both" || view === "slider");
+    const isCurtain = isTwo && (view === "slider" || NARROW.matches);
+    element("figures").classList.toggle("both", isTwo && !isCurtain);
+    element("figures").replaceChildren(...(isCurtain
+      ? [picture.curtain(item, two.slice(0, 2), describe, two.map(limitsName), hooks)]
+      : (isTwo ? two : [figure]).map((one) => picture.frame(item, one, describe(one), limitsName(one), hooks))));
+    picture.applyZoom();
+  }
+
+  function describe(figure) {
+    const when = item.date ? ` from ${item.date.replace("T", " ")} UTC` : "";
+    return `Spectrograms. ${gallery.titleOf(item, figure)}, scales ${figure.scales}${when}.`;
+  }
+
+  function showTime() {
+    const described = describedOf(currentFigure());
+    element("figures").classList.remove("both");
+    if (!described) {
+      element("figures").replaceChildren(make("p", { class: "note" }, item.script ? "Loading the values …" : "There are no values to draw."));
+      return;
+    }
+    const moved = (span) => {
+      part = span;
+      remember();
+    };
+    const read = (figure, x, y) => readout.read(item, head, figure, x, y);
+    redrawn = timeView(item, head, described, part, { point: read, pick: pickAt, moved });
+    element("figures").replaceChildren(redrawn.element);
+    readout.say(HINT);
+  }
+
+  // --- failures
+
+  const failedInstruments = () => [...new Set(failures.map(([instrument]) => instrument))]
+    .filter((name) => !item.figures.some(({ instrument }) => instrument === name));
+
+  async function loadFailures(shown) {
     if (shown.state !== "failed") return;
-    const chunk = Math.floor(shown.place / config.chunkItems);
-    const failures = (await errorsOf(chunk))[shown.id] || [];
+    const loaded = (await errorsOf(Math.floor(shown.place / config.chunkItems)))[shown.id] || [];
     if (shown !== item) return;
-    element("failures").replaceChildren(make("h2", {}, "Failures"), failureTable(failures.map((failure) => [shown.id, ...failure]), false));
+    failures = loaded;
+    tabs();
+    showFailures();
+    if (failed || !currentFigure()) showInstead();
   }
 
-  function failureRow([id, instrument, phase, reason, message, link], withItem) {
-    const page = link ? logLink(link) : "";
-    const name = link.replace(".log#L", ", line ");
-    return make("tr", {},
-      make("td", {}, withItem ? make("a", { href: `#item/${encodeURIComponent(id)}` }, id) : reason),
-      make("td", {}, instrument), make("td", {}, phase), make("td", { class: "message" }, message),
-      make("td", {}, page ? make("a", { href: page }, name) : ""));
+  function showFailures() {
+    const rows = failures.map((failure) => [item.id, ...failure]);
+    element("failures").replaceChildren(...(rows.length ? [make("h2", {}, "Failures"), details.failureTable(rows, false)] : []));
   }
 
-  function failureTable(rows, withItem) {
-    const names = [withItem ? config.item.toLowerCase() : "reason", "instrument", "phase", "message", "log"];
-    return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Failures" }, make("table", {},
-      make("thead", {}, make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name)))),
-      make("tbody", {}, ...rows.map((row) => failureRow(row, withItem)))));
+  // What is shown in place of a figure: why an instrument has none.
+  function showInstead() {
+    const names = failed ? [failed] : failedInstruments();
+    readout.say(`No figure was drawn ${failed ? `of ${failed} ` : ""}for this ${config.item.toLowerCase()}.`);
+    element("figures").classList.remove("both");
+    element("figures").replaceChildren(...names.map((name) => details.instead(item, name, failures.filter(([instrument]) => instrument === name))));
+    if (failed) note();
+  }
+
+  // --- values
+
+  function read(figure, x, y) {
+    const described = describedOf(figure);
+    if (described && Number.isFinite(x)) readout.read(item, head, described, x, y);
+  }
+
+  function pick(figure, x, y) {
+    const described = describedOf(figure);
+    if (described) pickAt(described, x, y);
+  }
+
+  async function pickAt(described, x, y) {
+    const reading = await values.at(item, head, described, x, y);
+    if (!reading?.spectrogram) return;
+    at = { label: reading.panel.label, time: reading.time, energy: reading.energy };
+    remember();
+    await showSlices(true);
+  }
+
+  function closeSlices() {
+    at = null;
+    remember();
+    showSlices();
+  }
+
+  // Shows the slices at `at`, in the panel with that label of the current figure.
+  async function showSlices(scroll = false) {
+    const [wanted, shown] = [at, item];
+    const panel = at && !failed && currentFigure() && describedOf(currentFigure())?.panels.find(({ label }) => label === at.label);
+    if (!panel?.energy) return element("slices").replaceChildren();
+    const span = view === "time" && part ? part : panel.time;
+    const reading = await values.at(item, head, pixelAt(panel, at), 0.5, 0.5);
+    const found = reading && await slicesAt(item, head, { ...reading, ...wanted, panel }, span);
+    if (wanted !== at || shown !== item) return;
+    if (!found) return element("slices").replaceChildren();
+    const close = make("button", { type: "button", "aria-label": "Close the slices" }, "×");
+    close.addEventListener("click", closeSlices);
+    element("slices").replaceChildren(make("h2", { class: "offscreen" }, "Slices"), close, make("div", { class: "slices" }, ...found));
+    if (scroll) element("slices").scrollIntoView({ block: "nearest" });
+  }
+
+  // A description of one pixel, at a time and an energy.
+  function pixelAt(panel, { time, energy }) {
+    const near = panel.y_scale === "log" ? [energy * (1 - 1e-6), energy * (1 + 1e-6)] : [energy - 1e-6, energy + 1e-6];
+    return { panels: [{ ...panel, box: [0, 0, 1, 1], time: [time - 1e-4, time + 1e-4], energy: near }] };
   }
 
   // --- keys
@@ -242,33 +280,36 @@ spectroMpi.viewer = (() => {
     if (!item) return false;
     const go = (hash) => { location.hash = hash; return true; };
     const step = (by) => { const other = gallery.neighbour(item, by); return other ? go(itemHash(other)) : false; };
+    if (name === "ArrowLeft" || name === "p") return step(-1);
+    if (name === "ArrowRight" || name === "n") return step(1);
     const figure = currentFigure();
-    switch (name) {
-      case "ArrowLeft": case "p": return step(-1);
-      case "ArrowRight": case "n": return step(1);
-      case "+": case "=": zoomTo(zoom + 1); return true;
-      case "-": zoomTo(zoom - 1); return true;
-      case "0": zoomTo(0); return true;
-      default:
-    }
-    if (!figure) return false;
-    if (name === "k" || name === "K") {
-      const kinds = item.figures.filter(({ limits }) => limits === figure.limits);
-      const place = kinds.indexOf(figure) + (name === "k" ? 1 : kinds.length - 1);
-      return go(address(kinds[place % kinds.length].cell, both));
-    }
-    if (name === "l") {
-      const others = config.limits.map((limits) => like(figure, limits)).filter(Boolean);
-      return go(address(others[(others.indexOf(figure) + 1) % others.length].cell, false));
-    }
-    if (name === "b") return go(address(figure.cell, !both));
-    return false;
+    if (!figure || failed) return false;
+    if (view === "time" && redrawn?.key(name)) return true;
+    if (name === "Escape" && at) return closeSlices(), true;
+    const views = { b: "both", s: "slider", t: "time" };
+    if (views[name]) return go(address(figure.cell, view === views[name] ? "" : views[name]));
+    if (name === "k" || name === "K") return go(address(nextKind(figure, name === "k" ? 1 : -1).cell, view));
+    if (name === "l") return go(address(nextLimits(figure).cell, view === "time" ? view : ""));
+    const sizes = { "+": "larger", "=": "larger", "-": "smaller", 0: "fit" };
+    if (!sizes[name]) return false;
+    picture[sizes[name]]();
+    return true;
+  }
+
+  function nextKind(figure, by) {
+    const kinds = item.figures.filter(({ limits }) => limits === figure.limits);
+    return kinds[(kinds.indexOf(figure) + by + kinds.length) % kinds.length];
+  }
+
+  function nextLimits(figure) {
+    const others = config.limits.map((limits) => like(figure, limits)).filter(Boolean);
+    return others[(others.indexOf(figure) + 1) % others.length];
   }
 
   function start() {
-    element("smaller").addEventListener("click", () => zoomTo(zoom - 1));
-    element("larger").addEventListener("click", () => zoomTo(zoom + 1));
-    element("fit").addEventListener("click", () => zoomTo(0));
+    picture.start();
+    NARROW.addEventListener("change", () => { if (item && view === "both" && !failed) show(); });
+    element("copylink").append(copyButton("copy link", () => location.href));
     element("help").addEventListener("click", () => {
       const hidden = !element("keys").hidden;
       element("keys").hidden = hidden;
@@ -276,5 +317,5 @@ spectroMpi.viewer = (() => {
     });
   }
 
-  return { open, key, start, failureRow };
+  return { open, renew, key, start };
 })();
