@@ -12,9 +12,9 @@ PHASE = '''
 import numpy as np
 from spectro_mpi import Artifact, Outputs, Phase
 
-DENSITY = Artifact("density", dataset="density", dims=("time",), units="cm-3", long_name="Density")
-ERROR = Artifact("density_error", dataset="density_error", dims=("time",), units="cm-3")
-FLOW = Artifact("flow", dataset="flow", dims=("direction", "time"), units="cm-2 s-1")
+THICKNESS = Artifact("thickness", "", "thickness", ("time",), "km", "Thickness")
+ERROR = Artifact("thickness_error", dataset="thickness_error", dims=("time",), units="km")
+FLOW = Artifact("flow", dataset="flow", dims=("way", "time"), units="cm-2 s-1")
 BINS = Artifact("histogram", dataset="histogram", dims=("time", "bin"), units="1")
 
 
@@ -23,16 +23,16 @@ class Own(Phase):
 
     name = "own"
     needs = (Artifact("spectrograms"),)
-    gives = (DENSITY, ERROR, FLOW, BINS)
+    gives = (THICKNESS, ERROR, FLOW, BINS)
 
     def run(self, item, inputs, context):
         outputs = Outputs()
         for instrument, one in inputs["spectrograms"].items():
             with context.boundary(instrument):
                 records, time = np.arange(len(one.time), dtype=np.float32), {"time": one.time}
-                rows = time | {"direction": np.array(["down", "up"])}
+                rows = time | {"way": np.array(["down", "up"])}
                 bins = time | {"bin": np.array([0.5, 1.5, 2.5])}
-                outputs.put(DENSITY, records, instrument, time)
+                outputs.put(THICKNESS, records, instrument, time)
                 outputs.put(ERROR, records / 10, instrument, time)
                 outputs.put(FLOW, np.stack([records, -records]), instrument, rows)
                 outputs.put(BINS, np.repeat(records[:, None], 3, axis=1), instrument, bins)

@@ -112,18 +112,33 @@ def test_its_attributes_say_what_is_what_and_where_it_comes_from(run: Run, folde
 def test_datasets_of_phases_are_exported_by_their_dimensions(run: Run, folder: Path) -> None:
     cdf = cdflib.CDF(folder / f"{EES}.cdf")
     records = np.arange(len(run.spectrogram("13312", "ees").time))
-    np.testing.assert_array_equal(cdf.varget("ees_density"), records)
-    about = cdf.varattsget("ees_density")
-    assert about["DELTA_PLUS_VAR"] == "ees_density_error" and about["UNITS"] == "cm-3"
+    np.testing.assert_array_equal(cdf.varget("ees_thickness"), records)
+    about = cdf.varattsget("ees_thickness")
+    assert about["DELTA_PLUS_VAR"] == "ees_thickness_error" and about["UNITS"] == "km"
     assert about["DISPLAY_TYPE"] == "time_series"
     np.testing.assert_array_equal(cdf.varget("ees_flow_down"), records)
     np.testing.assert_array_equal(cdf.varget("ees_flow_up"), -records)
     assert cdf.varattsget("ees_histogram")["DEPEND_1"] == "ees_bin"
     np.testing.assert_array_equal(cdf.varget("ees_bin"), [0.5, 1.5, 2.5])
     with xarray.open_dataset(folder / f"{EES}.nc") as data:
-        np.testing.assert_array_equal(data.flow.sel(direction="up"), -records)
-        assert data.density.attrs["units"] == "cm-3" and data.histogram.dims == ("time", "bin")
-    assert set(run.xarray("13312", "ees").data_vars) >= {"density", "flow", "histogram"}
+        np.testing.assert_array_equal(data.flow.sel(way="up"), -records)
+        assert data.thickness.attrs["units"] == "km" and data.histogram.dims == ("time", "bin")
+    assert set(run.xarray("13312", "ees").data_vars) >= {"thickness", "flow", "histogram"}
+
+
+def test_moments_are_exported_with_their_errors(run: Run, folder: Path) -> None:
+    cdf, moments = cdflib.CDF(folder / f"{EES}.cdf"), run.moments("13312", "ees")
+    np.testing.assert_array_equal(values_of(cdf, "ees_density"), moments["density"])
+    for row, direction in enumerate(moments.directions):
+        flux = values_of(cdf, f"ees_energy_flux_{direction}")
+        np.testing.assert_array_equal(flux, moments["energy_flux"][row])
+    about = cdf.varattsget("ees_energy_flux_down")
+    assert about["UNITS"] == "erg cm-2 s-1" and about["SI_CONVERSION"] == "1e-3>W m^-2"
+    assert about["DELTA_PLUS_VAR"] == "ees_energy_flux_error_down"
+    assert "positive earthward" in about["CATDESC"]
+    with xarray.open_dataset(folder / f"{EES}.nc") as data:
+        np.testing.assert_array_equal(data.density, moments["density"])
+        np.testing.assert_array_equal(data.energy_flux, moments["energy_flux"])
 
 
 def test_a_netcdf_file_opens_with_the_values_of_the_store(run: Run, folder: Path) -> None:

@@ -114,7 +114,7 @@ print(json.dumps([names, data.y.shape, data.v.shape, shown["yaxis_opt"], shown["
         python(code, run.path, picture).splitlines()[-1]
     )
     one = run.spectrogram("13312", "ees")
-    assert {"a_ees_eflux_all", "a_ees_density", "a_ees_flow_down", "a_ies_mlt"} <= set(names)
+    assert {"a_ees_eflux_all", "a_ees_thickness", "a_ees_flow_down", "a_ies_mlt"} <= set(names)
     assert values == energy == list(one.values.shape[1:])
     limits = run.limits("13312", "ees", "upgoing")
     assert limits is not None

@@ -175,6 +175,15 @@ def test_previews_that_are_missing_are_made_by_the_report(run_dir: Path) -> None
     assert {path: path.read_bytes() for path in items.rglob("*.*")} == before
 
 
+def test_a_run_has_few_inodes_beside_figures_and_data(run_dir: Path) -> None:
+    drawn = [path for path in (run_dir / "plots").glob("*/*/*") if path.is_dir()]
+    previews = list((run_dir / "report" / "items").rglob("*"))
+    others = [path for path in (run_dir / "plots").rglob("*") if path.suffix != ".png"]
+    assert len(drawn) > 5
+    assert len(others) + len(previews) < 3 * len(drawn)
+    assert len(previews) <= 10, "folders, a catalogue, packs of thumbnails and of values"
+
+
 def test_scripts_hold_nothing_that_ends_a_script_or_begins_a_tag() -> None:
     words = "</script><script>alert('1')</script>\"\\\u2028&"
     content = call("item", {words: words})

@@ -16,6 +16,7 @@ import pytest
 from spectro_mpi import open_run
 from spectro_mpi.demo import DemoSummary
 from spectro_mpi.errors import UserError
+from spectro_mpi.previews.packs import packed_file
 from tests.conftest import NO_REPORT, Finished, spectro_mpi, spectro_mpi_here
 from tests.version_1 import CODES, EXTREMA, write_version_1
 
@@ -74,7 +75,7 @@ def test_a_run_of_version_1_is_shown_checked_and_read(old: Path) -> None:
     assert seen(old) == before
     report = spectro_mpi_here("report", old)
     assert (report.code, report.err) == (0, "")
-    assert (old / "report" / "items" / "2000" / "01" / "13312.jpg").exists()
+    assert packed_file(old, "2000/01", "13312.jpg")
     assert {path: seen(old)[path] for path in before if path != str(old)} == {
         path: before[path] for path in before if path != str(old)
     }

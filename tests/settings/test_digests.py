@@ -75,6 +75,11 @@ def test_every_setting_of_the_reduction_changes_it() -> None:
         {"instrument": [{**TABLE, "value": "FEDO"}]},
         {"instrument": [{**TABLE, "fill": -1.0}]},
         {"instrument": [{**TABLE, "angles": "sum"}]},
+        {"moments": {"compute": False}},
+        {"moments": {"species": {"ect": "electron"}}},
+        {"moments": {"energies": {"ect": [10, 100]}}},
+        {"moments": {"potential_scale": 1.2}},
+        {"moments": {"potential_offset": 1.0}},
     ]
     assert len({digest(), *(digest(**tables) for tables in changed)}) == len(changed) + 1
 

@@ -148,9 +148,10 @@ class _Builder:
     def variables(self, others: Iterable[Dataset]) -> Iterator[CdfVariable]:
         self._add_times()
         self._add_channels()
-        datasets = [*self._own(), *others]
-        by_name = {dataset.name: dataset for dataset in datasets}
-        for dataset in datasets:
+        by_name: dict[str, Dataset] = {}
+        for dataset in (*self._own(), *others):
+            by_name.setdefault(dataset.name, dataset)
+        for dataset in by_name.values():
             base = by_name.get(dataset.name.removesuffix(ERROR))
             is_error = dataset.name.endswith(ERROR) and base is not None
             self._add_dataset(dataset, f"{dataset.name}{ERROR}" in by_name, is_error)
@@ -179,6 +180,8 @@ class _Builder:
         if of.quality.size:
             text = "Flags of the record, 0: good"
             yield Dataset("data_quality", of.quality.astype(np.int16), ("time",), "", text)
+        if of.moments is not None:
+            yield from of.moments.datasets
         for each in of.ephemeris:
             yield Dataset(each.name, each.values, ("time",), each.units, each.long_name)
 

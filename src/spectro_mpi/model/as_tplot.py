@@ -61,7 +61,8 @@ def as_tplot(
             stored.spectrum(name, row, values, angles, "degrees")
     for each in spectrogram.ephemeris:
         stored.line(each.name, each.values, each.units)
-    for dataset in others:
+    moments = spectrogram.moments.datasets if spectrogram.moments is not None else []
+    for dataset in (*moments, *others):
         for part, labels in by_names(records_first(dataset)):
             if part.dims == ("time",) and len(part.values) == len(spectrogram.time):
                 stored.line("_".join((dataset.name, *labels)), part.values, part.units)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spectro_mpi.model.artifacts import Dataset
 from spectro_mpi.model.ephemeris import FIELD_MODEL, HEMISPHERE, Variable, mirror_ratio
 from spectro_mpi.model.moment_sums import COVARIANCES, SUMS, MomentPlan, MomentSums
 from spectro_mpi.settings.schema import Config
@@ -102,6 +103,22 @@ class Moments:
         if base in _SIGNED:
             long_name += f", positive {self.positive}"
         return (f"Uncertainty (1 sigma): {long_name}" if name != base else long_name), units
+
+    @property
+    def datasets(self) -> list[Dataset]:
+        """The values with their dimensions, units and descriptions."""
+        rows = {"direction": np.array(self.directions)}
+        return [
+            Dataset(
+                name,
+                values,
+                self.dims(name),
+                self.about(name)[1],
+                self.about(name)[0],
+                rows if values.ndim > 1 else {},
+            )
+            for name, values in self.values.items()
+        ]
 
     def dims(self, name: str) -> tuple[str, ...]:
         """Dimensions of one of the `values`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ def in_time_order(spectrogram: Spectrogram) -> Spectrogram:
     order = order_of_records(spectrogram.time)
     if len(order) == len(spectrogram.time) and bool((np.diff(order) == 1).all()):
         return spectrogram
-    changed = {
+    changed: dict[str, Any] = {
         name: getattr(spectrogram, name)[order]
         for name in ("time", "time_start", "time_end", "mode")
     }
@@ -44,6 +45,10 @@ def in_time_order(spectrogram: Spectrogram) -> Spectrogram:
     if spectrogram.quality.size:
         changed["quality"] = spectrogram.quality[order]
     ephemeris = (replace(each, values=each.values[order]) for each in spectrogram.ephemeris)
+    if spectrogram.moments is not None:
+        values = {name: each[..., order] for name, each in spectrogram.moments.values.items()}
+        time = spectrogram.moments.time[order]
+        changed["moments"] = replace(spectrogram.moments, time=time, values=values)
     return replace(spectrogram, **changed, ephemeris=tuple(ephemeris))
 
 

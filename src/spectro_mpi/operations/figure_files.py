@@ -7,14 +7,16 @@ import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from spectro_mpi.draw.checksum import problem_of_checksum
 from spectro_mpi.draw.names import KEYWORD, ExpectedFigure
 from spectro_mpi.draw.read_png import DamagedPngError, PngFile, check_png, check_png_ends
 from spectro_mpi.settings.parsing import parsed_json
+from spectro_mpi.settings.schema import KindName
 from spectro_mpi.system.regular import opened_regular, read_regular
 
+_KINDS = frozenset(get_args(KindName))
 _TAIL_BYTES = 64
 _STREAM = re.compile(rb">>\s*stream\r?\n")
 _PIECE_BYTES = 1 << 20
@@ -66,8 +68,9 @@ def _difference(described: Mapping[str, Any], item: str, figure: ExpectedFigure 
         for panel in panels
         if figure.instrument and "instrument" in panel
     }
+    kinds = {described.get("kind")} & _KINDS  # version 0.1 had other words
     facts = {
-        "kind": ({described.get("kind", figure.kind.name)}, figure.kind.name),
+        "kind": (kinds, figure.kind.name),
         "limits": ({described.get("limits", figure.limits)}, figure.limits),
         "instrument": (instruments, figure.instrument),
         "colour map": ({panel.get("colormap", "") for panel in panels} - {""}, figure.colormap),

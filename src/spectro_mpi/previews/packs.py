@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from spectro_mpi.model.items import item_order
@@ -117,7 +117,7 @@ def _files_in(folder: Path) -> set[str]:
 
 def _content_of(folder: Path) -> bytes:
     """The catalogue of a month as it is on disk; empty: there is none that can be read."""
-    if not _folders(folder):
+    if PACKS not in _folders(folder):  # a link would lead elsewhere
         return b""
     try:
         return read_regular(folder / PACKS / _CATALOGUE)
@@ -134,9 +134,8 @@ def _catalogue_of(folder: Path) -> Catalogue:
     except ValueError:  # damaged: the report makes what it listed again
         return {}
     there = set(os.listdir(folder / PACKS)) if listed else set()  # noqa: PTH208 - only the names
-    return {
-        pack: names for pack, names in listed.items() if pack in there and _PACK.fullmatch(pack)
-    }
+    packs = {pack for pack in there if _PACK.fullmatch(pack)}
+    return {pack: names for pack, names in listed.items() if pack in packs and names}
 
 
 def _pack_month(run_dir: Path, folder: Path) -> int:
@@ -157,7 +156,10 @@ def _pack_month(run_dir: Path, folder: Path) -> int:
     for suffix in _BYTES:
         of_kind = (name for name in {*files - left, *kept} if name.endswith(suffix))
         names = sorted(of_kind, key=_order)
-        after |= _write_packs(folder, suffix, _lines(folder, names, kept), before)
+        first = _unchanged(names, kept, {p: f for p, f in before.items() if f[0].endswith(suffix)})
+        rest = names[sum(map(len, first.values())) :]
+        lines = _lines(folder, rest, kept)
+        after |= first | _write_packs(folder, suffix, lines, before, len(first))
     new = [folder / PACKS / pack for pack in after if pack not in before]
     if new:
         commit(*new)
@@ -171,12 +173,33 @@ def _pack_month(run_dir: Path, folder: Path) -> int:
     return len(packed)
 
 
+def _unchanged(names: Sequence[str], kept: Mapping[str, str], before: Catalogue) -> Catalogue:
+    """The packs with the first `names` that stay as they are, and need not be read.
+
+    The last one before a change is not among them: what follows may fit into it now.
+    """
+    same: Catalogue = {}
+    at = 0
+    for pack, files in before.items():
+        is_next = int(pack.partition("-")[2].partition(".")[0]) == len(same)
+        if not is_next or names[at : at + len(files)] != files or not kept.keys() >= set(files):
+            break
+        same[pack] = files
+        at += len(files)
+    if same:
+        same.popitem()
+    return same
+
+
 def _write_packs(
-    folder: Path, suffix: str, lines: Iterable[tuple[str, bytes]], before: Catalogue
+    folder: Path, suffix: str, lines: Iterable[tuple[str, bytes]], before: Catalogue, first: int
 ) -> Catalogue:
-    """Write the packs of one kind, not synced and under temporary names, except those there are."""
+    """Write the packs of one kind, numbered from `first`, except those there are.
+
+    They are not synced, and have temporary names.
+    """
     after: Catalogue = {}
-    for number, pack in enumerate(_grouped(lines, _BYTES[suffix])):
+    for number, pack in enumerate(_grouped(lines, _BYTES[suffix]), first):
         content = b"".join(pack.values())
         name = f"{_STEMS[suffix]}-{number:03d}.{_digest(content)}.js"
         if name not in before:

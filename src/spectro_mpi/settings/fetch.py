@@ -1,4 +1,4 @@
-"""Settings of `spectro-mpi fetch`: where the input comes from."""
+"""Settings of `fetch`: where the input comes from."""
 
 from __future__ import annotations
 
