@@ -17,6 +17,7 @@ from spectro_mpi.errors import RunError
 from spectro_mpi.inert import inert_lines
 from spectro_mpi.operations.status import Status, read_status
 from spectro_mpi.previews.packs import has_unpacked, pack_previews, packed_months
+from spectro_mpi.report.atlas_page import write_atlas_page
 from spectro_mpi.report.contents import ItemEntry, item_entries
 from spectro_mpi.report.examples import search_examples
 from spectro_mpi.report.facts import page_facts
@@ -93,6 +94,7 @@ def _write_pages(
     """Write the page of a run and its parts; `served`: the version of pages that are served."""
     book = read_logbook(run.path)
     code = {name: folder.put(name, _resource(name)) for name in _CODE}
+    results = result_figures(folder, run.path)
     facts = page_facts(run, status, entries, book)
     facts |= {
         "code": code,
@@ -103,7 +105,8 @@ def _write_pages(
         "logs": dict(_log_pages(folder, run.path, book, code["report.css"])),
         "run_figures": _run_figures(folder, run.path) if run_figures else [],
         "run_figures_left_out": not run_figures and _is_sampled(run.path),
-        "results": result_figures(folder, run.path),
+        "results": results,
+        "atlas": write_atlas_page(folder, run, results, _render),
         "served": served,
     }
     folder.finish(_render("index.html", facts))

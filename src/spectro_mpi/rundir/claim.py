@@ -55,6 +55,7 @@ _FREE_TO_CHANGE = (
     "phases",
     "superpose.",  # it is computed again from the store
     "plot.",  # figures that they change are drawn again
+    "atlas.",  # its maps are computed again, from the store
     "axes.",
     "extrema.",
 )

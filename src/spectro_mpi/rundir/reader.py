@@ -22,6 +22,7 @@ from spectro_mpi.model.panels import panels_of
 from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import (
+    ATLAS_FILE,
     CONFIG,
     EVENTS,
     EXTREMA,
@@ -161,6 +162,43 @@ class Run:
             return read_spectrogram(file, str(item), instrument)
         except KeyError:
             raise self._no_instrument(str(item), instrument) from None
+
+    def atlas(self, instrument: str, by_altitude: bool = False) -> xarray.Dataset:
+        """The maps that the phase `atlas` made of an instrument; `top_item` are ids of items.
+
+        Parameters
+        ----------
+        instrument : str
+        by_altitude : bool
+            Whether maps have the dimension altitude; else they are of all altitudes together.
+
+        Raises
+        ------
+        KeyError
+            If the run has no atlas, or not of this instrument; the message says what there is.
+        UserError
+            If xarray is not installed.
+        RunError
+            If the file is damaged.
+        """
+        from spectro_mpi.model.as_xarray import group_as_xarray
+        from spectro_mpi.model.atlas_groups import ALTITUDES, named_items
+        from spectro_mpi.rundir.array_file import read_array_file
+
+        path = result_path(self.path, ATLAS_FILE)
+        try:
+            groups, attributes = read_array_file(path)
+        except FileNotFoundError:
+            hint = 'run it with phases = ["reduce", "plot", "atlas"]'
+            raise MissingError(f"{self.path}: the run has no atlas; {hint}") from None
+        except OSError as error:
+            raise DamagedStateError(path, str(error), "remove it and run again") from None
+        name = f"{instrument}/{ALTITUDES}" if by_altitude else instrument
+        if name not in groups:
+            there = ", ".join(each for each in groups if "/" not in each) or "none"
+            what = "instrument" if instrument not in groups else "ranges of altitude of"
+            raise MissingError(f"{path}: the atlas has no {what} {instrument}; it has {there}")
+        return group_as_xarray(named_items(groups[name]), attributes)
 
     def moments(self, item: str | int, instrument: str) -> Moments:
         """The moments of one instrument: density, fluxes along the field, temperatures.

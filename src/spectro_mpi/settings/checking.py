@@ -10,6 +10,7 @@ from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
 from spectro_mpi.settings.angles import BY_ANGLE, mistakes_of_bands
 from spectro_mpi.settings.archive_layout import Layout, check_address, divided
+from spectro_mpi.settings.atlas_layers import mistakes_of_atlas
 from spectro_mpi.settings.direction import Direction, mistakes_of_direction
 from spectro_mpi.settings.ephemeris import NONE, mistakes_of_ephemeris
 from spectro_mpi.settings.fetch import FetchSettings
@@ -70,6 +71,7 @@ def _check_meaning(config: Config) -> list[str]:
     mistakes += [*_check_bands(config), *_check_ephemeris(config)]
     mistakes += [*_check_summary(config), *_check_fixed_axes(config)]
     mistakes += mistakes_of_moments(config.moments, config.instruments)
+    mistakes += mistakes_of_atlas(config)
     mistakes += mistakes_of_superpose(
         config.superpose, "superpose" in config.phases, config.plot.events
     )

@@ -18,6 +18,7 @@ from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen
 
 from spectro_mpi.errors import UserError
 from spectro_mpi.settings.angles import BY_ANGLE, AngleSettings
+from spectro_mpi.settings.atlas import AtlasSettings
 from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.ephemeris import NONE, EphemerisSettings
 from spectro_mpi.settings.fetch import FetchSettings
@@ -342,12 +343,13 @@ class Config:
     output: str = "runs"
     """Directory that contains the run directories; an absolute path once loaded."""
     phases: Annotated[tuple[str, ...], MinLen(1)] = ("reduce", "plot")
-    """"reduce", "plot", "superpose", or yours: "module:Class", "file.py:Class", an entry point."""
+    """Also "superpose", "atlas", or yours: "module:Class", "file.py:Class", an entry point."""
     seed: Annotated[int, Ge(0)] = 0
     """Seed of the random numbers that phases use."""
     select: SelectSettings = SelectSettings()
     data: DataSettings = DataSettings()
     angles: AngleSettings = field(default_factory=AngleSettings)
+    atlas: AtlasSettings = field(default_factory=AtlasSettings)
     ephemeris: EphemerisSettings = field(default_factory=EphemerisSettings)
     moments: MomentSettings = field(default_factory=MomentSettings)
     pitch_angles: dict[str, Category] = field(default_factory=lambda: dict(_PITCH_ANGLES))
