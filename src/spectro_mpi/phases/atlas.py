@@ -132,7 +132,7 @@ class AtlasPhase(MergingPhase[AtlasTally]):
 
         attributes: dict[str, str | int] = {
             "Conventions": CONVENTIONS,
-            "title": f"Atlas of run {self.config.run_id}",
+            "title": "Maps over magnetic local time and invariant latitude",
             "items": whole.totals.get(ITEMS, 0),
             "software": software(),
             "titles": json.dumps({name: each[4] for name, each in measures_of(whole).items()}),
