@@ -23,8 +23,8 @@ from spectro_mpi.settings.schema import (
     DataSettings,
     JobSettings,
     PlotSettings,
-    SelectSettings,
 )
+from spectro_mpi.settings.selection import SelectSettings
 from spectro_mpi.settings.summary import DIRECTIONS, SERIES, mistakes_of_summary, series_in
 from spectro_mpi.settings.superpose import mistakes_of_superpose
 from spectro_mpi.system.scheduler.walltime import seconds_of

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +24,7 @@ from spectro_mpi.settings.fetch import FetchSettings
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.moments import SPECIES, MomentSettings, Species
 from spectro_mpi.settings.presets import FixedAxes, PresetEntry, preset_named
+from spectro_mpi.settings.selection import SelectSettings
 from spectro_mpi.settings.summary import sources_of
 from spectro_mpi.settings.superpose import SuperposeSettings
 from spectro_mpi.settings.versions import SETTINGS, SETTINGS_VERSION
@@ -54,55 +54,6 @@ _LONGEST_CADENCE = 8784 * _MICROSECONDS["h"]  # a year
 
 class SettingsError(UserError):
     """Settings that cannot be used. The message has one sentence for each mistake."""
-
-
-@dataclass(frozen=True)
-class SelectSettings:
-    """Which items of the input to process."""
-
-    orbits: str = ""
-    """"13312-13400,13500"; empty: all. Items that are not numbers are given by name."""
-    skip: tuple[Annotated[int, Ge(0)] | str, ...] = ()
-    """Orbits, or names of items, to leave out."""
-    instruments: Annotated[tuple[str, ...], MinLen(1)] = preset_named("fast-esa").instruments
-    """Instruments to process; left out: all of the preset, or of the `[[instrument]]` tables."""
-    start: str = ""
-    """Leave out files that begin before it: a date or time (UTC) such as "2000-01-01T06:00"."""
-    stop: str = ""
-    """Leave out files that begin at it or later."""
-    share: str = ""
-    """"2/4": the second of four disjoint shares of the items, of about equal size in bytes."""
-
-    __pydantic_config__ = _STRICT
-
-    @property
-    def share_of(self) -> tuple[int, int]:
-        """`share` as (index from 0, number of shares); (0, 1): all items."""
-        which, _, count = (self.share or "1/1").partition("/")
-        return int(which) - 1, int(count)
-
-    @property
-    def times(self) -> tuple[datetime | None, datetime | None]:
-        """`start` and `stop`, UTC; None: not set. Raises `ValueError` if one cannot be read."""
-        first, last = (_time_of(word) if word else None for word in (self.start, self.stop))
-        return first, last
-
-    @property
-    def orbit_ranges(self) -> tuple[tuple[int, int], ...]:
-        """The numbers and ranges in `orbits`, as inclusive (first, last) pairs.
-
-        Raises `ValueError` for a descending range.
-        """
-        return tuple(_orbit_range(part) for part in self._parts if _RANGE.fullmatch(part))
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The items named in `orbits`: entries that are neither a number nor a range."""
-        return frozenset(part for part in self._parts if not _RANGE.fullmatch(part))
-
-    @property
-    def _parts(self) -> list[str]:
-        return [part.strip() for part in self.orbits.split(",") if part.strip()]
 
 
 @dataclass(frozen=True)
@@ -346,7 +297,7 @@ class Config:
     """Also "superpose", "atlas", or yours: "module:Class", "file.py:Class", an entry point."""
     seed: Annotated[int, Ge(0)] = 0
     """Seed of the random numbers that phases use."""
-    select: SelectSettings = SelectSettings()
+    select: SelectSettings = field(default_factory=SelectSettings)
     data: DataSettings = DataSettings()
     angles: AngleSettings = field(default_factory=AngleSettings)
     atlas: AtlasSettings = field(default_factory=AtlasSettings)
@@ -477,26 +428,9 @@ class Config:
         return tomli_w.dumps({SETTINGS: SETTINGS_VERSION} | table)
 
 
-def _time_of(word: str) -> datetime:
-    # Python 3.10 does not know the Z.
-    time = datetime.fromisoformat(word.strip().replace("Z", "+00:00"))
-    return time.replace(tzinfo=time.tzinfo or timezone.utc).astimezone(timezone.utc)
-
-
-def _orbit_range(part: str) -> tuple[int, int]:
-    first, dash, last = (word.strip() for word in part.partition("-"))
-    low, high = int(first), int(last) if dash else int(first)
-    if low > high:
-        raise ValueError(f'"{part.strip()}" goes downward')
-    return low, high
-
-
 def _without_none(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_none(one) for key, one in value.items() if one is not None}
     if isinstance(value, tuple | list):
         return [_without_none(one) for one in value]
     return value
-
-
-_RANGE = re.compile(r"\d+(\s*-\s*\d+)?", re.ASCII)
