@@ -61,7 +61,10 @@ def test_runs_lists_the_runs_of_the_settings_here(home: Path) -> None:
     done = spectro_mpi("runs", cwd=home)
     assert done.code == 0, done.err
     damaged, fast = sorted(done.out.splitlines())
-    assert fast.startswith("fast: finished; reduce 0/1, plot 0/1 items; 1 item with failures; ")
+    assert fast.startswith(
+        "fast: finished; reduce: 0 of 1 item done, 1 failed; plot: 0 of 1 item done, "
+        "1 not possible (an earlier phase failed); 1 item with failures; "
+    )
     assert "config.toml: is not valid TOML" in damaged
     assert spectro_mpi("runs", "spectro-mpi.toml", cwd=home).out == done.out
     for run in ("fast", "fast/config.toml"):

@@ -155,6 +155,7 @@ def test_the_provenance_is_two_attributes_that_earlier_versions_did_not_write(
             "borders": "centre",
             "cadence": "",
             "ephemeris": "",
+            "ephemeris_sha256": "",
             "software": "numpy 2.0",
         }
         del attributes["source_sha256"], attributes["provenance"]
