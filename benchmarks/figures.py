@@ -5,6 +5,8 @@ Usage: python benchmarks/figures.py [--runs 9] [--records 800] [--json]
 Both draw four panels of 800 records at 2400 × 2400 pixels, with titles, axes and colour bars,
 and encode a PNG in memory. Runs alternate, so that a busy machine slows both. "reuse" is a
 `Painter` that has drawn other items before, as in a worker; "fresh" is a new `Painter` per figure.
+A panel of a figure of kind "summary" (ten spectrograms with loss cones, three panels of lines with
+their uncertainties) is compared with one of those figures.
 """
 
 from __future__ import annotations
@@ -22,19 +24,51 @@ from common import Row, benchmark
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from spectro_mpi.draw.contents import content_of
 from spectro_mpi.draw.figure import FigureContent, Painter, Panel, Style
+from spectro_mpi.draw.kinds.summary import Summary
+from spectro_mpi.draw.names import single_figure
+from spectro_mpi.model.ephemeris import Variable
 from spectro_mpi.model.extrema import Limits
+from spectro_mpi.model.moments import Moments
 from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.settings.presets import preset_named
+from spectro_mpi.settings.schema import Config, PlotSettings
 
 STYLE = Style(200, (12.0, 3.0), "inferno", 6.25)
+SUMMARY_STYLE = replace(STYLE, panel_size=(12.0, 3.0 * Summary.row_height), labels_at_left=True)
 CATEGORIES = ("all", "downgoing", "upgoing", "perpendicular")
 CHANNELS = 48
 ORBIT_SECONDS = 7980.0
+LIMITS = {"y_min": 5.0, "y_max": 34000.0, "z_min": 1.0, "z_max": 600.0}
+LINES = {"energy_flux_100km": 20.0, "number_flux_100km": 2e10, "potential": 20.0}
+BANDS = ("-angles-100-1000", "-angles-1000-40000", "-angles-50-1000", "-angles-1000-30000")
+EXTREMA = {
+    f"{name}{part}_log_log_{end}": limit
+    for name in ("ees", "ies")
+    for part in (*(f"-{category}" for category in CATEGORIES), *BANDS)
+    for end, limit in LIMITS.items()
+} | {
+    f"{name}-{part}{direction}_log_log_{end}": sign * limit
+    for name in ("ees", "ies")
+    for part, limit in LINES.items()
+    for direction in ("", "-net")
+    for end, sign in (("y_min", -0.1), ("y_max", 1.0))
+}
 
 
 def rows(arguments: argparse.Namespace) -> list[Row]:
     """Return medians of time and of file size."""
     measured = measure(arguments.runs, arguments.records)
+    summary = measured.pop("summary")
+    panels = Row(
+        "a panel of a summary, given, reuse",
+        "ms",
+        summary["ms"] / summary["panels"],
+        measured["ours, given, reuse"]["ms"] / len(CATEGORIES),
+        "a panel of a figure of categories",
+        at_least=1 / 1.5,
+    )
     theirs, beside = measured.pop("matplotlib"), "matplotlib from scratch"
     times = [
         Row(
@@ -52,7 +86,7 @@ def rows(arguments: argparse.Namespace) -> list[Row]:
         for name, ours in measured.items()
         if name.endswith("reuse")
     ]
-    return times + sizes
+    return [*times, panels, *sizes]
 
 
 def measure(runs: int, records: int) -> dict[str, dict[str, float]]:
@@ -67,6 +101,8 @@ def measure(runs: int, records: int) -> dict[str, dict[str, float]]:
     }
     for number in range(-12, 0):
         painter.draw(orbit(number, records), STYLE)
+        painter.draw(summary(number, records), SUMMARY_STYLE)
+    of_summary: list[float] = []
     times: dict[str, list[float]] = {name: [] for name in ways}
     sizes: dict[str, list[int]] = {name: [] for name in ways}
     for number in range(runs):
@@ -76,7 +112,12 @@ def measure(runs: int, records: int) -> dict[str, dict[str, float]]:
             png = draw(content)
             times[name].append(1e3 * (time.perf_counter() - begin))
             sizes[name].append(len(png))
-    return {
+        content = summary(number, records)
+        begin = time.perf_counter()
+        painter.draw(content, SUMMARY_STYLE)
+        of_summary.append(1e3 * (time.perf_counter() - begin))
+    lines = {"summary": {"ms": statistics.median(of_summary), "panels": len(content.panels)}}
+    return lines | {
         name: {"ms": statistics.median(times[name]), "bytes": statistics.median(sizes[name])}
         for name in ways
     }
@@ -127,6 +168,38 @@ def orbit(number: int, records: int) -> FigureContent:
         limits="given_extrema",
         sources=(spectrogram.source,),
     )
+
+
+def summary(number: int, records: int) -> FigureContent:
+    """Return a figure of kind "summary" of the same orbit, with all of its panels."""
+    rng = np.random.default_rng(number + 2000)
+    electrons = orbit(number, records).panels[0].spectrogram
+    noise = rng.normal(size=(3, records)).astype(np.float32)
+    arc = (8 * np.abs(np.sin(np.linspace(0, 9, records))) ** 3 + 0.1).astype(np.float32)
+    fluxes = arc * np.array([[1.0], [-0.3], [0.7]], np.float32) + 0.05 * noise
+    values = {"potential": 8 + noise[0]}
+    for name, size in (("energy_flux_100km", 1.0), ("number_flux_100km", 1e9)):
+        values |= {
+            name: np.float32(size) * fluxes,
+            f"{name}_error": np.full_like(fluxes, size / 20),
+        }
+    cone = np.full(records, 30.0)
+    shown = {}
+    for name, bands in preset_named("fast-esa").bands[::2]:
+        angles = rng.poisson(40 * (1 + arc[None, :, None]), (2, records, 64)).astype(np.float32)
+        shown[name] = replace(
+            electrons,
+            instrument=name,
+            angles=angles,
+            bands=np.array(bands, np.float32),
+            moments=Moments(electrons.time, values, "earthward"),
+            ephemeris=(Variable("hemisphere", np.sign(cone)), Variable("loss_cone", cone)),
+        )
+    config = Config(plot=PlotSettings(kinds=("summary",)))
+    figure = single_figure(config, tuple(shown), "summary")
+    content = content_of(config, str(13312 + number), shown, figure, EXTREMA)
+    assert len(content.panels) == 13
+    return content
 
 
 def raw(content: FigureContent) -> FigureContent:

@@ -3,8 +3,8 @@
 Usage: python benchmarks/report.py [--items 50000] [--runs 3] [--json]
 
 The run directory is synthetic: figures and previews of one real orbit are linked under all names;
-store, progress and logs are generated, and one item in twenty has failed. Needs Chromium and
-`pip install playwright`.
+store, progress and logs are generated, and one item in twenty has failed. Of twenty rows of 300
+items one has previews. Needs Chromium and `pip install playwright`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ from spectro_mpi.system.logs import FailureMark
 FIRST_ITEM = 10_000
 WORKERS = 16
 MAKE_SECONDS, CONTENT_SECONDS, SEARCH_SECONDS, PAGE_MB = 300.0, 1.0, 0.2, 3.0
+_PREVIEWS_IN_ROW, _PREVIEWS_EVERY = 300, 20
+"""So many items have previews, and then none until so many times that: packed, each is 0.3 MB."""
 _LINKS = 30_000
 """Links per file: file systems limit their number."""
 _PLACE = "mlt 10-12 ilat 70-75 south"
@@ -62,8 +64,8 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
         made = []
         for _ in range(arguments.runs):
             began = time.perf_counter()
-            command = [sys.executable, "-m", "spectro_mpi", "report", str(run_dir)]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            command = [sys.executable, "-m", "spectro_mpi", "report", "--no-previews"]
+            subprocess.run([*command, str(run_dir)], check=True, stdout=subprocess.DEVNULL)
             made.append(time.perf_counter() - began)
         content, index, place, search = _in_browser(run_dir / PAGE, arguments.runs)
         report = (run_dir / PAGE).parent
@@ -186,7 +188,10 @@ def _pictures(template: Path, run_dir: Path, names: list[str]) -> None:
         plots, previews = run_dir / "plots" / month / item, run_dir / PREVIEWS / month
         plots.mkdir(parents=True)
         previews.mkdir(parents=True, exist_ok=True)
+        has_preview = number // _PREVIEWS_IN_ROW % _PREVIEWS_EVERY == 0
         for source in sources:
+            if source.suffix != ".png" and not has_preview:
+                continue
             place = plots if source.suffix == ".png" else previews
             os.link(source, place / source.name.replace(folder.name, item))
 

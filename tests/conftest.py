@@ -133,14 +133,18 @@ def sampled(demo: DemoSummary, tmp_path_factory: pytest.TempPathFactory) -> Path
 def slow_figures_path(folder: Path, seconds: float) -> str:
     """A `PYTHONPATH` with which every item's figures take so much longer: time to disturb a run."""
     (folder / "sitecustomize.py").write_text(
-        "import sys, time\n"
-        "if 'multiprocessing.spawn' in str(sys.orig_argv):\n"
+        "import os, sys, time\n"
+        "def plant():\n"
         "    import spectro_mpi.phases.plot as plot\n"
         "    run = plot.PlotPhase.run\n"
         "    def slow(self, *arguments):\n"
         f"        time.sleep({seconds})\n"
         "        return run(self, *arguments)\n"
         "    plot.PlotPhase.run = slow\n"
+        "if 'multiprocessing.spawn' in str(sys.orig_argv):\n"
+        "    plant()\n"
+        "else:  # a compute process that is forked from its rank\n"
+        "    os.register_at_fork(after_in_child=plant)\n"
     )
     return os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
 

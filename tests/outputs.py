@@ -16,15 +16,18 @@ def pictures(run_dir: Path) -> dict[str, bytes]:
 
 
 def stored(run_dir: Path) -> dict[str, bytes]:
-    """item/instrument/dataset → bytes, of everything the links lead to."""
+    """item/instrument/…/dataset → bytes, of everything the links lead to."""
     content: dict[str, bytes] = {}
+
+    def take(name: str, found: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(found, h5py.Dataset):
+            value = found[()]
+            plain = value.tobytes() if value.dtype.kind != "O" else repr(value).encode()
+            content[f"{item}/{name}"] = plain
+
     with h5py.File(run_dir / "spectrograms.h5") as file:
         for item in file:
-            for instrument, group in file[item].items():
-                for name, dataset in group.items():
-                    value = dataset[()]
-                    plain = value.tobytes() if value.dtype.kind != "O" else repr(value).encode()
-                    content[f"{item}/{instrument}/{name}"] = plain
+            file[item].visititems(take)
     return content
 
 

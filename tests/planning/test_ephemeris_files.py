@@ -14,7 +14,8 @@ from spectro_mpi.planning.inventory import (
 )
 from spectro_mpi.settings.ephemeris import EphemerisSettings
 from spectro_mpi.settings.instrument_table import InstrumentTable
-from spectro_mpi.settings.schema import Config, DataSettings, SelectSettings
+from spectro_mpi.settings.schema import Config, DataSettings
+from spectro_mpi.settings.selection import SelectSettings
 from spectro_mpi.terminal.summary import print_inventory
 from tests.planning.test_inventory import put
 

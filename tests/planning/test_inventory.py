@@ -11,7 +11,8 @@ from spectro_mpi.model.items import item_order
 from spectro_mpi.planning.inventory import load_inventory, save_inventory, take_inventory
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.loading import load_config
-from spectro_mpi.settings.schema import Config, DataSettings, SelectSettings
+from spectro_mpi.settings.schema import Config, DataSettings
+from spectro_mpi.settings.selection import SelectSettings
 
 NAME = "fa_esa_l2_{}_20000101001737_{:05d}_v{:02d}.cdf"
 

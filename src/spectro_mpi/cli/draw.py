@@ -6,7 +6,7 @@ import argparse
 
 from spectro_mpi.cli.arguments import Commands, add_overrides
 
-_KINDS = ("pitch-angle", "instrument-grid", "angle")
+_KINDS = ("pitch-angle", "instrument-grid", "angle", "summary")
 _STYLES = ("single-column", "double-column", "slides")
 _LIMITS = {"given_extrema": "given_extrema", "common": "given_extrema", "raw": "raw"}
 

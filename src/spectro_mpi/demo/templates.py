@@ -23,6 +23,7 @@ SETTINGS = """\
 run_id = "fast"          # names the run directory: OUTPUT/RUN_ID
 input = "FAST_data"      # searched recursively for fa_esa_l2_*.cdf; relative to this file
 output = "runs"
+# phases = ["reduce", "plot"]    # also "atlas": maps of the whole run; best with quantity = "eflux"
 
 [select]
 # orbits = ""            # all of them; or "13312-13400,13500"
@@ -45,6 +46,18 @@ quantity = "counts"      # decoded, summed over a category's bins; or averages t
 
 [angles]                 # energy bands of figures of kind "angle", eV; by default those of FAST
 # bands = { ees = [[100, 1000], [1000, 40000]], ies = [[50, 1000], [1000, 30000]] }
+
+[atlas]                  # maps over local time and latitude, if phases has "atlas"
+# bands = { ees = [[100, 1000], [1000, 40000]], ies = [[50, 1000], [1000, 30000]] }
+# mlt_hours = 1.0        # cells: hours of magnetic local time,
+# ilat = [50, 90]        # invariant latitudes,
+# ilat_degrees = 2.0
+# altitudes = [0, 1500, 3000, 4500]            # km
+# percentiles = [10, 25, 50, 75, 90]
+# beam_factor = 3.0      # a beam is so many times the perpendicular flux,
+# beam_counts = 3.0      # and so many times the one-count level,
+# beam_channels = 3      # in so many neighbouring channels
+# formats = ["png", "pdf"]
 
 [ephemeris]              # where the spacecraft was: labels under the time axis, and directions
 # file = "fa_k0_orb_{orbit}_v{version}.cdf"    # beside the data; "none": not read
@@ -69,6 +82,9 @@ antiparallel = []
 scales = [["log", "log"]]                # pairs of energy and colour scale
 # limits = ["given_extrema", "raw"]      # common limits, and each figure's own
 # kinds = ["pitch-angle", "instrument-grid"]   # also "angle": pitch angle against time
+                                               # "summary": a page with all of them, and lines
+# summary = []                           # panels of figures of kind "summary"; by default FAST's
+# axes = "extrema"                       # or "spedas": fixed axes, for eflux
 # fold_angles = false                    # figures of kind "angle" from 0 to 180 instead of 360
 # category_limits = "own"                # or "instrument": the same in all rows of it
 # dpi = 200

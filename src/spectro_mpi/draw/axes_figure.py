@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,12 @@ from spectro_mpi.draw.events import open_ended
 from spectro_mpi.draw.figure import ends_of
 from spectro_mpi.draw.labels import fit_label
 from spectro_mpi.draw.layout import Box, Layout, layout_of
+from spectro_mpi.draw.line_axes import draw_line_axes
 from spectro_mpi.draw.mesh import OFFSETS
 from spectro_mpi.draw.palette import UNDER_COLOR, marker_of, palette_of
 from spectro_mpi.draw.positions import MARGIN, lines_at, names_shown
 from spectro_mpi.draw.raster import Painted
-from spectro_mpi.draw.room import ZOOM, Row, row_label
+from spectro_mpi.draw.room import ZOOM, Row, label_lines, row_label
 from spectro_mpi.draw.text import Lettering
 from spectro_mpi.draw.times import Window
 from spectro_mpi.draw.vector import VectorPainter
@@ -55,19 +57,24 @@ class AxesPainter(VectorPainter):
         for column, window in enumerate(windows):
             for place, (panel, row) in enumerate(zip(content.panels, rows, strict=True)):
                 box = layout.boxes[column][place]
-                painted = self._paint(panel, row, box, window, style)
+                painted = None
                 ax = figure.add_axes(_part(box, layout))
-                _draw_panel(ax, row, window, painted, palette_of(style.colormap).rgb)
-                _draw_curves(
-                    ax, panel, self._reductions.records(panel.spectrogram, style.gap_factor)
-                )
+                records_of = partial(self._reductions.records, gap_factor=style.gap_factor)
+                if panel.is_line:
+                    if window is not None:
+                        draw_line_axes(ax, panel, row, window, records_of, layout)
+                else:
+                    painted = self._paint(panel, row, box, window, style)
+                    _draw_panel(ax, row, window, painted, palette_of(style.colormap).rgb)
+                    _draw_curves(ax, panel, records_of(panel.spectrogram))
                 is_last = place == len(rows) - 1
-                _label(ax, row.label + ZOOM * (column > 0), row, layout, is_last, self._lettering)
+                label, at_left = row.label + ZOOM * (column > 0), grid.labels_at_left
+                _label(ax, label, row, layout, is_last, self._lettering, at_left)
                 if is_last:
                     self._locate(ax, content, style, layout, column)
                 _mark(ax, window, events, palette_of(style.colormap).rgb, place == 0, layout)
                 panels.append((row, painted, layout.bars[column][place]))
-        for row, painted, bar in panels:
+        for row, painted, bar in (each for each in panels if not each[0].is_line):
             _draw_bar(figure, row, painted, bar, layout, style.colormap, self._lettering)
         left = layout.boxes[0][0].left / layout.width if not layout.is_narrow else 0.02
         title = [" ".join(filter(None, (header.title[0], header.span))), *header.title[1:]]
@@ -181,7 +188,13 @@ def _draw_curves(ax: Axes, panel: Panel, records: Records) -> None:
 
 
 def _label(
-    ax: Axes, label: str, row: Row, layout: Layout, is_last: bool, lettering: Lettering
+    ax: Axes,
+    label: str,
+    row: Row,
+    layout: Layout,
+    is_last: bool,
+    lettering: Lettering,
+    at_left: bool,
 ) -> None:
     untyped: Any = dates
     wide = layout.boxes[0][0].width / (points.TICK_LABEL * layout.unit)
@@ -195,6 +208,10 @@ def _label(
     ax.xaxis.offsetText.set_visible(is_last)
     size = points.LABEL * layout.unit
     room = layout.bars[0][0].right - layout.boxes[0][0].left
+    if at_left:
+        lines = (*label_lines(lettering, label, size, layout.boxes[0][0].height), row.y_label)
+        ax.set_ylabel("\n".join(lines), fontsize=_points(points.LABEL, layout))
+        return
     lines = row_label(lettering, label, size, room, _ROW_LABEL_LINES)
     ax.set_title("\n".join(lines), loc="left", fontsize=_points(points.LABEL, layout), pad=4)
     text, font_size = _beside(lettering, row.y_label, layout, layout.left)

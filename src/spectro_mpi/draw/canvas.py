@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.draw.layout import Box
+from spectro_mpi.draw.lines import FINE, Points, coverage_of, extent_of, widened
 from spectro_mpi.draw.palette import BLACK
 from spectro_mpi.draw.raster import Painted
 from spectro_mpi.draw.text import Stamp
@@ -89,6 +90,26 @@ class Canvas:
         starts = np.repeat(first - np.append(0, np.cumsum(lengths)[:-1]), lengths)
         rows = starts + np.arange(int(lengths.sum()))
         self.image[box.top + rows, box.left + np.repeat(columns, lengths)] = index
+
+    def stroke(self, box: Box, points: Points, width: float, index: int) -> None:
+        """Draw a line `width` pixels wide or, if that is 0, a band, smoothly; `index` is a grey.
+
+        The ends of `points` are in parts of the height of the box, from its top.
+        """
+        points = points.scaled(1, box.height)
+        extent = extent_of(points, box.width * FINE)
+        if width:
+            extent = widened(extent, width)
+        rows, columns, part = coverage_of(extent, box.height)
+        ink = np.round(part * np.float32(index)).astype(np.uint8)
+        target = self.image[box.top : box.bottom, box.left : box.right]
+        target[rows, columns] = np.maximum(target[rows, columns], ink)
+
+    def zero_line(self, box: Box, at: NDArray[np.float64], width: int, index: int) -> None:
+        """Draw a horizontal line of `width` pixels under what is darker in a box."""
+        rows = _around(at, width, self.image.shape[0])
+        target = self.image[rows, box.left : box.right]
+        self.image[rows, box.left : box.right] = np.maximum(target, index)
 
     def dashes(self, box: Box, dash: int, gap: int, index: int) -> None:
         """Draw a vertical line as wide as a box, with dashes and gaps of so many pixels."""

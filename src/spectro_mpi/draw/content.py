@@ -41,10 +41,18 @@ class Panel:
     curves: tuple[Curve, ...] = ()
     """Lines over the data, at the records of the first spectrogram."""
 
+    names: tuple[str, ...] = ()
+    """Names of several lines, as `layers`."""
+
     @property
     def layers(self) -> tuple[tuple[Spectrogram, int], ...]:
         """All spectrograms with the indices of their categories, the first to be shown first."""
         return ((self.spectrogram, self.category), *self.beside)
+
+    @property
+    def is_line(self) -> bool:
+        """Whether its values are drawn as lines against time; its vertical axis is theirs."""
+        return self.spectrogram.is_line
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class FigureContent:
     scales: tuple[str, str]
     """Energy (y) and colour (z) scale; of a panel, those that its legend names go before."""
     limits: str
-    """"given_extrema" (common to all items) or "raw" (the item's own)."""
+    """"given_extrema" (common to all items), the name of fixed axes, or "raw" (the item's own)."""
     sources: tuple[str, ...]
     """Names of the files that the data come from."""
     events: tuple[Event, ...] = ()
@@ -98,5 +106,7 @@ class Style:
     """Variables of the ephemeris that label the time axis, of those that are known."""
     has_zooms: bool = True
     """Whether events have zoom columns."""
+    labels_at_left: bool = False
+    """Whether labels of rows are at the left of their axes, as on summary plots, not above."""
     keeps_height: bool = False
     """Whether figures have the height of their rows even if text is too small to read then."""

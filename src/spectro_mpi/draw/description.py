@@ -23,13 +23,27 @@ def origin_of(panel: Panel) -> dict[str, Any]:
         "instrument": spectrogram.instrument,
         **({"instruments": several} if several else {}),
         "category": spectrogram.category[panel.category],
-        "y_units": spectrogram.legend.axis_units,
+        "y_units": spectrogram.legend.units if panel.is_line else spectrogram.legend.axis_units,
+        **({"lines": _lines_of(panel)} if panel.is_line else {}),
         **({"curves": len(panel.curves)} if panel.curves else {}),
     }
 
 
 def axes_of(row: Row, style: Style, ends: Ends, note: str) -> dict[str, Any]:
-    """Return what a program needs, besides position and times, to read values off one panel."""
+    """Return what a program needs, besides position and times, to read values off one panel.
+
+    A panel with lines has "y", the values at its bottom and top edge, in place of the axes of
+    energies and of colours.
+    """
+    if row.is_line:
+        signed = {"threshold": row.y_scale.threshold} if row.y_scale.kind == "symlog" else {}
+        axes = {
+            "y": [row.y_scale.low, row.y_scale.high],
+            "y_scale": row.y_scale.kind,
+            **signed,
+            "y_label": row.y_label,
+        }
+        return {**axes, "note": note} if note else axes
     axes = {
         "energy": [row.y_scale.low, row.y_scale.high],
         "y_scale": row.y_scale.kind,
@@ -57,7 +71,7 @@ def description_of(
         "panels": panels,
     }
     rgb = palette_of(style.colormap).rgb
-    if any(panel["z_scale"] == "log" for panel in panels):
+    if any(panel.get("z_scale") == "log" for panel in panels):
         description["under"] = rgb[UNDER].tolist()
     if any("flagged" in panel for panel in panels):
         description["flag"] = rgb[FLAGGED].tolist()
@@ -73,6 +87,19 @@ def description_of(
             for event in events
         ]
     return description
+
+
+def _lines_of(panel: Panel) -> list[dict[str, str]]:
+    """The lines of a panel, the darkest first."""
+    names = panel.names or ("",) * len(panel.layers)
+    return [
+        {
+            "instrument": spectrogram.instrument,
+            "category": spectrogram.category[place],
+            **({"label": name} if name else {}),
+        }
+        for (spectrogram, place), name in zip(panel.layers, names, strict=True)
+    ]
 
 
 def _provenance(content: FigureContent) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import matplotlib as mpl
@@ -27,6 +28,7 @@ from spectro_mpi.draw.frame_files import FrameFiles
 from spectro_mpi.draw.from_event import draw_axis_from_event
 from spectro_mpi.draw.from_event import span_text as span_from_event
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
+from spectro_mpi.draw.line_panels import draw_lines, line_scale
 from spectro_mpi.draw.names import KEYWORD
 from spectro_mpi.draw.palette import BLANK, FLAGGED, palette_of
 from spectro_mpi.draw.png import encode_png
@@ -135,7 +137,7 @@ class Painter:
         layout = layout_of(grid)
         pixels = [
             [
-                self._paint(panel, row, box, window, style)
+                None if panel.is_line else self._paint(panel, row, box, window, style)
                 for panel, row, box in zip(content.panels, rows, boxes, strict=False)
             ]
             for window, boxes in zip(windows, layout.boxes, strict=True)
@@ -154,8 +156,10 @@ class Painter:
         for column, window in enumerate(windows):
             for place, panel in enumerate(content.panels):
                 box = layout.boxes[column][place]
-                note = self._put(canvas, layout, box, panel, pixels[column][place])
                 row = rows[place]
+                note = self._fill(
+                    canvas, layout, box, panel, row, pixels[column][place], window, style
+                )
                 entry = {
                     "label": row.label + ZOOM * (column > 0),
                     "box": list(box),
@@ -213,6 +217,7 @@ class Painter:
             event_lines=int(bool(events)),
             text_scale=style.text_scale,
             keeps_height=style.keeps_height,
+            labels_at_left=style.labels_at_left,
             position_lines=len(names_shown(content.spectrograms, style.ephemeris)),
         )
         notes = (*content.notes, *self._left_out(content, style))
@@ -320,12 +325,24 @@ class Painter:
     ) -> Reduced:
         return self._reductions.reduced(spectrogram, category, window, box.width, style.gap_factor)
 
-    def _put(
-        self, canvas: Canvas, layout: Layout, box: Box, panel: Panel, painted: Painted | None
+    def _fill(
+        self,
+        canvas: Canvas,
+        layout: Layout,
+        box: Box,
+        panel: Panel,
+        row: Row,
+        painted: Painted | None,
+        window: Window | None,
+        style: Style,
     ) -> str:
-        """Put the pixels of a panel on the canvas; return the note written into it, if any."""
+        """Put the data of a panel on the canvas; return the note written into it, if any."""
         note = "no valid data"
-        if painted is not None:
+        if window is not None and panel.is_line:
+            records_of = partial(self._reductions.records, gap_factor=style.gap_factor)
+            if draw_lines(canvas, layout, box, panel, row, window, records_of):
+                return ""
+        elif painted is not None:
             canvas.panel(box, painted)
             if painted.bands.any():
                 return ""
@@ -405,6 +422,8 @@ class Painter:
     ) -> None:
         """Write the number of flagged records at the right of a row's label, if there is room."""
         unit = layout.unit
+        if layout.row_gap < points.ABOVE:  # the label is elsewhere
+            return
         taken = self._lettering.stamp(label, points.LABEL * unit).width + points.LABEL * unit
         stamp = self._lettering.stamp(count(flagged, "flagged record"), points.NOTE * unit)
         if taken + stamp.width <= box.width:
@@ -425,6 +444,9 @@ def _own_rc() -> Iterator[None]:
 def _row(panel: Panel, pair: tuple[str, str]) -> Row:
     """Return label and axes of a panel in a figure of a pair of scales."""
     scales = drawn_scales(panel.spectrogram.legend, pair)
+    if panel.is_line:
+        scale = line_scale(scales[0], panel.limits)
+        return Row(panel.label, scale, scale, "", panel.y_label, True, panel.names)
     return Row(
         panel.label,
         usable_scale(scales[0], panel.limits.y_min, panel.limits.y_max),
@@ -436,6 +458,8 @@ def _row(panel: Panel, pair: tuple[str, str]) -> Row:
 
 def ends_of(row: Row, painted: Painted | None) -> Ends:
     """Return the pointed ends of a panel's colour bar: always the lower one of a log scale."""
+    if row.is_line:
+        return Ends(False, False)
     below, above = (painted.below, painted.above) if painted else (False, False)
     return Ends(low=below or row.z_scale.kind == "log", high=above)
 

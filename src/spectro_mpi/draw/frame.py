@@ -16,11 +16,15 @@ from spectro_mpi.draw.bars import Ends, draw_bar
 from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.labels import LINE_SPACING, fit_label, value_labels
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
+from spectro_mpi.draw.line_panels import draw_names
 from spectro_mpi.draw.palette import BLACK
-from spectro_mpi.draw.room import ZOOM, Row, row_label, tick_room
+from spectro_mpi.draw.room import ZOOM, Row, label_groups, label_lines, row_label, tick_room
 from spectro_mpi.draw.scale import Scale
 from spectro_mpi.draw.text import DIGIT_HEIGHT, Lettering, upward
 from spectro_mpi.draw.ticks import value_ticks
+
+_DESCENT = 0.24
+"""What letters of DejaVu Sans reach below their base line, in font sizes."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,12 @@ def draw_frame(spec: FrameSpec, canvas: Canvas, lettering: Lettering) -> Frame:
         left = boxes[0].left
         for row, box, bar in zip(spec.rows, boxes, bars, strict=False):
             canvas.outline(box, line, BLACK)
+            if row.is_line:
+                draw_names(canvas, layout, lettering, row, box, (column + 1) * layout.column_width)
+            if spec.grid.labels_at_left:
+                axis = _value_axis(canvas, layout, lettering, row.y_scale, box, True)
+                left = min(left, axis)
+                continue
             label, width = row.label + ZOOM * (column > 0), bar.right - box.left
             lines = row_label(lettering, label, size, width, spec.grid.label_lines)
             for number, text in enumerate(lines, 1):
@@ -61,6 +71,10 @@ def draw_frame(spec: FrameSpec, canvas: Canvas, lettering: Lettering) -> Frame:
         end = round(left - points.LABEL_GAP * layout.unit)
         for row, box in zip(spec.rows, boxes, strict=False):
             room = _label_room(layout, box, column * layout.column_width + begin, end)
+            if spec.grid.labels_at_left:
+                label = row.label + ZOOM * (column > 0)
+                _beside_with_label(canvas, lettering, label, row.y_label, size, room)
+                continue
             _beside(canvas, lettering, row.y_label, size, room, True)
     return Frame(canvas.image, layout.boxes)
 
@@ -82,13 +96,16 @@ def draw_bars(
     boxes, bars = layout.boxes[column], layout.bars[column]
     right = bars[0].right
     for row, bar, of_bar in zip(spec.rows, bars, ends, strict=False):
+        if row.is_line:
+            continue
         scale = draw_bar(canvas, bar, line, steps, of_bar, row.z_scale.kind == "log")
         right = max(right, _value_axis(canvas, layout, lettering, row.z_scale, scale, False))
     begin = round(right + points.LABEL_GAP * layout.unit)
     end = (column + 1) * layout.column_width - layout.pixels(points.LABEL_MARGIN)
-    for row, box in zip(spec.rows, boxes, strict=False):
+    for group in label_groups(spec.grid, spec.rows):
+        box = boxes[group.start]._replace(bottom=boxes[group.stop - 1].bottom)
         room = _label_room(layout, box, begin, end)
-        _beside(canvas, lettering, row.z_label, size, room, False)
+        _beside(canvas, lettering, spec.rows[group.start].z_label, size, room, False)
 
 
 def _value_axis(
@@ -126,6 +143,20 @@ def _label_room(layout: Layout, box: Box, left: int, right: int) -> Box:
     """
     more = layout.label_reach
     return Box(left, box.top - more, right, box.bottom + more)
+
+
+def _beside_with_label(
+    canvas: Canvas, lettering: Lettering, label: str, y_label: str, size: float, room: Box
+) -> None:
+    """Write the label of an axis beside it, and that of its row in the lines left of it."""
+    lines = label_lines(lettering, label, size, room.height)
+    base = room.right - _DESCENT * size
+    for line in (y_label, *lines[::-1]):
+        stamp = lettering.fit(line, size, room.height)
+        turned = upward(stamp)
+        middle = (room.top + room.bottom + turned.height) / 2
+        canvas.write(turned, base - stamp.rise, middle)
+        base -= LINE_SPACING * size
 
 
 def _beside(

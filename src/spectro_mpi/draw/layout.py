@@ -25,6 +25,8 @@ BETWEEN_LABELS = 4.0
 HEADER, NOTE_LINE = 26.0, 12.0
 ABOVE, BELOW = 15.0, 6.0
 """Space of each row: above for its label, below for its ticks."""
+ABOVE_TIGHT = 7.0
+"""Space above a row whose label is at its left: for the strip of flagged records."""
 STRIP = 2.16
 """Height of the strip right above a data area that marks flagged records: 6 pixels at 200 dpi."""
 ROW_LABEL = LINE + STRIP + 3.2
@@ -86,6 +88,9 @@ class Grid:
     """Whether the figure is as high as its panels, even if its text does not fit."""
     position_lines: int = 0
     """Lines of labels of the ephemeris, below the times."""
+    labels_at_left: bool = False
+    """Whether the label of a row is beside its axis, in one more line than `label_lines`, rather
+    than above it."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,8 @@ class Layout:
     """[column][row] colour bars."""
     times: float
     """Height of the times and positions below the last row, in points."""
+    row_gap: float = ABOVE + BELOW
+    """Distance of rows whose labels have one line, in points."""
 
     @property
     def column_width(self) -> int:
@@ -126,7 +133,7 @@ class Layout:
     @property
     def label_reach(self) -> int:
         """What labels of axes may reach beyond their row, above and below it, in pixels."""
-        return round((ABOVE + BELOW - BETWEEN_LABELS) / 2 * self.unit)
+        return round((self.row_gap - BETWEEN_LABELS) / 2 * self.unit)
 
     def pixels(self, points: float) -> int:
         """Convert a length in points to whole pixels, at least 1."""
@@ -144,6 +151,8 @@ def layout_of(grid: Grid) -> Layout:
     if grid.event_lines:
         footer += BRACKETS + EVENT_LINE * grid.event_lines
     above = ABOVE + NOTE_LINE * (grid.label_lines - 1)
+    if grid.labels_at_left:
+        above = ABOVE_TIGHT
     high = header + (above + BELOW) * grid.rows + footer
     point = max(grid.dpi / 72, _READABLE)
     full = point * grid.text_scale
@@ -182,4 +191,5 @@ def layout_of(grid: Grid) -> Layout:
         tuple(boxes),
         tuple(bars),
         times,
+        (ABOVE_TIGHT if grid.labels_at_left else ABOVE) + BELOW,
     )

@@ -15,7 +15,14 @@ from typing import Any, get_args
 
 from spectro_mpi.draw.kinds import FigureKind, kinds_of
 from spectro_mpi.model.marks import slug
-from spectro_mpi.settings.schema import Config, FormatName, KindName, LimitsKind, ScalePair
+from spectro_mpi.settings.schema import (
+    Config,
+    FormatName,
+    KindName,
+    LimitsKind,
+    PlotSettings,
+    ScalePair,
+)
 
 KEYWORD = "spectro-mpi"
 """Of the text chunk in every PNG that says what the figure shows."""
@@ -26,6 +33,10 @@ same data and settings, and only then, so that no other change of the program ch
 LONGEST_LABEL = 40 * "x"
 """As long as the word for the labels of events in the name of a figure can be."""
 
+COMMON = "given_extrema"
+"""What stands in the name of a figure with the limits of all items."""
+RAW = "raw"
+"""What stands in the name of a figure with the limits of its own data."""
 SUFFIXES = tuple(f".{name}" for name in get_args(FormatName))
 """Of the files of figures (`plot.formats`)."""
 _LABEL = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
@@ -72,8 +83,14 @@ def expected_figures(config: Config, instruments: Iterable[str]) -> list[Expecte
             config.plot.colormap_of(scales),
         )
         for kind, instrument in kinds_of(config, instruments)
-        for scales, limits in product(config.plot.scales, config.plot.limits)
+        for scales, limits in product(config.plot.scales, limits_words(config.plot))
     ]
+
+
+def limits_words(plot: PlotSettings) -> tuple[str, ...]:
+    """What names of figures say of their limits: `plot.limits`, or the name of fixed axes."""
+    fixed = plot.axes if plot.axes != PlotSettings.axes else ""
+    return tuple(fixed if fixed and each == COMMON else each for each in plot.limits)
 
 
 def single_figure(

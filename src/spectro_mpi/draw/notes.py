@@ -8,7 +8,6 @@ import numpy as np
 
 from spectro_mpi.draw.content import Panel
 from spectro_mpi.draw.kinds import Row
-from spectro_mpi.errors import Failure
 from spectro_mpi.model.levels import count_beyond, count_undrawn
 from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
 from spectro_mpi.settings.schema import Config, ScalePair
@@ -23,19 +22,6 @@ def in_order(config: Config, stored: Iterable[str]) -> tuple[str, ...]:
 def item_name(config: Config, item_id: str) -> str:
     """An item as titles name it."""
     return f"orbit {item_id}" if config.items_are_orbits else item_id
-
-
-def missing_note(
-    config: Config, present: Iterable[str], failures: Iterable[Failure]
-) -> tuple[str, ...]:
-    """A note on which of the selected instruments an item has no data of, and why."""
-    reasons = {failure.instrument: failure.reason for failure in failures}
-    missing = [
-        f"{instrument} ({reasons.get(instrument, 'no file')})"
-        for instrument in config.select.instruments
-        if instrument not in present
-    ]
-    return (f"No data: {', '.join(missing)}",) if missing else ()
 
 
 def without_positive(rows: Iterable[Row], scales: ScalePair) -> Iterator[str]:

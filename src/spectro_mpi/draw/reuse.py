@@ -17,7 +17,8 @@ from spectro_mpi.model.spectrogram import Spectrogram
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
-_SPECTROGRAMS = 8
+_SPECTROGRAMS = 16
+"""More than a summary shows: instruments, their pitch angles and their moments."""
 _REDUCTIONS = 24
 """Cached results per spectrogram: categories × time windows."""
 

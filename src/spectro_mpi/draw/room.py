@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import groupby, product
 
 from spectro_mpi.draw import layout as points
 from spectro_mpi.draw.bars import point_height
@@ -18,6 +18,10 @@ from spectro_mpi.draw.ticks import value_ticks
 ZOOM = " (zoom)"
 _LABEL_LINES = 4
 """Most lines of the label of a row."""
+LABEL_BREAK = ": "
+"""Where the label of a row at the left of its axis is broken into two lines."""
+LABEL_LINES = 2
+"""Lines of the label of a row at the left of its axis."""
 _GROWTH, _GROWTHS = 1.15, 7
 """Factor by which rows become higher, so many times at most, for labels that are too long."""
 _SURE_TO_SHRINK = 0.65
@@ -35,6 +39,10 @@ class Row:
     z_scale: Scale
     z_label: str
     y_label: str
+    is_line: bool = False
+    """Whether it shows lines: it has no colour bar."""
+    names: tuple[str, ...] = ()
+    """Names of its lines, for the place of the colour bar; empty: there is a single one."""
 
 
 def with_room(grid: Grid, rows: Sequence[Row], lettering: Lettering) -> Grid:
@@ -64,6 +72,27 @@ def row_label(
     return wrapped(lettering, label, size, room, most)
 
 
+def label_lines(lettering: Lettering, label: str, size: float, room: float) -> tuple[str, ...]:
+    """The lines of the label of a row at the left of its axis: at ": ", else where it is long."""
+    name, _, rest = label.partition(LABEL_BREAK)
+    return (name, rest) if rest else wrapped(lettering, label, size, room, LABEL_LINES)
+
+
+def label_groups(grid: Grid, rows: Sequence[Row]) -> list[range]:
+    """The rows that share a label of their colour bars; lines have none.
+
+    These are single rows, or with labels at the left the neighbours of one instrument.
+    """
+
+    def key(place: int) -> object:
+        row = rows[place]
+        name = row.label.partition(LABEL_BREAK)[0] if grid.labels_at_left else place
+        return row.is_line, name, row.z_label
+
+    groups = (list(places) for _, places in groupby(range(min(grid.rows, len(rows))), key))
+    return [range(each[0], each[-1] + 1) for each in groups if not rows[each[0]].is_line]
+
+
 def tick_room(size: float, height: int) -> float:
     """Smallest distance between tick labels of a font size, as a part of an axis; both pixels."""
     return min(1.0, _TICK_ROOM * size / height)
@@ -74,7 +103,11 @@ def _with_lines(grid: Grid, rows: Sequence[Row], lettering: Lettering) -> tuple[
     while True:
         layout = layout_of(replace(grid, more_left=0.0, more_right=0.0))
         spare = UTMOST_OF_WIDTH * layout.column_width / layout.unit - points.LEFT - points.RIGHT
-        right, left = (_lacking(layout, rows, lettering, at_left) for at_left in (False, True))
+        right, left = (
+            _lacking(grid, layout, rows, lettering, at_left) for at_left in (False, True)
+        )
+        if grid.labels_at_left:
+            left += LABEL_LINES * points.NOTE_LINE
         is_enough = right + left <= max(0.0, spare)
         right = min(right, max(0.0, spare))
         grid = replace(grid, more_right=right, more_left=min(left, max(0.0, spare - right)))
@@ -86,6 +119,8 @@ def _with_lines(grid: Grid, rows: Sequence[Row], lettering: Lettering) -> tuple[
 
 def _label_lines(grid: Grid, rows: Iterable[Row], lettering: Lettering) -> int:
     layout = layout_of(grid)
+    if grid.labels_at_left:
+        return 1
     size, room = points.LABEL * layout.unit, layout.bars[0][0].right - layout.boxes[0][0].left
     zooms = ("", ZOOM)[: grid.columns]
     return max(
@@ -101,14 +136,24 @@ def _lines_needed(lettering: Lettering, label: str, size: float, room: float) ->
     return _LABEL_LINES
 
 
-def _lacking(layout: Layout, rows: Sequence[Row], lettering: Lettering, at_left: bool) -> float:
+def _lacking(
+    grid: Grid, layout: Layout, rows: Sequence[Row], lettering: Lettering, at_left: bool
+) -> float:
     """Points by which a margin is too narrow for the labels of its axes."""
     unit = layout.unit
     size = points.TICK_LABEL * unit
     box = layout.boxes[0][0]
     length = box.height + 2 * layout.label_reach
-    labels = {row.y_label if at_left else row.z_label for row in rows}
-    depth = max(depth_needed(lettering, label, points.LABEL * unit, length) for label in labels)
+    pitch = box.height + round(layout.row_gap * unit)
+    needs = {(row.y_label, length) for row in rows}
+    if not at_left:
+        needs = {
+            (rows[each[0]].z_label, length + (len(each) - 1) * pitch)
+            for each in label_groups(grid, rows)
+        }
+        rows = [row for row in rows if not row.is_line]
+    depths = (depth_needed(lettering, label, points.LABEL * unit, long) for label, long in needs)
+    depth = max(depths, default=0.0)
     bar = 0 if at_left else layout.bars[0][0].right - box.right
     room = (layout.left if at_left else layout.right - bar) - depth - 1
     room -= layout.tick_reach + points.LABEL_GAP * unit + layout.pixels(points.LABEL_MARGIN)

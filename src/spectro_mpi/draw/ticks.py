@@ -65,7 +65,7 @@ def value_ticks(scale: Scale, room: float) -> Ticks:
     `room` is the smallest distance between labels, as a fraction of the axis.
     """
     most = min(7, max(1, int(1 / room)))
-    candidates = _log_candidates(scale, most) if scale.kind == "log" else _even(scale, most)
+    candidates = _CANDIDATES[scale.kind](scale, most)
     enough = min(3, most)
     best: list[float] = []
     for ticks in candidates:
@@ -79,6 +79,8 @@ def value_ticks(scale: Scale, room: float) -> Ticks:
             best = ticks
     if scale.kind == "log":
         minor = sorted(set(_inside(scale, _decades(scale, tuple(range(2, 10))))) - set(best))
+    elif scale.kind == "symlog":
+        minor = sorted(set(_inside(scale, _signed(scale, range(1, 10)))) - set(best))
     else:
         minor = _between(best, scale.low, scale.high)
     return Ticks(tuple(best), _labels(scale, best), tuple(minor))
@@ -124,6 +126,29 @@ def _log_candidates(scale: Scale, most: int) -> Iterator[list[float]]:
     for multiples in ((1, 2, 5), tuple(range(1, 10)), (1, 3)):
         yield _inside(scale, _decades(scale, multiples))
     yield from _even(scale, most)
+
+
+def _signed_candidates(scale: Scale, most: int) -> Iterator[list[float]]:
+    """Yield sets of ticks for a symmetric-log axis: 0 and every n-th power of ten, of both signs.
+
+    Those that are left out are the smallest, which lie next to 0.
+    """
+    powers = sorted({abs(tick) for tick in _inside(scale, _signed(scale, (1,))) if tick})[::-1]
+    steps = [(first, step) for step in (1, 2, 3) for first in range(min(step, len(powers)))]
+    rows = [powers[first::step] for first, step in steps]
+    sizes = [row[:count] for row in rows for count in range(1, len(row) + 1)]
+    sets = [_inside(scale, [*(-size for size in each), 0.0, *each[::-1]]) for each in sizes]
+    yield from sorted(sets, key=len, reverse=True)
+    yield _inside(scale, [0.0])
+
+
+def _signed(scale: Scale, multiples: Iterable[int]) -> list[float]:
+    """Multiples of the powers of ten beyond the linear part, of both signs; and 0."""
+    last = math.ceil(math.log10(max(-scale.low, scale.high) / scale.threshold)) + 1
+    sizes = [
+        scale.threshold * 10.0**power * multiple for power in range(last) for multiple in multiples
+    ]
+    return [*(-size for size in reversed(sizes)), 0.0, *sizes]
 
 
 def _even(scale: Scale, most: int) -> Iterator[list[float]]:
@@ -187,6 +212,8 @@ def _reach_both_ends(places: NDArray[np.float64]) -> bool:
 def _labels(scale: Scale, ticks: list[float]) -> tuple[str, ...]:
     if not ticks:
         return ()
+    if scale.kind == "symlog":
+        return tuple(map(_signed_power, ticks))
     powers = [round(math.log10(tick)) if tick > 0 else 0 for tick in ticks]
     are_powers = all(math.isclose(10.0**p, t) for p, t in zip(powers, ticks, strict=True))
     if scale.kind == "log" and are_powers and len(ticks) > 1:
@@ -205,6 +232,14 @@ def _labels(scale: Scale, ticks: list[float]) -> tuple[str, ...]:
     axis.set_view_interval(ticks[0], ticks[-1])
     formatter.set_locs(ticks)
     return tuple(formatter(tick) for tick in ticks)
+
+
+def _signed_power(tick: float) -> str:
+    """Return `−10²` as mathtext; 0 as it is."""
+    if tick == 0:
+        return "0"
+    sign = "−" if tick < 0 else ""
+    return f"$\\mathdefault{{{sign}10^{{{round(math.log10(abs(tick)))}}}}}$"
 
 
 def _number_times_power(tick: float) -> str:
@@ -243,3 +278,7 @@ def _time_label(time: float, step: float) -> str:
     if step >= _DAY:
         return date
     return clock[:5] if step >= _MINUTE else clock
+
+
+_CANDIDATES = {"linear": _even, "log": _log_candidates, "symlog": _signed_candidates}
+"""Kind of scale → sets of ticks to choose from, the most readable first."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.draw.canvas import Canvas, span_rows
 from spectro_mpi.draw.layout import Box, Layout
+from spectro_mpi.draw.lines import Points, thinned
 from spectro_mpi.draw.palette import BLACK
 from spectro_mpi.draw.raster import WHOLE_BOX, Painted, Reach
 from spectro_mpi.draw.text import FONT, Lettering, Stamp
@@ -110,6 +111,21 @@ class VectorCanvas(Canvas):
                 begin, end = box.top + first[part[0]], box.top + stop[part[0]]
                 self.fill(Box(int(left), int(begin), int(right), int(end)), index)
 
+    def stroke(self, box: Box, points: Points, width: float, index: int) -> None:
+        """Record a line or a band, cut to its box, as one shape for each of its pieces."""
+        points = thinned(points, box.width).scaled(box.width, box.height)
+        for piece in points.pieces:
+            x, low, high = box.left + points.x[piece], points.low[piece], points.high[piece]
+            corners = np.stack([x, box.top + low], axis=1)
+            if not width:
+                back = np.stack([x, box.top + high], axis=1)[::-1]
+                corners = np.concatenate([corners, back, corners[:1]])
+            self._line(box, Path(corners, closed=not width), width, index)
+
+    def zero_line(self, box: Box, at: NDArray[np.float64], width: int, index: int) -> None:
+        """Record it as a box."""
+        self.row_ticks(at, box.left, box.right, width, index)
+
     def dashes(self, box: Box, dash: int, gap: int, index: int) -> None:
         """Record each dash as a box."""
         for top in range(box.top, box.bottom, dash + gap):
@@ -151,6 +167,24 @@ class VectorCanvas(Canvas):
             context.set_linewidth(0)
             context.set_antialiased(True)
             renderer.draw_path(context, path, page.transform(renderer, False), page.color(index))
+            context.restore()
+
+        self._shapes.append(draw)
+
+    def _line(self, box: Box, path: Path, width: float, index: int) -> None:
+        """Record a line `width` wide or, if that is 0, a filled shape; cut to a box."""
+
+        def draw(renderer: RendererBase, page: _Page) -> None:
+            context: Any = renderer.new_gc()
+            upright = page.transform(renderer, False)
+            cut = upright.transform([(box.left, box.bottom), (box.right, box.top)])
+            context.set_clip_rectangle(Bbox(cut))
+            context.set_antialiased(True)
+            context.set_linewidth(width / _POINT)
+            context.set_foreground(page.color(index))
+            context.set_capstyle("round")
+            context.set_joinstyle("round")
+            renderer.draw_path(context, path, upright, None if width else page.color(index))
             context.restore()
 
         self._shapes.append(draw)

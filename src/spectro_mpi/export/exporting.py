@@ -17,7 +17,7 @@ from spectro_mpi.inert import inert
 from spectro_mpi.planning.inventory import missing_of, selection_by_id
 from spectro_mpi.rundir.layout import data_path
 from spectro_mpi.rundir.reader import Run
-from spectro_mpi.settings.schema import SelectSettings
+from spectro_mpi.settings.selection import SelectSettings
 from spectro_mpi.system.limits import cores_allowed
 from spectro_mpi.system.untrusted import UntrustedCalls, memory_for, side_by_side
 from spectro_mpi.system.words import nearest

@@ -18,7 +18,7 @@ from spectro_mpi.fetch.web import PassingError, RefusedError, Web
 from spectro_mpi.inert import inert
 from spectro_mpi.instruments.preset import NamedFile
 from spectro_mpi.settings.archive_layout import Layout, Level, Place
-from spectro_mpi.settings.schema import SelectSettings
+from spectro_mpi.settings.selection import SelectSettings
 
 _MOST_FOLDERS = 5_000
 _MOST_DEPTH = 12

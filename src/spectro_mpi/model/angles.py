@@ -62,22 +62,25 @@ def reduce_angles(
     nbins, nenergy = distribution.nbins.astype(np.intp), distribution.nenergy.astype(np.intp)
     usable = distribution.valid & (nbins > 0) & (nbins <= bins)
     usable &= (nenergy > 0) & (nenergy <= channels)
-    overlaps = _overlaps(edges, bands)
+    weights_of = overlaps(edges, bands)
     for rows, used_bins, used in blocks(usable, nbins, nenergy):
         mode = distribution.mode[rows]
         for table in np.unique(mode).tolist():
-            if table >= len(overlaps):
+            if table >= len(weights_of):
                 continue
             chosen = np.arange(records)[rows][mode == table]
-            weights = overlaps[table][:, :used]
+            weights = weights_of[table][:, :used]
             means, angles = _of_bands(distribution, chosen, used_bins, used, weights)
             half = _half_widths(distribution, chosen, used_bins, used, angles)
             values[:, chosen] = _laid_out(means, angles, half)
     return values
 
 
-def _overlaps(edges: NDArray[np.floating[Any]], bands: Sequence[Band]) -> NDArray[np.float64]:
-    """ΔE w of each channel: its width inside each band; (mode, band, channel)."""
+def overlaps(edges: NDArray[np.floating[Any]], bands: Sequence[Band]) -> NDArray[np.float64]:
+    """ΔE w of each channel: its width inside each band; (mode, channel, 2) → (mode, band, channel).
+
+    0 where there is no channel.
+    """
     low, high = (edges[:, None, :, end].astype(np.float64) for end in (0, 1))
     ends = np.array(bands, np.float64).reshape(-1, 2)
     begin, stop = ends[None, :, 0, None], ends[None, :, 1, None]

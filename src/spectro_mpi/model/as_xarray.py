@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.model.artifacts import EPOCH, Dataset
+from spectro_mpi.model.artifacts import EPOCH, Dataset, Group
 from spectro_mpi.model.moments import ERROR, Moments
 from spectro_mpi.model.plain import plain_units
 from spectro_mpi.model.spectrogram import Spectrogram
@@ -49,20 +49,16 @@ def as_xarray(
     bring their coordinates; a dataset of which one has another size is left out.
     Raises `UserError` if xarray is not installed.
     """
-    try:
-        import xarray
-    except ImportError:
-        raise UserError(
-            "xarray is not installed: run pip install 'spectro-mpi[xarray]', "
-            "or use Run.spectrogram, which gives numpy arrays"
-        ) from None
+    package = _xarray("Run.spectrogram, which gives numpy arrays")
     coordinates = {
         **_times(spectrogram),
         **_ephemeris(spectrogram),
         **_categories(spectrogram),
         **_channels(spectrogram),
     }
-    data = xarray.Dataset(_values(spectrogram), coordinates, _attributes(spectrogram, item))
+    data: xarray.Dataset = package.Dataset(
+        _values(spectrogram), coordinates, _attributes(spectrogram, item)
+    )
     if spectrogram.by_angle is not None:
         data = data.assign(angles=_angles(spectrogram)).assign_coords(_bands(spectrogram))
     if spectrogram.moments is not None:
@@ -79,6 +75,35 @@ def as_xarray(
         elif variable.dtype.kind == "M":
             variable.encoding |= {"units": EPOCH, "dtype": "f8", "_FillValue": np.nan}
     return data
+
+
+def group_as_xarray(group: Group, attributes: Mapping[str, Any]) -> xarray.Dataset:
+    """Convert a group in which coordinates are datasets named as their dimension.
+
+    Raises `UserError` if xarray is not installed.
+    """
+    package = _xarray("h5py, which reads the same file")
+    variables = {}
+    for name, dataset in group.datasets.items():
+        texts = {"long_name": dataset.long_name, "units": dataset.units}
+        bounds = f"{name}_bounds"
+        texts["bounds"] = bounds if bounds in group.datasets else ""
+        given = {key: text for key, text in texts.items() if text}
+        variables[name] = (dataset.dims, dataset.values, given)
+    coordinates = {name: each for name, each in variables.items() if each[0] == (name,)}
+    data = {name: each for name, each in variables.items() if name not in coordinates}
+    return cast("xarray.Dataset", package.Dataset(data, coordinates, dict(attributes)))
+
+
+def _xarray(instead: str) -> Any:
+    """The package. Raises `UserError` if it is not installed; `instead`: what else to use."""
+    try:
+        import xarray
+    except ImportError:
+        raise UserError(
+            f"xarray is not installed: run pip install 'spectro-mpi[xarray]', or use {instead}"
+        ) from None
+    return xarray
 
 
 def _with(data: xarray.Dataset, other: Dataset) -> xarray.Dataset:

@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spectro_mpi.model.fixed_axes import common_extrema
 from spectro_mpi.model.levels import Levels, count_levels, edge_range, measured_channels
+from spectro_mpi.model.line_limits import line_limits, own_line_limits
 from spectro_mpi.model.samples import grouping_of, samples_of
 from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
 from spectro_mpi.model.tally import Tallies, Tally
 from spectro_mpi.settings.angles import BY_ANGLE
 from spectro_mpi.settings.schema import AxisLimits, Config, ExtremaSettings, ScalePair
+from spectro_mpi.settings.summary import series_in
 
 WHOLE = "all"
 """The category from which an instrument's limits are computed."""
@@ -48,10 +52,16 @@ def flat_extrema(
     linear one they are 0 and the latter; if any cell is negative or none is positive, they are the
     percentiles of all finite cells. Where an instrument is drawn with other scales than the pair's,
     the limits under the pair's names are for those. An instrument (or category) without a cell that
-    counts has no keys.
+    counts has no keys. A series (`model.series`) has keys of its y axis only.
     """
     flat: dict[str, float] = {}
     for (instrument, category), counts in sorted(tallies.items()):
+        if series_in(instrument):
+            ends = zip(_ENDS, line_limits(counts) or (), strict=False)
+            name = instrument if category == WHOLE else f"{instrument}-{category}"
+            for (y_scale, z_scale), (end, limit) in product(scales, list(ends)):
+                flat[f"{name}_{y_scale}_{z_scale}_{end}"] = limit
+            continue
         names = [f"{instrument}-{category}"] + ([instrument] if category == WHOLE else [])
         by_scale = {
             scale: _z_limits(counts, scale, settings)
@@ -85,6 +95,9 @@ def panel_limits(
     drawn = drawn_scales(spectrogram.legend, scales)
 
     def own() -> Limits:
+        if spectrogram.is_line:
+            ends = own_line_limits(spectrogram.values, drawn[0])
+            return _rounded(*ends, 0.0, 1.0)
         computed = raw_limits(spectrogram, row, drawn, config.extrema.energy_coverage)
         return _of_circle(computed or empty_limits(spectrogram, drawn), spectrogram)
 
@@ -139,6 +152,29 @@ def shared_limits(
         pair = values[low], values[high]
         values[low], values[high] = in_order(*pair, low in fixed, high in fixed)
     return Limits(**values)
+
+
+def with_lines(
+    config: Config,
+    extrema: Mapping[str, float],
+    limits: Limits,
+    lines: Sequence[tuple[str, str]],
+    scales: ScalePair,
+) -> Limits:
+    """Limits of a panel that cover the common ones of all `lines` that it may show.
+
+    `lines` are names in the extrema, and categories. An end that is set by hand is kept.
+    """
+    values = {}
+    for end, outermost in (("y_min", min), ("y_max", max)):
+        ends = [getattr(limits, end)]
+        for name, category in lines:
+            if end in _by_hand(config.axes, name, category):
+                return limits
+            common = _common(extrema, name, category, scales, config.plot.category_limits)
+            ends += [common[end]] if end in common else []
+        values[end] = outermost(ends)
+    return replace(limits, **values)
 
 
 def notes_on_limits(
@@ -229,6 +265,7 @@ def common_limits(
     Rows of which no limits are known are left out.
     """
     pair, limits = config.plot.scales[0], {}
+    extrema = common_extrema(config, extrema)
     for each in filter(None, (spectrogram, spectrogram.by_angle)):
         drawn = drawn_scales(each.legend, pair)
         for row in each.category:
@@ -327,7 +364,7 @@ def _common(
 ) -> dict[str, float]:
     """The limits of a row in the extrema, rounded outward, by end."""
     is_own = category_limits == "own" or instrument.endswith(BY_ANGLE)
-    by_category = is_own and category != WHOLE
+    by_category = (is_own or bool(series_in(instrument))) and category != WHOLE
     name = f"{instrument}-{category}" if by_category else instrument
     keys = {end: f"{name}_{scales[0]}_{scales[1]}_{end}" for end in _ENDS}
     return {end: _outward(extrema[key], end) for end, key in keys.items() if key in extrema}

@@ -22,6 +22,8 @@ from spectro_mpi.system.words import utc
 
 DIGEST_BYTES = 16
 """Of the digests of reduced data and of figures."""
+LINE = "line"
+"""`Legend.axis` of a series against time (`model.series`)."""
 SEPARATOR = ", "
 """Between the names, and the digests, of several input files."""
 
@@ -43,7 +45,8 @@ class Legend:
     z_label: str = ""
     """Label of the colour bar."""
     axis: str = "energy"
-    """Name of the channels' dataset: "energy", "frequency", or "y" for anything else."""
+    """Name of the channels' dataset: "energy", "frequency", or "y" for anything else. Of what is
+    derived from the store: "angle" (pitch angle), "line" (values against time)."""
     axis_units: str = "eV"
     y_label: str = "Energy (eV)"
     """Label of the channels' axis."""
@@ -163,6 +166,16 @@ class Spectrogram:
     def name(self) -> str:
         """Name of its group in the store."""
         return self.instrument
+
+    @cached_property
+    def known_series(self) -> dict[str, Spectrogram]:
+        """What `series.series_of` has made of it, by name."""
+        return {}
+
+    @property
+    def is_line(self) -> bool:
+        """Whether its values, of a single channel, are drawn as lines against time."""
+        return self.legend.axis == LINE
 
     @cached_property
     def by_angle(self) -> Spectrogram | None:

@@ -112,6 +112,15 @@ def tally(spectrogram: Spectrogram) -> Tallies:
     }
 
 
+def tally_series(series: Spectrogram) -> Tallies:
+    """Count the values of a series (`model.series`), for each of its categories."""
+    tallies = {}
+    for category, values in zip(series.category, series.values, strict=True):
+        counts = tallies[series.instrument, category] = Tally(y_scale=series.legend.y_scale)
+        _count(counts, Samples(series.mode, values, are_means=False), is_whole=False)
+    return tallies
+
+
 def merge_tallies(into: Tallies, other: Tallies) -> None:
     """Add `other` to `into`; the order of merging makes no difference."""
     for key, added in other.items():

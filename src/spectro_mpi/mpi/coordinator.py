@@ -44,7 +44,7 @@ from spectro_mpi.mpi.messages import (
     WriteTallies,
 )
 from spectro_mpi.mpi.transport import Transport
-from spectro_mpi.phases.contributions import Contributions, group_size, is_kept
+from spectro_mpi.phases.contributions import Contributions, group_size, is_kept, kept_files
 from spectro_mpi.phases.interface import MergingPhase, PartwisePhase, Phase
 from spectro_mpi.phases.task import Task
 from spectro_mpi.phases.workspace import Workspace
@@ -272,7 +272,7 @@ class Coordinator:
         self._contributions, most = None, 0
         if isinstance(phase, MergingPhase):
             again = {task.item.id for task in tasks if task.has_result}
-            most = group_size(phase, len(again.union(self._progress.stores[phase.name])))
+            most = group_size(phase, len(again.union(kept_files(phase, self._progress))))
             self._contributions = Contributions(phase, most, self._plan.kept(phase, again))
         if not self._plan.assets_only:
             totals = {**self._progress.totals, phase.name: self._plan.count(phase)}
@@ -437,8 +437,7 @@ class Coordinator:
         if self._partials < len(self._place):
             return
         if is_kept(phase):
-            stored, without = self._progress.stores[phase.name], self._committing.without_data
-            files = {item: name for item, name in stored.items() if item not in without}
+            files = kept_files(phase, self._progress, self._committing.without_data)
             kept = KeptPhase(phase.kept_version, contributions.to_keep(files))
             self._plan.tallies[phase.name] = kept
             # Written before the artifact: a run that is killed in between makes it of the tallies.

@@ -10,6 +10,7 @@ from spectro_mpi.draw import check_colormap
 from spectro_mpi.errors import writing
 from spectro_mpi.mpi.ranks import COORDINATOR
 from spectro_mpi.mpi.request import Request
+from spectro_mpi.phases.contributions import kept_files
 from spectro_mpi.phases.order import PhaseOrder, order_phases
 from spectro_mpi.phases.run_figures import draw_run_figures
 from spectro_mpi.phases.shared_arrays import create_assets
@@ -151,7 +152,8 @@ def _prepare_run(
                 repaired = repair(config, inventory.items, untrusted)
                 progress = load_progress(config.run_dir, config.run_id)
                 complete_digests(config.run_dir, progress, untrusted)
-                tallies, dropped = drop_stale(config.run_dir, progress.stores, untrusted)
+                kept = {phase.name: kept_files(phase, progress) for phase in order.phases}
+                tallies, dropped = drop_stale(config.run_dir, kept, untrusted)
                 fold(config.run_dir)  # the samples of an execution that died
             if inventory.items:
                 save_left_out(config.run_dir / LEFT_OUT, inventory, config)

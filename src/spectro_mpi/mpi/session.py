@@ -362,6 +362,8 @@ def _executor(
 
     if config.run.isolation == "process":
         return ChildExecutor(config.run, memory_share, sampling, wake, early)
+    if early is not None:
+        early.end()
     return InlineExecutor(sampling)
 
 

@@ -60,13 +60,13 @@ def draw(source: str, items: list[str], output: str, request: Request) -> list[s
     """
     if Path(output).suffix.lower() not in SUFFIXES:
         raise UserError(f"-o {output}: expected a name that ends in {', '.join(SUFFIXES)}")
-    instrument = "" if request.kind == "instrument-grid" else request.instrument
+    instrument = "" if request.kind in ("instrument-grid", "summary") else request.instrument
     if is_cdf(source):
         if items:
             raise UserError(f"{' '.join(items)}: a CDF file has no items to choose from")
         settings = request.settings
-        if request.kind == "angle":  # they are computed for such figures only
-            settings = (*settings, 'plot.kinds=["angle"]')
+        if request.kind in ("angle", "summary"):  # pitch angles are computed for these only
+            settings = (*settings, f'plot.kinds=["{request.kind}"]')
         subject = subject_of_cdf(source, instrument, settings, request.file)
         return [_draw(_painter_of(output), subject, output, request)]
     if request.file:
@@ -103,7 +103,7 @@ def _draw(painter: Painter, subject: Subject, output: str, request: Request) -> 
         subject.marks,
         subject.failures,
     )
-    style = style_of(subject.config.plot, figure.scales)
+    style = style_of(subject.config.plot, figure.scales, figure.kind)
     content = _in_time(content, style, request)
     style = _of_size(style, len(content.panels), request)
     path = Path(output)
@@ -134,15 +134,16 @@ def _figure(subject: Subject, request: Request) -> ExpectedFigure:
             f"{listed(subject.available)}"
         )
     limits = request.limits
+    has_axes = bool(subject.config.axes or subject.config.fixed_axes)
     if limits is None:
-        has_common = subject.extrema is not None or subject.config.axes
+        has_common = subject.extrema is not None or has_axes
         limits = "given_extrema" if has_common else "raw"
-    if limits == "given_extrema" and subject.extrema is None and not subject.config.axes:
+    if limits == "given_extrema" and subject.extrema is None and not has_axes:
         raise UserError(
             "--limits given_extrema: a CDF file has no common limits; set limits, as in "
             "-s axes.ees.z_max=1e4, or draw an item of a run"
         )
-    if limits == "given_extrema" and subject.extrema == {} and not subject.config.axes:
+    if limits == "given_extrema" and subject.extrema == {} and not has_axes:
         raise UserError("the run has no common limits yet; draw with --limits raw")
     if not subject.available:
         raise UserError(f"item {subject.item} has no data")

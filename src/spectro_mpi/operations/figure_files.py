@@ -12,6 +12,7 @@ from typing import Any, get_args
 from spectro_mpi.draw.checksum import problem_of_checksum
 from spectro_mpi.draw.names import KEYWORD, ExpectedFigure
 from spectro_mpi.draw.read_png import DamagedPngError, PngFile, check_png, check_png_ends
+from spectro_mpi.settings.angles import BY_ANGLE
 from spectro_mpi.settings.parsing import parsed_json
 from spectro_mpi.settings.schema import KindName
 from spectro_mpi.system.regular import opened_regular, read_regular
@@ -64,7 +65,7 @@ def _difference(described: Mapping[str, Any], item: str, figure: ExpectedFigure 
         return ""
     panels = described["panels"]
     instruments = {
-        str(panel["instrument"]).removesuffix(figure.kind.limits_of)
+        str(panel["instrument"]).removesuffix(BY_ANGLE)
         for panel in panels
         if figure.instrument and "instrument" in panel
     }

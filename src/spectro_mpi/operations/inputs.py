@@ -16,7 +16,8 @@ from spectro_mpi.planning.inventory import take_inventory
 from spectro_mpi.planning.stored import stored_ephemeris, stored_sources
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.sources import Source
-from spectro_mpi.settings.schema import Config, SelectSettings
+from spectro_mpi.settings.schema import Config
+from spectro_mpi.settings.selection import SelectSettings
 from spectro_mpi.system.digests import sha256_of
 
 _READERS = min(8, os.cpu_count() or 1)

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spectro_mpi.phases.interface import MergingPhase
+from spectro_mpi.phases.interface import MergingPhase, Phase
+from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.tallies import KeptGroup
 
-GROUPS = 16
-"""Groups that the items of a run are kept in, about: as few items as this part of all are restored
-when one of them is done again."""
+GROUPS = MergingPhase.kept_groups
 _FEWEST = 8
 """Items of a group, at most, however few the run has."""
 
 
 def group_size(phase: MergingPhase[Any], items: int) -> int:
     """Most items of a group, for a run of `items`; 0: all are in one, as it is not kept."""
-    return max(_FEWEST, -(-items // GROUPS)) if is_kept(phase) else 0
+    return max(_FEWEST, -(-items // phase.kept_groups)) if is_kept(phase) else 0
 
 
 def is_kept(phase: MergingPhase[Any]) -> bool:
     """Whether contributions are kept: the store must say which item they are of."""
-    return phase.kept_version > 0 and phase.in_store
+    return phase.kept_version > 0 and (phase.in_store or bool(phase.kept_from))
+
+
+def kept_files(phase: Phase, progress: Progress, without: Collection[str] = ()) -> dict[str, str]:
+    """Item → the data file from which its contribution follows, if it is settled in `phase`.
+
+    `without`: items that this execution did without data; earlier data of theirs does not count.
+    """
+    if phase.in_store or not (isinstance(phase, MergingPhase) and phase.kept_from):
+        held = progress.stores.get(phase.name, {})
+        return {item: name for item, name in held.items() if item not in without}
+    settled = progress.settled[phase.name]
+    held = progress.stores[phase.kept_from]
+    return {item: name for item, name in held.items() if item in settled}
 
 
 @dataclass

@@ -7,12 +7,14 @@ it cannot show should not be, since it would be drawn again for nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from spectro_mpi.draw.names import DRAWING, ExpectedFigure, expected_figures
-from spectro_mpi.draw.notes import in_order, item_name, missing_note
+from spectro_mpi.draw.kinds.missing import missing_note
+from spectro_mpi.draw.names import DRAWING, RAW, ExpectedFigure, expected_figures
+from spectro_mpi.draw.notes import in_order, item_name
 from spectro_mpi.errors import Failure
 from spectro_mpi.model.extrema import basis_of_limits
+from spectro_mpi.model.fixed_axes import common_extrema
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.marks import Marks
 from spectro_mpi.model.spectrogram import DIGEST_BYTES, short
@@ -30,7 +32,7 @@ class FigureDigests:
 
     def __init__(self, config: Config, extrema: Mapping[str, float], marks: Marks) -> None:
         self._config = config
-        self._extrema = extrema
+        self._extrema = common_extrema(config, extrema)
         self._marks = marks
         self._shared: dict[tuple[str, ...], list[tuple[ExpectedFigure, bytes]]] = {}
 
@@ -82,23 +84,21 @@ class FigureDigests:
             style = (*style, "formats", sorted(plot.formats))
         if plot.ephemeris != PlotSettings.ephemeris:
             style = (*style, "ephemeris", plot.ephemeris)
-        if plot.fold_angles and figure.kind.limits_of:
+        if plot.fold_angles and figure.kind.has_angles:
             style = (*style, "folded")
+        style = (*style, *figure.kind.depends_on(self._config))
         labels = (plot.y_label, plot.z_label, set_by_tables)
         about = (DRAWING, figure.part, list(shown), style, labels, self._limits(figure, shown))
         return repr(about).encode()
 
-    def _limits(self, figure: ExpectedFigure, instruments: Iterable[str]) -> object:
+    def _limits(self, figure: ExpectedFigure, instruments: Sequence[str]) -> object:
         """What the limits of the rows depend on, besides their data."""
         config = self._config
-        if figure.limits == "raw":
+        if figure.limits == RAW:
             return config.extrema.energy_coverage
         return [
-            basis_of_limits(
-                config, self._extrema, instrument + figure.kind.limits_of, category, figure.scales
-            )
-            for instrument in instruments
-            for category in figure.kind.categories(config, instrument)
+            basis_of_limits(config, self._extrema, name, category, figure.scales)
+            for name, category in figure.kind.limits_of(config, instruments)
         ]
 
 

@@ -5,7 +5,7 @@ Phases are the steps that every item goes through. A phase computes one item at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -87,6 +87,13 @@ class Phase:
     config: Config = Config()
     """The settings of the run. They are set before any method is called."""
 
+    def mistakes(self) -> Iterable[str]:
+        """What in the settings keeps this phase from its work, a sentence each; default: nothing.
+
+        Called before anything runs, with `config` set.
+        """
+        return ()
+
     def create_assets(self, workspace: Workspace) -> None:
         """Create arrays that every process needs, and save them with `workspace.save`.
 
@@ -164,11 +171,16 @@ class MergingPhase(Phase, Generic[T]):
     and `restore` is called for all finished items whenever one is added. What was kept under
     another version is not used.
 
-    A phase may keep them if it gives datasets, and the contribution of an item follows from these
-    alone, whatever the settings.
+    A phase may keep them if the contribution of an item follows from the datasets that this phase
+    or `kept_from` gives of it alone, whatever settings are not in the version.
     """
     result_files: Sequence[str] = ()
     """Names of the files that `files` gives; if one is missing, they are written again."""
+    kept_from: str = ""
+    """Name of the phase from whose datasets contributions follow; empty: this one."""
+    kept_groups: int = 16
+    """Groups that the items of a run are kept in, about: as few items as this part of all are
+    restored when one of them is done again."""
 
     @property
     def run_wide(self) -> Artifact:

@@ -153,6 +153,7 @@ def _mistakes(phases: Sequence[Phase]) -> Iterator[str]:
                     "of them"
                 )
             given[kind.name] = (phase.name, kind)
+        yield from phase.mistakes()
 
 
 def _mismatch(

@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spectro_mpi.draw.contents import content_of, style_of
-from spectro_mpi.draw.kinds.angle import with_angles
+from spectro_mpi.draw.kinds.derived import with_derived
 from spectro_mpi.draw.names import (
+    COMMON,
+    RAW,
     ExpectedFigure,
     expected_figures,
     figure_files,
     find_figures,
     find_looks,
     labels_shown,
+    limits_words,
 )
 from spectro_mpi.draw.notes import in_order
 from spectro_mpi.errors import writing
@@ -126,7 +129,7 @@ class PlotPhase(PreparingPhase, PartwisePhase):
                 files[SHEET] = preview.sheet(names)
             if settings.thumbnails or settings.values:
                 files |= preview.scripts(
-                    with_angles(self.config, shown.values()) if settings.values else (),
+                    with_derived(self.config, shown.values()) if settings.values else (),
                     self.config.plot.gap_factor,
                 )
         with doing("write"):
@@ -134,7 +137,7 @@ class PlotPhase(PreparingPhase, PartwisePhase):
 
     def depends_on(self, run_wide: Mapping[str, Any]) -> Any:
         """The common extrema, if they are the limits of any figure."""
-        given = "given_extrema" in self.config.plot.limits
+        given = COMMON in self.config.plot.limits
         return run_wide.get("extrema") if given else None
 
     def part_digests(self, run_wide: Mapping[str, Any], marks: Marks) -> FigureDigests:
@@ -151,8 +154,8 @@ class PlotPhase(PreparingPhase, PartwisePhase):
             return False
         kind, _, scales, limits = part.split("/")
         plot = self.config.plot
-        listed = kind in plot.kinds and limits in plot.limits
-        return listed and limits == "given_extrema" and tuple(scales.split("-")) in plot.scales
+        listed = kind in plot.kinds and limits in limits_words(plot)
+        return listed and limits != RAW and tuple(scales.split("-")) in plot.scales
 
     def alike(self, task: Task, marks: Marks) -> Hashable:
         """What the frames of an item's figures depend on, besides the common limits.
@@ -160,7 +163,7 @@ class PlotPhase(PreparingPhase, PartwisePhase):
         These are the instruments that have files, the failures, and the number of marked events,
         most of which are in the figures. None if no figure has common limits.
         """
-        if "given_extrema" not in self.config.plot.limits:
+        if COMMON not in self.config.plot.limits:
             return None
         files = frozenset(file.instrument for file in task.item.files)
         failed = frozenset((failure.instrument, failure.reason) for failure in task.failures)
@@ -175,7 +178,7 @@ class PlotPhase(PreparingPhase, PartwisePhase):
             inputs,
             context,
             self._preparer,
-            lambda expected: expected.limits == "given_extrema",
+            lambda expected: expected.limits != RAW,
             lambda *_: None,
         )
 
@@ -221,12 +224,12 @@ class PlotPhase(PreparingPhase, PartwisePhase):
                         item.id,
                         spectrograms,
                         expected,
-                        {} if expected.limits == "raw" else inputs["extrema"],
+                        {} if expected.limits == RAW else inputs["extrema"],
                         context.marks,
                         context.earlier_failures,
                         known,
                     )
-                    style = style_of(self.config.plot, expected.scales)
+                    style = style_of(self.config.plot, expected.scales, expected.kind)
                     figure = painter.figure(content, style)
                 take(expected, figure, content, style)
         return spectrograms

@@ -37,8 +37,9 @@ from spectro_mpi.model.moment_sums import (
 )
 from spectro_mpi.model.moments import moments_of, plan_for
 from spectro_mpi.model.pitch_angles import reduce_distribution
+from spectro_mpi.model.series import all_series
 from spectro_mpi.model.spectrogram import Spectrogram, narrowest
-from spectro_mpi.model.tally import Tallies, merge_tallies, tally
+from spectro_mpi.model.tally import Tallies, merge_tallies, tally, tally_series
 from spectro_mpi.model.tally_arrays import TALLY_VERSION, arrays_of, tallies_from
 from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.phases.interface import MergingPhase, Outputs
@@ -192,10 +193,13 @@ def with_moments(spectrogram: Spectrogram) -> Spectrogram:
 
 
 def _tallies_of(spectrogram: Spectrogram) -> Tallies:
-    """The tallies of a spectrogram, and of its pitch-angle spectrograms."""
+    """The tallies of a spectrogram, of its pitch-angle spectrograms and of its moments."""
     tallies = tally(spectrogram)
-    by_angle = spectrogram.by_angle
-    return tallies if by_angle is None else tallies | tally(by_angle)
+    if spectrogram.by_angle is not None:
+        tallies |= tally(spectrogram.by_angle)
+    for series in all_series(spectrogram):
+        tallies |= tally_series(series)
+    return tallies
 
 
 def _told_apart(one: Path, other: Path) -> tuple[str, str]:

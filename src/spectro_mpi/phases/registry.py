@@ -19,6 +19,7 @@ ENTRY_POINTS = "spectro_mpi.phases"
 _BUILT_IN = {
     "reduce": "spectro_mpi.phases.reduce:ReducePhase",
     "plot": "spectro_mpi.phases.plot:PlotPhase",
+    "atlas": "spectro_mpi.phases.atlas:AtlasPhase",
     "superpose": "spectro_mpi.phases.superpose:SuperposePhase",
 }
 

@@ -172,13 +172,16 @@ def _reducing(item: Item, config: Config, constants: Constants, fast: bool) -> f
     return seconds
 
 
-def figures_of(item: Item, config: Config) -> list[tuple[tuple[str, ...], int]]:
-    """(what the frame depends on, rows) of each figure of an item, for one scale and limits."""
+def figures_of(item: Item, config: Config) -> list[tuple[tuple[str, ...], float]]:
+    """(what the frame depends on, rows) of each figure of an item, for one scale and limits.
+
+    Lower rows count as parts of one.
+    """
     instruments = tuple(file.instrument for file in item.files)
     return [
         (
             (kind.name, instrument, *(() if instrument else instruments)),
-            kind.row_count(config, instrument, instruments),
+            kind.row_count(config, instrument, instruments) * kind.row_height,
         )
         for kind, instrument in kinds_of(config, instruments)
     ]

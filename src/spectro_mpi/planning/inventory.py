@@ -25,7 +25,8 @@ from spectro_mpi.planning.stacks import snake
 from spectro_mpi.rundir.names import Count, ItemId
 from spectro_mpi.settings.parsing import as_type
 from spectro_mpi.settings.paths import input_name, input_root, movable
-from spectro_mpi.settings.schema import Config, SelectSettings
+from spectro_mpi.settings.schema import Config
+from spectro_mpi.settings.selection import SelectSettings
 from spectro_mpi.settings.versions import as_json, read_table
 from spectro_mpi.system.atomic import write_atomic
 

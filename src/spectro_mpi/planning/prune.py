@@ -15,6 +15,7 @@ from spectro_mpi.rundir.digests import DigestLog
 from spectro_mpi.rundir.layout import item_folder
 from spectro_mpi.settings.schema import (
     SCALE_PAIR_COLORMAPS,
+    AxesName,
     Config,
     LimitsKind,
     ScalePair,
@@ -53,7 +54,11 @@ def _unlisted(plan: RunPlan) -> Iterator[tuple[str, Path, str, str]]:
             continue
         listed = {figure.part for figure in expected_figures(config, in_order(config, data))}
         names = dict.fromkeys((*in_order(config, data), *config.select.instruments))
-        figures = {f.part: f for f in expected_figures(_everything(config), names)}
+        figures = {
+            figure.part: figure
+            for everything in _everything(config)
+            for figure in expected_figures(everything, names)
+        }
         others = [figure for part, figure in figures.items() if part not in listed]
         folder = item_folder(config.run_dir, "plot", plan.items[item])
         for part, files in find_looks(item, others, figure_files(folder)).items():
@@ -61,9 +66,10 @@ def _unlisted(plan: RunPlan) -> Iterator[tuple[str, Path, str, str]]:
                 yield item, folder / name, part, figures[part].stem
 
 
-def _everything(config: Config) -> Config:
-    """The settings with all kinds, scale pairs and limits that there are."""
+def _everything(config: Config) -> Iterator[Config]:
+    """The settings with all kinds, scale pairs and limits, once for each of the axes there are."""
     scales = cast(tuple[ScalePair, ...], tuple(SCALE_PAIR_COLORMAPS))
     limits = get_args(LimitsKind)
-    plot = replace(config.plot, kinds=tuple(KINDS), scales=scales, limits=limits)
-    return replace(config, plot=plot)
+    for axes in get_args(AxesName):
+        plot = replace(config.plot, kinds=tuple(KINDS), scales=scales, limits=limits, axes=axes)
+        yield replace(config, plot=plot)

@@ -12,7 +12,7 @@ from typing import Any
 from spectro_mpi.errors import Failure, UserError
 from spectro_mpi.model.items import Item
 from spectro_mpi.model.marks import Marks
-from spectro_mpi.phases.contributions import Contributions, is_kept
+from spectro_mpi.phases.contributions import Contributions, is_kept, kept_files
 from spectro_mpi.phases.interface import MergingPhase, PartwisePhase, Phase, PreparingPhase
 from spectro_mpi.phases.order import PhaseOrder
 from spectro_mpi.phases.task import Mode, Task
@@ -121,7 +121,7 @@ class RunPlan:
         kept = self.tallies.get(phase.name)
         if kept is None or not is_kept(phase) or kept.version != phase.kept_version:
             return ()
-        stored = self.progress.stores[phase.name].items()
+        stored = kept_files(phase, self.progress).items()
         files = {item: name for item, name in stored if item not in again}
         return tuple(group for group in kept.groups if group.fits(files))
 

@@ -23,6 +23,7 @@ from spectro_mpi.resources.archive import read_record
 from spectro_mpi.rundir.layout import CONFIG, LEFT_OUT
 from spectro_mpi.rundir.reader import Run
 from spectro_mpi.settings.schema import Config
+from spectro_mpi.settings.summary import SERIES
 
 LISTED = 50
 """Failures per reason in the page itself; more are loaded on demand."""
@@ -127,8 +128,11 @@ def _error_groups(run: Run, book: Logbook) -> list[ErrorGroup]:
 
 def _extrema_rows(run: Run) -> list[ExtremaRow]:
     rows: dict[tuple[str, str], dict[str, float]] = {}
+    has_lines = "summary" in run.config.plot.kinds
     for key, value in run.extrema.items():
         owner, y_scale, z_scale, axis, end = key.rsplit("_", 4)
+        if not has_lines and set(owner.split("-")[1:2]) & SERIES.keys():
+            continue
         rows.setdefault((owner, f"{y_scale}-{z_scale}"), {})[f"{axis}_{end}"] = value
     return [
         ExtremaRow(owner.partition("-")[0], owner.partition("-")[2], scales, limits)

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from spectro_mpi.draw.kinds.angle import with_angles
+from spectro_mpi.draw.kinds.derived import with_derived
 from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.report.contents import ItemEntry
 from spectro_mpi.rundir.layout import PLOTS, SHEET, data_path
@@ -96,7 +96,7 @@ def _make(missing: MissingPreview) -> str:
         stored = read_spectrograms(data, entry.id) if missing.values else ()
         shown = [shown_as_set(values, missing.config.instrument) for values in stored]
         in_order = sorted(shown, key=lambda values: order.index(values.instrument))
-        every = with_angles(missing.config, in_order)
+        every = with_derived(missing.config, in_order)
         files = preview.scripts(every, missing.config.plot.gap_factor)
     except UNREADABLE_FIGURE:
         return ""  # `verify` reports it

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from spectro_mpi.draw.names import limits_words
 from spectro_mpi.errors import RunError
 from spectro_mpi.inert import inert_lines
 from spectro_mpi.operations.status import Status, read_status
 from spectro_mpi.previews.packs import has_unpacked, pack_previews, packed_months
+from spectro_mpi.report.atlas_page import write_atlas_page
 from spectro_mpi.report.contents import ItemEntry, item_entries
 from spectro_mpi.report.examples import search_examples
 from spectro_mpi.report.facts import page_facts
@@ -92,6 +94,7 @@ def _write_pages(
     """Write the page of a run and its parts; `served`: the version of pages that are served."""
     book = read_logbook(run.path)
     code = {name: folder.put(name, _resource(name)) for name in _CODE}
+    results = result_figures(folder, run.path)
     facts = page_facts(run, status, entries, book)
     facts |= {
         "code": code,
@@ -102,7 +105,8 @@ def _write_pages(
         "logs": dict(_log_pages(folder, run.path, book, code["report.css"])),
         "run_figures": _run_figures(folder, run.path) if run_figures else [],
         "run_figures_left_out": not run_figures and _is_sampled(run.path),
-        "results": result_figures(folder, run.path),
+        "results": results,
+        "atlas": write_atlas_page(folder, run, results, _render),
         "served": served,
     }
     folder.finish(_render("index.html", facts))
@@ -200,7 +204,7 @@ def _page_config(folder: PageFolder, run: Run) -> dict[str, Any]:
         "root": folder.to(run.path),
         "previews": folder.to(run.path / PREVIEWS),
         "packed": packed_months(run.path),
-        "limits": list(run.config.plot.limits),
+        "limits": list(limits_words(run.config.plot)),
         "values": run.config.report.values,
         "scales": len(run.config.plot.scales),
         "item": "Orbit" if run.config.items_are_orbits else "Item",

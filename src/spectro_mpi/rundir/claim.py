@@ -55,6 +55,7 @@ _FREE_TO_CHANGE = (
     "phases",
     "superpose.",  # it is computed again from the store
     "plot.",  # figures that they change are drawn again
+    "atlas.",  # its maps are computed again, from the store
     "axes.",
     "extrema.",
 )
@@ -188,7 +189,8 @@ def refuse_changes(config: Config, frozen: Config) -> None:
         if not key.startswith(free) and not only_changes_figures(key)
     ]
     if config.has_angles and not frozen.has_angles:
-        keys.append("plot.kinds (angle: not in the data)")
+        kinds = " and ".join(kind for kind in ("angle", "summary") if kind in config.plot.kinds)
+        keys.append(f"plot.kinds ({kinds}: pitch angles are not in the data)")
     if keys:
         raise UserError(
             f"{config.run_dir}: was made with other settings of {', '.join(keys)}; restore them, "

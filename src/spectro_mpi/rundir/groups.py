@@ -65,7 +65,7 @@ def write_group(
         sizes["interval"] = spectrogram.intervals.shape[1]
     for name, size in sizes.items():
         scale = create(group, name, np.dtype("f4"), (size,))
-        h5ds.set_scale(scale, _NETCDF_NO_VARIABLE % size)
+        h5ds.set_scale(scale, unnamed_scale(size))
     if spectrogram.by_angle is not None:
         _write_angle_scales(group, spectrogram.by_angle)
     names = np.array(spectrogram.category, TEXT)
@@ -310,7 +310,7 @@ def write_datasets(group: h5py.Group, content: Group) -> dict[str, tuple[str, ..
                     scale.attrs["units"] = EPOCH
             else:
                 scale = group.create_dataset(dim, (size,), "f4")
-                scale.make_scale(_NETCDF_NO_VARIABLE % size)
+                scale.make_scale(unnamed_scale(size))
         data = _storable(dataset.values)
         kind = h5py.string_dtype() if data.dtype == object else None
         written = group.create_dataset(dataset.name, data=data, dtype=kind)
@@ -331,11 +331,16 @@ def read_datasets(group: h5py.Group) -> Group:
             continue
         dims = tuple(dim.label for dim in dataset.dims)
         scales = {dim: member(group, dim) for dim in dims}
-        points = {dim: _values(scale) for dim, scale in scales.items() if _is_variable(scale)}
+        points = {dim: read_values(scale) for dim, scale in scales.items() if holds_values(scale)}
         attributes = Scalars(dataset)
         units, long_name = (str(attributes.get(key, "")) for key in ("units", "long_name"))
-        datasets[name] = Dataset(name, _values(dataset), dims, units, long_name, points)
+        datasets[name] = Dataset(name, read_values(dataset), dims, units, long_name, points)
     return Group(group.name.rpartition("/")[2], datasets)
+
+
+def unnamed_scale(size: int) -> bytes:
+    """The name of a dimension scale without values, by which netCDF knows it."""
+    return _NETCDF_NO_VARIABLE % size
 
 
 def _storable(values: Any) -> Any:
@@ -343,10 +348,11 @@ def _storable(values: Any) -> Any:
     return values.astype(object) if values.dtype.kind in "UT" else values
 
 
-def _values(dataset: Any) -> Any:
+def read_values(dataset: Any) -> Any:
+    """All values of a dataset (`h5py.Dataset`); texts as NumPy strings."""
     return read_texts(dataset).astype(str) if dataset.dtype == object else dataset[()]
 
 
-def _is_variable(scale: Any) -> bool:
+def holds_values(scale: Any) -> bool:
     """Whether a dimension scale has values, which makes it a netCDF variable."""
     return not Scalars(scale).get("NAME", b"").startswith(_NETCDF_NO_VARIABLE[:20])

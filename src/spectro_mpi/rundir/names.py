@@ -17,6 +17,8 @@ from spectro_mpi.inert import is_inert
 _MOST_BYTES = 255
 _SHARD = re.compile(r"shard-\d{5,9}\.h5", re.ASCII)
 _MONTH = re.compile(r"(\d{4}/\d{2})|(undated/00)", re.ASCII)
+_USUAL = re.compile(r"\d{4}/\d{2}/[0-9A-Za-z]{1,200}\.h5#[0-9a-f]{16}", re.ASCII)
+"""The data file of most items; what else is one follows from the parts of its name."""
 _STAMP = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _JOB = re.compile(r"([^\W_][\w.:+\[\]-]*)?", re.ASCII)
 _PHASE = re.compile(r"\w[\w-]*", re.ASCII)
@@ -24,6 +26,8 @@ _PHASE = re.compile(r"\w[\w-]*", re.ASCII)
 
 def is_item_id(name: str) -> bool:
     """Whether a name can be that of an item: a folder and a group are called so."""
+    if name.isalnum() and name.isascii() and len(name) <= _MOST_BYTES:
+        return True  # as nearly all are; a state has hundreds of thousands
     return (
         0 < len(name.encode("utf-8", "replace")) <= _MOST_BYTES
         and name not in (".", "..")
@@ -34,7 +38,7 @@ def is_item_id(name: str) -> bool:
 
 def is_data_file(name: str) -> bool:
     """Whether a name is that of a file of the store (`DataFile`)."""
-    if is_shard(name):
+    if _USUAL.fullmatch(name) or is_shard(name):
         return True
     path, _, stamp = name.rpartition("#")
     *folders, item = path.split("/")

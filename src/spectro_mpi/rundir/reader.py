@@ -14,6 +14,7 @@ from spectro_mpi.errors import DamagedStateError, UserError
 from spectro_mpi.instruments.as_set import shown_as_set
 from spectro_mpi.model.artifacts import Dataset
 from spectro_mpi.model.extrema import WHOLE, Limits, common_limits, shared_limits
+from spectro_mpi.model.fixed_axes import common_extrema
 from spectro_mpi.model.items import item_order
 from spectro_mpi.model.marks import Marks, parse_marks
 from spectro_mpi.model.moments import Moments
@@ -21,6 +22,7 @@ from spectro_mpi.model.panels import panels_of
 from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import (
+    ATLAS_FILE,
     CONFIG,
     EVENTS,
     EXTREMA,
@@ -161,6 +163,43 @@ class Run:
         except KeyError:
             raise self._no_instrument(str(item), instrument) from None
 
+    def atlas(self, instrument: str, by_altitude: bool = False) -> xarray.Dataset:
+        """The maps that the phase `atlas` made of an instrument; `top_item` are ids of items.
+
+        Parameters
+        ----------
+        instrument : str
+        by_altitude : bool
+            Whether maps have the dimension altitude; else they are of all altitudes together.
+
+        Raises
+        ------
+        KeyError
+            If the run has no atlas, or not of this instrument; the message says what there is.
+        UserError
+            If xarray is not installed.
+        RunError
+            If the file is damaged.
+        """
+        from spectro_mpi.model.as_xarray import group_as_xarray
+        from spectro_mpi.model.atlas_groups import ALTITUDES, named_items
+        from spectro_mpi.rundir.array_file import read_array_file
+
+        path = result_path(self.path, ATLAS_FILE)
+        try:
+            groups, attributes = read_array_file(path)
+        except FileNotFoundError:
+            hint = 'run it with phases = ["reduce", "plot", "atlas"]'
+            raise MissingError(f"{self.path}: the run has no atlas; {hint}") from None
+        except OSError as error:
+            raise DamagedStateError(path, str(error), "remove it and run again") from None
+        name = f"{instrument}/{ALTITUDES}" if by_altitude else instrument
+        if name not in groups:
+            there = ", ".join(each for each in groups if "/" not in each) or "none"
+            what = "instrument" if instrument not in groups else "ranges of altitude of"
+            raise MissingError(f"{path}: the atlas has no {what} {instrument}; it has {there}")
+        return group_as_xarray(named_items(groups[name]), attributes)
+
     def moments(self, item: str | int, instrument: str) -> Moments:
         """The moments of one instrument: density, fluxes along the field, temperatures.
 
@@ -267,11 +306,12 @@ class Run:
         item : str or int
         instrument : str
             What to show; an empty instrument is the first that the item has data of.
-        kind : {"pitch-angle", "instrument-grid", "angle"}
-            Kind of figure: a row for each category of the instrument, or for each instrument (it
-            needs no `instrument`), or pitch angles with a row for each energy band.
+        kind : {"pitch-angle", "instrument-grid", "angle", "summary"}
+            Kind of figure: a row for each category of the instrument, or for each instrument, or
+            pitch angles with a row for each energy band, or the panels of `plot.summary`. The
+            second and the last need no `instrument`.
         limits : {"given_extrema", "raw"}, optional
-            None: the common limits, if the run has them.
+            None: the common limits, or those that `plot.axes` names, if the run has them.
         span : (float, float), optional
             Time span to show, s since 1970 UTC. None: all of the item.
         panel_size : (float, float), optional
@@ -306,7 +346,7 @@ class Run:
             raise self._no_instrument(item, instrument)
         shown = single_figure(config, names, kind, instrument, chosen)
         content = self._content(item, names, shown)
-        style = style_of(config.plot, shown.scales)
+        style = style_of(config.plot, shown.scales, shown.kind)
         set_here = {"panel_size": panel_size, "text_scale": text_scale}
         style = replace(style, **{k: v for k, v in set_here.items() if v}, has_zooms=zooms)  # type: ignore[arg-type]
         return AxesPainter().on_axes(replace(content, span=span), style)
@@ -341,7 +381,7 @@ class Run:
         has no common limits, or not yet. Raises `KeyError` for an item, instrument or category that
         it does not have.
         """
-        extrema = self.extrema
+        extrema = common_extrema(self.config, self.extrema)
         if limits != "raw" and not extrema:
             return None
         if instrument.endswith(BY_ANGLE):

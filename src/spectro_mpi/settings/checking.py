@@ -10,6 +10,7 @@ from spectro_mpi.errors import UserError
 from spectro_mpi.inert import is_inert
 from spectro_mpi.settings.angles import BY_ANGLE, mistakes_of_bands
 from spectro_mpi.settings.archive_layout import Layout, check_address, divided
+from spectro_mpi.settings.atlas_layers import mistakes_of_atlas
 from spectro_mpi.settings.direction import Direction, mistakes_of_direction
 from spectro_mpi.settings.ephemeris import NONE, mistakes_of_ephemeris
 from spectro_mpi.settings.fetch import FetchSettings
@@ -22,8 +23,9 @@ from spectro_mpi.settings.schema import (
     DataSettings,
     JobSettings,
     PlotSettings,
-    SelectSettings,
 )
+from spectro_mpi.settings.selection import SelectSettings
+from spectro_mpi.settings.summary import DIRECTIONS, SERIES, mistakes_of_summary, series_in
 from spectro_mpi.settings.superpose import mistakes_of_superpose
 from spectro_mpi.system.scheduler.walltime import seconds_of
 from spectro_mpi.system.words import nearest
@@ -67,7 +69,9 @@ def _check_meaning(config: Config) -> list[str]:
             f"extrema.min_percentile = {low:g}: must be below extrema.max_percentile = {high:g}"
         )
     mistakes += [*_check_bands(config), *_check_ephemeris(config)]
+    mistakes += [*_check_summary(config), *_check_fixed_axes(config)]
     mistakes += mistakes_of_moments(config.moments, config.instruments)
+    mistakes += mistakes_of_atlas(config)
     mistakes += mistakes_of_superpose(
         config.superpose, "superpose" in config.phases, config.plot.events
     )
@@ -76,9 +80,10 @@ def _check_meaning(config: Config) -> list[str]:
     if config.pbs.mpi:
         mistakes.append("pbs.mpi: has no meaning; the ranks are started by mpirun")
     mistakes += _check_fetch(config.fetch)
-    mistakes += _check_figures(
-        config.plot, max(len(config.pitch_angles), len(config.select.instruments))
-    )
+    rows = max(len(config.pitch_angles), len(config.select.instruments))
+    if "summary" in config.plot.kinds:
+        rows = max(rows, -(-len(config.summary) // 2))  # rows of summaries are half as high
+    mistakes += _check_figures(config.plot, rows)
     for name, axes in config.axes.items():
         mistakes += _check_axes(name, axes, config)
     return mistakes
@@ -95,6 +100,8 @@ def _check_categories(config: Config) -> list[str]:
             mistakes.append(
                 f'pitch_angles."{name}": use only letters, digits, ".", "_" and "-" in the name'
             )
+        if name in SERIES:
+            mistakes.append(f"pitch_angles.{name}: this name is that of a moment; choose another")
         if isinstance(intervals, Direction):
             mistakes += mistakes_of_direction(name, intervals)
             continue
@@ -110,9 +117,45 @@ def _check_categories(config: Config) -> list[str]:
 
 def _check_bands(config: Config) -> list[str]:
     mistakes = list(mistakes_of_bands(config.angles, config.instruments))
-    if config.has_angles and not any(map(config.bands, config.select.instruments)):
+    has_bands = any(map(config.bands, config.select.instruments))
+    if "angle" in config.plot.kinds and not has_bands:
         mistakes.append('plot.kinds: "angle" needs angles.bands of an instrument with pitch_angle')
     return mistakes
+
+
+def _check_summary(config: Config) -> list[str]:
+    entries = config.plot.summary
+    bands = {
+        name: [f"{low:g}-{high:g}" for low, high in config.bands(name)]
+        for name in config.instruments
+    }
+    mistakes = [*mistakes_of_summary(entries, config.instruments, config.pitch_angles, bands)]
+    if len(set(entries)) < len(entries):
+        mistakes.append("plot.summary: lists the same panel twice")
+    if "summary" in config.plot.kinds and not config.summary:
+        mistakes.append(
+            f'plot.kinds: "summary" needs plot.summary, since data.preset = "{config.preset.name}" '
+            "has no panels of its own"
+        )
+    return mistakes
+
+
+def _check_fixed_axes(config: Config) -> list[str]:
+    name = config.plot.axes
+    if name == PlotSettings.axes:
+        return []
+    fixed = config.fixed_axes
+    if fixed is None:
+        return [
+            f'plot.axes = "{name}": data.preset = "{config.preset.name}" has no such axes; leave '
+            "it out, and set limits in [axes]"
+        ]
+    if config.data.quantity != fixed.quantity:
+        return [
+            f'plot.axes = "{name}": is for data.quantity = "{fixed.quantity}", not '
+            f'"{config.data.quantity}"; leave it out, and set limits in [axes]'
+        ]
+    return []
 
 
 def _check_ephemeris(config: Config) -> list[str]:
@@ -278,6 +321,8 @@ def _check_figures(plot: PlotSettings, rows: int) -> list[str]:
 def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
     mistakes = []
     instrument, _, category = name.partition(".")
+    if series_in(instrument):
+        return _check_axes_of_line(name, axes, config)
     is_by_angle = instrument.endswith(BY_ANGLE)
     instrument = instrument.removesuffix(BY_ANGLE)
     if instrument not in config.instruments:
@@ -313,6 +358,35 @@ def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
                 for end, value in (("min", low), ("max", high))
                 if value is not None and value <= 0
             ]
+    return mistakes
+
+
+def _check_axes_of_line(name: str, axes: AxisLimits, config: Config) -> list[str]:
+    """The mistakes in limits of a line, which has a vertical axis only."""
+    group, _, direction = name.partition(".")
+    instrument, series = group.partition("-")[0], series_in(group)
+    mistakes = []
+    if instrument not in config.instruments:
+        mistakes.append(
+            f"axes.{name}: no instrument is called {instrument}; choose from "
+            f"{_known(config, instrument)}"
+        )
+    if direction and direction not in DIRECTIONS:
+        mistakes.append(
+            f"axes.{name}: no direction is called {direction}; choose from {', '.join(DIRECTIONS)}"
+        )
+    if axes.z_min is not None or axes.z_max is not None:
+        mistakes.append(f"axes.{name}: a line has no colours; set y_min and y_max")
+    low, high = axes.y_min, axes.y_max
+    if low is not None and high is not None and not low < high:
+        mistakes.append(f"axes.{name}: y_min = {low:g} is not below y_max = {high:g}")
+    if SERIES[series] == "log":
+        mistakes += [
+            f"axes.{name}.y_{end} = {value:g}: expected a value above 0, since that axis is "
+            "logarithmic"
+            for end, value in (("min", low), ("max", high))
+            if value is not None and value <= 0
+        ]
     return mistakes
 
 

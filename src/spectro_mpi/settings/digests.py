@@ -25,7 +25,7 @@ def reduction_digest(config: Config) -> str:
     It is the start of the SHA-256 of the settings as JSON with sorted keys and without spaces:
     `data` without `chunk_records`, `instrument` without NOT_OF_INSTRUMENT,
     `pitch_angles` as a list of pairs, because the order of the categories is that of the store, and
-    `ephemeris` and `moments` if they are not the default; with kind "angle" in `plot.kinds`,
+    `ephemeris` and `moments` if they are not the default; if figures show pitch angles,
     `bands` as a list of pairs of instrument and bands.
     """
     settings: dict[str, Any] = {

@@ -10,10 +10,23 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from spectro_mpi.errors import UserError
+from spectro_mpi.settings.summary import fast_summary
 from spectro_mpi.system.plugins import installed, load
 from spectro_mpi.system.words import nearest
 
 ENTRY_POINTS = "spectro_mpi.presets"
+
+
+@dataclass(frozen=True)
+class FixedAxes:
+    """Fixed axes of spectrograms, which users of other programs know."""
+
+    name: str
+    """As in `plot.axes`."""
+    quantity: str
+    """The `data.quantity` that they are for."""
+    limits: tuple[tuple[str, tuple[float, float, float, float]], ...]
+    """Instruments, each with the ends of its energy axis (eV) and of its colours."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,10 @@ class PresetEntry:
     """Pattern of the names of ephemeris files (`[ephemeris] file`); empty: there are none."""
     bands: tuple[tuple[str, tuple[tuple[float, float], ...]], ...] = ()
     """Instruments, each with the energy bands of its pitch-angle spectrograms (`[angles]`), eV."""
+    summary: tuple[str, ...] = ()
+    """Panels of figures of kind "summary" (`plot.summary`)."""
+    fixed_axes: tuple[FixedAxes, ...] = ()
+    """Fixed axes that `plot.axes` can name."""
     species: tuple[tuple[str, str], ...] = ()
     """Instruments, each with what it measures (`[moments] species`)."""
     figure_word: str = ""
@@ -56,6 +73,16 @@ _ELECTRONS = ((100.0, 1000.0), (1000.0, 40_000.0))
 _IONS = ((50.0, 1000.0), (1000.0, 30_000.0))
 """Energies of the spectrograms of FAST's key parameters (k0), eV."""
 
+_SPEDAS = FixedAxes(
+    "spedas",
+    "eflux",
+    tuple(
+        (name, (5.0, 40_000.0, *colours))
+        for names, colours in ((("ees", "eeb"), (1e5, 1e9)), (("ies", "ieb"), (1e4, 1e8)))
+        for name in names
+    ),
+)
+
 _BUILT_IN = MappingProxyType(
     {
         "fast-esa": PresetEntry(
@@ -66,6 +93,8 @@ _BUILT_IN = MappingProxyType(
             items_are_orbits=True,
             ephemeris="fa_k0_orb_{orbit}_v{version}.cdf",
             bands=(("ees", _ELECTRONS), ("eeb", _ELECTRONS), ("ies", _IONS), ("ieb", _IONS)),
+            summary=fast_summary(),
+            fixed_axes=(_SPEDAS,),
             species=tuple(
                 (name, "electron" if name.startswith("e") else "proton")
                 for name in ("ees", "eeb", "ies", "ieb")

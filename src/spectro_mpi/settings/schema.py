@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -17,13 +16,16 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.settings.angles import AngleSettings
+from spectro_mpi.settings.angles import BY_ANGLE, AngleSettings
+from spectro_mpi.settings.atlas import AtlasSettings
 from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.ephemeris import NONE, EphemerisSettings
 from spectro_mpi.settings.fetch import FetchSettings
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.moments import SPECIES, MomentSettings, Species
-from spectro_mpi.settings.presets import PresetEntry, preset_named
+from spectro_mpi.settings.presets import FixedAxes, PresetEntry, preset_named
+from spectro_mpi.settings.selection import SelectSettings
+from spectro_mpi.settings.summary import sources_of
 from spectro_mpi.settings.superpose import SuperposeSettings
 from spectro_mpi.settings.versions import SETTINGS, SETTINGS_VERSION
 
@@ -40,7 +42,8 @@ ScaleName = Literal["linear", "log"]
 ScalePair = tuple[ScaleName, ScaleName]
 LimitsKind = Literal["given_extrema", "raw"]
 FormatName = Literal["png", "pdf", "svg"]
-KindName = Literal["pitch-angle", "instrument-grid", "angle"]
+KindName = Literal["pitch-angle", "instrument-grid", "angle", "summary"]
+AxesName = Literal["extrema", "spedas"]
 Degrees = Annotated[float, Interval(ge=0, le=360)]
 Category = tuple[tuple[Degrees, Degrees], ...] | Direction
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
@@ -51,55 +54,6 @@ _LONGEST_CADENCE = 8784 * _MICROSECONDS["h"]  # a year
 
 class SettingsError(UserError):
     """Settings that cannot be used. The message has one sentence for each mistake."""
-
-
-@dataclass(frozen=True)
-class SelectSettings:
-    """Which items of the input to process."""
-
-    orbits: str = ""
-    """"13312-13400,13500"; empty: all. Items that are not numbers are given by name."""
-    skip: tuple[Annotated[int, Ge(0)] | str, ...] = ()
-    """Orbits, or names of items, to leave out."""
-    instruments: Annotated[tuple[str, ...], MinLen(1)] = preset_named("fast-esa").instruments
-    """Instruments to process; left out: all of the preset, or of the `[[instrument]]` tables."""
-    start: str = ""
-    """Leave out files that begin before it: a date or time (UTC) such as "2000-01-01T06:00"."""
-    stop: str = ""
-    """Leave out files that begin at it or later."""
-    share: str = ""
-    """"2/4": the second of four disjoint shares of the items, of about equal size in bytes."""
-
-    __pydantic_config__ = _STRICT
-
-    @property
-    def share_of(self) -> tuple[int, int]:
-        """`share` as (index from 0, number of shares); (0, 1): all items."""
-        which, _, count = (self.share or "1/1").partition("/")
-        return int(which) - 1, int(count)
-
-    @property
-    def times(self) -> tuple[datetime | None, datetime | None]:
-        """`start` and `stop`, UTC; None: not set. Raises `ValueError` if one cannot be read."""
-        first, last = (_time_of(word) if word else None for word in (self.start, self.stop))
-        return first, last
-
-    @property
-    def orbit_ranges(self) -> tuple[tuple[int, int], ...]:
-        """The numbers and ranges in `orbits`, as inclusive (first, last) pairs.
-
-        Raises `ValueError` for a descending range.
-        """
-        return tuple(_orbit_range(part) for part in self._parts if _RANGE.fullmatch(part))
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The items named in `orbits`: entries that are neither a number nor a range."""
-        return frozenset(part for part in self._parts if not _RANGE.fullmatch(part))
-
-    @property
-    def _parts(self) -> list[str]:
-        return [part.strip() for part in self.orbits.split(",") if part.strip()]
 
 
 @dataclass(frozen=True)
@@ -175,7 +129,15 @@ class PlotSettings:
     kinds: Annotated[tuple[KindName, ...], MinLen(1)] = ("pitch-angle", "instrument-grid")
     """"pitch-angle": a figure per instrument, a row per category; "instrument-grid": a figure per
     item, a row per instrument; "angle": a figure per instrument, a row per energy band, which shows
-    pitch angles."""
+    pitch angles; "summary": a figure per item, with the panels of `summary`."""
+    summary: tuple[str, ...] = ()
+    """Panels of figures of kind "summary", from top to bottom: "ees.downgoing" (a category),
+    "ees-angles.100-1000" (pitch angles of a band), "ees-energy_flux.net" (a moment, as a line). In
+    "A | B" the first that an item has is drawn; "A + B" are two lines in a panel, or the potential
+    of the spacecraft over energies. Empty: those of the preset."""
+    axes: AxesName = "extrema"
+    """Axes of the figures with common limits: "extrema", computed from all items; "spedas", the
+    fixed ones that users of FAST data know, for `eflux`."""
     fold_angles: bool = False
     """Whether figures of kind "angle" show 0 to 180°, means of both halves, instead of 0 to 360."""
     category_limits: Literal["own", "instrument"] = "own"
@@ -332,12 +294,13 @@ class Config:
     output: str = "runs"
     """Directory that contains the run directories; an absolute path once loaded."""
     phases: Annotated[tuple[str, ...], MinLen(1)] = ("reduce", "plot")
-    """"reduce", "plot", "superpose", or yours: "module:Class", "file.py:Class", an entry point."""
+    """Also "superpose", "atlas", or yours: "module:Class", "file.py:Class", an entry point."""
     seed: Annotated[int, Ge(0)] = 0
     """Seed of the random numbers that phases use."""
-    select: SelectSettings = SelectSettings()
+    select: SelectSettings = field(default_factory=SelectSettings)
     data: DataSettings = DataSettings()
     angles: AngleSettings = field(default_factory=AngleSettings)
+    atlas: AtlasSettings = field(default_factory=AtlasSettings)
     ephemeris: EphemerisSettings = field(default_factory=EphemerisSettings)
     moments: MomentSettings = field(default_factory=MomentSettings)
     pitch_angles: dict[str, Category] = field(default_factory=lambda: dict(_PITCH_ANGLES))
@@ -396,7 +359,20 @@ class Config:
     @property
     def has_angles(self) -> bool:
         """Whether pitch-angle spectrograms are computed and stored."""
-        return "angle" in self.plot.kinds
+        return "angle" in self.plot.kinds or (
+            "summary" in self.plot.kinds
+            and any(source.group.endswith(BY_ANGLE) for source in sources_of(self.summary))
+        )
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """The panels of figures of kind "summary"."""
+        return self.plot.summary or self.preset.summary
+
+    @property
+    def fixed_axes(self) -> FixedAxes | None:
+        """The axes that `plot.axes` names; None: they are computed, or the preset has none."""
+        return next((each for each in self.preset.fixed_axes if each.name == self.plot.axes), None)
 
     def bands(self, instrument: str) -> tuple[tuple[float, float], ...]:
         """The energy bands of an instrument's pitch-angle spectrograms; none without angles."""
@@ -452,26 +428,9 @@ class Config:
         return tomli_w.dumps({SETTINGS: SETTINGS_VERSION} | table)
 
 
-def _time_of(word: str) -> datetime:
-    # Python 3.10 does not know the Z.
-    time = datetime.fromisoformat(word.strip().replace("Z", "+00:00"))
-    return time.replace(tzinfo=time.tzinfo or timezone.utc).astimezone(timezone.utc)
-
-
-def _orbit_range(part: str) -> tuple[int, int]:
-    first, dash, last = (word.strip() for word in part.partition("-"))
-    low, high = int(first), int(last) if dash else int(first)
-    if low > high:
-        raise ValueError(f'"{part.strip()}" goes downward')
-    return low, high
-
-
 def _without_none(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_none(one) for key, one in value.items() if one is not None}
     if isinstance(value, tuple | list):
         return [_without_none(one) for one in value]
     return value
-
-
-_RANGE = re.compile(r"\d+(\s*-\s*\d+)?", re.ASCII)

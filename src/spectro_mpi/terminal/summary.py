@@ -85,7 +85,8 @@ def print_inventory(config: Config, inventory: Inventory, verbose: bool = False)
         what = f"{which} ephemeris ({config.ephemeris_file})"
         names = ", ".join(name.upper() for name in config.plot.ephemeris)
         categories = f"{names and ', '}rows {', '.join(config.directions)}"
-        print(f"  {what}: figures without {names}{categories if config.directions else ''}")
+        maps = "; they are not in the atlas" if "atlas" in config.phases else ""
+        print(f"  {what}: figures without {names}{categories if config.directions else ''}{maps}")
     if inventory.missing:
         ranges = listed(inventory.missing, most)
         print(f"  select.orbits: the input has no files of {ranges}")

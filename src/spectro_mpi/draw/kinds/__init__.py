@@ -13,6 +13,7 @@ from spectro_mpi.draw.kinds.angle import Angle
 from spectro_mpi.draw.kinds.base import FigureKind, Row
 from spectro_mpi.draw.kinds.instrument_grid import InstrumentGrid
 from spectro_mpi.draw.kinds.pitch_angle import PitchAngle
+from spectro_mpi.draw.kinds.summary import Summary
 from spectro_mpi.settings.schema import Config, KindName
 
 __all__ = ["KINDS", "FigureKind", "Row", "kinds_of"]
@@ -21,6 +22,7 @@ KINDS: Mapping[KindName, FigureKind] = {
     "pitch-angle": PitchAngle(),
     "instrument-grid": InstrumentGrid(),
     "angle": Angle(),
+    "summary": Summary(),
 }
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from spectro_mpi.draw.kinds.base import Row, with_word
+from spectro_mpi.draw.kinds.base import FigureKind, Row, with_word
 from spectro_mpi.errors import UserError
 from spectro_mpi.model.spectrogram import Spectrogram, band_name
 from spectro_mpi.settings.angles import BY_ANGLE
@@ -13,13 +13,13 @@ from spectro_mpi.settings.schema import Config
 _KILO = 1000.0
 
 
-class Angle:
+class Angle(FigureKind):
     """One instrument: pitch angle against time, by energy band."""
 
     name = "angle"
     names_missing = False
     has_events_in_name = True
-    limits_of = BY_ANGLE
+    has_angles = True
 
     def figures(self, config: Config, instruments: Sequence[str]) -> Iterable[str]:
         return [name for name in instruments if config.bands(name)]
@@ -30,8 +30,9 @@ class Angle:
     def label(self, config: Config, instrument: str) -> str:
         return f"{instrument}: by pitch angle"
 
-    def categories(self, config: Config, instrument: str) -> Sequence[str]:
-        return tuple(map(band_name, config.bands(instrument)))
+    def limits_of(self, config: Config, instruments: Sequence[str]) -> Iterable[tuple[str, str]]:
+        for name in instruments:
+            yield from ((name + BY_ANGLE, band_name(band)) for band in config.bands(name))
 
     def row_count(self, config: Config, instrument: str, instruments: Sequence[str]) -> int:
         return len(config.bands(instrument))
@@ -52,7 +53,7 @@ class Angle:
             )
         units = spectrograms[instrument].legend.axis_units
         bands = spectrograms[instrument].bands.tolist()
-        return [Row(_label(band, units), shown, place) for place, band in enumerate(bands)]
+        return [Row(label_of_band(band, units), shown, place) for place, band in enumerate(bands)]
 
 
 def angles_shown(config: Config, spectrogram: Spectrogram) -> Spectrogram | None:
@@ -60,16 +61,7 @@ def angles_shown(config: Config, spectrogram: Spectrogram) -> Spectrogram | None
     return spectrogram.by_folded_angle if config.plot.fold_angles else spectrogram.by_angle
 
 
-def with_angles(config: Config, spectrograms: Iterable[Spectrogram]) -> Iterator[Spectrogram]:
-    """Spectrograms, each followed by its pitch-angle spectrograms if figures show them."""
-    for spectrogram in spectrograms:
-        yield spectrogram
-        by_angle = angles_shown(config, spectrogram) if config.has_angles else None
-        if by_angle is not None:
-            yield by_angle
-
-
-def _label(band: Sequence[float], units: str) -> str:
+def label_of_band(band: Sequence[float], units: str) -> str:
     """A band as the label of its row: "0.1–1 keV"."""
     if units == "eV" and band[1] >= _KILO:
         band, units = [end / _KILO for end in band], "keV"

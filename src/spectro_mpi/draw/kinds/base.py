@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from spectro_mpi.errors import Failure
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.settings.schema import Config
 
@@ -18,6 +19,13 @@ class Row(NamedTuple):
     """Place of the category in the spectrogram."""
     beside: tuple[tuple[Spectrogram, int], ...] = ()
     """Other spectrograms in the same panel, each with the place of its category."""
+    names: tuple[str, ...] = ()
+    """Names of several lines, as `layers`."""
+    sharing: tuple[tuple[str, str], ...] = ()
+    """Lines that share its axis, also those that the item has no values of: names in the extrema
+    and categories."""
+    over: Spectrogram | None = None
+    """The potential of the spacecraft, to be drawn over the energies of particles."""
 
     @property
     def layers(self) -> tuple[tuple[Spectrogram, int], ...]:
@@ -26,7 +34,10 @@ class Row(NamedTuple):
 
 
 class FigureKind(Protocol):
-    """A kind of figure. `instrument` is one that `figures` gave; "": all of an item's."""
+    """A kind of figure. `instrument` is one that `figures` gave; "": all of an item's.
+
+    A class that derives from it has what is given here.
+    """
 
     name: str
     """As in `plot.kinds`."""
@@ -34,8 +45,14 @@ class FigureKind(Protocol):
     """Whether the figure names the instruments that it lacks."""
     has_events_in_name: bool
     """Whether its file is named for the marked events that it shows."""
-    limits_of: str
-    """What follows the name of an instrument in the extrema that its rows have."""
+    has_angles: bool = False
+    """Whether rows show pitch angle against time."""
+    row_height: float = 1.0
+    """Height of a row, in parts of that in `plot.panel_size`."""
+    has_zooms: bool = True
+    """Whether marked events have columns of their own."""
+    labels_at_left: bool = False
+    """Whether labels of rows are at the left of their axes, not above."""
 
     def figures(self, config: Config, instruments: Sequence[str]) -> Iterable[str]:
         """The instrument of each figure that an item with these instruments has."""
@@ -49,9 +66,16 @@ class FigureKind(Protocol):
         """What a figure shows, for lists of figures."""
         ...
 
-    def categories(self, config: Config, instrument: str) -> Sequence[str]:
-        """The categories of each instrument that its rows show."""
+    def limits_of(self, config: Config, instruments: Sequence[str]) -> Iterable[tuple[str, str]]:
+        """The limits that rows have: (name in the extrema, category) of each.
+
+        `instruments` are those that the figure shows.
+        """
         ...
+
+    def depends_on(self, config: Config) -> tuple[object, ...]:
+        """Settings that its rows depend on, besides those of all kinds; empty: none."""
+        return ()
 
     def row_count(self, config: Config, instrument: str, instruments: Sequence[str]) -> int:
         """Number of rows of an item with these instruments."""
@@ -68,6 +92,15 @@ class FigureKind(Protocol):
     ) -> list[Row]:
         """The rows, from top to bottom."""
         ...
+
+    def notes(
+        self,
+        config: Config,
+        spectrograms: Mapping[str, Spectrogram],
+        failures: Iterable[Failure],
+    ) -> Iterator[str]:
+        """Notes on what the figure lacks, and on what its rows are."""
+        yield from ()
 
 
 def with_word(config: Config, stem: str) -> str:

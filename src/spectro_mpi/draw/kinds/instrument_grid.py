@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from spectro_mpi.draw.kinds.base import Row, with_word
+from spectro_mpi.draw.kinds.base import FigureKind, Row, with_word
+from spectro_mpi.draw.kinds.missing import missing_note
+from spectro_mpi.errors import Failure
 from spectro_mpi.model.extrema import WHOLE
-from spectro_mpi.model.panels import panels_of
+from spectro_mpi.model.panels import notes_on_panels, panels_of
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.settings.schema import Config
 
 
-class InstrumentGrid:
+class InstrumentGrid(FigureKind):
     """All instruments, one below the other."""
 
     name = "instrument-grid"
     names_missing = True
     has_events_in_name = False
-    limits_of = ""
 
     def figures(self, config: Config, instruments: Sequence[str]) -> Iterable[str]:
         return ("",)
@@ -28,8 +29,8 @@ class InstrumentGrid:
     def label(self, config: Config, instrument: str) -> str:
         return "instrument grid"
 
-    def categories(self, config: Config, instrument: str) -> Sequence[str]:
-        return (WHOLE,)
+    def limits_of(self, config: Config, instruments: Sequence[str]) -> Iterable[tuple[str, str]]:
+        return ((name, WHOLE) for name in instruments)
 
     def row_count(self, config: Config, instrument: str, instruments: Sequence[str]) -> int:
         tables = {table.name: table for table in config.instrument}
@@ -52,6 +53,15 @@ class InstrumentGrid:
             (first, category), *beside = [(each, each.category.index(WHOLE)) for each in panel]
             rows.append(Row(" + ".join(map(_label, panel)), first, category, tuple(beside)))
         return rows
+
+    def notes(
+        self,
+        config: Config,
+        spectrograms: Mapping[str, Spectrogram],
+        failures: Iterable[Failure],
+    ) -> Iterator[str]:
+        yield from missing_note(config, spectrograms, failures)
+        yield from notes_on_panels(spectrograms.values(), config.instrument)
 
 
 def _label(spectrogram: Spectrogram) -> str:

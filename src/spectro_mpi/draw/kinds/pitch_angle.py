@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from spectro_mpi.draw.kinds.base import Row, with_word
+from spectro_mpi.draw.kinds.base import FigureKind, Row, with_word
 from spectro_mpi.model.ephemeris import HEMISPHERE, LOSS_CONE
 from spectro_mpi.model.extrema import WHOLE
 from spectro_mpi.model.spectrogram import Spectrogram
@@ -15,13 +15,12 @@ from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.words import count
 
 
-class PitchAngle:
+class PitchAngle(FigureKind):
     """One instrument, by pitch angle where it has any."""
 
     name = "pitch-angle"
     names_missing = False
     has_events_in_name = True
-    limits_of = ""
 
     def figures(self, config: Config, instruments: Sequence[str]) -> Iterable[str]:
         return instruments
@@ -34,8 +33,10 @@ class PitchAngle:
         rows = "pitch angles" if config.has_pitch_angles(instrument) else "spectrogram"
         return f"{instrument}: {rows}"
 
-    def categories(self, config: Config, instrument: str) -> Sequence[str]:
-        return tuple(config.pitch_angles) if config.has_pitch_angles(instrument) else (WHOLE,)
+    def limits_of(self, config: Config, instruments: Sequence[str]) -> Iterable[tuple[str, str]]:
+        for name in instruments:
+            by_angle = config.has_pitch_angles(name)
+            yield from ((name, each) for each in (config.pitch_angles if by_angle else (WHOLE,)))
 
     def row_count(self, config: Config, instrument: str, instruments: Sequence[str]) -> int:
         return len(config.pitch_angles) if config.has_pitch_angles(instrument) else 1

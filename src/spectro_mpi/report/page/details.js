@@ -17,7 +17,7 @@ spectroMpi.details = (() => {
   // The description of a figure: its sources, versions, events and panels.
   function metadata(described) {
     const fact = (name, ...content) => make("div", {}, make("dt", {}, name), make("dd", {}, ...content));
-    const panels = described.panels.filter(({ energy }) => energy);
+    const panels = described.panels.filter(({ energy, y }) => energy || y);
     return [
       make("h2", {}, "This figure"),
       make("dl", { class: "facts" },
@@ -28,8 +28,8 @@ spectroMpi.details = (() => {
         ...(described.events || []).map((event) => fact(event.label || "event", `${clock(event.start)} to ${clock(event.end)} UTC`))),
       table("Panels", ["panel", "time (UTC)", "y axis", "scale", "colours", "scale"], panels.map((panel) => make("tr", {},
         make("th", { scope: "row" }, panel.label), make("td", {}, times(panel)),
-        make("td", {}, `${spans(panel.energy)} ${panel.y_units || "eV"}`), make("td", {}, panel.y_scale),
-        make("td", {}, spans(panel.z)), make("td", {}, panel.z_scale)))),
+        make("td", {}, `${spans(panel.energy || panel.y)} ${panel.y_units || "eV"}`), make("td", {}, panel.y_scale),
+        make("td", {}, panel.z ? spans(panel.z) : "–"), make("td", {}, panel.z_scale || "–")))),
     ];
   }
 

@@ -22,6 +22,7 @@ spectroMpi.readout = (() => {
 
   function words(reading) {
     if (!reading) return ["The pointer is not over a panel."];
+    if (reading.lines) return wordsOfLines(reading);
     const { panel, cells, spectrogram } = reading;
     const exact = cells.length === 1 ? cells[0].time : reading.time;
     const label = panel.instruments && cells.length ? `${panel.label}: ${reading.instrument}` : panel.label;
@@ -29,6 +30,18 @@ spectroMpi.readout = (() => {
     if (!spectrogram) text.push(make("span", {}, config.values ? "no values" : "this run stores no values (report.values)"));
     else if (!cells.length) text.push(make("span", {}, "no data here"));
     else text.push(...valueWords(reading));
+    return text;
+  }
+
+  // The values of all lines of a panel, at one time.
+  function wordsOfLines({ panel, time, lines }) {
+    const text = [make("span", {}, panel.label), make("span", {}, `${clock(time)} UTC`)];
+    if (!lines.some(({ spectrogram }) => spectrogram)) text.push(make("span", {}, config.values ? "no values" : "this run stores no values (report.values)"));
+    for (const { label, value, spectrogram, averaged } of lines.filter((line) => line.spectrogram)) {
+      const known = Number.isNaN(value) ? "no value" : `${number(value)} ${spectrogram.units}`;
+      text.push(make("strong", { class: "value", title: spectrogram.quantity }, [label, known].filter(Boolean).join(": ")));
+      if (averaged > 1) text.push(make("small", {}, `mean of ${averaged} records`));
+    }
     return text;
   }
 

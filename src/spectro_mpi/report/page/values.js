@@ -177,6 +177,7 @@ spectroMpi.values = (() => {
   async function at(item, head, figure, x, y) {
     const panel = panelAt(figure, x, y);
     if (!panel) return null;
+    if (panel.lines) return ofLines(item, head, panel, x, y);
     const axes = axesAt(panel, x, y);
     let first = null;
     for (const instrument of panel.instruments || [panel.instrument]) {
@@ -185,6 +186,19 @@ spectroMpi.values = (() => {
       if (!first || (!first.cells.length && read.cells.length)) first = read;
     }
     return first;
+  }
+
+  // The values of the lines of a panel at the time of a pixel; a series has one channel, from 0.5 to 1.5.
+  async function ofLines(item, head, panel, x, y) {
+    const lines = [];
+    let time = NaN;
+    for (const line of panel.lines) {
+      const channel = { ...panel, category: line.category, energy: [0.5, 1.5], y_scale: "linear" };
+      const axes = axesAt(channel, x, y);
+      ({ time } = axes);
+      lines.push({ ...await ofInstrument(item, head, channel, line.instrument, axes), label: line.label || "" });
+    }
+    return { panel, time, lines };
   }
 
   async function ofInstrument(item, head, panel, instrument, axes) {
