@@ -23,7 +23,7 @@ python scripts/picture_of_report.py "$work/browse/runs/fast/report/index.html" d
 physics="$work/physics"
 spectro-mpi demo "$physics" --orbits 1 >/dev/null
 spectro-mpi run "$physics/spectro-mpi.toml" --no-progress -s 'data.quantity="eflux"' \
-    -s 'run_id="physics"' -s 'plot.kinds=["angle"]' -s plot.dpi=60
+    -s 'run_id="physics"' -s 'plot.kinds=["angle", "summary"]' -s plot.dpi=60
 figure=(--style double-column -s plot.dpi=140)
 run="$physics/runs/physics"
 spectro-mpi draw "$run" 13312 "${figure[@]}" --instrument ees --time 01:12,01:22 -o docs/images/inverted-v.png

@@ -42,7 +42,7 @@ class Own(Phase):
 
 @pytest.fixture(scope="package")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Orbits 13312 to 13314: fluxes, uncertainties, angles, ephemeris, data of a phase."""
+    """Orbits 13312 to 13314: fluxes, uncertainties, angles, moments, ephemeris, data of a phase."""
     folder = tmp_path_factory.mktemp("exported")
     spectro_mpi.write_demo(folder, orbits=3, seed=0)
     (folder / "own.py").write_text(PHASE)
@@ -51,6 +51,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         'phases=["reduce", "own.py:Own", "plot"]',
         'data.quantity="eflux"',
         "data.errors=true",
+        "moments.compute=true",
         'plot.kinds=["angle"]',
         'plot.limits=["raw"]',
         "plot.dpi=40",

@@ -42,7 +42,8 @@ def settings_of(folder: Path, source: Path, more: str = "") -> Path:
 
 def reduced(folder: Path, source: Path, more: str = "", *arguments: str) -> Run:
     settings = settings_of(folder, source, more)
-    done = spectro_mpi("run", settings, "--only", "reduce", "--no-progress", *arguments)
+    computed = () if "[moments]" in more else ("-s", "moments.compute=true")
+    done = spectro_mpi("run", settings, "--only", "reduce", "--no-progress", *computed, *arguments)
     assert done.code in (0, 75), done.err
     return open_run(folder / "runs" / "fast")
 
@@ -58,7 +59,8 @@ def run(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def config(**tables: Any) -> Config:
-    return config_from(tables, Path("/"))
+    moments = {"compute": True, **tables.pop("moments", {})}
+    return config_from({**tables, "moments": moments}, Path("/"))
 
 
 def of_file(path: Path, settings: Config, instrument: str = "ees") -> Moments | None:
@@ -154,16 +156,28 @@ def test_quantity_and_chunks_do_not_matter(source: Path, run: Run, tmp_path: Pat
 
 
 def test_settings_of_moments_cannot_change(source: Path, tmp_path: Path) -> None:
-    run = reduced(tmp_path, source, "[moments]\ncompute = false\n")
+    run = reduced(tmp_path, source, "[moments]\n")  # by default there are none
     with pytest.raises(KeyError, match="item 13312 has no moments of ees: they were not computed"):
         run.moments("13312", "ees")
     assert "density" not in run.xarray("13312", "ees")
     settings = settings_of(tmp_path, source, "[moments]\ncompute = true\n")
     done = spectro_mpi("run", settings, "--no-progress")
     assert done.code == 2
-    assert "was made with other settings of moments.compute" in done.err
+    assert "was made with other settings of moments (they are not in the data)" in done.err
     settings = settings_of(tmp_path, source, "[moments]\ncompute = false\npotential_scale = 1.2\n")
     assert spectro_mpi("run", settings, "--only", "reduce", "--no-progress").code in (0, 75)
+
+
+def test_they_are_computed_where_something_asks_for_them() -> None:
+    def computes(**tables: Any) -> bool:
+        return config_from(tables, Path("/")).has_moments
+
+    assert not computes()
+    assert computes(plot={"kinds": ["summary"]})
+    assert not computes(plot={"kinds": ["summary"], "summary": ["ees.all"]})
+    assert computes(moments={"potential_scale": 1.2})
+    assert not computes(moments={"potential_scale": 1.2, "compute": False})
+    assert computes(moments={"compute": True})
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_every_setting_of_the_reduction_changes_it() -> None:
         {"instrument": [{**TABLE, "value": "FEDO"}]},
         {"instrument": [{**TABLE, "fill": -1.0}]},
         {"instrument": [{**TABLE, "angles": "sum"}]},
-        {"moments": {"compute": False}},
+        {"moments": {"compute": True}},
         {"moments": {"species": {"ect": "electron"}}},
         {"moments": {"energies": {"ect": [10, 100]}}},
         {"moments": {"potential_scale": 1.2}},

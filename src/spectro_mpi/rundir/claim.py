@@ -181,8 +181,7 @@ def refuse_changes(config: Config, frozen: Config) -> None:
             return
     if not frozen.has_angles:
         free += ("angles.",)
-    if not (frozen.moments.compute or config.moments.compute):
-        free += ("moments.",)
+    free += ("moments.compute",) if frozen.has_moments else ("moments.",)
     keys = [
         key
         for key in differing_keys(frozen, config)
@@ -191,6 +190,8 @@ def refuse_changes(config: Config, frozen: Config) -> None:
     if config.has_angles and not frozen.has_angles:
         kinds = " and ".join(kind for kind in ("angle", "summary") if kind in config.plot.kinds)
         keys.append(f"plot.kinds ({kinds}: pitch angles are not in the data)")
+    if config.has_moments and not frozen.has_moments:
+        keys.append("moments (they are not in the data)")
     if keys:
         raise UserError(
             f"{config.run_dir}: was made with other settings of {', '.join(keys)}; restore them, "

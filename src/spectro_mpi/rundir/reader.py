@@ -209,8 +209,8 @@ class Run:
         spectrogram = self.stored(item, instrument)
         if spectrogram.moments is None:
             raise MissingError(
-                f"{self.path}: item {item} has no moments of {instrument}: they were not computed, "
-                "or its file does not allow them"
+                f"{self.path}: item {item} has no moments of {instrument}: they were not computed "
+                "(moments.compute = true), or its file does not allow them"
             )
         return spectrogram.moments
 

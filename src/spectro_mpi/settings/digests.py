@@ -9,7 +9,6 @@ from typing import Any
 
 from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.ephemeris import EphemerisSettings
-from spectro_mpi.settings.moments import MomentSettings
 from spectro_mpi.settings.schema import Config
 
 NOT_OF_DATA = frozenset({"chunk_records"})
@@ -25,8 +24,8 @@ def reduction_digest(config: Config) -> str:
     It is the start of the SHA-256 of the settings as JSON with sorted keys and without spaces:
     `data` without `chunk_records`, `instrument` without NOT_OF_INSTRUMENT,
     `pitch_angles` as a list of pairs, because the order of the categories is that of the store, and
-    `ephemeris` and `moments` if they are not the default; if figures show pitch angles,
-    `bands` as a list of pairs of instrument and bands.
+    `ephemeris` if it is not the default; if moments are computed, `moments` without `compute`; if
+    figures show pitch angles, `bands` as a list of pairs of instrument and bands.
     """
     settings: dict[str, Any] = {
         "data": _without(asdict(config.data), NOT_OF_DATA),
@@ -40,8 +39,8 @@ def reduction_digest(config: Config) -> str:
         settings["bands"] = [(name, config.bands(name)) for name in config.instruments]
     if config.ephemeris != EphemerisSettings():
         settings["ephemeris"] = asdict(config.ephemeris)
-    if config.moments != MomentSettings():
-        settings["moments"] = asdict(config.moments)
+    if config.has_moments:
+        settings["moments"] = _without(asdict(config.moments), frozenset({"compute"}))
     text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

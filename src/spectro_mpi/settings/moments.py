@@ -48,8 +48,10 @@ SPECIES = MappingProxyType(
 class MomentSettings:
     """Moments of the distribution by record: density, fluxes along the field, temperature."""
 
-    compute: bool = True
-    """Whether moments are computed and stored, where the input allows it."""
+    compute: bool | None = None
+    """Whether moments are computed and stored, where the input allows it. Left out: if `[moments]`
+    has another setting, or figures of kind "summary" draw moments. They take about as long as the
+    rest of the reduction."""
     species: dict[str, SpeciesName] = field(default_factory=dict)
     """Instrument → what it measures: "electron", "proton", "helium" (He⁺) or "oxygen" (O⁺).
     Instruments that are left out: as the preset says (FAST: electrons, protons), else none, and

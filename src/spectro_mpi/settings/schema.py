@@ -365,6 +365,16 @@ class Config:
         )
 
     @property
+    def has_moments(self) -> bool:
+        """Whether moments are computed and stored."""
+        if self.moments.compute is not None:
+            return self.moments.compute
+        return self.moments != MomentSettings() or (
+            "summary" in self.plot.kinds
+            and any(source.series for source in sources_of(self.summary))
+        )
+
+    @property
     def summary(self) -> tuple[str, ...]:
         """The panels of figures of kind "summary"."""
         return self.plot.summary or self.preset.summary
@@ -382,7 +392,7 @@ class Config:
     def species(self, instrument: str) -> Species | None:
         """What an instrument measures; None: not known, or no moments are computed."""
         name = self.moments.species.get(instrument) or dict(self.preset.species).get(instrument)
-        return SPECIES[name] if name and self.moments.compute else None
+        return SPECIES[name] if name and self.has_moments else None
 
     @property
     def intervals(self) -> dict[str, tuple[tuple[float, float], ...]]:
