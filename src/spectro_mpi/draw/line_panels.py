@@ -102,12 +102,14 @@ def draw_names(
     size, unit = points.TICK_LABEL * layout.unit, layout.unit
     left = round(box.right + points.BAR_GAP * unit)
     end = round(left + _SAMPLE * unit)
+    start = end + points.LABEL_GAP * unit
     width = max(1, round(WIDTH * unit))
+    # All as small as the longest.
+    size = min((lettering.fit(name, size, right - start).size for name in row.names), default=size)
     for number, (name, shade) in enumerate(zip(row.names, _shades(len(row.names)), strict=True)):
         base = box.top + (number + 1) * points.NOTE_LINE * unit
         middle = round(base - DIGIT_HEIGHT / 2 * size)
         canvas.fill(Box(left, middle - width // 2, end, middle - width // 2 + width), shade)
-        start = end + points.LABEL_GAP * unit
         canvas.write(lettering.fit(name, size, right - start), start, base)
 
 
