@@ -29,3 +29,4 @@ run="$physics/runs/physics"
 spectro-mpi draw "$run" 13312 "${figure[@]}" --instrument ees --time 01:12,01:22 -o docs/images/inverted-v.png
 spectro-mpi draw "$run" 13312 "${figure[@]}" --instrument ies --kind angle --time 01:12,01:22 -o docs/images/conic.png
 spectro-mpi draw "$run" 13312 "${figure[@]}" --instrument ies --time 00:40,00:52 -o docs/images/cusp.png
+spectro-mpi draw "$run" 13312 --kind summary -s plot.dpi=80 -o docs/images/summary.png
