@@ -6,12 +6,12 @@ from collections.abc import Hashable, Iterable, Mapping
 
 from spectro_mpi.draw.content import FigureContent, Panel, Style
 from spectro_mpi.draw.kinds import FigureKind, Row
-from spectro_mpi.draw.line_panels import notes_on_lines
 from spectro_mpi.draw.loss_cones import curves_of, notes_on_curves
 from spectro_mpi.draw.names import RAW, ExpectedFigure
 from spectro_mpi.draw.notes import (
     item_name,
     notes_on_axes,
+    notes_on_lines,
     notes_on_modes,
     undrawn,
     without_positive,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,13 +133,3 @@ def _stroke(
 ) -> Stroke:
     bottom, top = (1 - scale.fraction(values) for values in (low, high))
     return Stroke(points_of(top, bottom, records, window.begin, window.end), shade, is_band)
-
-
-def notes_on_lines(panels: Iterable[Panel]) -> Iterator[str]:
-    """Notes on what the signs of fluxes mean, and on axes that show both."""
-    shown = [each for panel in panels if panel.is_line for each, _ in panel.layers]
-    for word, meaning in ((", positive earthward", "earthward"), (", positive along B", "along B")):
-        if any(each.legend.long_name.endswith(word) for each in shown):
-            yield f"Fluxes: positive {meaning}"
-    if any(each.legend.y_scale == "symlog" for each in shown):
-        yield "their axes are linear up to the first power of ten on both sides of 0"

@@ -82,3 +82,13 @@ def notes_on_modes(spectrograms: Iterable[Spectrogram]) -> Iterator[str]:
     if changing:
         values = next(iter(by_name.values())).legend.z_label
         yield f"{values} are comparable only within a mode ({'; '.join(changing)})"
+
+
+def notes_on_lines(panels: Iterable[Panel]) -> Iterator[str]:
+    """Notes on what the signs of fluxes mean, and on axes that show both."""
+    shown = [each for panel in panels if panel.is_line for each, _ in panel.layers]
+    for word, meaning in ((", positive earthward", "earthward"), (", positive along B", "along B")):
+        if any(each.legend.long_name.endswith(word) for each in shown):
+            yield f"Fluxes: positive {meaning}"
+    if any(each.legend.y_scale == "symlog" for each in shown):
+        yield "their axes are linear up to the first power of ten on both sides of 0"
