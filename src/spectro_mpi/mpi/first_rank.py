@@ -151,7 +151,7 @@ def _prepare_run(
             with closing(log_file), steps.step("checking the run directory"):
                 repaired = repair(config, inventory.items, untrusted)
                 progress = load_progress(config.run_dir, config.run_id)
-                complete_digests(config.run_dir, progress, untrusted)
+                digests = complete_digests(config.run_dir, progress, untrusted)
                 kept = {phase.name: kept_files(phase, progress) for phase in order.phases}
                 tallies, dropped = drop_stale(config.run_dir, kept, untrusted)
                 fold(config.run_dir)  # the samples of an execution that died
@@ -168,6 +168,7 @@ def _prepare_run(
                 assets_only=request.assets_only,
                 given=request.inventory is not None,
                 tallies=tallies,
+                known=digests,
             )
         if not plan.items and request.inventory is None:
             take_inventory(config)  # nothing is in the store either: raises, and says what is wrong
@@ -182,7 +183,8 @@ def _prepare_run(
     print_what_is_gone(config, len(plan.stored))
     if known is not None:
         print(f"  as listed in {saved}; `spectro-mpi assets` searches again")
-    for sentence in [*repaired, *dropped, *plan.notices, *pruned]:
+    notices = [] if plan.nothing_to_do else plan.notices
+    for sentence in [*repaired, *dropped, *notices, *pruned]:
         print(f"  {sentence}")
     return plan, lock
 

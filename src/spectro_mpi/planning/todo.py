@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import Any
 
 from spectro_mpi.errors import Failure, UserError
@@ -136,9 +137,9 @@ class RunPlan:
         """Number of items that have been through a phase, or can be."""
         return len(self.progress.settled[phase.name].union(self._possible(phase)))
 
-    @property
+    @cached_property
     def nothing_to_do(self) -> bool:
-        """Whether all output is on disk."""
+        """Whether all output was on disk when this was first asked for, before anything is done."""
         phases = [phase for phase in self.order.phases if self.order.is_active(phase)]
         return (
             not self.again
@@ -335,8 +336,11 @@ def plan_run(
     assets_only: bool = False,
     given: bool = False,
     tallies: Mapping[str, KeptPhase] | None = None,
+    known: KnownDigests | None = None,
 ) -> RunPlan:
     """Compare the inventory with what is on disk; `tallies`: what tallies.h5 holds.
+
+    `known`: what the parts on disk were made from; None: it is read.
 
     With `retry`, failed items are done again from the phase in which they failed. `redo` is a
     phase in which all items are done again, and in those that depend on it. `given`: the inventory
@@ -360,7 +364,7 @@ def plan_run(
         again,
         assets_only,
         dict(tallies or {}),
-        load_digests(config.run_dir),
+        load_digests(config.run_dir) if known is None else known,
         run_wide_of(order),
         frozenset(stored),
     )

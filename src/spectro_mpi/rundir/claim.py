@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spectro_mpi.errors import RunError, UserError
 from spectro_mpi.rundir.data_files import has_data
-from spectro_mpi.rundir.digests import load_digests
+from spectro_mpi.rundir.digests import refuse_newer_digests
 from spectro_mpi.rundir.journal import load_progress
 from spectro_mpi.rundir.layout import (
     CONFIG,
@@ -101,7 +101,7 @@ def _refuse_newer_files(run_dir: Path, progress: Progress, untrusted: UntrustedC
         with contextlib.suppress(OSError, ValueError, TypeError):
             read_table(run_dir / name)
     with contextlib.suppress(OSError):
-        load_digests(run_dir)
+        refuse_newer_digests(run_dir)
     links = [links_path(run_dir, phase) for phase in progress.stores]
     latest = list(progress.data_files.values())[-_LAST_FILES:]
     data = [*shards_of(run_dir)[-_LAST_FILES:], *(data_path(run_dir, name) for name in latest)]

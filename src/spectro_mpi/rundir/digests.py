@@ -7,6 +7,7 @@ Lines are appended, a later one replaces what it repeats, and now and then the f
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -61,10 +62,19 @@ def load_digests(run_dir: Path) -> KnownDigests:
     return _read(run_dir / DIGESTS)[0]
 
 
-def complete_digests(run_dir: Path, progress: Progress, untrusted: UntrustedCalls) -> None:
+def refuse_newer_digests(run_dir: Path) -> None:
+    """Raise `NewerVersionError` if a newer version wrote a line. Raises `OSError`."""
+    path = run_dir / DIGESTS
+    with contextlib.suppress(FileNotFoundError, *_DAMAGE):
+        for _ in _entries(read_regular(path).split(b"\n")[:-1], path):
+            pass
+
+
+def complete_digests(run_dir: Path, progress: Progress, untrusted: UntrustedCalls) -> KnownDigests:
     """Add digests of reduced data from the store: the file was lost, or runs were joined.
 
-    The caller holds the lock. Data that cannot be read is left out. Raises `OSError`.
+    The caller holds the lock. Data that cannot be read is left out. Returns what is known then.
+    Raises `OSError`.
     """
     log = DigestLog(run_dir)
     by_file: dict[str, list[str]] = {}
@@ -84,6 +94,7 @@ def complete_digests(run_dir: Path, progress: Progress, untrusted: UntrustedCall
     if found:
         log.record_data(found)
     log.close()
+    return log.known
 
 
 class DigestLog:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,9 +12,10 @@ from typing import Any
 from spectro_mpi.errors import Failure, Reason
 from spectro_mpi.model.items import item_order
 from spectro_mpi.rundir.names import Count, DataFile, ItemId, PhaseName
-from spectro_mpi.settings.parsing import as_type, read_json
+from spectro_mpi.settings.parsing import as_type, parsed_json
 from spectro_mpi.settings.schema import ScalePair
 from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION, version_of
+from spectro_mpi.system.regular import read_regular
 
 PHASES = ("reduce", "plot")
 """The default phases."""
@@ -189,20 +191,18 @@ def _read_folded(path: Path, progress: Progress) -> None:
     Raises `NewerVersionError` if a newer version wrote it.
     """
     try:
-        content = read_json(path)
+        content = read_regular(path)
     except FileNotFoundError:
         return
-    progress.version = version_of(content, path)
-    table = as_type(_Folded, content)
+    progress.version, table = _parse(content, path)
     progress.items_total = table.items_total
     progress.phases = tuple(table.completed)
-    progress.totals = table.totals
-    progress.stores["reduce"] = table.shards
-    progress.stores.update(table.other_shards)
-    progress.stores.update(table.data_files)
-    progress.fingerprints.update(table.fingerprints)
+    progress.totals = dict(table.totals)
+    for held in ({"reduce": table.shards}, table.other_shards, table.data_files):
+        progress.stores.update((phase, dict(files)) for phase, files in held.items())
+    progress.fingerprints.update((phase, dict(each)) for phase, each in table.fingerprints.items())
     progress.fruitless_stops = table.fruitless_stops
-    progress.made_from = table.made_from
+    progress.made_from = dict(table.made_from)
     for phase, completed in table.completed.items():
         progress.settled[phase] = set(completed)
     for item, error in table.errors.items():
@@ -210,6 +210,22 @@ def _read_folded(path: Path, progress: Progress) -> None:
         progress.failures[item] = (first, *error.others)
         for phase in error.settled:
             progress.settled[phase].add(item)
+
+
+_parsed: dict[bytes, tuple[int, _Folded]] = {}
+"""Digest of the progress.json read last → its version and content; not to be changed."""
+
+
+def _parse(content: bytes, path: Path) -> tuple[int, _Folded]:
+    """Version and content of progress.json. A start reads it several times, unchanged."""
+    key = hashlib.blake2b(content).digest()
+    parsed = _parsed.get(key)
+    if parsed is None:
+        table = parsed_json(content)
+        parsed = version_of(table, path), as_type(_Folded, table)
+        _parsed.clear()
+        _parsed[key] = parsed
+    return parsed
 
 
 @dataclass
