@@ -4,15 +4,17 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
-make_environment mpich,fast,test,docs
 
+extras=mpich,fast,test,docs,standards
 workers=3  # one is for the tests on a Slurm, which mostly wait
 quick=()
 if [ "${1:-}" = --quick ]; then
     shift
+    extras=mpich,fast,test,docs
     workers=2
     quick=(-m "not slow")
 fi
+make_environment "$extras"
 ruff check .
 ruff format --check .
 mypy
