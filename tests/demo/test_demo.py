@@ -465,10 +465,11 @@ def test_settings_say_every_contract_setting_and_parse(demo: DemoSummary) -> Non
         "select": 5,
         "data": 9,
         "angles": 1,
+        "atlas": 10,
         "ephemeris": 3,
         "pitch_angles": 7,
         "extrema": 3,
-        "plot": 17,
+        "plot": 19,
         "run": 9,
         "axes": 1,
     }

@@ -16,6 +16,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks are for L
 BEGIN = """
 import os, signal, sys, threading, time
 from pathlib import Path
+from spectro_mpi.system.threads import limit_threads
+limit_threads(os.environ)  # as a run does: threads of numerical libraries forbid a fork
 from spectro_mpi.phases.early_child import fork_child
 from spectro_mpi.phases.executor import ChildExecutor
 from spectro_mpi.phases.workspace import Workspace

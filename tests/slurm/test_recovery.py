@@ -193,7 +193,9 @@ def ranks_of(slurm: Cluster, job: str) -> list[psutil.Process]:
             is_rank = "PMI_RANK" in environment and any(w.endswith("/spectro-mpi") for w in words)
             if is_rank and environment.get("SLURM_JOB_ID") == job:
                 ranks.append(process)
-    return ranks
+    # A compute process that was forked from its rank looks like it.
+    forked = {child for process in ranks for child in process.children()}
+    return [process for process in ranks if process not in forked]
 
 
 def read_status_of(slurm: Cluster, run_dir: Path) -> str:
