@@ -131,6 +131,7 @@ def test_made_again_the_report_is_the_same_and_leaves_nothing_behind(run_dir: Pa
         found = (path for path in (run_dir / "report").rglob("*") if path.is_file())
         return {path: path.read_bytes() for path in found if path.name != "index.html"}
 
+    assert spectro_mpi_here("report", run_dir).code == 0  # with figures of the run
     before = files()
     stray = run_dir / "report" / "parts" / "items-007.0123456789.js"
     stray.write_text("of an earlier report")

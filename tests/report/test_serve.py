@@ -117,7 +117,8 @@ def test_nothing_but_the_report_and_the_figures_is_given(
 def test_pages_previews_and_figures_are_given(shown_run: Path, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("page")
     (figure,) = (shown_run / "plots").rglob("13321_pitch-angle_ESA_ees*_raw-*.png")
-    for path in (shown_run / "report/items/2000/01/13321.js", figure):
+    (preview, *_) = (shown_run / "report/items/2000/01/packs").glob("*.js")
+    for path in (preview, figure):
         address = f"/{quote(str(path.relative_to(shown_run)))}"
         assert served_file(shown_run, tmp_path, address) == path.resolve()
         assert served_file(shown_run, tmp_path, f"{address}?at=1") == path.resolve()
