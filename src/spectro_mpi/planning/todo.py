@@ -340,11 +340,9 @@ def plan_run(
 ) -> RunPlan:
     """Compare the inventory with what is on disk; `tallies`: what tallies.h5 holds.
 
-    `known`: what the parts on disk were made from; None: it is read.
-
-    With `retry`, failed items are done again from the phase in which they failed. `redo` is a
-    phase in which all items are done again, and in those that depend on it. `given`: the inventory
-    lists all items, whatever else is in the store.
+    `known`: what the parts on disk were made from; None: it is read. With `retry`, failed items
+    are done again from the phase in which they failed. `redo`: a phase in which all items are done
+    again, and in those that depend on it. `given`: the inventory lists all items.
 
     Raises `UserError` if an active phase needs output that an inactive one has not produced.
     """
