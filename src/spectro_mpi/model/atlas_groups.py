@@ -14,8 +14,9 @@ from spectro_mpi.model.artifacts import Dataset, Group
 from spectro_mpi.model.atlas_grid import HEMISPHERES, Grid
 from spectro_mpi.model.atlas_item import AtlasPlan, Mapped
 from spectro_mpi.model.atlas_maps import statistics
-from spectro_mpi.model.atlas_tally import NUMBERS, TOP, AtlasTally, Described, Whole
+from spectro_mpi.model.atlas_tally import NUMBERS, TOP, AtlasTally, Described
 from spectro_mpi.model.spectrogram import band_name
+from spectro_mpi.model.sums import Whole, summed
 
 ALTITUDES = "altitudes"
 """Name of the group of an instrument with maps of each range of altitude."""
@@ -206,9 +207,7 @@ class _Maker:
 
 def _merged(places: Whole, numbers: Whole, columns: Whole) -> tuple[Whole, Whole, Whole, Whole]:
     """Bins by place and number, ascending, those of equal place and number added up."""
-    keys, where = np.unique(places * NUMBERS + numbers, return_inverse=True)
-    sums = np.zeros((len(keys), 2), np.int64)
-    np.add.at(sums, where.reshape(-1), columns)
+    keys, sums = summed(places * NUMBERS + numbers, columns)
     return keys // NUMBERS, keys % NUMBERS, sums[:, 0], sums[:, 1]
 
 

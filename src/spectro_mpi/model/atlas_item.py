@@ -19,7 +19,6 @@ from spectro_mpi.model.atlas_tally import (
     AtlasTally,
     Sums,
     TopItems,
-    Whole,
     excess_of,
     numbers_of,
 )
@@ -32,6 +31,7 @@ from spectro_mpi.model.atlas_values import (
     widths_of,
 )
 from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.sums import Whole
 from spectro_mpi.settings.atlas import AtlasSettings
 from spectro_mpi.settings.atlas_layers import (
     atlas_bands,

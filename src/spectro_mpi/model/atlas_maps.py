@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.model.atlas_tally import Whole, bin_ends, bin_sums
+from spectro_mpi.model.atlas_tally import bin_ends, bin_sums
+from spectro_mpi.model.sums import Whole
 
 Map = NDArray[np.float64]
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from spectro_mpi.model.bins import PackedWhole, pack_whole, unpack_whole
 from spectro_mpi.model.items import item_order
-
-Whole = NDArray[np.int64]
+from spectro_mpi.model.sums import Whole, summed
 
 TOP = 5
 """Items with the most records that are kept of each cell."""
@@ -64,12 +63,8 @@ class Sums:
             parts = [self._merged, *self._pending]
             keys = np.concatenate([keys for keys, _ in parts])
             columns = np.concatenate([columns for _, columns in parts])
-            order = np.argsort(keys, kind="stable")
-            keys, columns = keys[order], columns[order]
-            first = np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))
-            if len(keys):
-                columns = np.add.reduceat(columns, first, axis=0)
-            self._merged, self._pending = (keys[first], columns), []
+            keys, columns = summed(keys, columns)
+            self._merged, self._pending = (keys, columns), []
         return self._merged
 
     def __reduce__(self) -> tuple[Any, ...]:

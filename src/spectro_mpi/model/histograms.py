@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-Wholes = NDArray[np.int64]
+from spectro_mpi.model.sums import Whole, summed
 
 BIN_BITS = 14
 """Bits of the number of a bin in a key: sign, exponent and five bits of mantissa."""
@@ -31,7 +31,7 @@ _PENDING = 1 << 16
 """Bins that may wait to be merged, however few there are."""
 
 
-def _none() -> Wholes:
+def _none() -> Whole:
     return np.zeros(0, np.int64)
 
 
@@ -45,15 +45,15 @@ class Histograms:
 
     most: int
     level: int = 0
-    keys: Wholes = field(default_factory=_none)
+    keys: Whole = field(default_factory=_none)
     """(bin,) cell × 2^(14 − level) + number of the bin, ascending."""
-    counts: Wholes = field(default_factory=_none)
+    counts: Whole = field(default_factory=_none)
     """(bin,) number of values."""
-    mantissas: Wholes = field(default_factory=_none)
+    mantissas: Whole = field(default_factory=_none)
     """(bin,) sum of their lower 23 bits."""
-    _pending: list[tuple[Wholes, Wholes, Wholes]] = field(default_factory=list)
+    _pending: list[tuple[Whole, Whole, Whole]] = field(default_factory=list)
 
-    def add(self, cells: Wholes, values: NDArray[np.float32]) -> None:
+    def add(self, cells: Whole, values: NDArray[np.float32]) -> None:
         """Count finite values, each (value,) in its cell."""
         magnitude = (np.ascontiguousarray(values, np.float32).view(np.uint32) & 0x7FFFFFFF).astype(
             np.int64
@@ -62,7 +62,7 @@ class Histograms:
         number = np.where(values < 0, -1 - upper, upper) + (1 << (BIN_BITS - 1))
         keys = ((cells << BIN_BITS) + number) >> self.level
         mantissas = magnitude & ((1 << _MANTISSA) - 1)
-        self._wait(*_combined(keys, np.ones(len(keys), np.int64), mantissas))
+        self._wait(*summed(keys, np.ones(len(keys), np.int64), mantissas))
 
     def merge(self, other: Histograms) -> None:
         """Add the bins of `other`, which is left as it is, but settled."""
@@ -78,20 +78,18 @@ class Histograms:
         if self._pending or len(self.keys) > self.most:
             joined = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
             self._pending = []
-            self.keys, self.counts, self.mantissas = _combined(*joined)
+            self.keys, self.counts, self.mantissas = summed(*joined)
         while len(self.keys) > self.most and self.level < COARSEST:
             self._coarsen(self.level + 1)
-            self.keys, self.counts, self.mantissas = _combined(
-                self.keys, self.counts, self.mantissas
-            )
+            self.keys, self.counts, self.mantissas = summed(self.keys, self.counts, self.mantissas)
 
-    def move(self, cell_of: Callable[[Wholes], Wholes]) -> None:
+    def move(self, cell_of: Callable[[Whole], Whole]) -> None:
         """Give the cells other numbers, which `cell_of` computes."""
         self.settle()
         bits = BIN_BITS - self.level
         cells, bins = self.keys >> bits, self.keys & ((1 << bits) - 1)
         keys = (cell_of(cells) << bits) + bins
-        self.keys, self.counts, self.mantissas = _combined(keys, self.counts, self.mantissas)
+        self.keys, self.counts, self.mantissas = summed(keys, self.counts, self.mantissas)
 
     def part(self, first: int, stop: int) -> Histograms:
         """The histograms of the cells from `first` to before `stop`; numbers stay."""
@@ -101,15 +99,15 @@ class Histograms:
             self.most, self.level, self.keys[rows], self.counts[rows], self.mantissas[rows]
         )
 
-    def repeated(self, entry: NDArray[np.intp], cells: Wholes) -> Histograms:
+    def repeated(self, entry: NDArray[np.intp], cells: Whole) -> Histograms:
         """Histograms of other cells: bin `entry[i]` counts in cell `cells[i]`; both (copy,)."""
         bits = BIN_BITS - self.level
         keys = (cells << bits) + (self.keys[entry] & ((1 << bits) - 1))
-        combined = _combined(keys, self.counts[entry], self.mantissas[entry])
-        return Histograms(self.most, self.level, *combined)
+        keys, counts, mantissas = summed(keys, self.counts[entry], self.mantissas[entry])
+        return Histograms(self.most, self.level, keys, counts, mantissas)
 
     @property
-    def cells(self) -> Wholes:
+    def cells(self) -> Whole:
         """(bin,) the cell of each bin."""
         return self.keys >> (BIN_BITS - self.level)
 
@@ -131,11 +129,11 @@ class Histograms:
         sums: NDArray[np.float64] = np.where(number < 0, -size, size)
         return sums
 
-    def __reduce__(self) -> tuple[type, tuple[int, int, Wholes, Wholes, Wholes]]:
+    def __reduce__(self) -> tuple[type, tuple[int, int, Whole, Whole, Whole]]:
         self.settle()
         return Histograms, (self.most, self.level, self.keys, self.counts, self.mantissas)
 
-    def _wait(self, keys: Wholes, counts: Wholes, mantissas: Wholes) -> None:
+    def _wait(self, keys: Whole, counts: Whole, mantissas: Whole) -> None:
         self._pending.append((keys, counts, mantissas))
         waiting = sum(len(part[0]) for part in self._pending)
         if waiting > max(_PENDING, len(self.keys) // 2):
@@ -150,25 +148,11 @@ class Histograms:
             self._pending = [(keys >> by, *rest) for keys, *rest in self._pending]  # type: ignore[misc]
 
 
-def _combined(keys: Wholes, counts: Wholes, mantissas: Wholes) -> tuple[Wholes, Wholes, Wholes]:
-    """Bins sorted by key, those of the same key as one."""
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    first = np.flatnonzero(np.diff(keys, prepend=-1))
-    if not len(first):
-        return _none(), _none(), _none()
-    return (
-        keys[first],
-        np.add.reduceat(counts[order], first),
-        np.add.reduceat(mantissas[order], first),
-    )
-
-
 @dataclass(frozen=True)
 class CellStatistics:
     """Statistics of the values in cells; all arrays (cell,), NaN without values."""
 
-    count: Wholes
+    count: Whole
     mean: NDArray[np.float64]
     percentiles: NDArray[np.float64]
     """(percent, cell)"""
