@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from spectro_mpi.draw.atlas_sheet import Dials, Floats, Shades, Sheet
+from spectro_mpi.draw.kinds.angle import label_of_band
 from spectro_mpi.model.artifacts import Group
 from spectro_mpi.model.atlas_groups import ALTITUDES, BOUNDS, COUNT, FILL, MEAN, PERCENTILE
 
@@ -47,7 +48,8 @@ class _Sheets:
         self._name, self._words = name, words
         self._maps = {key: dataset.values for key, dataset in group.datasets.items()}
         self._group, self._by_altitude = group, by_altitude
-        self._bands = [_band_text(ends) for ends in self._maps[f"band{BOUNDS}"].tolist()]
+        ends = self._maps[f"band{BOUNDS}"].tolist()
+        self._bands = [label_of_band(band, "eV") for band in ends]
         self._title = words.titles.get(name, name)
         mean = next(key for key in self._maps if key.endswith(MEAN) and not key.startswith(FILL))
         self._quantity = mean.removesuffix(MEAN)
@@ -161,14 +163,6 @@ class _Sheets:
 
     def _band_name(self, band: int) -> str:
         return str(self._maps["band"][band])
-
-
-def _band_text(ends: Sequence[float]) -> str:
-    """A band as it is read: 1–40 keV, 0.1–1 keV, 10–90 eV."""
-    low, high = ends
-    if high >= 1000:
-        return f"{low / 1000:g}–{high / 1000:g} keV"
-    return f"{low:g}–{high:g} eV"
 
 
 def _edges(pairs: Floats) -> Floats:

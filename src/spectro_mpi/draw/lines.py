@@ -95,6 +95,9 @@ def extent_of(points: Points, columns: int) -> tuple[_Floats, _Floats]:
     between[between] = points.is_joined[after[between] - 1]
     before = after[between] - 1
     share = (edges[between] - x[before]) / (x[before + 1] - x[before])
+    inside = np.flatnonzero((x >= 0) & (x < columns))
+    at = x[inside].astype(np.intp)
+    first = np.flatnonzero(np.diff(at, prepend=-1))
     for values, best, choose in (
         (points.low, lowest, np.minimum),
         (points.high, highest, np.maximum),
@@ -102,10 +105,7 @@ def extent_of(points: Points, columns: int) -> tuple[_Floats, _Floats]:
         crossing = np.full(columns + 1, best[0])
         crossing[between] = values[before] + share * (values[before + 1] - values[before])
         choose(crossing[:-1], crossing[1:], out=best)
-        inside = np.flatnonzero((x >= 0) & (x < columns))
         if len(inside):
-            at = x[inside].astype(np.intp)
-            first = np.flatnonzero(np.append(True, np.diff(at) > 0))
             best[at[first]] = choose(best[at[first]], choose.reduceat(values[inside], first))
     return lowest, highest
 

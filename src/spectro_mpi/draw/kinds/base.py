@@ -103,6 +103,11 @@ class FigureKind(Protocol):
         yield from ()
 
 
+def missions_of(spectrograms: Iterable[Spectrogram]) -> str:
+    """The missions of an item, as titles name them."""
+    return " and ".join(dict.fromkeys(one.legend.mission for one in spectrograms))
+
+
 def with_word(config: Config, stem: str) -> str:
     """A stem with the word of the preset, as pitch-angle_ESA."""
     word = config.preset.figure_word

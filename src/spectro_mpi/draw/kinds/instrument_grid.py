@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from spectro_mpi.draw.kinds.base import FigureKind, Row, with_word
+from spectro_mpi.draw.kinds.base import FigureKind, Row, missions_of, with_word
 from spectro_mpi.draw.kinds.missing import missing_note
 from spectro_mpi.errors import Failure
 from spectro_mpi.model.extrema import WHOLE
@@ -40,8 +40,7 @@ class InstrumentGrid(FigureKind):
     def title(
         self, config: Config, item: str, instrument: str, spectrograms: Mapping[str, Spectrogram]
     ) -> str:
-        legends = [spectrogram.legend for spectrogram in spectrograms.values()]
-        missions = " and ".join(dict.fromkeys(legend.mission for legend in legends))
+        missions = missions_of(spectrograms.values())
         angles = any(map(config.has_pitch_angles, spectrograms))
         return f"{missions}, {item}: instruments{f', {WHOLE} pitch angles' if angles else ''}"
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spectro_mpi.draw.kinds.angle import angles_shown, label_of_band
-from spectro_mpi.draw.kinds.base import FigureKind, Row, with_word
+from spectro_mpi.draw.kinds.base import FigureKind, Row, missions_of, with_word
 from spectro_mpi.draw.kinds.pitch_angle import label_of
 from spectro_mpi.errors import Failure
 from spectro_mpi.model.extrema import WHOLE
@@ -70,9 +70,7 @@ class Summary(FigureKind):
     def title(
         self, config: Config, item: str, instrument: str, spectrograms: Mapping[str, Spectrogram]
     ) -> str:
-        legends = [spectrogram.legend for spectrogram in spectrograms.values()]
-        missions = " and ".join(dict.fromkeys(legend.mission for legend in legends))
-        return f"{missions}, {item}: summary"
+        return f"{missions_of(spectrograms.values())}, {item}: summary"
 
     def rows(
         self, config: Config, instrument: str, spectrograms: Mapping[str, Spectrogram]
