@@ -16,7 +16,7 @@ from spectro_mpi.cli.arguments import (
     positive,
     run_dir_of,
 )
-from spectro_mpi.errors import UserError
+from spectro_mpi.errors import SOME_FAILED, STOPPED, UserError
 
 if TYPE_CHECKING:
     from spectro_mpi.export.exporting import Exported, ExportRequest
@@ -106,7 +106,6 @@ def _run(
 ) -> int:
     from spectro_mpi.export.exporting import Exported, export_items
     from spectro_mpi.system.signals import StopSignals
-    from spectro_mpi.terminal.summary import SOME_FAILED, STOPPED
     from spectro_mpi.terminal.transfers import TransferDisplay
 
     display, began, done = TransferDisplay(arguments.progress, "export", "items"), 0.0, Exported()

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from spectro_mpi.cli.arguments import Commands, add_no_progress, add_settings, load
+from spectro_mpi.errors import SOME_FAILED, STOPPED
 
 if TYPE_CHECKING:
     from spectro_mpi.fetch.gathering import FetchPlan, Outcome
@@ -60,7 +61,6 @@ class _Fetch:
     def run(self, dry: bool) -> int:
         """Returns the exit code."""
         from spectro_mpi.fetch.gathering import Outcome, gather
-        from spectro_mpi.terminal.summary import SOME_FAILED, STOPPED
 
         began = time.monotonic()
         plan = self._plan()

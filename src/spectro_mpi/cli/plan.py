@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spectro_mpi.cli.arguments import Commands, add_settings, load, positive, ranks
+from spectro_mpi.errors import SOME_FAILED
 
 if TYPE_CHECKING:
     from spectro_mpi.phases.order import PhaseOrder
@@ -78,7 +79,6 @@ def _inventory(arguments: argparse.Namespace) -> int:
     from spectro_mpi.operations.damaged import damaged_files, input_files
     from spectro_mpi.planning.inventory import take_inventory
     from spectro_mpi.system.words import count
-    from spectro_mpi.terminal.summary import SOME_FAILED
 
     config = load(arguments)
     inventory = take_inventory(config)

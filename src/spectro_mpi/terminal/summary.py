@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
-from spectro_mpi.errors import SOME_FAILED as SOME_FAILED
-from spectro_mpi.errors import STOPPED as STOPPED
+from spectro_mpi.errors import SOME_FAILED, STOPPED
 from spectro_mpi.inert import inert
 from spectro_mpi.model.items import item_order
 from spectro_mpi.phases.order import PhaseOrder
