@@ -111,7 +111,7 @@ def as_text(status: Status, workers: bool = False) -> str:
     live = status.live
     # One line for each phase: that of the current one has the rate, so that no two disagree.
     for phase in status.phases:
-        now = now_of(live) if live is not None and live.phase == phase.phase else ""
+        now = f"; now {now_of(live)}" if live is not None and live.phase == phase.phase else ""
         lines.append(f"  {phase.phase:8} {phase.words}{now}")
     if live is not None:
         if live.stopping:
@@ -138,7 +138,7 @@ def now_of(live: Live) -> str:
     """Words for the rate of the current phase, the time left, and what is not on disk yet."""
     left = f", {duration(live.seconds_left)} left" if live.seconds_left is not None else ""
     waiting = not_on_disk(live.uncommitted, live.writer_waits)
-    return f"; now {live.rate:.2f} items/s{left}{waiting}"
+    return f"{live.rate:.2f} items/s{left}{waiting}"
 
 
 def _is_finished(run: Run) -> bool:

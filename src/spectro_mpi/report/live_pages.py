@@ -102,8 +102,8 @@ def state_of(status: Status) -> dict[str, Any]:
         for phase in status.phases
     ]
     live = status.live
-    words = f"{live.phase}{now_of(live)}" if live is not None else ""
-    return {"state": status.state, "phases": phases, "now": words.replace("; now", ":")}
+    now = f"{live.phase}: {now_of(live)}" if live is not None else ""
+    return {"state": status.state, "phases": phases, "now": now}
 
 
 def _look(path: Path) -> tuple[int, int] | None:
