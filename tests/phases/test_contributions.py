@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from spectro_mpi.phases.contributions import GROUPS, Contributions, Group, group_size
+from spectro_mpi.phases.contributions import Contributions, Group, group_size
+from spectro_mpi.phases.interface import MergingPhase
 from tests.mpi.script import Count
 
 
@@ -30,7 +31,7 @@ def test_there_are_about_sixteen_groups_however_the_contributions_come(items: in
         together.add(group)
     groups = together.to_keep({str(number): "shard" for number in range(items)})
     assert all(len(group.data_files) <= most for group in groups)
-    assert len(groups) <= 2 * GROUPS
+    assert len(groups) <= 2 * MergingPhase.kept_groups
     assert together.whole() == Counter(str(number) for number in range(items))
 
 
@@ -45,7 +46,7 @@ def test_an_item_a_day_fills_up_groups_and_leaves_the_others_as_they_are() -> No
         assert len({id(group) for group in after} - {id(group) for group in kept}) == 1
         assert today.whole() == Counter(shards.keys())
         kept = after
-    assert len(kept) <= 2 * GROUPS
+    assert len(kept) <= 2 * MergingPhase.kept_groups
 
 
 def test_items_without_data_are_not_listed() -> None:

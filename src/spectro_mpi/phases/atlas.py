@@ -57,8 +57,7 @@ class AtlasPhase(MergingPhase[AtlasTally]):
         config = self.config
         directions = {name: str(each) for name, each in config.directions.items()}
         mapped = [
-            (each.instrument, each.bands, each.categories)
-            for each in AtlasPlan(config).mapped.values()
+            (each.instrument, each.bands, each.categories) for each in self._plan.mapped.values()
         ]
         content = [config.atlas.of_contributions, directions, mapped]
         return (_RULES << 32) + zlib.crc32(json.dumps(content, sort_keys=True).encode())

@@ -10,7 +10,6 @@ from spectro_mpi.phases.interface import MergingPhase, Phase
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.rundir.tallies import KeptGroup
 
-GROUPS = MergingPhase.kept_groups
 _FEWEST = 8
 """Items of a group, at most, however few the run has."""
 
@@ -51,7 +50,7 @@ class Contributions:
     """Contributions of items to the artifact of one phase, which come in any order.
 
     Workers and the coordinator each have one. Groups are filled one after the other, so that there
-    are about as many as `GROUPS`, and each worker has only its part of them in memory.
+    are about `MergingPhase.kept_groups`, and each worker has only its part of them in memory.
     """
 
     def __init__(self, phase: MergingPhase[Any], most: int, kept: Sequence[KeptGroup] = ()) -> None:
