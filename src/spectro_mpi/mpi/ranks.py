@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import socket
+import sys
+import time
+import traceback
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from spectro_mpi.errors import UserError
 from spectro_mpi.mpi.backoff import Backoff
 from spectro_mpi.mpi.pipe_comm import PipeComm
 
 COORDINATOR = 0
+_FORWARD_SECONDS = 0.3
+"""Time for the launcher to forward an error message before it kills all ranks."""
 
 T = TypeVar("T")
 
@@ -83,3 +89,23 @@ def meet(comm: Any) -> None:
     backoff, barrier = Backoff(), comm.Ibarrier()
     while not barrier.Test():
         backoff.pause()
+
+
+def end_job(comm: Any, error: BaseException) -> int:
+    """Print what went wrong on this rank, and end the whole job; returns the exit code.
+
+    `comm` is None if this is the only rank. Call it where `error` is handled.
+    """
+    rank, size = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
+    if isinstance(error, UserError):
+        code, text = error.exit_code, f"spectro-mpi: {error}\n"
+    else:
+        code = 1
+        text = f"spectro-mpi: rank {rank} of {size} ends the job:\n{traceback.format_exc()}"
+    sys.stderr.write(text)
+    sys.stderr.flush()
+    if size > 1:
+        # The launcher kills all ranks at once, and loses output it has not forwarded.
+        time.sleep(_FORWARD_SECONDS)
+        comm.Abort(code)
+    return code

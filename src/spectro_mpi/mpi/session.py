@@ -12,7 +12,6 @@ import os
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import replace
@@ -26,6 +25,7 @@ from spectro_mpi.mpi.pipe_comm import PipeComm
 from spectro_mpi.mpi.ranks import (
     COORDINATOR,
     broadcast,
+    end_job,
     meet,
     placement_of,
     roles_of,
@@ -58,9 +58,6 @@ if TYPE_CHECKING:
     from spectro_mpi.settings.schema import Config
 
 log = logging.getLogger(__name__)
-_FORWARD_SECONDS = 0.3
-"""Time for the launcher to forward an error message before it kills all ranks."""
-
 _REGULAR = (0, SOME_FAILED, STOPPED)
 """Exit codes of a run that ended as it should."""
 
@@ -116,18 +113,7 @@ def run(
                 print(f"took {duration(time.monotonic() - began)}", flush=True)
             return code
     except BaseException as error:  # noqa: BLE001 - no rank may be left waiting
-        if isinstance(error, UserError):
-            code, text = error.exit_code, f"spectro-mpi: {error}\n"
-        else:
-            code = 1
-            text = f"spectro-mpi: rank {rank} of {size} ends the job:\n{traceback.format_exc()}"
-        sys.stderr.write(text)
-        sys.stderr.flush()
-        if size > 1:
-            # The launcher kills all ranks at once, and loses output it has not forwarded.
-            time.sleep(_FORWARD_SECONDS)
-            comm.Abort(code)
-        return code
+        return end_job(comm, error)
     finally:
         if early is not None:
             early.end()

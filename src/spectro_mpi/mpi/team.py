@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import time
-import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.mpi.ranks import COORDINATOR, broadcast, meet
+from spectro_mpi.mpi.ranks import COORDINATOR, broadcast, end_job, meet
 from spectro_mpi.mpi.world import leave, world
 
 T = TypeVar("T")
-
-_FORWARD_SECONDS = 0.3
-"""Time for the launcher to forward an error message before it kills all ranks."""
 
 
 class MpiTeam:
@@ -48,13 +42,7 @@ def call_on_ranks(call: Callable[[MpiTeam], int]) -> int:
     except UserError as error:
         leave(error.exit_code)
         raise
-    except BaseException:  # noqa: BLE001 - no rank may be left waiting
-        rank, size = comm.Get_rank(), comm.Get_size()
-        sys.stderr.write(f"spectro-mpi: rank {rank} of {size} ends the job:\n")
-        sys.stderr.write(traceback.format_exc())
-        sys.stderr.flush()
-        time.sleep(_FORWARD_SECONDS)
-        comm.Abort(1)
-        return 1
+    except BaseException as error:  # noqa: BLE001 - no rank may be left waiting
+        return end_job(comm, error)
     leave(code)
     return code
