@@ -102,8 +102,8 @@ class ChunkErrors:
         """Uncertainty of `eflux` of some records, bins and channels.
 
         The array is used again by the next call. That of a bin without counts is the one-count
-        level. NaN where the file does not have the
-        response: a single `gf` lacks the channels that the first mode does not have.
+        level. NaN where the file does not have the response: a single `gf` lacks the channels that
+        the first mode does not have.
         """
         codes = self.codes[rows, bins, channels]
         time, level = self.time[rows], self.level[rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 from spectro_mpi.errors import UserError
@@ -48,18 +49,17 @@ def _write(
 ) -> None:
     with new_file(output) as (file, part):
         file.attrs["phase"] = "reduce"
-        for item in items:
-            group = file.create_group(item)
-            for phase, data_files in stores.items():
-                if item in data_files:
-                    path = data_path(run_dir, data_files[item])
-                    to = group if phase == "reduce" else group.require_group(phase)
-                    try:
-                        copy_item(path, item, to)
-                    except UNREADABLE as error:
-                        part.check()
-                        raise UserError(
-                            f"{path}: cannot be read ({first_line(error)}); `spectro-mpi verify "
-                            f"{run_dir} --repair` marks what is to be made again"
-                        ) from None
-                    part.check()
+        for item, (phase, data_files) in product(items, stores.items()):
+            if item not in data_files:
+                continue
+            path = data_path(run_dir, data_files[item])
+            to = file.require_group(item if phase == "reduce" else f"{item}/{phase}")
+            try:
+                copy_item(path, item, to)
+            except UNREADABLE as error:
+                part.check()
+                raise UserError(
+                    f"{path}: cannot be read ({first_line(error)}); `spectro-mpi verify "
+                    f"{run_dir} --repair` marks what is to be made again"
+                ) from None
+            part.check()
