@@ -10,8 +10,8 @@ import numpy as np
 
 from spectro_mpi.draw.atlas_sheet import Dials, Floats, Shades, Sheet
 from spectro_mpi.draw.kinds.angle import label_of_band
-from spectro_mpi.model.artifacts import Group
-from spectro_mpi.model.atlas_groups import ALTITUDES, BOUNDS, COUNT, FILL, MEAN, PERCENTILE
+from spectro_mpi.model.artifacts import BOUNDS, Group
+from spectro_mpi.model.atlas_groups import ALTITUDES, COUNT, FILL, MEAN, PERCENTILE
 
 DRAWING = 1
 """Version of these figures: raised when they look different for the same maps."""

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 EPOCH = "seconds since 1970-01-01 00:00:00"
 """Units of the times in the store."""
+BOUNDS = "_bounds"
+"""Suffix of the dataset with the borders of a coordinate, which its attribute `bounds` names."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.model.artifacts import EPOCH, Dataset, Group
+from spectro_mpi.model.artifacts import BOUNDS, EPOCH, Dataset, Group
 from spectro_mpi.model.moments import ERROR, Moments
 from spectro_mpi.model.plain import plain_units
 from spectro_mpi.model.spectrogram import Spectrogram
@@ -86,7 +86,7 @@ def group_as_xarray(group: Group, attributes: Mapping[str, Any]) -> xarray.Datas
     variables = {}
     for name, dataset in group.datasets.items():
         texts = {"long_name": dataset.long_name, "units": dataset.units}
-        bounds = f"{name}_bounds"
+        bounds = f"{name}{BOUNDS}"
         texts["bounds"] = bounds if bounds in group.datasets else ""
         given = {key: text for key, text in texts.items() if text}
         variables[name] = (dataset.dims, dataset.values, given)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.model.artifacts import Dataset, Group
+from spectro_mpi.model.artifacts import BOUNDS, Dataset, Group
 from spectro_mpi.model.atlas_grid import HEMISPHERES, Grid
 from spectro_mpi.model.atlas_item import AtlasPlan, Mapped
 from spectro_mpi.model.atlas_maps import statistics
@@ -20,8 +20,6 @@ from spectro_mpi.model.sums import Whole, summed
 
 ALTITUDES = "altitudes"
 """Name of the group of an instrument with maps of each range of altitude."""
-BOUNDS = "_bounds"
-"""Suffix of the dataset with the borders of the cells along a dimension."""
 FILL = "loss_cone_fill"
 ITEM = "item"
 NO_ITEM = -1

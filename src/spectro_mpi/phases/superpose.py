@@ -19,10 +19,9 @@ from spectro_mpi.model.superposition import Superposition, superpose
 from spectro_mpi.phases.context import Context, Inputs
 from spectro_mpi.phases.interface import MergingPhase, Outputs
 from spectro_mpi.phases.workspace import Workspace
-from spectro_mpi.rundir.layout import result_path
+from spectro_mpi.rundir.layout import SUPERPOSED_FILE, result_path
 from spectro_mpi.system.activity import doing
 
-SUPERPOSED_FILE = "superpose.h5"
 Superpositions = dict[str, Superposition]
 """Instrument → what items contribute."""
 

@@ -22,9 +22,9 @@ from spectro_mpi.model.extrema import shared_limits
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.model.superposed import StatisticName, Superposed
 from spectro_mpi.previews.figure_files import UNREADABLE_FIGURE
-from spectro_mpi.rundir.layout import result_path, results_folder
+from spectro_mpi.rundir.layout import SUPERPOSED_FILE, result_path, results_folder
 from spectro_mpi.rundir.store import stamp_of_file
-from spectro_mpi.rundir.superposed_file import FILE, all_superposed
+from spectro_mpi.rundir.superposed_file import all_superposed
 from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.parsing import parsed_json
 from spectro_mpi.settings.schema import Config, ScalePair
@@ -45,7 +45,7 @@ def draw_superposed(config: Config, run_dir: Path) -> None:
     Raises one of `store.UNREADABLE` if results/superpose.h5 cannot be read, `OSError` if a figure
     cannot be written.
     """
-    path, folder = result_path(run_dir, FILE), results_folder(run_dir, "superpose")
+    path, folder = result_path(run_dir, SUPERPOSED_FILE), results_folder(run_dir, "superpose")
     make_below(run_dir, folder)
     stamp = stamp_of_file(path)
     results = {result.instrument: result for result in all_superposed(path)}

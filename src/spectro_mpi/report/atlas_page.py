@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from spectro_mpi.draw.palette import palette_of
 from spectro_mpi.instruments.units import readable, without_slashes
-from spectro_mpi.model.artifacts import Group
-from spectro_mpi.model.atlas_groups import ALTITUDES, BOUNDS, COUNT, FILL, ITEM, MEAN, PERCENTILE
+from spectro_mpi.model.artifacts import BOUNDS, Group
+from spectro_mpi.model.atlas_groups import ALTITUDES, COUNT, FILL, ITEM, MEAN, PERCENTILE
 from spectro_mpi.report.folder import PageFolder
 from spectro_mpi.rundir.array_file import read_array_file
 from spectro_mpi.rundir.layout import ATLAS, ATLAS_FILE, result_path, run_wide_path

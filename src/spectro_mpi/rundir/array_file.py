@@ -6,14 +6,14 @@ opens a group in one line. Equal contents are equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from spectro_mpi.model.artifacts import Dataset, Group
+from spectro_mpi.model.artifacts import BOUNDS, Dataset, Group
 from spectro_mpi.rundir.bounds import Scalars
 from spectro_mpi.rundir.datasets import members, refuse_foreign
 from spectro_mpi.rundir.groups import holds_values, read_values, unnamed_scale
@@ -21,8 +21,6 @@ from spectro_mpi.rundir.item_file import attach_scales
 from spectro_mpi.rundir.store import UNREADABLE, first_line, opened
 from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION
 
-BOUNDS = "_bounds"
-"""Suffix of the dataset with the borders of a coordinate, which its attribute `bounds` names."""
 _COMPRESSED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 _MANY = ("item",)
 """Datasets of so many texts that they have a fixed length: reading others takes a ms each."""
@@ -35,12 +33,21 @@ def array_file(groups: Sequence[Group], attributes: Mapping[str, str | int]) -> 
 
     A dataset named as its only dimension holds the coordinates of that dimension.
     """
-    with h5py.File("arrays", "w", driver="core", backing_store=False) as file:
+
+    def write(file: h5py.File) -> None:
+        for group in groups:
+            _write(file.create_group(group.name), group.datasets)
+
+    return file_image(attributes, write)
+
+
+def file_image(attributes: Mapping[str, str | int], write: Callable[[h5py.File], None]) -> bytes:
+    """The content of a file that is made in memory: with `attributes`, and what `write` adds."""
+    with h5py.File("image", "w", driver="core", backing_store=False) as file:
         file.attrs[SCHEMA] = SCHEMA_VERSION
         for name, value in attributes.items():
             file.attrs[name] = value
-        for group in groups:
-            _write(file.create_group(group.name), group.datasets)
+        write(file)
         file.flush()
         return bytes(file.id.get_file_image())
 

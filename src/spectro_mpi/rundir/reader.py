@@ -26,6 +26,7 @@ from spectro_mpi.rundir.layout import (
     CONFIG,
     EVENTS,
     EXTREMA,
+    SUPERPOSED_FILE,
     data_path,
     figures_of,
     result_path,
@@ -271,9 +272,9 @@ class Run:
 
         Raises `KeyError` if the run does not have it, `RunError` if its file is damaged.
         """
-        from spectro_mpi.rundir.superposed_file import FILE, read_superposed, superposed_instruments
+        from spectro_mpi.rundir.superposed_file import read_superposed, superposed_instruments
 
-        path = result_path(self.path, FILE)
+        path = result_path(self.path, SUPERPOSED_FILE)
         try:
             there = superposed_instruments(path) if path.exists() else []
             if instrument in there:

@@ -16,19 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.model.superposed import Superposed
+from spectro_mpi.rundir.array_file import file_image
 from spectro_mpi.rundir.bounds import Scalars, read_texts
 from spectro_mpi.rundir.datasets import member, members, refuse_foreign
-from spectro_mpi.rundir.groups import legend_of
+from spectro_mpi.rundir.groups import legend_of, unnamed_scale
 from spectro_mpi.rundir.item_file import attach_scales
 from spectro_mpi.rundir.store import PHASE, opened
-from spectro_mpi.settings.versions import SCHEMA, SCHEMA_VERSION
 
-FILE = "superpose.h5"
 TIME = "time_from_event"
 """Name of the dimension of bins of time and of its coordinates."""
 _CATEGORY, _BOUND, _INTERVAL = "category", "bound", "interval"
 _EDGES = "_edges"
-_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable. %10d"
 _TEXT = h5py.string_dtype()
 _LONG_NAMES = {
     "mean": "Mean of the values",
@@ -45,17 +43,14 @@ _Dataset = tuple[str, tuple[str, ...], Any, dict[str, str]]
 """Name, dimensions, values, attributes."""
 
 
-def superposed_bytes(results: Iterable[Superposed], about: Mapping[str, str | float]) -> bytes:
+def superposed_bytes(results: Iterable[Superposed], about: Mapping[str, str]) -> bytes:
     """The content of the file; equal results are equal bytes. `about`: attributes of the file."""
-    with h5py.File("results", "w", driver="core", backing_store=False) as file:
-        file.attrs[SCHEMA] = SCHEMA_VERSION
-        file.attrs[PHASE] = "superpose"
-        for name, value in about.items():
-            file.attrs[name] = value
+
+    def write(file: h5py.File) -> None:
         for result in results:
             _write(file.create_group(result.instrument), result)
-        file.flush()
-        return bytes(file.id.get_file_image())
+
+    return file_image({PHASE: "superpose", **about}, write)
 
 
 def read_superposed(path: Path, instrument: str) -> Superposed:
@@ -82,7 +77,7 @@ def _write(group: Any, result: Superposed) -> None:
     for dim, size in ((_BOUND, 2), (_INTERVAL, result.intervals.shape[1])):
         if size:
             scale = group.create_dataset(dim, (size,), "f4", track_times=False)
-            scale.make_scale(_NO_VARIABLE % size)
+            scale.make_scale(unnamed_scale(size))
     dims = {}
     for name, of, values, attributes in _datasets(result):
         kind = _TEXT if values.dtype.kind == "U" else None
