@@ -197,7 +197,7 @@ def bins_at(angle: NDArray[np.float32], width: NDArray[np.floating[Any]] | None)
     return Bins(angle, half, low - widest, high + widest)
 
 
-def _ends_of(angle: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _ends_of(angle: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
     """The lowest and the highest angle among the channels, (record, bin)."""
     # NumPy compares whole planes several times faster than the few channels of each bin.
     by_channel = np.ascontiguousarray(angle.transpose(2, 0, 1))
