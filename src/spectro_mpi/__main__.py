@@ -1,5 +1,6 @@
 """Entry point of the command `spectro-mpi` and of `python -m spectro_mpi`."""
 
+import gc
 import signal
 import sys
 
@@ -18,6 +19,7 @@ def main() -> int:
     open_missing_streams()
     code = cli.main()
     ignore_stop_signals()  # a second signal must not replace the exit code
+    gc.freeze()  # Python would look for garbage among all modules as it ends
     return code
 
 

@@ -285,6 +285,10 @@ def test_a_mistake_in_a_category_is_one_sentence(
     [
         ('[ephemeris]\nfile = "orbit"', 'ephemeris.file = "orbit": expected a file name'),
         ('[ephemeris]\nvariables = { time = "t" }', "ephemeris.variables.time: this name is that"),
+        ('[ephemeris]\nvariables = { moments = "t" }', "variables.moments: this name is that of"),
+        ('[ephemeris]\nvariables = { energy_edges = "t" }', "energy_edges: this name is that of"),
+        ('[ephemeris]\nvariables = { counts = "t" }', "counts: this name is that of the values"),
+        ('[ephemeris]\nvariables = { counts_error = "t" }', "this name is that of the values"),
         ('[ephemeris]\nvariables = { "a b" = "t" }', 'ephemeris.variables."a b": use only'),
         ('[ephemeris]\nvariables = { a = "" }', "ephemeris.variables.a is empty"),
         ('[plot]\nephemeris = ["shadow"]', 'plot.ephemeris: "shadow" is not in'),
@@ -298,3 +302,31 @@ def test_mistakes_in_the_ephemeris_are_named(tmp_path: Path, text: str, mistake:
     with pytest.raises(SettingsError) as error:
         config_from_text(text, tmp_path, "s.toml")
     assert mistake in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("[angles]\nbands = { ees = [] }", "angles.bands.ees = []: expected at least 1 value"),
+        ("[angles]\nbands = { ees = [1, 2] }", "expected energy bands such as [[100, 1000]"),
+        ("[atlas]\nbands = { ees = [1, 2] }", "expected energy bands such as [[100, 1000]"),
+        ("[atlas]\nbands = { ees = [[1, 2], [1, 2.0000001]] }", "ees: lists the same band twice"),
+        ("[atlas]\nbands = { ees = [[2, 1]] }", "atlas.bands.ees = [2, 1]: a band must ascend"),
+        ("[atlas]\nbands = { x = [[1, 2]] }", "atlas.bands.x: no instrument is called x"),
+        ('[atlas]\ninstruments = ["x"]', "atlas.instruments: no instrument is called x"),
+        ('[atlas]\ncategories = ["all", "all"]', "atlas.categories: lists the same entry twice"),
+        ('[atlas]\nformats = ["png", "png"]', "atlas.formats: lists the same entry twice"),
+        ('[atlas]\nreference = "up"', 'atlas.reference = "up": no such category; choose from all'),
+        (
+            "[atlas]\nmlt_hours = 0.1\nilat_degrees = 0.1",
+            "with 3 ranges of altitude, there would be 576,000 cells; the maximum is 250,000",
+        ),
+        ("[superpose]\nbin_seconds = 1e-300", "would have 6e+302 bins; the maximum is 10,000"),
+        ("[superpose]\nbin_seconds = 1e300", "superpose.bin_seconds = 1e+300: expected at most"),
+        ("[superpose]\nmemory_mb = 99999999", "superpose.memory_mb = 99999999: expected at most"),
+        ('[plot]\nevent_label = ""', 'plot.event_label = "": expected text that is not empty'),
+        ("[axes.ees-density.net]\ny_min = 1", "density has no direction; leave out .net"),
+    ],
+)
+def test_mistakes_in_what_is_derived_are_named(tmp_path: Path, text: str, mistake: str) -> None:
+    assert mistake in mistakes(tmp_path, text)

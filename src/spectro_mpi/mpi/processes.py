@@ -8,6 +8,7 @@ process is killed when the one that started it ends, and a run with the notebook
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import pickle
 import signal
@@ -74,6 +75,7 @@ def _run(
     processes: dict[int, BaseProcess],
 ) -> tuple[int, PipeComm]:
     """Run as one of the ranks; returns its exit code, and its communicator, still open."""
+    gc.disable()  # as the command line does
     from spectro_mpi.mpi.pipe_comm import PipeComm
     from spectro_mpi.mpi.session import get_ready, run
 

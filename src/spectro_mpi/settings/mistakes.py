@@ -15,9 +15,11 @@ _SHOWN = 80
 _EITHER = {
     "input": 'a path, or paths such as ["2000", "2001"]',
     "select.skip": 'orbits or names of items, such as [13312, "13400"]',
-    "energy": "the name of a variable, or numbers such as [10, 20, 40]",
-    "energy_edges": "numbers such as [5, 15, 30, 50], or pairs such as [[5, 15], [15, 30]]",
-    "angles": '"mean", "sum", an index, or indices such as [0, 3]',
+    "instrument.energy": "the name of a variable, or numbers such as [10, 20, 40]",
+    "instrument.energy_edges": (
+        "numbers such as [5, 15, 30, 50], or pairs such as [[5, 15], [15, 30]]"
+    ),
+    "instrument.angles": '"mean", "sum", an index, or indices such as [0, 3]',
 }
 """Settings that may have different types, of which pydantic reports every alternative."""
 _EXPECTED = {
@@ -75,14 +77,18 @@ def _of_one_type(error: Any, table: dict[str, Any]) -> dict[str, Any]:
 
 def _written(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
     """The part of a place that names a setting in a file: not the entries of its value."""
-    start = 2 if loc[0] == "instrument" else 0
-    for place in range(start, len(loc)):
-        name = ".".join(str(part) for part in loc[start : place + 1])
+    for place in range(2 if loc[0] == "instrument" else 0, len(loc)):
         if isinstance(loc[place], int):
             return loc[:place]
-        if name in _EITHER:
+        if _key(loc[: place + 1]) in _EITHER:
             return loc[: place + 1]
     return loc
+
+
+def _key(place: tuple[str | int, ...]) -> str:
+    """The dotted name of a setting, without the number of an `[[instrument]]` table."""
+    parts = ("instrument", *place[2:]) if place[0] == "instrument" else place
+    return ".".join(str(part) for part in parts)
 
 
 def _sentence(error: Any, written: tuple[str | int, ...], table: dict[str, Any]) -> str:
@@ -107,9 +113,10 @@ def _sentence(error: Any, written: tuple[str | int, ...], table: dict[str, Any])
 def _expected(error: Any, written: tuple[str | int, ...], piece: str) -> str:
     """What was expected of a value. `piece` names the entry of it that is wrong, if one is."""
     kind, bounds = error["type"], error.get("ctx", {})
-    setting = ".".join(str(part) for part in written[2 if written[0] == "instrument" else 0 :])
-    if setting in _EITHER:
-        return _EITHER[setting]
+    if _key(written) in _EITHER:
+        return _EITHER[_key(written)]
+    if kind == "string_too_short":
+        return "text that is not empty"
     if kind in ("too_short", "too_long"):
         count = bounds.get("min_length", bounds.get("max_length"))
         needed = "at least 1 value" if count == 1 else f"{count} values"
@@ -139,9 +146,11 @@ def _shape(kind: str, written: tuple[str | int, ...]) -> str:
     if name == "pitch_angles":
         pairs = f"pairs of degrees such as {_as_list(_PITCH_ANGLES['parallel'])}"
         return f'{pairs}, or a direction such as {{ toward = "earth", within = 30 }}'
-    example: Any = asdict(Config()).get(name)
-    if len(written) == 2 and isinstance(example, dict):
-        example = example.get(str(written[1]))
+    if written[1:2] == ("bands",):
+        return "energy bands such as [[100, 1000], [1000, 30000]]"
+    example: Any = asdict(Config())
+    for part in written:
+        example = example.get(str(part)) if isinstance(example, dict) else None
     return f"a list such as {_as_list(example)}" if example else "a list in brackets"
 
 
