@@ -12,6 +12,7 @@ from pathlib import Path
 
 from spectro_mpi.cli import completion, draw, export, fetch, jobs, look, plan, run
 from spectro_mpi.cli import input as of_input
+from spectro_mpi.cli.arguments import Parser
 from spectro_mpi.cli.console import Console, consoles
 from spectro_mpi.cli.corrections import check_options, refuse_rest, with_command
 from spectro_mpi.errors import UserError
@@ -51,7 +52,7 @@ def _parsed(words: Sequence[str]) -> argparse.Namespace:
 
 @contextlib.contextmanager
 def _said_once() -> Iterator[None]:
-    """Let only rank 0 print what argparse says: help, and errors of arguments."""
+    """Let only rank 0 print what argparse prints: help and version."""
     start = launched()
     if start is None or start.rank == 0:
         yield
@@ -95,9 +96,9 @@ def _report(error: OSError, out: Console) -> int:
     return 1
 
 
-def parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+def parsers() -> tuple[Parser, dict[str, Parser]]:
     """The parser of the command line, and those of the commands by their names."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="spectro-mpi",
         description="Spectrograms of space-physics particle CDF files, by the thousand, under MPI.",
         epilog="`run` is the default command: `mpirun -n 8 spectro-mpi settings.toml`. "
