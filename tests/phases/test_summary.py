@@ -78,12 +78,13 @@ def test_a_summary_has_the_panels_of_fast_in_their_order(run: Run) -> None:
         *(("ies-angles", band) for band in ("50-1000", "1000-30000")),
         ("ees-energy_flux_100km", "net"),
         ("ees-number_flux_100km", "net"),
+        ("ees-potential", "all"),
     ]
     assert described["kind"] == "summary"
     assert len(described["sources"]) == 2
     assert "Fluxes: positive earthward" in described["notes"]
     assert "downgoing: within 30° of earthward" in described["notes"]
-    assert "No data: ees-potential" in described["notes"]  # the demo's potential is 0
+    assert "Line over energies: potential of the spacecraft" in described["notes"]
     tops = [panel["box"][1] for panel in panels]
     assert tops == sorted(tops)
 
@@ -92,7 +93,7 @@ def test_panels_with_lines_say_what_a_program_needs(run: Run) -> None:
     _, described = figure(run, ITEM)
     for panel in described["panels"]:
         if panel["label"] not in FLUXES:
-            assert "lines" not in panel
+            assert "lines" not in panel or panel["instrument"] == "ees-potential"
             continue
         name = FLUXES[panel["label"]]
         assert [line["instrument"] for line in panel["lines"]] == [f"ees-{name}", f"ies-{name}"]
@@ -256,7 +257,7 @@ def test_fixed_axes_are_in_the_name_and_the_picture(run: Run, tmp_path: Path) ->
     _, described = opened(target)
     assert described["limits"] == "spedas"
     for panel in described["panels"]:
-        if panel["label"] in FLUXES:
+        if "lines" in panel:
             continue
         is_electrons = panel["instrument"].startswith("ees")
         assert panel["z"] == ([1e5, 1e9] if is_electrons else [1e4, 1e8])
@@ -314,6 +315,14 @@ def test_the_potential_is_a_line_over_energies(run: Run, volts: float) -> None:
     pixels = np.asarray(image.convert("RGB"))[row - 1 : row + 1, left:right]
     white = (pixels == 255).all(axis=2).any(axis=0).mean()
     assert (white > 0.9) == (volts > 0)
+
+
+def test_a_potential_that_is_not_known_is_said(run: Run) -> None:
+    config, shown = with_potential(run, np.nan)
+    chosen = single_figure(config, tuple(shown), "summary")
+    content = content_of(config, ITEM, shown, chosen, run.extrema)
+    assert any(note.startswith("No data: ") and "ees-potential" in note for note in content.notes)
+    assert all(panel.spectrogram.instrument != "ees-potential" for panel in content.panels)
 
 
 def test_a_series_is_made_once(run: Run) -> None:
