@@ -31,6 +31,8 @@ _KEPT_PIECES = 4096
 _LEAST_SHRINK = 0.6
 """Smallest factor by which text is shrunk to fit; longer text is then cut."""
 _LONGEST_TEXT = 500
+ELLIPSIS = "…"
+"""Ends text that is cut."""
 _DPI = 72  # One point is one pixel.
 
 FONT = str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
@@ -111,7 +113,7 @@ class Lettering:
             stamp = self.stamp(text, size)
         while stamp.width > room and text:
             text = text[: min(len(text) - 1, int(len(text) * room / stamp.width))].rstrip()
-            stamp = self.stamp(text + "…" if text else "", size)
+            stamp = self.stamp(text + ELLIPSIS if text else "", size)
         return stamp
 
     def _draw(self, text: str, size: float, math_text: bool) -> Stamp:
