@@ -81,21 +81,21 @@ def array_of(dataset: h5d.DatasetID) -> NDArray[Any]:
 
 def create(group: Any, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:
     """A new dataset of a group (both low-level)."""
-    return h5d.create(group, name.encode(), type_of(dtype), h5s.create_simple(shape), _UNTIMED)
+    return h5d.create(group, name.encode(), type_of(dtype), _space_of(shape), _UNTIMED)
 
 
 def describe(target: Any, **attributes: str | float) -> None:
     """Write attributes of a group or dataset (low-level)."""
     for name, value in attributes.items():
-        data, kind = _scalar(value)
-        h5a.create(target, name.encode(), kind, _SCALAR).write(data)
+        data, kind, in_memory = _scalar(value)
+        h5a.create(target, name.encode(), kind, _SCALAR).write(data, in_memory)
 
 
 @lru_cache
-def _scalar(value: str | float) -> tuple[Any, Any]:
-    """The value of an attribute as array, and its HDF5 type."""
+def _scalar(value: str | float) -> tuple[Any, Any, Any]:
+    """The value of an attribute as array, its HDF5 type, and the one it has in memory."""
     data = np.array(value, TEXT if isinstance(value, str) else None)
-    return data, type_of(data.dtype)
+    return data, type_of(data.dtype), _type_in_memory(data.dtype)
 
 
 @cache
@@ -104,6 +104,18 @@ def type_of(dtype: Any) -> Any:
     return h5t.py_create(dtype, logical=True)
 
 
+@lru_cache
+def _space_of(shape: tuple[int, ...]) -> Any:
+    return h5s.create_simple(shape)
+
+
+@cache
+def _type_in_memory(dtype: Any) -> Any:
+    """The HDF5 type of an array in memory, where texts are Python objects."""
+    return h5t.py_create(dtype)
+
+
 def fill(dataset: Any, values: NDArray[Any]) -> None:
     """Write all values of a dataset (a low-level `h5py.h5d.DatasetID`)."""
-    dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(values))
+    whole = np.ascontiguousarray(values)
+    dataset.write(h5s.ALL, h5s.ALL, whole, _type_in_memory(whole.dtype))
