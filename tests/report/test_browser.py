@@ -207,6 +207,14 @@ def test_the_value_of_an_energy_flux_has_four_digits_of_the_store(
         assert_values_are_read(visit, run_dir, "ies", lambda value: float(f"{value:.4g}"))
 
 
+def test_large_numbers_are_written_with_their_power_of_ten(visit: Visit) -> None:
+    page = visit.open()
+    shown = [
+        page.evaluate(f"spectroMpi.format.number({number})") for number in (1e9, -2.6e9, 12345)
+    ]
+    assert shown == ["1e9", "-2.6e9", "12345"]
+
+
 def test_the_value_in_a_shared_panel_is_that_of_the_instrument_that_is_drawn(
     browser: Browser, tmp_path: Path
 ) -> None:

@@ -4,7 +4,13 @@
 spectroMpi.format = (() => {
   const { make } = spectroMpi;
 
-  const number = (value) => (Number.isInteger(value) && Math.abs(value) < 1e7 ? String(value) : String(Number(value.toPrecision(4))));
+  // With four digits, but for whole numbers below ten millions; from there on as in 1.5e9.
+  function number(value) {
+    const isLarge = Math.abs(value) >= 1e7;
+    if (Number.isInteger(value) && !isLarge) return String(value);
+    const rounded = Number(value.toPrecision(4));
+    return isLarge ? rounded.toExponential().replace("+", "") : String(rounded);
+  }
   const count = (n) => n.toLocaleString("en").replaceAll(",", "\u202f");
 
   // A time in s since 1970 as UTC, without "UTC": to a tenth of a second, or to `digits` decimals.
