@@ -127,6 +127,24 @@ def test_datasets_of_phases_are_exported_by_their_dimensions(run: Run, folder: P
     assert set(run.xarray("13312", "ees").data_vars) >= {"thickness", "flow", "histogram"}
 
 
+def test_each_variable_is_described_in_words_of_its_own(folder: Path) -> None:
+    for path in sorted(folder.glob("*.cdf")):
+        cdf = cdflib.CDF(path)
+        catdesc = {name: cdf.varattsget(name)["CATDESC"] for name in cdf.cdf_info().zVariables}
+        assert len(set(catdesc.values())) == len(catdesc)
+        assert max(map(len, catdesc.values())) <= 80
+    cdf = cdflib.CDF(folder / f"{EES}.cdf")
+    about = cdf.varattsget("ees_eflux_downgoing")
+    text = "Differential energy flux, downgoing (within 30 degrees of earthward)"
+    assert about["CATDESC"] == text
+    assert "mean over the angle bins of the category; bins count" in about["VAR_NOTES"]
+    about = cdf.varattsget("ees_eflux_angle_100_1000")
+    text = "Differential energy flux by pitch angle, mean over an energy band, 100-1000"
+    assert (about["CATDESC"], about["VAR_NOTES"]) == (text, text)
+    about = cdf.varattsget("ees_number_flux_100km_error_down")
+    assert about["CATDESC"].startswith("Uncertainty") and about["CATDESC"].endswith(", down")
+
+
 def test_moments_are_exported_with_their_errors(run: Run, folder: Path) -> None:
     cdf, moments = cdflib.CDF(folder / f"{EES}.cdf"), run.moments("13312", "ees")
     np.testing.assert_array_equal(values_of(cdf, "ees_density"), moments["density"])

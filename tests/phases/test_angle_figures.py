@@ -23,6 +23,7 @@ from spectro_mpi.rundir.reader import Run
 from tests.conftest import NO_REPORT, spectro_mpi
 
 BANDS = {"ees": [(100.0, 1000.0), (1000.0, 40000.0)], "ies": [(50.0, 1000.0), (1000.0, 30000.0)]}
+LONG_NAME = "Differential energy flux by pitch angle, mean over an energy band"
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,9 @@ def test_the_store_and_xarray_have_coordinates(run: Run) -> None:
         assert angles.dims[0][0][:].tolist() == [b"100-1000", b"1000-40000"]
         np.testing.assert_allclose(angles.dims[2][0][:], (np.arange(CELLS) + 0.5) * 5.625)
         assert angles.attrs["units"] == "eV/(cm^2 s sr eV)"
+        assert angles.attrs["long_name"] == LONG_NAME  # a category's bins are not combined here
     data = run.xarray("13312", "ees")
+    assert data["angles"].attrs["long_name"] == LONG_NAME
     assert data["angles"].dims == ("band", "time", "angle")
     assert data["band"].values.tolist() == ["100-1000", "1000-40000"]
     assert data["band_edges"].values.tolist() == [[100, 1000], [1000, 40000]]

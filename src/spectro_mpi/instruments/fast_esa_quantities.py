@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from spectro_mpi.instruments.preset import Quantity
 from spectro_mpi.model.distribution import Combine
-from spectro_mpi.model.spectrogram import Legend
+from spectro_mpi.model.spectrogram import OVER_BINS, Legend
 from spectro_mpi.settings.schema import DataSettings
 
 MISSION = "FAST ESA"
@@ -64,7 +64,7 @@ def quantity_of(data: DataSettings, has_domega: bool = True) -> Quantity:
         bins = "bins count by the fraction inside"
     else:
         bins = "bins count as a whole if their centre is inside"
-    words = [f"{combine_of(name)} over the angle bins of the category", bins]
+    words = [f"{combine_of(name)} {OVER_BINS}", bins]
     if name in FLUXES and data.angle_weight == "domega" and has_domega:
         words.append("weighted by domega of the file")
     elif name in FLUXES:

@@ -19,7 +19,7 @@ from spectro_mpi.model.as_xarray import edges_of_records, energy_of_records
 from spectro_mpi.model.extrema import Limits
 from spectro_mpi.model.names_of_rows import by_names, records_first
 from spectro_mpi.model.plain import plain_text, plain_units
-from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.spectrogram import Spectrogram, name_of_values
 
 EPOCH_NAME = "Epoch"
 ERROR = "_error"
@@ -28,6 +28,8 @@ FILL_REAL = -1e31
 _TT2000_FILL = -(1 << 63)
 _FIRST_EPOCH, _LAST_EPOCH = -3_155_716_767_816_000_000, 6_311_390_469_184_000_000
 """1900-01-01 and 2200-01-01 as CDF_TIME_TT2000; `model.records` leaves out other times."""
+_LONGEST = 80
+"""Characters of a CATDESC."""
 _LARGE = 1e30
 """Real values of this size and above are no measurements."""
 
@@ -167,13 +169,12 @@ class _Builder:
             yield Dataset(of.quantity + ERROR, of.errors, dims, legend.units, text, points)
         if of.by_angle is not None:
             names, angles = np.array(of.by_angle.category), of.by_angle.energy[0]
-            text = f"{legend.long_name}; by pitch angle, mean over an energy band"
             yield Dataset(
                 f"{of.quantity}_angle",
                 of.angles,
                 ("band", "time", "angle"),
                 legend.units,
-                text,
+                of.by_angle.legend.long_name,
                 {"band": names, "angle": angles},
             )
         yield Dataset("mode", of.mode.astype(np.int32), ("time",), "", "Row of the energy table")
@@ -254,9 +255,10 @@ class _Builder:
         varies = dataset.dims[:1] == ("time",)
         about = dataset.long_name or dataset.name
         meaning = [self._meanings.categories.get(label) or label for label in labels]
-        about = ", ".join((about, *meaning))
+        texts = _texts(name, _brief(about, labels, meaning), dataset)
+        texts["VAR_NOTES"] = plain_text(", ".join((about, *meaning)))
         if dataset.values.dtype.kind in "OUST":
-            words = {"VAR_TYPE": "metadata", **_texts(name, about, dataset), "FILLVAL": " "}
+            words = {"VAR_TYPE": "metadata", **texts, "FILLVAL": " "}
             if varies:
                 words["DEPEND_0"] = EPOCH_NAME
             self._made[name] = CdfVariable(name, "CDF_CHAR", dataset.values, words, varies)
@@ -264,7 +266,7 @@ class _Builder:
         kind, values = _as_stored(dataset.values)
         attributes: _Attributes = {
             "VAR_TYPE": var_type,
-            **_texts(name, about, dataset),
+            **texts,
             "LABLAXIS": self._label(dataset, labels),
             **_numbers(kind, values),
             **self._depends(dataset, varies),
@@ -347,12 +349,21 @@ def _epoch_attributes() -> _Attributes:
     }
 
 
+def _brief(about: str, labels: Sequence[str], meaning: Sequence[str]) -> str:
+    """What a variable is, as far as there is room; its `labels` tell it from others in any case."""
+    brief = name_of_values(about).partition(";")[0]
+    text = plain_text(", ".join((brief, *meaning)))
+    if len(text) <= _LONGEST:
+        return text
+    end = plain_text(", ".join(("", *labels)))
+    return plain_text(brief)[: max(_LONGEST - len(end), 0)].strip() + end
+
+
 def _texts(name: str, about: str, dataset: Dataset) -> _Attributes:
     """The attributes in words of a variable."""
     units = plain_units(dataset.units)
-    brief = about.partition(";")[0]
     words: _Attributes = {
-        "CATDESC": plain_text(brief)[:80].strip() or name,
+        "CATDESC": plain_text(about)[:_LONGEST].strip() or name,
         "FIELDNAM": name,
         "LABLAXIS": plain_text(dataset.name)[:30],
         "UNITS": " " if units == "1" else units,

@@ -60,7 +60,8 @@ def as_xarray(
         _values(spectrogram), coordinates, _attributes(spectrogram, item)
     )
     if spectrogram.by_angle is not None:
-        data = data.assign(angles=_angles(spectrogram)).assign_coords(_bands(spectrogram))
+        angles = _angles(spectrogram.by_angle)
+        data = data.assign(angles=angles).assign_coords(_bands(spectrogram))
     if spectrogram.moments is not None:
         moments = spectrogram.moments
         names = list(moments.directions)
@@ -189,11 +190,11 @@ def _times(spectrogram: Spectrogram) -> dict[str, _Variable]:
     }
 
 
-def _angles(spectrogram: Spectrogram) -> _Variable:
+def _angles(by_angle: Spectrogram) -> _Variable:
     """The pitch-angle spectrograms."""
-    legend = spectrogram.legend
-    text = {"long_name": f"{legend.long_name} by pitch angle", "units": plain_units(legend.units)}
-    return ("band", "time", "angle"), spectrogram.angles, text
+    legend = by_angle.legend
+    text = {"long_name": legend.long_name, "units": plain_units(legend.units)}
+    return ("band", "time", "angle"), by_angle.values, text
 
 
 def _moments(moments: Moments) -> dict[str, _Variable]:

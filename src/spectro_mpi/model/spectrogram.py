@@ -24,6 +24,8 @@ DIGEST_BYTES = 16
 """Of the digests of reduced data and of figures."""
 LINE = "line"
 """`Legend.axis` of a series against time (`model.series`)."""
+OVER_BINS = "over the angle bins of the category"
+"""In `Legend.long_name`: how the bins are combined, as in "Decoded counts, sum over …; bins …"."""
 SEPARATOR = ", "
 """Between the names, and the digests, of several input files."""
 
@@ -66,6 +68,12 @@ class Legend:
     """What such a file says that it holds: Descriptor."""
     label: str = ""
     """What such a file calls its values: the label of the colour bar without the unit."""
+
+
+def name_of_values(long_name: str) -> str:
+    """What the values of a category are, without how its bins are combined: "Decoded counts"."""
+    name, over_bins, _ = long_name.partition(f" {OVER_BINS}")
+    return name.rpartition(", ")[0] if over_bins else name
 
 
 @dataclass(frozen=True)
@@ -256,6 +264,7 @@ def _by_angle(spectrogram: Spectrogram) -> Spectrogram:
     edges = np.linspace(0.0, 360.0, cells + 1, dtype=np.float32)
     pairs = np.stack([edges[:-1], edges[1:]], axis=1)[None]
     label = f"{legend.z_label}, mean of the channels" if legend.by_mode else legend.z_label
+    name = name_of_values(legend.long_name)
     return Spectrogram(
         instrument=spectrogram.instrument + BY_ANGLE,
         quantity=spectrogram.quantity,
@@ -270,6 +279,7 @@ def _by_angle(spectrogram: Spectrogram) -> Spectrogram:
         source_size=spectrogram.source_size,
         legend=replace(
             legend,
+            long_name=f"{name} by pitch angle, mean over an energy band",
             axis="angle",
             axis_units="degrees",
             y_label="Pitch angle (°)",

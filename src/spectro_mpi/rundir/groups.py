@@ -146,8 +146,8 @@ def _datasets(spectrogram: Spectrogram) -> Iterator[tuple[str, str, NDArray[Any]
         yield INTERVALS, "category interval bound", spectrogram.intervals, long_name, "degrees"
     if spectrogram.quality.size:
         yield QUALITY, "record", spectrogram.quality, "Flags of the record, 0: good", "1"
-    if spectrogram.angles.size:
-        long_name = f"{legend.long_name} by pitch angle, mean over energy bands"
+    if spectrogram.by_angle is not None:
+        long_name = spectrogram.by_angle.legend.long_name
         yield ANGLES, f"{BAND} record {ANGLE}", spectrogram.angles, long_name, units
         long_name = "Lower and upper end of the energy band"
         yield BAND + EDGES, f"{BAND} bound", spectrogram.bands, long_name, axis_units
