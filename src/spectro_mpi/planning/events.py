@@ -10,6 +10,7 @@ from spectro_mpi.rundir.layout import EVENTS
 from spectro_mpi.settings.schema import Config, PlotSettings, SettingsError
 from spectro_mpi.system.atomic import write_atomic
 from spectro_mpi.system.regular import opened_regular, read_regular
+from spectro_mpi.system.words import reason
 
 
 def read_marks(
@@ -24,7 +25,7 @@ def read_marks(
         with TextIOWrapper(opened_regular(path), encoding="utf-8-sig") as file:
             text = file.read()
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{where}: cannot be read: {error}") from None
+        raise SettingsError(f"{where}: cannot be read: {reason(error)}") from None
     return parse_marks(text, where, label, by_index)
 
 
@@ -55,7 +56,7 @@ def events_content(config: Config) -> bytes | None:
     try:
         return read_regular(path)
     except (OSError, ValueError) as error:
-        raise SettingsError(f'plot.events = "{path}": cannot be read: {error}') from None
+        raise SettingsError(f'plot.events = "{path}": cannot be read: {reason(error)}') from None
 
 
 def keep_events(run_dir: Path, content: bytes | None) -> None:
