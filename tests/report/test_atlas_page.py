@@ -132,6 +132,21 @@ def test_without_an_atlas_there_is_no_page(run_dir: Path, tmp_path: Path) -> Non
     assert "atlas.html" not in (copy / "report" / "index.html").read_text()
 
 
+@pytest.mark.parametrize("content", ["[]", "{", '{"notes": 7}'])
+def test_a_damaged_account_of_the_maps_costs_its_notes_only(
+    run_dir: Path, tmp_path: Path, content: str
+) -> None:
+    copy = tmp_path / "fast"
+    shutil.copytree(run_dir, copy)
+    (copy / "atlas.json").write_text(content)
+    make_report(copy, previews=False)
+    assert (copy / "report" / "atlas.html").exists()
+    if content != '{"notes": 7}':
+        assert "atlas.json: is damaged (" in spectro_mpi("verify", copy).out
+        assert "1 problem repaired" in spectro_mpi("verify", copy, "--repair").out
+        assert not (copy / "atlas.json").exists()
+
+
 @pytest.mark.slow
 def test_a_cell_lists_the_orbits_with_the_most_records(run_dir: Path) -> None:
     from axe_playwright_python.sync_playwright import Axe

@@ -328,13 +328,16 @@ def _problems_of_tallies(run_dir: Path) -> Iterator[Problem]:
 
 
 def _problems_of_results(run_dir: Path, progress: Progress) -> Iterator[Problem]:
-    """Check the files of the whole run that belong to artifacts. The next run writes them again."""
+    """Check the artifacts of the run and their files. The next run writes them again."""
     for artifact in filter(is_phase_name, progress.made_from):
         path = run_wide_path(run_dir, artifact)
+        if path == run_dir / EXTREMA:
+            continue
         try:
             stamps = stamps_in(read_run_wide(path))
-        except RunError:
-            continue  # of extrema.json this is reported; others the next run recreates
+        except DamagedStateError as error:
+            yield Problem(path, f"is damaged ({error.why})", "remove")
+            continue
         for name, stamp in stamps.items():
             problem = problem_of_result(run_dir, name, stamp)
             if problem:

@@ -168,7 +168,8 @@ class AtlasPhase(MergingPhase[AtlasTally]):
         items, known = totals.get(ITEMS, 0), totals.get(WITH_EPHEMERIS, 0)
         if known < items:
             which = "no item has" if not known else f"{items - known} of {items} items have no"
-            yield f"{which} ephemeris ({self.config.ephemeris_file}), and are not in the maps"
+            what = "nothing is mapped" if not known else "they are not in the maps"
+            yield f"{which} ephemeris ({self.config.ephemeris_file}): {what}"
         reference = self.config.atlas.reference
         if reference not in self.config.pitch_angles:
             yield f"no category is called {reference}: neither beams nor loss cones are mapped"

@@ -12,6 +12,7 @@ from spectro_mpi.settings.parsing import parsed_json
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.atomic import make_below, write_atomic
 from spectro_mpi.system.digests import sha256_of
+from spectro_mpi.system.regular import read_regular
 from spectro_mpi.system.words import count
 
 _MADE_FROM = "made-from"
@@ -58,7 +59,7 @@ def draw_atlas(config: Config) -> None:
 
 def _is_done(note: Path, made_from: str) -> bool:
     """Whether the figures that a note lists are there, and were drawn from the same maps."""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        first, *names = note.read_text().splitlines()
+    with contextlib.suppress(OSError, ValueError):
+        first, *names = read_regular(note).decode().splitlines()
         return first == made_from and all((note.parent / name).is_file() for name in names)
     return False

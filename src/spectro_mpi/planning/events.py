@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from io import TextIOWrapper
 from pathlib import Path
 
 from spectro_mpi.model.marks import Mark, Marks, PackedMarks, parse_marks
 from spectro_mpi.rundir.layout import EVENTS
 from spectro_mpi.settings.schema import Config, PlotSettings, SettingsError
 from spectro_mpi.system.atomic import write_atomic
+from spectro_mpi.system.regular import opened_regular, read_regular
 from spectro_mpi.system.words import reason
 
 
@@ -20,8 +22,9 @@ def read_marks(
     """
     where = f'plot.events = "{path}"'
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        with TextIOWrapper(opened_regular(path), encoding="utf-8-sig") as file:
+            text = file.read()
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{where}: cannot be read: {reason(error)}") from None
     return parse_marks(text, where, label, by_index)
 
@@ -51,8 +54,8 @@ def events_content(config: Config) -> bytes | None:
         return None
     path = events_copy(config) or Path(config.plot.events)
     try:
-        return path.read_bytes()
-    except OSError as error:
+        return read_regular(path)
+    except (OSError, ValueError) as error:
         raise SettingsError(f'plot.events = "{path}": cannot be read: {reason(error)}') from None
 
 
@@ -64,5 +67,5 @@ def keep_events(run_dir: Path, content: bytes | None) -> None:
     copy = run_dir / EVENTS
     if content is None:
         copy.unlink(missing_ok=True)
-    elif not copy.exists() or copy.read_bytes() != content:
+    elif not copy.is_file() or copy.read_bytes() != content:
         write_atomic(copy, content)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.draw.palette import palette_of
+from spectro_mpi.errors import DamagedStateError
 from spectro_mpi.instruments.units import readable, without_slashes
 from spectro_mpi.model.artifacts import BOUNDS, Group
 from spectro_mpi.model.atlas_groups import ALTITUDES, COUNT, FILL, ITEM, MEAN, PERCENTILE
@@ -20,7 +21,7 @@ from spectro_mpi.report.folder import PageFolder
 from spectro_mpi.rundir.array_file import read_array_file
 from spectro_mpi.rundir.layout import ATLAS, ATLAS_FILE, result_path, run_wide_path
 from spectro_mpi.rundir.reader import Run, read_run_wide
-from spectro_mpi.settings.parsing import parsed_json
+from spectro_mpi.settings.parsing import as_type, parsed_json
 from spectro_mpi.system.atomic import write_atomic
 
 PAGE = "atlas.html"
@@ -54,7 +55,7 @@ def write_atlas_page(
         "run_id": run.config.run_id,
         "items": int(attributes["items"]),
         "item_word": word,
-        "notes": list(read_run_wide(run_wide_path(run.path, ATLAS)).get("notes", ())),
+        "notes": _notes(run),
         "style": style,
         "script": script,
         "style_hash": _hash(style),
@@ -65,6 +66,14 @@ def write_atlas_page(
     }
     write_atomic(page, render(PAGE, facts))
     return PAGE
+
+
+def _notes(run: Run) -> list[str]:
+    """What a reader of the maps should know; nothing if atlas.json is damaged, as `verify` says."""
+    try:
+        return as_type(list[str], read_run_wide(run_wide_path(run.path, ATLAS)).get("notes", []))
+    except (DamagedStateError, ValueError):
+        return []
 
 
 def _resource(name: str) -> str:

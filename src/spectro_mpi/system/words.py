@@ -58,7 +58,7 @@ def choices(word: str, known: Sequence[str]) -> str:
     return f"choose from {', '.join(known)}{nearest(word, known)}"
 
 
-def reason(error: OSError | UnicodeDecodeError) -> str:
+def reason(error: OSError | ValueError) -> str:
     """Why a file cannot be read, without the number of the error and the name of the file."""
     return getattr(error, "strerror", None) or str(error)
 
