@@ -110,34 +110,22 @@ def walltime(word: str) -> str:
 
 def ranks(word: str) -> list[int]:
     """Parse numbers of MPI ranks, separated by commas."""
-    numbers = [int(part) for part in word.split(",")]
-    if min(numbers) < 1:
-        raise argparse.ArgumentTypeError("a number of ranks must be at least 1")
-    return numbers
+    return [positive(part) for part in word.split(",")]
 
 
 def positive(word: str) -> int:
     """Parse a number of at least 1."""
-    number = int(word)
-    if number < 1:
-        raise argparse.ArgumentTypeError("the number must be at least 1")
-    return number
+    return _whole_number(word, 1)
 
 
 def count(word: str) -> int:
     """Parse a number that is not negative."""
-    number = int(word)
-    if number < 0:
-        raise argparse.ArgumentTypeError("the number must be at least 0")
-    return number
+    return _whole_number(word, 0)
 
 
 def port(word: str) -> int:
     """Parse a TCP port."""
-    number = int(word)
-    if not 0 < number < 1 << 16:
-        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
-    return number
+    return _whole_number(word, 1, (1 << 16) - 1)
 
 
 def between(word: str) -> tuple[Moment, Moment]:
@@ -154,3 +142,15 @@ def between(word: str) -> tuple[Moment, Moment]:
             'times (UTC), such as 14:05Z,14:20Z or "2026-01-31 23:50,2026-02-01 00:10"'
         ) from None
     return first, last
+
+
+def _whole_number(word: str, least: int, most: int = 0) -> int:
+    """Parse a number from `least` to `most`; 0: no limit."""
+    try:
+        number = int(word)
+        if number < least or 0 < most < number:
+            raise ValueError
+    except ValueError:
+        limits = f"from {least} to {most}" if most else f"of at least {least}"
+        raise argparse.ArgumentTypeError(f"{word} is not a whole number {limits}") from None
+    return number

@@ -17,9 +17,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
+from spectro_mpi.errors import UserError
 from spectro_mpi.system.imports import call, read_folders_once
+from spectro_mpi.system.limits import cores_allowed
 from spectro_mpi.system.processes import die_with_parent, start
 from spectro_mpi.system.signals import STOP_SIGNALS, StopSignals
+from spectro_mpi.system.words import count
 
 if TYPE_CHECKING:
     from spectro_mpi.mpi.pipe_comm import PipeComm
@@ -30,28 +33,44 @@ def run_on_processes(size: int, request: Request, signals: StopSignals | None = 
     """Run a request on `size` ranks. This process is rank 0.
 
     `signals`: stop signals that the caller has been collecting; None: collect them here. Returns
-    the exit code.
+    the exit code. Raises `UserError` if this machine does not allow so many processes.
     """
+    processes: dict[int, BaseProcess] = {}
+    try:
+        pipes = _started(size, processes)
+    except OSError as error:
+        for process in processes.values():
+            process.kill()
+        raise UserError(
+            f"-n {size}: so many processes cannot be started here ({error.strerror}); choose a "
+            f"smaller number: more than the {count(cores_allowed(), 'core')} + 2 gain little"
+        ) from None
+    code, comm = _run(0, size, pipes, request, signals, processes)
+    comm.close()
+    return code
+
+
+def _started(size: int, processes: dict[int, BaseProcess]) -> dict[int, Connection]:
+    """Start the other ranks, in `processes`; returns the pipes of rank 0. Raises `OSError`."""
     context = multiprocessing.get_context("spawn")
     pipes: dict[int, dict[int, Connection]] = {rank: {} for rank in range(size)}
     for hub in {0, size - 1}:
         for rank in range(size):
             if rank != hub and rank not in pipes[hub]:
                 pipes[hub][rank], pipes[rank][hub] = context.Pipe()
-    processes: dict[int, BaseProcess] = {}
     # A new rank collects signals only after its imports; until then, they have to wait.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    for rank in range(1, size):
-        begin = (__name__, "work_as_rank", rank, size, pipes[rank])
-        process = context.Process(target=call, args=begin)
-        start(process)
-        processes[rank] = process
-        for pipe in pipes[rank].values():
-            pipe.close()  # these ends belong to the process now
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    code, comm = _run(0, size, pipes[0], request, signals, processes)
-    comm.close()
-    return code
+    try:
+        for rank in range(1, size):
+            begin = (__name__, "work_as_rank", rank, size, pipes[rank])
+            process = context.Process(target=call, args=begin)
+            start(process)
+            processes[rank] = process
+            for pipe in pipes[rank].values():
+                pipe.close()  # these ends belong to the process now
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pipes[0]
 
 
 def work_as_rank(rank: int, size: int, pipes: dict[int, Connection]) -> None:
