@@ -33,44 +33,40 @@ def run_on_processes(size: int, request: Request, signals: StopSignals | None = 
     """Run a request on `size` ranks. This process is rank 0.
 
     `signals`: stop signals that the caller has been collecting; None: collect them here. Returns
-    the exit code. Raises `UserError` if this machine does not allow so many processes.
+    the exit code.
     """
+    context = multiprocessing.get_context("spawn")
+    pipes = _pipes(size)
     processes: dict[int, BaseProcess] = {}
-    try:
-        pipes = _started(size, processes)
-    except OSError as error:
-        for process in processes.values():
-            process.kill()
-        raise UserError(
-            f"-n {size}: so many processes cannot be started here ({error.strerror}); choose a "
-            f"smaller number: more than the {count(cores_allowed(), 'core')} + 2 gain little"
-        ) from None
-    code, comm = _run(0, size, pipes, request, signals, processes)
+    # A new rank collects signals only after its imports; until then, they have to wait.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    for rank in range(1, size):
+        begin = (__name__, "work_as_rank", rank, size, pipes[rank])
+        process = context.Process(target=call, args=begin)
+        start(process)
+        processes[rank] = process
+        for pipe in pipes[rank].values():
+            pipe.close()  # these ends belong to the process now
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    code, comm = _run(0, size, pipes[0], request, signals, processes)
     comm.close()
     return code
 
 
-def _started(size: int, processes: dict[int, BaseProcess]) -> dict[int, Connection]:
-    """Start the other ranks, in `processes`; returns the pipes of rank 0. Raises `OSError`."""
-    context = multiprocessing.get_context("spawn")
-    pipes: dict[int, dict[int, Connection]] = {rank: {} for rank in range(size)}
-    for hub in {0, size - 1}:
-        for rank in range(size):
-            if rank != hub and rank not in pipes[hub]:
-                pipes[hub][rank], pipes[rank][hub] = context.Pipe()
-    # A new rank collects signals only after its imports; until then, they have to wait.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+def _pipes(size: int) -> list[dict[int, Connection]]:
+    """For each rank, its pipes to other ranks. Raises `UserError` for more than can be open."""
+    pipes: list[dict[int, Connection]] = [{} for _ in range(size)]
     try:
-        for rank in range(1, size):
-            begin = (__name__, "work_as_rank", rank, size, pipes[rank])
-            process = context.Process(target=call, args=begin)
-            start(process)
-            processes[rank] = process
-            for pipe in pipes[rank].values():
-                pipe.close()  # these ends belong to the process now
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return pipes[0]
+        for hub in {0, size - 1}:
+            for rank in range(size):
+                if rank != hub and rank not in pipes[hub]:
+                    pipes[hub][rank], pipes[rank][hub] = multiprocessing.Pipe()
+    except OSError as error:
+        raise UserError(
+            f"{size} ranks are too many for processes of this machine ({error.strerror}); it has "
+            f"{count(cores_allowed(), 'core')}"
+        ) from None
+    return pipes
 
 
 def work_as_rank(rank: int, size: int, pipes: dict[int, Connection]) -> None:
@@ -94,7 +90,7 @@ def _run(
     processes: dict[int, BaseProcess],
 ) -> tuple[int, PipeComm]:
     """Run as one of the ranks; returns its exit code, and its communicator, still open."""
-    gc.disable()  # as the command line does
+    gc.disable()  # what imports and planning make is no garbage
     from spectro_mpi.mpi.pipe_comm import PipeComm
     from spectro_mpi.mpi.session import get_ready, run
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from annotated_types import Ge, MinLen
 
+from spectro_mpi.system.words import choices
+
 BY_ANGLE = "-angles"
 """What follows the name of an instrument where its pitch-angle spectrograms are meant."""
 
@@ -34,8 +36,7 @@ def mistakes_of_bands(
     for name, bands in by_instrument.items():
         where = f"{table}.bands.{name}"
         if name not in instruments:
-            known = ", ".join(instruments)
-            yield f"{where}: no instrument is called {name}; choose from {known}"
+            yield f"{where}: no instrument is called {name}; {choices(name, instruments)}"
         for low, high in bands:
             if low >= high:
                 yield f"{where} = [{low:g}, {high:g}]: a band must ascend"

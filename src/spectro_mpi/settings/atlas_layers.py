@@ -8,6 +8,7 @@ from itertools import pairwise
 from spectro_mpi.settings.angles import Band, mistakes_of_bands
 from spectro_mpi.settings.atlas import HOURS, MOST_CELLS, AtlasSettings
 from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.words import choices
 
 
 def atlas_bands(config: Config, instrument: str) -> tuple[Band, ...]:
@@ -72,10 +73,10 @@ def mistakes_of_atlas(config: Config) -> Iterator[str]:
             f"{atlas.ilat_degrees:g}: with {max(len(atlas.altitudes) - 1, 1)} ranges of altitude, "
             f"there would be {atlas.cells:,} cells; the maximum is {MOST_CELLS:,}"
         )
-    known = ", ".join(config.instruments)
     for name in atlas.instruments:
         if name not in config.instruments:
-            yield f"atlas.instruments: no instrument is called {name}; choose from {known}"
+            known = choices(name, config.instruments)
+            yield f"atlas.instruments: no instrument is called {name}; {known}"
     yield from mistakes_of_bands("atlas", atlas.bands, config.instruments)
     there = ", ".join(config.pitch_angles)
     for name in atlas.categories:

@@ -34,7 +34,7 @@ from spectro_mpi.settings.summary import (
 )
 from spectro_mpi.settings.superpose import mistakes_of_superpose
 from spectro_mpi.system.scheduler.walltime import seconds_of
-from spectro_mpi.system.words import nearest
+from spectro_mpi.system.words import choices, nearest
 
 MOST_PIXELS = 250_000_000
 """Pixels of a figure; PNG readers refuse larger images as a possible attack."""
@@ -247,8 +247,13 @@ def _check_instruments(config: Config) -> list[str]:
     if preset.items_are_orbits:
         mistakes += [
             f'select.orbits = "{config.select.orbits}": "{name}" is neither an orbit nor a range '
-            "such as 13312-13400"
+            "such as 13312-13400; separate several by commas"
             for name in sorted(config.select.names)
+        ]
+        mistakes += [
+            f'select.skip: "{name}" is no orbit; name each one by itself'
+            for name in map(str, config.select.skip)
+            if not name.isdecimal()
         ]
     if preset.by_tables and not config.instrument:
         mistakes.append(
@@ -258,16 +263,11 @@ def _check_instruments(config: Config) -> list[str]:
     if len(set(config.select.instruments)) < len(config.select.instruments):
         mistakes.append("select.instruments: lists the same entry twice")
     mistakes += [
-        f'select.instruments: no instrument is called "{name}"; choose from {_known(config, name)}'
+        f'select.instruments: no instrument is called "{name}"; {choices(name, config.instruments)}'
         for name in config.select.instruments
         if name not in config.instruments and config.instruments
     ]
     return mistakes
-
-
-def _known(config: Config, name: str) -> str:
-    """The instruments to choose from, and which of them is most similar to `name`."""
-    return ", ".join(config.instruments) + nearest(name, config.instruments)
 
 
 def _check_job(table: str, job: JobSettings, option_like: str) -> list[str]:
@@ -337,8 +337,8 @@ def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
     instrument = instrument.removesuffix(BY_ANGLE)
     if instrument not in config.instruments:
         mistakes.append(
-            f"axes.{name}: no instrument is called {instrument}; choose from "
-            f"{_known(config, instrument)}"
+            f"axes.{name}: no instrument is called {instrument}; "
+            f"{choices(instrument, config.instruments)}"
         )
     if is_by_angle:
         bands = [f"{low:g}-{high:g}" for low, high in config.bands(instrument)]
@@ -378,8 +378,8 @@ def _check_axes_of_line(name: str, axes: AxisLimits, config: Config) -> list[str
     mistakes = []
     if instrument not in config.instruments:
         mistakes.append(
-            f"axes.{name}: no instrument is called {instrument}; choose from "
-            f"{_known(config, instrument)}"
+            f"axes.{name}: no instrument is called {instrument}; "
+            f"{choices(instrument, config.instruments)}"
         )
     mistakes += [f"axes.{name}: {mistake}" for mistake in mistakes_of_row(series, direction)]
     if axes.z_min is not None or axes.z_max is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
+from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.schema import _PITCH_ANGLES, AxisLimits, Config
 from spectro_mpi.system.words import nearest
 
@@ -22,6 +23,16 @@ _EITHER = {
     "instrument.angles": '"mean", "sum", an index, or indices such as [0, 3]',
 }
 """Settings that may have different types, of which pydantic reports every alternative."""
+_FORMS = {
+    "select.orbits": "13312-13400,13500",
+    "select.start": "2000-01-01",
+    "select.stop": "2000-01-01",
+    "select.share": "2/4",
+    "data.cadence": "60 s",
+}
+"""Texts that have a form → an example."""
+_OF_NAMES = {"axes": AxisLimits, "pitch_angles": Direction}
+"""Tables of named tables → what each of these holds."""
 _EXPECTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -132,7 +143,9 @@ def _expected(error: Any, written: tuple[str | int, ...], piece: str) -> str:
     if kind in ("tuple_type", "list_type", "dict_type", "dataclass_type"):
         return _shape(kind, written)
     if kind in _EXPECTED:
-        return f"{_EXPECTED[kind]}{piece}"
+        example = _FORMS.get(_key(written), "")
+        such_as = f', such as "{example}"' if example else ""
+        return f"{_EXPECTED[kind]}{piece}{such_as}"
     return str(error["msg"]).replace("Input should", "that it should") + piece
 
 
@@ -172,13 +185,13 @@ def _name_of(written: tuple[str | int, ...], table: dict[str, Any]) -> str:
 def _nearest(loc: tuple[str | int, ...]) -> str:
     """A hint at the known key most similar to the unknown one at `loc`, or empty."""
     known = _known_keys(Config)
-    if loc[0] == "axes":
-        known += _known_keys(AxisLimits, ".".join(str(part) for part in (*loc[:-1], "")))
-    unknown = ".".join(part for part in loc if isinstance(part, str))
+    if loc[0] in _OF_NAMES:
+        known += _known_keys(_OF_NAMES[loc[0]], ".".join(str(part) for part in (*loc[:-1], "")))
+    table = ".".join(part for part in loc[:-1] if isinstance(part, str))
+    siblings = [name for above, _, name in (key.rpartition(".") for key in known) if above == table]
     by_name = {key.rpartition(".")[2]: key for key in known}
-    siblings = [key for key in known if key.rpartition(".")[0] == unknown.rpartition(".")[0]]
-    if hint := nearest(unknown, siblings):
-        return hint
+    if name := nearest(str(loc[-1]), siblings, hint="{}"):
+        return f"; did you mean {'.'.join(filter(None, (table, name)))}?"
     name = nearest(str(loc[-1]), list(by_name), 0.7, "{}")
     return f"; did you mean {by_name[name]}?" if name else ""
 
