@@ -194,6 +194,13 @@ def test_items_of_a_batch_have_their_events_and_centres(tmp_path: Path) -> None:
     assert run.errors == {} and (tmp_path / "asked-1").exists()
 
 
+@pytest.mark.parametrize("name", ["ignore_progress", "ignore_progress_json"])
+def test_a_word_does_not_start_over(tmp_path: Path, name: str) -> None:
+    arguments: dict[str, Any] = {name: "no"}
+    with pytest.raises(spectro_mpi.UserError, match="ignore_progress = 'no': expected True or"):
+        spectro_mpi.plot_directory(tmp_path, tmp_path / "run", **arguments)
+
+
 def test_a_figure_of_a_run_is_one_of_matplotlib(sampled: Path) -> None:
     run = spectro_mpi.open_run(sampled)
     figure = run.figure("13312", "ees", limits="raw", panel_size=(3.4, 1.2))

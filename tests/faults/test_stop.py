@@ -74,7 +74,7 @@ def test_a_callers_signal_handlers_are_given_back_or_left_alone(bench: Bench) ->
     code = (
         "import json, signal, sys; from pathlib import Path\n"
         "from spectro_mpi.mpi.session import Request, run\n"
-        "NUMBERS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)\n"
+        "from spectro_mpi.system.signals import STOP_SIGNALS as NUMBERS\n"
         "def mine(*_): print('mine', flush=True)\n"
         "if __name__ == '__main__':\n"
         "    for number in NUMBERS: signal.signal(number, mine)\n"
@@ -96,7 +96,7 @@ def test_a_callers_signal_handlers_are_given_back_or_left_alone(bench: Bench) ->
         caller.send_signal(signal.SIGTERM)
         out = caller.communicate(timeout=60)[0]
         code_of_run, kept = json.loads(out.splitlines()[-1])
-        assert kept == [True, True, True]
+        assert kept == [True, True, True, True]
         assert code_of_run == (75 if stopped else 3)
         assert ("mine" in out) is not stopped
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from spectro_mpi.demo import DemoSummary
-from tests.conftest import NO_REPORT
+from tests.conftest import NO_REPORT, spectro_mpi_here
 
 pytestmark = [
     pytest.mark.slow,
@@ -131,3 +132,62 @@ def test_a_rank_that_hangs_when_all_is_done_is_killed(demo: DemoSummary, tmp_pat
 
 def _with(folder: Path) -> str:
     return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH", ""))))
+
+
+@pytest.mark.parametrize(
+    ("before", "code"), [([], 75), (["nohup"], 3)], ids=["terminal", "under nohup"]
+)
+def test_a_run_whose_terminal_is_closed_stops_cleanly_or_goes_on(
+    demo: DemoSummary, tmp_path: Path, before: list[str], code: int
+) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text(
+        f'input = "{demo.directory / "FAST_data"}"\noutput = "runs"\n[plot]\ndpi = 40\n{NO_REPORT}'
+    )
+    command = [sys.executable, "-m", "spectro_mpi", "run", str(settings), "-n", "3"]
+    run = subprocess.Popen(
+        [*before, *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, MARK: str(tmp_path)},
+    )
+    await_((tmp_path / "runs" / "fast" / "progress.journal").exists, run)
+    os.killpg(run.pid, signal.SIGHUP)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == code, errors
+    assert b"Traceback" not in errors and b"tracker" not in errors
+    assert all_gone(str(tmp_path))
+    assert subprocess.run(command, capture_output=True, timeout=120).returncode == 3
+
+
+def test_more_ranks_than_the_machine_allows_are_refused(demo: DemoSummary, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "spectro_mpi",
+        "run",
+        str(demo.directory / "spectro-mpi.toml"),
+        "-n",
+        "100",
+    ]
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -n 80; exec {shlex.join(command)}"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, MARK: str(tmp_path)},
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "spectro-mpi: 100 ranks are too many for processes of this machine"
+    )
+    assert "Traceback" not in done.stderr
+    assert all_gone(str(tmp_path))
+
+
+@pytest.mark.parametrize("number", ["0", "-3", "1.5", "many", "9" * 5000])
+def test_a_number_that_is_none_is_refused_in_plain_words(number: str) -> None:
+    done = spectro_mpi_here("run", "-n", number)
+    assert done.code == 2
+    assert f"expected a whole number of at least 1, not {number}" in done.err

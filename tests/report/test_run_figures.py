@@ -206,6 +206,12 @@ def test_a_part_may_be_given_by_clock_times() -> None:
     assert span("2001-09-09 01:46:41 UTC, 01:47Z") == pytest.approx((1, 4))
     assert span("2001-09-09 01:00Z,2001-09-09 12:00Z") == pytest.approx((0, 4))  # ends in the pause
     assert span("1,2.5") == (1, 2.5)
+    # Of the days that clock times may be of, the one that has most of the run.
+    time = RunTime(first)
+    assert span("00:00Z,23:59Z") == pytest.approx((0, 4))
+    assert span("00:00Z,01:46:43Z") == pytest.approx((0, 3))
+    assert span("14:00Z,13:00Z") == pytest.approx((0, 4))
+    time = RunTime(_both(first, second))
     assert [time.clock_at(at) for at in (0.0, 3.0, 5.0)] == ["01:46:40", "01:46:43", "01:46:41"]
     assert time.day == "2001-09-09"
 

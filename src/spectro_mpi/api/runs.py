@@ -243,6 +243,8 @@ def run_locally(
 
     from spectro_mpi.mpi.request import Request
 
+    if fresh not in (True, False):  # "no" would remove earlier output
+        raise UserError(f"ignore_progress = {fresh!r}: expected True or False")
     request = Request(
         config=lambda: config,
         phases=phases,

@@ -134,7 +134,10 @@ class RunTime:
 
         Raises `UserError` if nothing of the run is between them.
         """
-        low, high = self._seconds_of(first), self._seconds_of(last)
+        if isinstance(first, TimeOfDay) and isinstance(last, TimeOfDay):
+            low, high = self._of_day(first, last)
+        else:
+            low, high = self._seconds_of(first), self._seconds_of(last)
         if not 0 <= low < high or low >= self.seconds:
             begin, end = self.executions[0][0], self.executions[-1][1]
             raise UserError(
@@ -143,19 +146,33 @@ class RunTime:
             )
         return low, min(high, self.seconds)
 
+    def _of_day(self, first: TimeOfDay, last: TimeOfDay) -> Span:
+        """The seconds of the run between two clock times, on the day that has most of the run."""
+        begin, end = self.executions[0][0], self.executions[-1][1]
+        length = (last.seconds - first.seconds) % _DAY
+        at = max(self._on_days(first), key=lambda time: min(time + length, end) - max(time, begin))
+        return self._nearest(at), self._nearest(at + length)
+
     def _seconds_of(self, moment: Moment) -> float:
         """Seconds of the run at a moment; in a pause, or outside of the run, the nearest."""
         if isinstance(moment, float):
             return moment
         if isinstance(moment, TimeOfDay):
             begin, end = self.executions[0][0], self.executions[-1][1]
-            first = math.floor(begin / _DAY) - 1
-            days = range(first, math.floor(end / _DAY) + 2)
-            times = [day * _DAY + moment.seconds for day in days]
             # In the run, or as near to it as can be.
-            at = min(times, key=lambda time: max(begin - time, time - end, 0.0))
-        else:
-            at = moment.timestamp()
+            return self._nearest(
+                min(self._on_days(moment), key=lambda time: max(begin - time, time - end, 0.0))
+            )
+        return self._nearest(moment.timestamp())
+
+    def _on_days(self, moment: TimeOfDay) -> list[float]:
+        """A clock time on each day of the run and on those before and after it, s since 1970."""
+        begin, end = self.executions[0][0], self.executions[-1][1]
+        days = range(math.floor(begin / _DAY) - 1, math.floor(end / _DAY) + 2)
+        return [day * _DAY + moment.seconds for day in days]
+
+    def _nearest(self, at: float) -> float:
+        """Seconds of the run at a time, s since 1970; in a pause or outside, the nearest."""
         for (begin, end), offset in zip(self.executions, self.offsets, strict=True):
             if at <= end:
                 return offset + max(0.0, at - begin)

@@ -13,8 +13,8 @@ from typing import Any
 SAME_SIGNAL_SECONDS = 0.3
 """One Ctrl-C may arrive twice within this time: from the terminal and from the launcher."""
 
-STOP_SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
-"""Signals that ask a run to stop."""
+STOP_SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that ask a run to stop; the last comes when the terminal or its connection is closed."""
 
 _INTERRUPTED = 130
 
@@ -34,7 +34,8 @@ class StopSignals:
         # Python lets only the main thread set handlers.
         if threading.current_thread() is threading.main_thread():
             for number in STOP_SIGNALS:
-                self._before[number] = signal.signal(number, self._take_in)
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                    self._before[number] = signal.signal(number, self._take_in)
         return self
 
     def __exit__(self, *_: object) -> None:
