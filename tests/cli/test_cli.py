@@ -106,6 +106,18 @@ def test_status_reads_a_run_from_its_files(settings: Path) -> None:
     assert "13314 ees reduce invalid-cdf" in spectro_mpi("status", run_dir).out
 
 
+@pytest.mark.parametrize(
+    ("launcher", "start"),
+    [("/usr/bin/mpirun", "mpirun -n 4 spectro-mpi "), (None, "spectro-mpi run -n 4 ")],
+)
+def test_demo_names_a_command_that_works_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: str | None, start: str
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: launcher)
+    done = spectro_mpi_here("demo", tmp_path, "--orbits", "1")
+    assert f"try: {start}{tmp_path}" in done.out
+
+
 def test_demo_does_not_overwrite(settings: Path) -> None:
     refused = spectro_mpi("demo", settings.parent)
     assert refused.code == 2
