@@ -9,6 +9,7 @@ def main() -> int:
     """Run the command line and return its exit code."""
     # Ctrl-C during imports ends the process without a traceback; a run sets its own handlers soon.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    gc.disable()  # what imports and the planning of a run make is no garbage
     from spectro_mpi.system.imports import read_folders_once
 
     read_folders_once()

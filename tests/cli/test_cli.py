@@ -77,6 +77,12 @@ def test_help_loads_nothing_that_is_slow_to_load() -> None:
     assert done.stdout.endswith("loaded: []\n")
 
 
+def test_ranks_load_no_parsers_of_other_commands() -> None:
+    others = {f"spectro_mpi.cli.{name}" for name in ("plan", "look", "fetch", "jobs", "input")}
+    assert not modules_of("run", "--help") & others
+    assert modules_of("--help") >= others
+
+
 def test_plan_tells_items_bytes_and_loads(settings: Path) -> None:
     done = spectro_mpi("plan", settings, "--ranks", "4,16")
     assert done.code == 0

@@ -6,7 +6,6 @@ Only these may import MPI, because `MPI_Init` aborts the process on many login n
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 
 from spectro_mpi.cli.arguments import (
@@ -89,7 +88,6 @@ def _run(arguments: argparse.Namespace) -> int:
             f"-n {arguments.ranks}: is for runs without a launcher, and mpirun or srun has started "
             f"{start.ranks} ranks; leave out one of the two"
         )
-    gc.disable()  # what imports and planning make is no garbage; ranks enable it for their work
     if arguments.log_level:
         from spectro_mpi.system.logs import set_log_level
 

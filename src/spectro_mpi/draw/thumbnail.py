@@ -62,9 +62,9 @@ def _shrunk(image: NDArray[np.uint8], box: Box, rows: int) -> NDArray[np.uint8]:
 
 def _sampled(combine: np.ufunc, samples: NDArray[Any]) -> NDArray[Any]:
     """Combine the samples of each thumbnail pixel; (row, column)."""
-    rows: NDArray[Any] = combine(samples[::2], samples[1::2])
-    pixels: NDArray[Any] = combine(rows[:, ::2], rows[:, 1::2])
-    return pixels
+    of_rows: NDArray[Any] = combine(samples[::2], samples[1::2])
+    combined: NDArray[Any] = combine(of_rows[:, ::2], of_rows[:, 1::2])
+    return combined
 
 
 def _places(first: int, size: int, pixels: int) -> NDArray[np.intp]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime
 
 from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdfReader
@@ -21,7 +21,7 @@ from spectro_mpi.settings.schema import Config
 __all__ = ["FastEsa", "legend"]
 
 _NAME = re.compile(
-    r"fa_esa_l2_(?P<instrument>ees|eeb|ies|ieb)_(?P<start>\d{14})_(?P<orbit>\d{5,6})"
+    r"fa_esa_l2_(?P<instrument>ees|eeb|ies|ieb)_(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)_(?P<orbit>\d{5,6})"
     r"_v(?P<version>\d{2,3})\.cdf",
     re.IGNORECASE,
 )
@@ -47,7 +47,8 @@ class FastEsa:
         if match is None:
             return
         with contextlib.suppress(ValueError):
-            start = datetime.strptime(match["start"], "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc)
+            # `strptime` would take longer than all the rest, for 200,000 names.
+            start = datetime.fromisoformat("{}-{}-{}T{}:{}:{}+00:00".format(*match.groups()[1:7]))
             orbit, version = str(int(match["orbit"])), (int(match["version"]),)
             yield NamedFile(match["instrument"].lower(), orbit, version, start)
 

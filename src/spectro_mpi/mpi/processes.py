@@ -90,7 +90,7 @@ def _run(
     processes: dict[int, BaseProcess],
 ) -> tuple[int, PipeComm]:
     """Run as one of the ranks; returns its exit code, and its communicator, still open."""
-    gc.disable()  # as the command line does
+    gc.disable()  # what imports and planning make is no garbage
     from spectro_mpi.mpi.pipe_comm import PipeComm
     from spectro_mpi.mpi.session import get_ready, run
 

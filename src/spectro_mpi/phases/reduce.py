@@ -117,6 +117,8 @@ class ReducePhase(MergingPhase[Tallies]):
 
         If a file is missing or has shrunk, the item's results are kept.
         """
+        if before == now:
+            return False
         known = dict(word.split(":") for word in before.split())
         return bool(known) and any(
             int(size) > int(known.get(name, -1))
