@@ -116,6 +116,21 @@ def test_what_is_missing_is_one_line_that_names_what_there_is(
     assert "\n" not in str(caught.value)
 
 
+def test_failures_and_figures_of_an_item_that_has_none_are_told_in_a_sentence(run: Run) -> None:
+    failed: Any = 13314
+    done: Any = 13312
+    assert run.errors[failed] == run.errors["13314"] == run.errors.get(failed)
+    assert failed in run.errors
+    assert done not in run.errors
+    with pytest.raises(KeyError, match="nothing of item 13312 failed; something did of 13314"):
+        run.errors["13312"]
+    with pytest.raises(KeyError, match="the store has no item 99999"):
+        run.figures(99999)
+    with pytest.raises(ValueError, match=r"no reason is called invalid; choose from .*timeout"):
+        run.items.where(reason="invalid")
+    assert repr(run) == f"Run('{run.path}')"
+
+
 def test_items_are_a_list_and_a_table_to_filter(run: Run) -> None:
     items = run.items
     assert items[:2] == ["13312", "13313"]

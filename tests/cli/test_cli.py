@@ -112,6 +112,18 @@ def test_status_reads_a_run_from_its_files(settings: Path) -> None:
     assert "13314 ees reduce invalid-cdf" in spectro_mpi("status", run_dir).out
 
 
+@pytest.mark.parametrize(
+    ("launcher", "start"),
+    [("/usr/bin/mpirun", "mpirun -n 4 spectro-mpi "), (None, "spectro-mpi run -n 4 ")],
+)
+def test_demo_names_a_command_that_works_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: str | None, start: str
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: launcher)
+    done = spectro_mpi_here("demo", tmp_path, "--orbits", "1")
+    assert f"try: {start}{tmp_path}" in done.out
+
+
 def test_demo_does_not_overwrite(settings: Path) -> None:
     refused = spectro_mpi("demo", settings.parent)
     assert refused.code == 2
@@ -140,6 +152,10 @@ def test_demo_does_not_overwrite(settings: Path) -> None:
         (["plan", "runs/fast"], "that of a run; to continue it, name its settings file"),
         (["plan", "sample"], "did you mean sample/spectro-mpi.toml?"),
         (["run", "settings.toml", "--only", "redce"], "did you mean reduce?"),
+        (["status", "runs"], "runs: is not a run directory; it has runs/fast"),
+        (["draw", "sample", "-o", "x.png"], "sample: is not a run directory; did you mean sample/"),
+        (["report", "runs/fast/report"], "did you mean runs/fast?"),
+        (["verify", "runs/fast/progress.json"], "did you mean runs/fast?"),
         (["plot"], "did you mean draw?"),
         (["plots"], "did you mean draw?"),
         (["version"], "did you mean --version?"),
@@ -158,10 +174,11 @@ def test_demo_does_not_overwrite(settings: Path) -> None:
 def test_a_slip_on_the_command_line_is_one_sentence_that_helps(
     arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in ("data", "runs/fast", "sample"):
+    for folder in ("data", "runs/fast/report", "sample"):
         (tmp_path / folder).mkdir(parents=True)
     for file in ("FILE.cdf", "settings.toml", "runs/fast/config.toml", "sample/spectro-mpi.toml"):
         (tmp_path / file).touch()
+    (tmp_path / "runs/fast/progress.json").touch()
     monkeypatch.chdir(tmp_path)
     # A run writes to the terminal itself.
     is_run = arguments[0] == "run" or Path(arguments[0]).exists()

@@ -115,6 +115,36 @@ def test_on_paper_there_are_no_controls(browser: Browser, shown_run: Path, view:
         assert page.pdf().startswith(b"%PDF")
 
 
+def test_pictures_below_the_screen_are_printed_too(visit: Visit) -> None:
+    page = visit.open("#gallery")
+    pictures = page.locator("#cards img")
+    expect(pictures.last).not_to_be_in_viewport()
+    for picture in pictures.all():
+        expect(picture).to_have_attribute("src", re.compile("."))
+        expect(picture).to_have_js_property("complete", True)
+
+
+def test_on_a_phone_reasons_of_failures_are_not_cut_off(browser: Browser, shown_run: Path) -> None:
+    item = next(iter(open_run(shown_run).errors))
+    for visit in visiting(browser, shown_run, viewport=PHONE):
+        for view in ("#errors", f"#item/{item}", "#settings"):
+            page = visit.open(view)
+            assert Axe().run(page, options={"preload": False}).violations_count == 0
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+            for message in page.locator("td.message:visible, .callout:visible").all():
+                box = message.bounding_box()
+                assert box is not None
+                assert box["x"] + box["width"] <= PHONE["width"]
+
+
+def test_escape_closes_the_list_of_keys(visit: Visit) -> None:
+    page = visit.open(f"#item/{ORBIT}")
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#keys")).to_be_hidden()
+
+
 def test_each_time_says_that_it_is_utc(visit: Visit) -> None:
     clock = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
     for view in ("", "#gallery", f"#item/{ORBIT}/0+time"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -108,5 +109,6 @@ def _demo(arguments: argparse.Namespace) -> int:
     )
     for file in summary.damaged:
         print(f"  orbit {file.orbit} is damaged: {file.path.name}: {file.description}")
-    print(f"try: mpirun -n 4 spectro-mpi {summary.directory / DEFAULT_FILE}")
+    start = "mpirun -n 4 spectro-mpi" if shutil.which("mpirun") else "spectro-mpi run -n 4"
+    print(f"try: {start} {summary.directory / DEFAULT_FILE}")
     return 0

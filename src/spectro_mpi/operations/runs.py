@@ -14,7 +14,10 @@ from spectro_mpi.operations.status import Status, read_status
 from spectro_mpi.rundir.layout import CONFIG, JOB_RECORD, PROGRESS
 from spectro_mpi.settings.loading import DEFAULT_FILE, frozen_version, load_config
 from spectro_mpi.settings.schema import Config
-from spectro_mpi.system.words import count, nearest, utc
+from spectro_mpi.system.words import count, listed, nearest, utc
+
+_NAMED = 8
+"""Runs that a message names."""
 
 
 @dataclass(frozen=True)
@@ -60,26 +63,40 @@ def run_directory(word: str | Path) -> Path:
     settings file `spectro-mpi.toml` in the current directory, else in `runs`. Raises `UserError` if
     it is none of these.
     """
-    path = Path(word)
-    if path.is_file():
+    path, hint = Path(word), _hint_at(Path(word))
+    if path.is_file() and not hint:
         # A run may have been moved since its settings were frozen.
         return path.parent if _is_frozen(path) else load_config(path).run_dir
-    if path.is_dir() and (_is_run(path) or path.name != str(word)):
-        return path
-    folder = default_output()
-    if path.name == str(word) and _is_run(folder / path):
-        return folder / path
+    is_name = path.name == str(word)
+    if is_name and not _is_run(path) and _is_run(run_dir := default_output() / path):
+        return run_dir
+    if hint:
+        raise UserError(f"{word}: is not a run directory; {hint}")
     if path.is_dir():
         return path
-    if path.name == str(word):
+    folder = default_output()
+    if is_name:
         names = _run_ids(folder)
     else:
         names = [str(path.parent / run_id) for run_id in _run_ids(path.parent)]
+    listing = f" (`spectro-mpi runs {shlex.quote(str(folder))}` lists them)"
     raise UserError(
         f"{word}: is neither a run directory nor a settings file, and {folder} has no run of that "
-        f"name (`spectro-mpi runs {shlex.quote(str(folder))}` lists them)"
-        f"{nearest(str(word), names)}"
+        f"name{listing if folder.is_dir() else ''}{nearest(str(word), names)}"
     )
+
+
+def _hint_at(path: Path) -> str:
+    """What may be meant by a path beside, above or inside run directories; empty: nothing is."""
+    if path.is_dir() and not _is_run(path):
+        if run_ids := _run_ids(path):
+            return f"it has {listed(sorted(str(path / each) for each in run_ids), _NAMED)}"
+        if (path / DEFAULT_FILE).is_file():
+            return f"did you mean {path / DEFAULT_FILE}?"
+    if _is_run(path) or not path.exists() or path.suffix == ".toml":
+        return ""
+    around = next(filter(_is_run, path.parents), None)
+    return f"did you mean {around}?" if around else ""
 
 
 def _run_ids(folder: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from spectro_mpi.draw.names import (
     find_figures,
     labels_shown,
 )
+from spectro_mpi.errors import Failure
 from spectro_mpi.instruments.presets import preset_of
 from spectro_mpi.model.coverage import Coverage
 from spectro_mpi.model.items import item_order
@@ -60,6 +62,7 @@ class ItemEntry:
     """done; failed (in whole or in part); reduced (no figures yet)."""
     reasons: tuple[str, ...]
     instruments: tuple[str, ...]
+    """Those it has data of, and those that failed."""
     labels: tuple[str, ...]
     """Of the events that its figures show."""
     figures: tuple[ListedFigure, ...]
@@ -111,7 +114,7 @@ def item_entries(run: Run) -> list[ItemEntry]:
                 month,
                 state,
                 tuple(dict.fromkeys(failure.reason for failure in failures)),
-                tuple(files),
+                tuple(dict.fromkeys((*files, *_instruments_of(failures, run)))),
                 labels,
                 figures,
                 f"{month}/{item}{SHEET}" in previews,
@@ -120,6 +123,12 @@ def item_entries(run: Run) -> list[ItemEntry]:
             )
         )
     return entries
+
+
+def _instruments_of(failures: Sequence[Failure], run: Run) -> Iterator[str]:
+    """The instruments that failed, so that they are found where people search for them."""
+    failed = {failure.instrument for failure in failures}
+    return (name for name in run.config.select.instruments if name in failed)
 
 
 def _sources(run: Run) -> dict[str, dict[str, str]]:

@@ -18,6 +18,10 @@ from spectro_mpi.model import html
 from spectro_mpi.rundir.counts import phase_counts
 from spectro_mpi.rundir.progress import Progress
 from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.words import choices, listed
+
+_NAMED = 8
+"""Items that a message names."""
 
 
 class Readable(Protocol):
@@ -126,8 +130,10 @@ class ItemList(list[str]):
         Raises
         ------
         ValueError
-            If a time cannot be read.
+            If a time cannot be read, or nothing can fail for this reason.
         """
+        if reason and reason not in REASONS:
+            raise ValueError(f"no reason is called {reason}; {choices(reason, list(REASONS))}")
         errors = self._run.errors
         reasons = {item: {failure.reason for failure in errors.get(item, ())} for item in self}
         chosen = [
@@ -150,8 +156,28 @@ class ItemList(list[str]):
         return html.table([name.replace("_", " ") for name in _COLUMNS], rows) + more
 
 
+class MissingError(KeyError):
+    """An item or an instrument that a run does not have; the message names what there is."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would show it in quotes
+
+
 class Failures(dict[str, tuple[Failure, ...]]):
-    """Item → its failures."""
+    """Item → its failures; numbers work as ids of items, too."""
+
+    def __missing__(self, item: object) -> tuple[Failure, ...]:
+        if item in self:
+            return self[str(item)]
+        there = f"something did of {listed(list(self), _NAMED)}" if self else "nor of any other"
+        raise MissingError(f"nothing of item {item} failed; {there}")
+
+    def __contains__(self, item: object) -> bool:
+        return super().__contains__(str(item))
+
+    def get(self, item: object, default: Any = None) -> Any:
+        """The failures of an item, or `default` if nothing of it failed."""
+        return super().get(str(item), default)
 
     @property
     def by_reason(self) -> dict[str, list[tuple[str, Failure]]]:
@@ -165,11 +191,11 @@ class Failures(dict[str, tuple[Failure, ...]]):
     def _repr_html_(self) -> str:
         if not self:
             return html.paragraph("Nothing failed.")
-        counts = [(reason, len(listed)) for reason, listed in self.by_reason.items()]
+        counts = [(reason, len(pairs)) for reason, pairs in self.by_reason.items()]
         rows = [
             (item, failure.instrument, failure.phase, reason, failure.message)
-            for reason, listed in self.by_reason.items()
-            for item, failure in listed
+            for reason, pairs in self.by_reason.items()
+            for item, failure in pairs
         ]
         head = ("item", "instrument", "phase", "reason", "message")
         return html.table(("reason", "failures"), counts) + html.table(head, rows)

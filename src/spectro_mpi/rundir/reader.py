@@ -31,7 +31,7 @@ from spectro_mpi.rundir.layout import (
     figures_of,
     result_path,
 )
-from spectro_mpi.rundir.listing import Failures, ItemList, html_of
+from spectro_mpi.rundir.listing import Failures, ItemList, MissingError, html_of
 from spectro_mpi.rundir.store import (
     UNREADABLE,
     first_line,
@@ -83,13 +83,6 @@ def read_extrema(run_dir: Path) -> dict[str, float]:
 
 def _damaged(path: Path, problem: object) -> DamagedStateError:
     return DamagedStateError(path, str(problem), "run again to recreate it")
-
-
-class MissingError(KeyError):
-    """An item or an instrument that a run does not have; the message names what there is."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])  # KeyError would show it in quotes
 
 
 class Run:
@@ -285,8 +278,14 @@ class Run:
         raise MissingError(f"{self.path}: instrument {instrument} is not superposed; {hint}")
 
     def figures(self, item: str | int) -> list[Path]:
-        """The figures of an item that are on disk, sorted by name."""
-        return figures_of(self.path, str(item))
+        """The figures of an item that are on disk, sorted by name.
+
+        Raises `KeyError` for an unknown item.
+        """
+        figures = figures_of(self.path, str(item))
+        if not figures and item not in self.errors:
+            self._data_file(item)
+        return figures
 
     def figure(
         self,
@@ -454,6 +453,9 @@ class Run:
             if not instrument or failure.instrument == instrument:
                 return f" ({failure.instrument}: {failure.message})"
         return ""
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
 
     def _repr_html_(self) -> str:
         return html_of(self)

@@ -3,14 +3,16 @@
 
 spectroMpi.gallery = (() => {
   const { items, make, itemHash, previews, config, knowsPlaces, loadPlaces, placesOf } = spectroMpi;
-  const { parse, fillEnds } = spectroMpi.search;
+  const { parse, words, fillEnds } = spectroMpi.search;
   const number = spectroMpi.format.count;
   const PER_PAGE = 24;
+  const REST_SECONDS = 1;
   const LIMITS = { given_extrema: "common limits", raw: "own limits" };
   const element = (id) => document.getElementById(id);
   const criteria = { query: "", state: "", event: "", instrument: "", kind: "", limits: "", page: 0 };
   let matches = [];
   let complete = false;
+  let rest = 0; // Timer of the pictures below the screen
 
   // Finds the items; where they were is loaded when a search asks for it.
   function search() {
@@ -70,10 +72,22 @@ spectroMpi.gallery = (() => {
     const first = criteria.page * PER_PAGE;
     const visible = matches.slice(first, first + PER_PAGE);
     element("cards").replaceChildren(...visible.map(card));
+    clearTimeout(rest); // Typing shows many pages for a moment.
+    rest = setTimeout(() => element("cards").querySelectorAll("img").forEach(previews.loadNow), 1000 * REST_SECONDS);
     showCount();
     element("page").textContent = `page ${number(criteria.page + 1)} of ${number(pages())}`;
     element("earlier").disabled = criteria.page === 0;
     element("later").disabled = criteria.page >= pages() - 1;
+  }
+
+  // The words that find nothing by themselves, if nothing is found.
+  function findsNothing() {
+    const nothing = words(criteria.query).filter((word) => {
+      const { needsPlaces, holds } = parse(word, knowsPlaces());
+      return !items.some((item) => holds(item, needsPlaces ? placesOf(item) : []));
+    });
+    const quoted = nothing.map((word) => `“${word.replace(/^(mlt|ilat):/, "$1 ").replace(/(\d)t(\d)/g, "$1 $2")}”`);
+    return quoted.length ? `; none has ${quoted.join(", ")}` : "";
   }
 
   // Shows the number of matches.
@@ -81,7 +95,8 @@ spectroMpi.gallery = (() => {
     const first = criteria.page * PER_PAGE;
     const visible = Math.min(PER_PAGE, matches.length - first);
     const some = visible < matches.length ? `, ${number(first + 1)} to ${number(first + visible)} shown` : "";
-    element("found").textContent = `${number(matches.length)} of ${number(items.length)} ${config.item.toLowerCase()}s${some}${complete ? "" : " (loading the index …)"}`;
+    const why = complete && !matches.length ? findsNothing() : "";
+    element("found").textContent = `${number(matches.length)} of ${number(items.length)} ${config.item.toLowerCase()}s${some}${why}${complete ? "" : " (loading the index …)"}`;
   }
 
   function hash() {

@@ -88,14 +88,23 @@ spectroMpi.previews = (() => {
   const waiting = new WeakMap(); // Image that has not come into view → its item
   const observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
-      const item = isIntersecting && waiting.get(target);
-      if (item) {
-        waiting.delete(target);
-        observer.unobserve(target);
-        sheetOf(item, false).then((address) => { target.src = address; });
-      }
+      if (isIntersecting) fetchSheet(target);
     }
   }, { rootMargin: "400px" });
+
+  function fetchSheet(image) {
+    const item = waiting.get(image);
+    if (!item) return;
+    waiting.delete(image);
+    observer.unobserve(image);
+    sheetOf(item, false).then((address) => { image.src = address; });
+  }
+
+  // Loads a picture that has not come into view, so that the whole page can be printed.
+  function loadNow(image) {
+    image.loading = "eager";
+    fetchSheet(image);
+  }
 
   // Shows the sheet of thumbnails of an item, or a figure if it has none, once it comes into view.
   function show(image, item, figure) {
@@ -109,5 +118,5 @@ spectroMpi.previews = (() => {
     observer.observe(image);
   }
 
-  return { load, forget, scriptOf, show };
+  return { load, forget, scriptOf, show, loadNow };
 })();

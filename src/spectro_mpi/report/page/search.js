@@ -103,7 +103,7 @@ spectroMpi.search = (() => {
   // Returns {needsPlaces, holds(item, tracks)}; `tracks` are those of the item, if they are needed.
   function parse(text, knowsPlaces) {
     const groups = [];
-    for (const word of joined(text).split(/\s+/).filter(Boolean)) {
+    for (const word of words(text)) {
       const group = word.split(",").filter(Boolean).map((each) => term(each, knowsPlaces));
       const [kind, others] = [group[0]?.kind, groups.find((other) => other.every((each) => each.kind === group[0]?.kind))];
       // No item has two numbers, so that 13312 13313 is a list; so are times.
@@ -121,6 +121,8 @@ spectroMpi.search = (() => {
     };
   }
 
+  const words = (text) => joined(text).split(/\s+/).filter(Boolean);
+
   // Of items without a recorded end: they reach to the next one, a day at most.
   function fillEnds(items, complete) {
     for (const [at, item] of items.entries()) {
@@ -130,5 +132,5 @@ spectroMpi.search = (() => {
     }
   }
 
-  return { parse, fillEnds };
+  return { parse, words, fillEnds };
 })();

@@ -9,6 +9,8 @@ spectroMpi.slices = (() => {
   const { clock, number, csv, copyButton, saveButton } = spectroMpi.format;
 
   const NO_TABLE = 0xff;
+  // Values that are no small whole numbers are kept to four digits.
+  const quantityOf = ({ quantity, coding, source }) => `${quantity}${coding === "digits" ? ", to four digits" : ""}, ${source}`;
   const named = (label, units) => (units ? `${label} (${units})` : label);
   // "Energy (eV)" → ["energy", "eV"]; a panel of pitch angles has degrees.
   const axisOf = (panel) => ({
@@ -72,7 +74,7 @@ spectroMpi.slices = (() => {
       header: [named(`${axis.words} from`, axis.units), named(`${axis.words} to`, axis.units), ...spectrogram.category.map((name) => named(name, spectrogram.units))],
       rows: main.map(({ from, to }, at) => [from, to, ...spectra.map((steps) => steps[at].value)]),
     };
-    const notes = [`${config.item} ${item.id}, ${about}, record ${record.number}, ${clock(record.time, 3)} UTC`, `${spectrogram.quantity}, ${spectrogram.source}`];
+    const notes = [`${config.item} ${item.id}, ${about}, record ${record.number}, ${clock(record.time, 3)} UTC`, quantityOf(spectrogram)];
     return panelOf(title, drawing, notes, `${item.id}_${instrument}_record-${record.number}`, table);
   }
 
@@ -92,7 +94,7 @@ spectroMpi.slices = (() => {
       header: ["time (UTC)", named(`${axis.words} from`, axis.units), named(`${axis.words} to`, axis.units), named(panel.category, spectrogram.units)],
       rows: profile.map(({ centre, low, high, value }) => [`${clock(centre, 3).replace(" ", "T")}Z`, low, high, value]),
     };
-    const notes = [`${config.item} ${item.id}, ${about}, ${axis.words} ${number(energy)} ${axis.units}`, `${spectrogram.quantity}, ${spectrogram.source}`];
+    const notes = [`${config.item} ${item.id}, ${about}, ${axis.words} ${number(energy)} ${axis.units}`, quantityOf(spectrogram)];
     return panelOf(title, drawing, notes, `${item.id}_${instrument}_${number(energy)}${axis.units}`, table);
   }
 

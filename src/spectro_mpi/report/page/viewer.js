@@ -282,6 +282,7 @@ spectroMpi.viewer = (() => {
     const step = (by) => { const other = gallery.neighbour(item, by); return other ? go(itemHash(other)) : false; };
     if (name === "ArrowLeft" || name === "p") return step(-1);
     if (name === "ArrowRight" || name === "n") return step(1);
+    if (name === "Escape" && !element("keys").hidden) return element("help").click(), true;
     const figure = currentFigure();
     if (!figure || failed) return false;
     if (view === "time" && redrawn?.key(name)) return true;
