@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -84,10 +85,14 @@ def broadcast(comm: Any, value: T) -> T:
     return shared
 
 
-def meet(comm: Any) -> None:
-    """Wait at a barrier for all ranks, without spinning. Collective."""
+def meet(comm: Any, meanwhile: Callable[[], object] = lambda: None) -> None:
+    """Wait at a barrier for all ranks, without spinning; `meanwhile` is called again and again.
+
+    Collective.
+    """
     backoff, barrier = Backoff(), comm.Ibarrier()
     while not barrier.Test():
+        meanwhile()
         backoff.pause()
 
 
