@@ -28,12 +28,12 @@ from spectro_mpi.demo.track import ORBIT_SECONDS
 from spectro_mpi.rundir.layout import DIGESTS, PLOTS, PROGRESS, TALLIES, rank_logs
 from spectro_mpi.settings.loading import load_config
 
-_CONTENTS = 8
+CONTENTS = 8
 _FIRST_START = datetime(1999, 12, 31, tzinfo=timezone.utc)
 _RECORDS = 40
 _AT_LEAST = 20.0
 """The full run takes this many times the CPU of one more item, or more: it takes at most 5 %."""
-_SETTINGS = """
+SETTINGS = """
 input = "FAST_data"
 [plot]
 dpi = 40
@@ -48,23 +48,23 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="spectro-mpi-increment-", dir=arguments.data) as name:
         folder = Path(name)
         (folder / "FAST_data").mkdir()
-        (folder / CONFIG).write_text(_SETTINGS)
-        contents = _write_contents(folder / "contents")
+        (folder / CONFIG).write_text(SETTINGS)
+        contents = write_contents(folder / "contents")
         for number in range(arguments.items):
-            _add(folder, contents, number)
+            add(folder, contents, number)
         ranks, number = arguments.ranks, arguments.items
-        full = _run(folder, ranks)
-        idle = statistics.median(_run(folder, ranks).cpu for _ in range(arguments.runs))
+        full = run_once(folder, ranks)
+        idle = statistics.median(run_once(folder, ranks).cpu for _ in range(arguments.runs))
         more: list[float] = []
         with_report: list[float] = []
         for _ in range(arguments.runs):
             for runs, report in ((more, False), (with_report, True)):
-                _add(folder, contents, number)
+                add(folder, contents, number)
                 runs.append(_increment(folder, ranks, number, report).cpu)
                 number += 1
         (load_config(folder / CONFIG).run_dir / TALLIES).unlink()
-        _add(folder, contents, number)
-        without = _run(folder, ranks).cpu
+        add(folder, contents, number)
+        without = run_once(folder, ranks).cpu
         return _rows(
             folder, full, idle, statistics.median(more), statistics.median(with_report), without
         )
@@ -90,7 +90,7 @@ def _increment(folder: Path, ranks: int, number: int, report: bool) -> Whole:
     run_dir = load_config(folder / CONFIG).run_dir
     logs = {path: path.stat().st_size for path in rank_logs(run_dir)}
     before = _figures(run_dir)
-    done = _run(folder, ranks, report)
+    done = run_once(folder, ranks, report)
     item = str(FIRST_ORBIT + number)
     drawn = {
         path.name.split("_")[0]
@@ -109,23 +109,25 @@ def _figures(run_dir: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in (run_dir / PLOTS).rglob("*.png")}
 
 
-def _run(folder: Path, ranks: int, report: bool = False) -> Whole:
+def run_once(folder: Path, ranks: int = 1, report: bool = False) -> Whole:
+    """Run what is left to do. Raises `RuntimeError` if it fails."""
     command = [sys.executable, "-m", "spectro_mpi", "run", str(folder / CONFIG), "--no-progress"]
     command += ["-s", f"report.at_end={str(report).lower()}"]
     return run_process([launcher(), "-n", str(ranks), *command] if ranks > 1 else command)
 
 
-def _write_contents(folder: Path) -> list[Path]:
+def write_contents(folder: Path) -> list[Path]:
+    """Write the files whose contents all items have; returns their paths."""
     folder.mkdir()
     contents = []
-    for number in range(_CONTENTS):
+    for number in range(CONTENTS):
         orbit = plan_orbit(FIRST_ORBIT + number, 0)
         contents.append(folder / f"{number}.cdf")
         write_file(contents[-1], orbit, short_survey(orbit, "ees", _RECORDS))
     return contents
 
 
-def _add(folder: Path, contents: list[Path], number: int) -> None:
+def add(folder: Path, contents: list[Path], number: int) -> None:
     """Add an item: a file under the name that it would have in the archive."""
     start = _FIRST_START + number * timedelta(seconds=ORBIT_SECONDS)
     name = f"fa_esa_l2_ees_{start:%Y%m%d%H%M%S}_{FIRST_ORBIT + number:05d}_v01.cdf"

@@ -1,5 +1,6 @@
 """Entry point of the command `spectro-mpi` and of `python -m spectro_mpi`."""
 
+import gc
 import signal
 import sys
 
@@ -8,6 +9,7 @@ def main() -> int:
     """Run the command line and return its exit code."""
     # Ctrl-C during imports ends the process without a traceback; a run sets its own handlers soon.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    gc.disable()  # what imports and the planning of a run make is no garbage
     from spectro_mpi.system.imports import read_folders_once
 
     read_folders_once()
@@ -18,6 +20,7 @@ def main() -> int:
     open_missing_streams()
     code = cli.main()
     ignore_stop_signals()  # a second signal must not replace the exit code
+    gc.freeze()  # Python would look for garbage among all modules as it ends
     return code
 
 

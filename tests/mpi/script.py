@@ -123,16 +123,17 @@ class ScriptedExecutor:
         """All that were submitted."""
         self.is_closed = False
         self._answer = answer
-        self._phase = ""
+        self.phase = ""
+        """The phase that it has begun."""
 
     def begin(self, phase: str, workspace: Workspace) -> None:
         assert self.task is None, "a phase begins while a task is computed"
-        self._phase = phase
+        self.phase = phase
 
     def submit(self, task: Task) -> None:
         assert not self.is_closed, "a task for an executor that has ended"
         assert self.task is None, "two tasks at once"
-        assert task.phase == self._phase, "a task of another phase"
+        assert task.phase == self.phase, "a task of another phase"
         self.task = task
         self.tasks.append(task)
 

@@ -115,6 +115,13 @@ def large(nbytes: int) -> Outcome:
     return Outcome(data=ItemFile("undated/00/1.h5#0123456789abcdef", values))
 
 
+def test_a_worker_without_tasks_imports_nothing_for_its_phase(bench: Bench) -> None:
+    bench.work()
+    assert bench.executor.phase == ""
+    bench.assign("1")
+    assert bench.executor.phase == "count"
+
+
 def test_tasks_are_computed_one_after_the_other_in_the_order_assigned(bench: Bench) -> None:
     bench.assign("3", "1")
     bench.assign("2")

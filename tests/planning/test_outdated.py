@@ -107,6 +107,21 @@ def test_a_figure_that_is_recorded_but_not_on_disk_is_made_again(plan: RunPlan) 
     assert (plan.missing, plan.outdated(plot_of(plan)).parts) == (1, {"1": (GRID,)})
 
 
+def test_only_what_is_recorded_up_to_date_and_on_disk_need_not_be_compared_again(
+    plan: RunPlan,
+) -> None:
+    plan.forget_missing()
+    assert plan.current == {"plot": {"1"}}
+    recorded = plan.known.figures["1"][EES]
+    plan.known.figures["1"][EES] = "other"
+    plan.forget_missing()
+    assert plan.current == {"plot": set()}
+    plan.known.figures["1"][EES] = recorded
+    next(item_folder(plan.order.config.run_dir, "plot", ITEM).glob("*grid*")).unlink()
+    plan.forget_missing()
+    assert plan.current == {"plot": set()}
+
+
 def test_what_failed_or_is_not_listed_is_not_looked_for(plan: RunPlan) -> None:
     unlisted = {"pitch-angle/ees/linear-log/raw": "other"}
     failed = {part: f"!{digest}" for part, digest in expected(plan).items()}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import gc
 import io
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from spectro_mpi.cli import completion, draw, export, fetch, jobs, look, plan, run
-from spectro_mpi.cli import input as of_input
+from spectro_mpi.cli import run
+from spectro_mpi.cli.arguments import Commands, Parser
 from spectro_mpi.cli.console import Console, consoles
 from spectro_mpi.cli.corrections import check_options, refuse_rest, with_command
 from spectro_mpi.errors import UserError
@@ -51,7 +52,7 @@ def _parsed(words: Sequence[str]) -> argparse.Namespace:
 
 @contextlib.contextmanager
 def _said_once() -> Iterator[None]:
-    """Let only rank 0 print what argparse says: help, and errors of arguments."""
+    """Let only rank 0 print what argparse prints: help and version."""
     start = launched()
     if start is None or start.rank == 0:
         yield
@@ -61,13 +62,16 @@ def _said_once() -> Iterator[None]:
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    parser, commands = parsers()
+    # Ranks need no parsers of other commands, which take as long as importing half of NumPy.
+    is_run = bool(words) and (words[0] == "run" or Path(words[0]).suffix == ".toml")
+    parser, commands = parsers(only_run=is_run)
     argv = with_command(words, commands)
     command = argv[0]
     if command in commands:
         check_options(command, argv[1:], commands[command])
     arguments, rest = parser.parse_known_args(argv)
-    refuse_rest(argv, rest, commands)
+    if rest:
+        refuse_rest(argv, rest, parsers()[1])
     return arguments
 
 
@@ -80,6 +84,8 @@ def _call(arguments: argparse.Namespace, out: Console) -> int:
             "the current directory does not exist any more; change to another one"
         ) from None
     out.goes_on = arguments.call in run.CALLS
+    if not out.goes_on:
+        gc.enable()  # ranks do so when they begin their work
     code: int = arguments.call(arguments)
     return code
 
@@ -95,9 +101,12 @@ def _report(error: OSError, out: Console) -> int:
     return 1
 
 
-def parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """The parser of the command line, and those of the commands by their names."""
-    parser = argparse.ArgumentParser(
+def parsers(only_run: bool = False) -> tuple[Parser, dict[str, Parser]]:
+    """The parser of the command line, and those of the commands by their names.
+
+    With `only_run`, the only ones are `run` and `assets`.
+    """
+    parser = Parser(
         prog="spectro-mpi",
         description="Spectrograms of space-physics particle CDF files, by the thousand, under MPI.",
         epilog="`run` is the default command: `mpirun -n 8 spectro-mpi settings.toml`. "
@@ -109,6 +118,16 @@ def parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run.add(commands)
+    if not only_run:
+        _add_others(commands, parser)
+    return parser, dict(commands.choices)
+
+
+def _add_others(commands: Commands, parser: Parser) -> None:
+    """Add the parsers of the commands that start no ranks."""
+    from spectro_mpi.cli import completion, draw, export, fetch, jobs, look, plan
+    from spectro_mpi.cli import input as of_input
+
     plan.add(commands)
     look.add(commands)
     draw.add(commands)
@@ -118,7 +137,6 @@ def parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     jobs.add(commands)
     of_input.add_demo(commands)
     completion.add(commands, parser)
-    return parser, dict(commands.choices)
 
 
 class _Version(argparse.Action):

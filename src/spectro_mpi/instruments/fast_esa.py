@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime
 
 from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.cdf import CdfReader
@@ -21,7 +21,7 @@ from spectro_mpi.settings.schema import Config
 __all__ = ["FastEsa", "legend"]
 
 _NAME = re.compile(
-    r"fa_esa_l2_(?P<instrument>ees|eeb|ies|ieb)_(?P<start>\d{14})_(?P<orbit>\d{5,6})"
+    r"fa_esa_l2_(?P<instrument>ees|eeb|ies|ieb)_(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)_(?P<orbit>\d{5,6})"
     r"_v(?P<version>\d{2,3})\.cdf",
     re.IGNORECASE,
 )
@@ -47,8 +47,10 @@ class FastEsa:
         if match is None:
             return
         with contextlib.suppress(ValueError):
+            # `strptime` would take longer than all the rest, for 200,000 names.
+            start = datetime.fromisoformat("{}-{}-{}T{}:{}:{}+00:00".format(*match.groups()[1:7]))
             orbit, version = str(int(match["orbit"])), (int(match["version"]),)
-            yield NamedFile(match["instrument"].lower(), orbit, version, _time(match["start"]))
+            yield NamedFile(match["instrument"].lower(), orbit, version, start)
 
     def is_companion(self, file: str) -> bool:
         """Whether the file has key parameters (k0), such as the ephemeris."""
@@ -59,9 +61,3 @@ class FastEsa:
         config = self._config
         moments = config.species(instrument) is not None
         return FastEsaFile(reader, instrument, config.data, config.pitch_angles, moments)
-
-
-def _time(digits: str) -> datetime:
-    """A time as YYYYMMDDhhmmss, UTC; strptime takes three times as long. Raises `ValueError`."""
-    month, day, hour, minute, second = (int(digits[at : at + 2]) for at in range(4, 14, 2))
-    return datetime(int(digits[:4]), month, day, hour, minute, second, tzinfo=timezone.utc)

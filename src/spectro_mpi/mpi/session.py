@@ -298,8 +298,8 @@ def _serve(
             coordinator.handle(stop_request)  # so that it assigns no tasks
         coordinator.start()
     ending: Ending | None = None
-    gc.collect()
     gc.freeze()  # modules and inventory stay: collections need not traverse them
+    gc.enable()
     try:
         told = loop(transport, roles, lock, stops, log_file, Backoff(wake))
         ending = coordinator.ending if coordinator is not None else Ending()

@@ -75,6 +75,8 @@ class Worker:
         self._uncommitted = 0
         """Finished items that are not on disk yet."""
         self._begun: Begin | None = None
+        self._is_ready = False
+        """Whether the executor knows the current phase."""
         self._contributions: Contributions | None = None
         """What the items of the current phase contribute to its artifact of the run; None: nothing
         yet."""
@@ -97,8 +99,9 @@ class Worker:
             case Begin():
                 self._begun, self._contributions = message, None
                 self._retry_timeouts = message.workspace.config.run.retry_timeouts
-                self._executor.begin(message.phase, message.workspace)
+                self._is_ready = False
             case Assign():
+                self._get_ready()
                 self._waiting.extend(message.tasks)
             case Credit():
                 self._in_flight -= message.nbytes
@@ -140,6 +143,12 @@ class Worker:
     def close(self) -> None:
         """Close the executor and with it the compute process."""
         self._executor.close()
+
+    def _get_ready(self) -> None:
+        """Have the executor import what the phase needs; a worker without tasks need not."""
+        if self._begun is not None and not self._is_ready:
+            self._is_ready = True
+            self._executor.begin(self._begun.phase, self._begun.workspace)
 
     def _start_next(self) -> bool:
         """Begin the next task, unless too many finished items are not on disk yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import queue
 import threading
@@ -76,7 +77,10 @@ def live(pipe: Connection, shown: Any) -> None:
         if isinstance(message, Begin):
             owner = message.workspace.owner
             name_parts_for(owner.tag if owner is not None else "")
+            gc.disable()
             phase = make_ready(message.phase, message.workspace)
+            gc.freeze()  # modules stay: collections need not traverse them, nor write to them
+            gc.enable()
             send(pipe, Ready())
         elif isinstance(message, Task) and phase is not None:
             try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import multiprocessing
 import os
 import signal
@@ -82,7 +81,6 @@ def _live(pipe: Connection, of_rank: Connection, shown: Any, before: set[Any]) -
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     of_rank.close()  # or this process would keep its own pipe open
     _give_up_files(keep={pipe.fileno()})
-    gc.freeze()  # what is shared with the rank stays so: collections need not write to it
     live(pipe, shown)
 
 

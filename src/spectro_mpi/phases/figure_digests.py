@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from spectro_mpi.draw.kinds.missing import missing_note
 from spectro_mpi.draw.names import DRAWING, RAW, ExpectedFigure, expected_figures
@@ -24,6 +25,27 @@ PREVIEW = "preview"
 """The part that is the preview of an item in the report."""
 
 
+class _SharedFigure(NamedTuple):
+    """A figure, for all items with the same instruments."""
+
+    part: str
+    shown: tuple[str, ...]
+    """Instruments."""
+    names_missing: bool
+    about: hashlib.blake2b
+    """Was given what the figure depends on, besides what is an item's own."""
+
+
+class _Shared(NamedTuple):
+    """What items with the same instruments share."""
+
+    figures: tuple[_SharedFigure, ...]
+    missing: tuple[str, ...]
+    """The note on missing instruments, if nothing failed."""
+    preview: str
+    """Digest of the preview; empty: there is none."""
+
+
 class FigureDigests:
     """Part of an item → digest: for each of its figures, and for its preview.
 
@@ -34,37 +56,51 @@ class FigureDigests:
         self._config = config
         self._extrema = common_extrema(config, extrema)
         self._marks = marks
-        self._shared: dict[tuple[str, ...], list[tuple[ExpectedFigure, bytes]]] = {}
+        self._shared: dict[tuple[str, ...], _Shared] = {}
 
     def __call__(
         self, item: Item, data: Mapping[str, str], failures: Sequence[Failure]
     ) -> dict[str, str]:
         """`data`: instrument → digest of its reduced data; `failures`: of earlier phases."""
         config = self._config
-        instruments = in_order(config, data)
+        instruments = tuple(data)
         shared = self._shared.get(instruments)
         if shared is None:
-            figures = expected_figures(config, instruments)
-            shared = [(figure, self._shared_by_items(figure, instruments)) for figure in figures]
-            self._shared[instruments] = shared
+            shared = self._shared[instruments] = self._shared_by_items(instruments)
         name = item_name(config, item.id)
-        missing = missing_note(config, instruments, failures)
+        missing = missing_note(config, instruments, failures) if failures else shared.missing
         marks = self._marks.get(item.id, ())
         # An event by index has the time of a record of its instrument, whichever is drawn.
         events = (marks, config.plot.zoom_minutes, sorted(data.items())) if marks else ()
         digests = {}
-        for figure, about in shared:
-            shown = [figure.instrument] if figure.instrument else instruments
-            note = missing if figure.kind.names_missing else ()
-            own = (name, [data[instrument] for instrument in shown], note, events)
-            digests[figure.part] = _digest(about, own)
-        report = config.report
-        if report.thumbnails or report.values:
-            about_preview = (list(digests), report.thumbnails, report.values)
-            digests[PREVIEW] = _digest(b"", about_preview)
+        for figure in shared.figures:
+            note = missing if figure.names_missing else ()
+            own = (name, [data[instrument] for instrument in figure.shown], note, events)
+            digests[figure.part] = _digest(figure.about, own)
+        if shared.preview:
+            digests[PREVIEW] = shared.preview
         return digests
 
-    def _shared_by_items(self, figure: ExpectedFigure, instruments: Sequence[str]) -> bytes:
+    def _shared_by_items(self, stored: Sequence[str]) -> _Shared:
+        """What items share that have data of the `stored` instruments."""
+        config, report = self._config, self._config.report
+        instruments = in_order(config, stored)
+        figures = [
+            _SharedFigure(
+                figure.part,
+                (figure.instrument,) if figure.instrument else instruments,
+                figure.kind.names_missing,
+                hashlib.blake2b(self._about(figure, instruments), digest_size=DIGEST_BYTES),
+            )
+            for figure in expected_figures(config, instruments)
+        ]
+        preview = ""
+        if report.thumbnails or report.values:
+            about = ([figure.part for figure in figures], report.thumbnails, report.values)
+            preview = _digest(hashlib.blake2b(digest_size=DIGEST_BYTES), about)
+        return _Shared(tuple(figures), missing_note(config, instruments, ()), preview)
+
+    def _about(self, figure: ExpectedFigure, instruments: Sequence[str]) -> bytes:
         """What a figure depends on that is the same for all items with these instruments."""
         plot = self._config.plot
         shown = [figure.instrument] if figure.instrument else instruments
@@ -102,7 +138,8 @@ class FigureDigests:
         ]
 
 
-def _digest(about: bytes, own: object) -> str:
-    content = hashlib.blake2b(about, digest_size=DIGEST_BYTES)
+def _digest(about: hashlib.blake2b, own: object) -> str:
+    """The digest of what `about` was given and of what is an item's own."""
+    content = about.copy()
     content.update(repr(own).encode())
     return short(content.digest())

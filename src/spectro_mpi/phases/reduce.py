@@ -80,6 +80,7 @@ class ReducePhase(MergingPhase[Tallies]):
         # pycdfpp may crash, so it is used only in a process whose death costs one item.
         isolated = self.config.run.isolation == "process"
         fast = isolated and loads_fast_reader() and not context.careful
+        context.status("ephemeris")
         ephemeris, notes = ephemeris_of(item.ephemeris, self.config, fast)
         for note in notes:
             context.log.warning("item %s: %s", item.id, note)
@@ -116,6 +117,8 @@ class ReducePhase(MergingPhase[Tallies]):
 
         If a file is missing or has shrunk, the item's results are kept.
         """
+        if before == now:
+            return False
         known = dict(word.split(":") for word in before.split())
         return bool(known) and any(
             int(size) > int(known.get(name, -1))

@@ -99,14 +99,20 @@ def outdated_parts(
 
 def missing_parts(
     tasks: Iterable[Task], expected: PartDigests, known: KnownDigests, on_disk: PartsOnDisk
-) -> dict[str, tuple[str, ...]]:
-    """Item → parts that are recorded as up to date, but are not on disk. Lists each folder once."""
+) -> tuple[dict[str, tuple[str, ...]], set[str]]:
+    """Item → parts that are recorded as up to date, but are not on disk; and the items of which
+    all parts are recorded as up to date. Lists each folder once."""
     up_to_date: list[tuple[Item, list[str]]] = []
+    current = set[str]()
     for task in tasks:
         recorded, data = known.figures.get(task.item.id), _data_of(task, known)
         if recorded and data is not None:
             parts = expected(task.item, data, task.failures)
-            same = [part for part in parts if recorded.get(part) == parts[part]]
+            if parts.items() <= recorded.items():
+                same = [*parts]
+                current.add(task.item.id)
+            else:
+                same = [part for part in parts if recorded.get(part) == parts[part]]
             up_to_date.append((task.item, same))
 
     def missing(batch: list[tuple[Item, list[str]]]) -> dict[str, tuple[str, ...]]:
@@ -119,7 +125,8 @@ def missing_parts(
 
     batches = (up_to_date[n : n + _BATCH] for n in range(0, len(up_to_date), _BATCH))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return {item: gone for batch in pool.map(missing, batches) for item, gone in batch.items()}
+        gone = {item: each for batch in pool.map(missing, batches) for item, each in batch.items()}
+    return gone, current - gone.keys()
 
 
 def _data_of(task: Task, known: KnownDigests) -> Mapping[str, str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -75,6 +75,8 @@ class RunPlan:
     """Items whose data is in the store, but whose input is not there."""
     missing: int = 0
     """Number of parts of settled items that are up to date by the record, but not on disk."""
+    current: dict[str, set[str]] = field(default_factory=dict)
+    """Phase → settled items of which all parts are up to date, before anything is done."""
 
     @property
     def items_total(self) -> int:
@@ -146,19 +148,29 @@ class RunPlan:
             and not any(
                 self.tasks(phase) or self.must_conclude(phase) for phase in self.order.phases
             )
-            and (self.assets_only or not any(self.outdated(phase).parts for phase in phases))
+            and (self.assets_only or not any(map(self._has_outdated, phases)))
         )
 
-    def outdated(self, phase: Phase, run_wide: Mapping[str, Any] | None = None) -> OutdatedParts:
+    def outdated(
+        self,
+        phase: Phase,
+        run_wide: Mapping[str, Any] | None = None,
+        without: Container[str] = (),
+    ) -> OutdatedParts:
         """The parts of a phase's output that are recorded or settled, and are not up to date.
 
         `run_wide`: the artifacts of the run by which they are judged; None: as they are now.
+        `without`: items that are known to be up to date.
         """
         if not isinstance(phase, PartwisePhase):
             return OutdatedParts()
         expected = phase.part_digests(self.run_wide if run_wide is None else run_wide, self.marks)
-        tasks = self._tasks(phase, self._possible(phase))
-        return outdated_parts(tasks, expected, self.known, self.progress)
+        items = (item for item in self._possible(phase) if item not in without)
+        return outdated_parts(self._tasks(phase, items), expected, self.known, self.progress)
+
+    def _has_outdated(self, phase: Phase) -> bool:
+        """Whether parts are not up to date, before anything is done."""
+        return bool(self.outdated(phase, without=self.current.get(phase.name, ())).parts)
 
     def forget_missing(self) -> None:
         """Forget the digests of parts that are no longer on disk, so that they are made again."""
@@ -166,7 +178,7 @@ class RunPlan:
             if not (isinstance(phase, PartwisePhase) and self.order.is_active(phase)):
                 continue
             settled = self.progress.settled[phase.name]
-            missing = missing_parts(
+            missing, self.current[phase.name] = missing_parts(
                 self._tasks(phase, (item for item in self._possible(phase) if item in settled)),
                 phase.part_digests(self.run_wide, self.marks),
                 self.known,

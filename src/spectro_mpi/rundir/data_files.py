@@ -40,9 +40,10 @@ def list_item_files(run_dir: Path, sweeps: bool = False) -> Listed:
     listed: Listed = {}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for month, found in zip(months, pool.map(_list, months), strict=True):
+            folder = month.relative_to(root).as_posix()
             for name, changed in found.items():
                 if name.endswith(".h5"):
-                    listed[f"{month.relative_to(root)}/{name}"] = changed
+                    listed[f"{folder}/{name}"] = changed
                 elif sweeps and name.endswith(SUFFIX):
                     (month / name).unlink(missing_ok=True)
     return listed

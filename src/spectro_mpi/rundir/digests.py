@@ -29,6 +29,8 @@ from spectro_mpi.system.untrusted import UntrustedCalls
 FAILED = "!"
 """Before the digest of a figure that was asked for when its item failed: it may be missing."""
 _ITEMS_A_LINE = 100
+_TODAY = as_json({}).removesuffix(b"}")
+"""What each line of this version begins with."""
 _Digests = dict[ItemId, dict[str, str]]
 """Item → instrument, or number of a figure → digest."""
 
@@ -66,7 +68,10 @@ def refuse_newer_digests(run_dir: Path) -> None:
     """Raise `NewerVersionError` if a newer version wrote a line. Raises `OSError`."""
     path = run_dir / DIGESTS
     with contextlib.suppress(FileNotFoundError, *_DAMAGE):
-        for _ in _entries(read_regular(path).split(b"\n")[:-1], path):
+        others = [
+            line for line in read_regular(path).split(b"\n")[:-1] if not line.startswith(_TODAY)
+        ]
+        for _ in _entries(others, path):
             pass
 
 
@@ -243,8 +248,10 @@ def _apply(entry: Mapping[str, Any], known: KnownDigests, names: list[str]) -> i
         known.drop({item: [_named(names, n) for n in numbers] for item, numbers in dropped})
     else:
         figures = as_type(_Digests, entry.get("figures"))
+        numbers = {n for parts in figures.values() for n in parts}
+        named = {number: _named(names, number) for number in numbers}
         for item, parts in figures.items():
-            known.figures[item].update({_named(names, n): d for n, d in parts.items()})
+            known.figures[item].update({named[n]: digest for n, digest in parts.items()})
         return sum(map(len, figures.values()))
     return 0
 

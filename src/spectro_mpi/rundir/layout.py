@@ -174,7 +174,12 @@ def files_root(run_dir: Path, phase: str) -> Path:
 
 def item_folder(run_dir: Path, phase: str, item: Item) -> Path:
     """`YYYY/MM/{item}` in `files_root`, by the item's start; if unknown, `undated/00/{item}`."""
-    return files_root(run_dir, phase) / _month(item) / item.id
+    return files_root(run_dir, phase) / item_place(item)
+
+
+def item_place(item: Item) -> str:
+    """The folder of an item relative to `files_root`."""
+    return f"{_month(item)}/{item.id}"
 
 
 def _month(item: Item) -> str:
@@ -223,15 +228,16 @@ def _look_for_folders(
     run_dir: Path, phase: str, items: Iterable[Item]
 ) -> Iterator[tuple[Item, bool]]:
     """Each item, and whether it has a folder."""
-    months: dict[Path, set[str]] = {}
+    root = files_root(run_dir, phase)
+    months: dict[str, set[str]] = {}
     for item in items:
-        folder = item_folder(run_dir, phase, item)
-        if folder.parent not in months:
+        month = _month(item)
+        if month not in months:
             try:
-                months[folder.parent] = {path.name for path in folder.parent.iterdir()}
+                months[month] = {*os.listdir(root / month)}  # noqa: PTH208 - only the names
             except FileNotFoundError:
-                months[folder.parent] = set()
-        yield item, item.id in months[folder.parent]
+                months[month] = set()
+        yield item, item.id in months[month]
 
 
 def sweep_files(run_dir: Path, phase: str, item: Item) -> list[Path]:

@@ -90,12 +90,16 @@ class Progress:
 
     def completed(self, phase: str) -> list[str]:
         """Items settled in `phase` without a failure in it or an earlier phase, sorted."""
+        return _sorted(self.complete(phase))
+
+    def complete(self, phase: str) -> set[str]:
+        """As `completed`, in no order."""
         upto = self.upto(phase)
-        return _sorted(
+        return self.settled[phase] - {
             item
-            for item in self.settled[phase]
-            if not any(failure.phase in upto for failure in self.failures.get(item, ()))
-        )
+            for item, failures in self.failures.items()
+            if any(failure.phase in upto for failure in failures)
+        }
 
     def apply(self, batch: Batch) -> None:
         """Add the items of a batch."""

@@ -184,7 +184,7 @@ def items_by_shard(state: Progress) -> dict[str, list[str]]:
 
 def unheld(progress: Progress) -> list[str]:
     """Items recorded as complete that no shard holds, sorted."""
-    complete = {*progress.completed("reduce"), *progress.completed("plot")}
+    complete = progress.complete("reduce") | progress.complete("plot")
     return sorted(complete - progress.data_files.keys(), key=item_order)
 
 

@@ -305,11 +305,15 @@ def links_are(run_dir: Path, data_files: Mapping[str, str], phase: str = "reduce
         return not data_files
     try:
         with opened(path) as file:
-            found = {item: file.get(item, getlink=True) for item in file}
-            links = {item: (link.filename, link.path) for item, link in found.items()}
-    except (*UNREADABLE, AttributeError):
+            # h5py's high-level API takes ten times as long.
+            links = {item: file.id.links.get_val(item) for item in file.id}
+    except UNREADABLE:
         return False
-    return links == {item: _link(item, name, phase) for item, name in data_files.items()}
+    expected = {item: _link(item, name, phase) for item, name in data_files.items()}
+    return links == {
+        item.encode(): (os.fsencode(file), group.encode())
+        for item, (file, group) in expected.items()
+    }
 
 
 def _link(item_id: str, data_file: str, phase: str) -> tuple[str, str]:
