@@ -94,6 +94,7 @@ def test_they_are_those_of_the_file_by_loops(source: Path, run: Run) -> None:
             file["denergy"][mode, 0, :used],
             ELECTRON,
             energies=(25.0, 40_000.0),
+            shift=ELECTRON.charge * (float(file["sc_pot"][record]) + 1.05),
             sigma=np.stack(sigma, axis=1),
         )
         for name in ("density", "temperature", "temperature_parallel", "omnidirectional_flux"):

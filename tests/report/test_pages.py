@@ -57,6 +57,25 @@ def script(path: Path) -> tuple[str, list[Any]]:
     return found[1], json.loads(f"[{found[2]}]")
 
 
+def test_ranks_pack_what_one_would(settings: Path) -> None:
+    packs = []
+    for ranks in (1, 3):
+        few = (
+            "-s",
+            'select.orbits="13312-13313"',
+            "-s",
+            "plot.dpi=50",
+            "-s",
+            f'run_id="of{ranks}"',
+        )
+        assert spectro_mpi("run", settings, *few, ranks=ranks).code == 0
+        items = settings.parent / "runs" / f"of{ranks}" / "report" / "items"
+        found = sorted(path for path in items.rglob("*") if path.is_file())
+        packs.append({str(path.relative_to(items)): path.read_bytes() for path in found})
+    assert packs[0] == packs[1]
+    assert all("/packs/" in name for name in packs[0])
+
+
 def test_a_run_that_is_over_leaves_its_report(run_dir: Path) -> None:
     page = (run_dir / "report" / "index.html").read_text()
     assert "Run fast" in page
