@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.mpi.backoff import Backoff
+from spectro_mpi.mpi.backoff import LONGEST_PAUSE, SENDING_PAUSE, Backoff
 from spectro_mpi.mpi.pipe_comm import PipeComm
 
 COORDINATOR = 0
@@ -85,10 +85,15 @@ def broadcast(comm: Any, value: T) -> T:
 
 
 def meet(comm: Any) -> None:
-    """Wait at a barrier for all ranks, without spinning. Collective."""
-    backoff, barrier = Backoff(), comm.Ibarrier()
-    while not barrier.Test():
-        backoff.pause()
+    """Wait for all ranks without spinning. Collective.
+
+    Ranks leave a barrier up to a pause apart, and would spin for that long in what follows; after a
+    second one with short pauses, they do not.
+    """
+    for longest in (LONGEST_PAUSE, SENDING_PAUSE):
+        backoff, barrier = Backoff(), comm.Ibarrier()
+        while not barrier.Test():
+            backoff.pause(longest)
 
 
 def end_job(comm: Any, error: BaseException) -> int:
