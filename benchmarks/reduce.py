@@ -4,13 +4,15 @@ Usage: python benchmarks/reduce.py [--runs 9] [--json]
 
 Both reduce the arrays of one file (the electron survey file of median size of the demo), already in
 memory, to four pitch-angle categories; the loop works on whole (bin, channel) arrays. The rows
-below compare ways of membership, weights and uncertainties with the first of them, and moments
-with the reduction.
+below compare ways of membership, weights and uncertainties with the first of them, moments with
+their bound, and their parts with the whole.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,10 +23,16 @@ from straight import load, reduce_by_record
 
 from spectro_mpi.instruments.cdf import CdflibReader
 from spectro_mpi.instruments.fast_esa_file import FastEsaFile
-from spectro_mpi.model.distribution import Categories, Combine, Distribution
-from spectro_mpi.model.moment_sums import moment_sums
-from spectro_mpi.model.moments import plan_for
+from spectro_mpi.model.distribution import Categories, Combine, Distribution, blocks
+from spectro_mpi.model.items import InputPath
+from spectro_mpi.model.moment_sums import MomentPlan, moment_sums
+from spectro_mpi.model.moments import moments_of, plan_for
 from spectro_mpi.model.pitch_angles import reduce_distribution
+from spectro_mpi.model.series import all_series
+from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.tally import tally_series
+from spectro_mpi.phases.reduce import reduce_with, with_moments
+from spectro_mpi.settings.moments import MomentSettings
 from spectro_mpi.settings.schema import Config, DataSettings
 
 
@@ -79,36 +87,49 @@ def _ways(chunk: Distribution, categories: Categories, combine: Combine, runs: i
 
 
 def _moments(path: Path, runs: int) -> list[Row]:
-    """Moments of 800 records beside the reduction of as many, with and without uncertainties."""
-    config = Config()
-    rows = []
-    for quantity in ("counts", "eflux"):
-        data = DataSettings(quantity=quantity)
-        file = FastEsaFile(CdflibReader(path), "ees", data, config.pitch_angles, moments=True)
-        chunk, plan = file.chunk(0, file.records), plan_for(config, "ees")
-        assert chunk.eflux is not None
-        assert plan is not None
-        plain = replace(chunk, eflux=replace(chunk.eflux, sigma=None))
-        taken = in_turn(
-            {
-                "reduce": partial(reduce_distribution, chunk, config.pitch_angles, file.combine),
-                "moments": partial(moment_sums, chunk, file.energy, file.edges, plan),
-                "without errors": partial(moment_sums, plain, file.energy, file.edges, plan),
-            },
-            runs,
-        )
-        scale = 1e3 * 800 / file.records
-        rows += [
-            Row(
-                f"{what}, 800 records",
-                "ms",
-                scale * taken[what],
-                scale * taken["reduce"],
-                f"reduce {quantity}",
-            )
-            for what in ("moments", "without errors")
-        ]
-    return rows
+    """CPU time of the moments of 800 records, without reading, and of the parts of them."""
+    config = Config(moments=MomentSettings(compute=True))
+    file = FastEsaFile(CdflibReader(path), "ees", config.data, config.pitch_angles, moments=True)
+    chunk, plan = file.chunk(0, file.records), plan_for(config, "ees")
+    assert chunk.eflux is not None
+    assert chunk.eflux.sigma is not None
+    assert plan is not None
+    sigma = chunk.eflux.sigma
+    plain = replace(chunk, eflux=replace(chunk.eflux, sigma=None))
+    sums = moment_sums(chunk, file.energy, file.edges, plan)
+    input_path = InputPath("ees", str(path), path.stat().st_size, 1)
+    spectrogram = with_moments(reduce_with(input_path, config, fast=False))
+    slabs = list(blocks(chunk.valid, chunk.nbins, chunk.nenergy))
+    ways: dict[str, Callable[[], object]] = {
+        "moments": lambda: _sum_and_tally(chunk, file, plan, spectrogram),
+        "  sums": partial(moment_sums, chunk, file.energy, file.edges, plan),
+        "  sums without uncertainties": partial(moment_sums, plain, file.energy, file.edges, plan),
+        "  uncertainties of cells": lambda: [
+            sigma(rows, slice(bins), slice(channels)) for rows, bins, channels in slabs
+        ],
+        "  what is stored": partial(moments_of, sums, chunk.time),
+        "  tallies": partial(_tally_series, spectrogram),
+    }
+    scale = 1e3 * 800 / file.records
+    measured = in_turn(ways, runs, time.process_time)
+    taken = {what: scale * seconds for what, seconds in measured.items()}
+    whole = taken.pop("moments")
+    parts = [Row(what, "ms", part, whole, "moments") for what, part in taken.items()]
+    return [Row("moments, 800 records", "ms", whole, 15, "bound", at_least=1), *parts]
+
+
+def _sum_and_tally(
+    chunk: Distribution, file: FastEsaFile, plan: MomentPlan, spectrogram: Spectrogram
+) -> None:
+    """All that moments add to a reduction; the tallies are those of the finished `spectrogram`."""
+    moments_of(moment_sums(chunk, file.energy, file.edges, plan), chunk.time)
+    _tally_series(spectrogram)
+
+
+def _tally_series(spectrogram: Spectrogram) -> None:
+    spectrogram.known_series.clear()
+    for series in all_series(spectrogram):
+        tally_series(series)
 
 
 if __name__ == "__main__":

@@ -140,6 +140,19 @@ def test_demo_does_not_overwrite(settings: Path) -> None:
         (["plan", "runs/fast"], "that of a run; to continue it, name its settings file"),
         (["plan", "sample"], "did you mean sample/spectro-mpi.toml?"),
         (["run", "settings.toml", "--only", "redce"], "did you mean reduce?"),
+        (["plot"], "did you mean draw?"),
+        (["plots"], "did you mean draw?"),
+        (["version"], "did you mean --version?"),
+        (["run", "-np", "4", "settings.toml"], "run: there is no option -np; did you mean -n?"),
+        (["run", "--workers", "4"], "did you mean -n?"),
+        (["run", "--worker", "4"], "`spectro-mpi run --help` lists its options"),
+        (["run", "-n", "4x"], "run: -n/--ranks: expected a whole number of at least 1, not 4x"),
+        (["run", "-s", "plot.dpi", "100", "settings.toml"], "run: -s: expected key=value, as in"),
+        (["serve", "runs/fast", "--port", "http"], "expected a whole number from 1 to 65535"),
+        (["draw", "x.cdf", "-o", "x.png", "--kind", "pitchangle"], "did you mean pitch-angle?"),
+        (["draw", "FILE.cdf"], "draw: the following arguments are required: -o; `spectro-mpi draw"),
+        (["inspect"], "inspect: the following arguments are required: FILE; "),
+        (["export", "runs/fast", "--format", "nc"], "nc is none of cdf, netcdf"),
     ],
 )
 def test_a_slip_on_the_command_line_is_one_sentence_that_helps(
@@ -156,6 +169,14 @@ def test_a_slip_on_the_command_line_is_one_sentence_that_helps(
     assert done.code == 2
     assert told in done.err
     assert len(done.err.splitlines()) == 1
+
+
+def test_more_ranks_than_pipes_can_be_open_for_are_refused(settings: Path) -> None:
+    command = f"ulimit -n 64 && {BIN / 'spectro-mpi'} run -n 100 {settings}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "100 ranks are too many for processes of this machine (Too many open" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_help_with_a_command_is_its_help_and_v_is_the_version() -> None:

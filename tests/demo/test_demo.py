@@ -401,6 +401,14 @@ def test_the_atmosphere_empties_the_upgoing_loss_cone(demo: DemoSummary) -> None
         assert downgoing > 0.7 * trapped
 
 
+def test_the_potential_is_positive_and_highest_in_auroral_cavities(demo: DemoSummary) -> None:
+    potential, time = read(find(demo, "ees", 13312), "sc_pot", "time_unix")
+    assert ((potential > 1) & (potential < 20)).all()
+    arcs = [each for each in plan_orbit(13312, 0).structures if each.kind == "inverted-v"]
+    inside = np.any([(time > arc.start) & (time < arc.end) for arc in arcs], axis=0)
+    assert potential[inside].mean() > 1.3 * potential[~inside].mean()
+
+
 def test_marked_events_hold_the_cusps_ion_dispersion(demo: DemoSummary) -> None:
     header, *rows = (demo.directory / "events.csv").read_text().splitlines()
     assert header.startswith(
@@ -529,7 +537,7 @@ def test_tolerable_files_hold_what_a_reader_has_to_bear(demo: DemoSummary) -> No
 # --- where the spacecraft was
 
 
-@pytest.mark.parametrize(("orbit", "seed", "north"), [(13340, 0, False), (13312, 0, True)])
+@pytest.mark.parametrize(("orbit", "seed", "north"), [(13321, 0, False), (13312, 0, True)])
 def test_more_electrons_go_down_than_up_in_both_hemispheres(
     tmp_path: Path, orbit: int, seed: int, north: bool
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spectro_mpi.draw.axes_figure import AxesPainter
 from spectro_mpi.draw.canvas import Canvas
 from spectro_mpi.draw.content import FigureContent, Style
 from spectro_mpi.draw.figure import Event, Painter
@@ -99,6 +100,30 @@ def test_all_text_is_readable_and_whole(
         everything = "".join("".join(texts).split())
         assert [word for word in expected if "".join(word.split()) not in everything] == []
         _assert_words_are_whole(canvas, [Box(*panel["box"]) for panel in described["panels"]])
+
+
+@pytest.mark.parametrize(
+    ("size", "text_scale"), [((12.0, 1.35), 1.0), ((6.0, 0.7), 1.0), ((12.0, 1.35), 1.5)]
+)
+def test_labels_at_the_left_are_whole_and_of_one_size(
+    written: list[tuple[Stamp, Canvas]], size: tuple[float, float], text_scale: float
+) -> None:
+    style = Style(
+        100, size, "viridis", 6.25, text_scale=text_scale, has_zooms=False, labels_at_left=True
+    )
+    shown = figure(9, 0, LIMITS, label="electron survey: perpendicular")
+    for painter, dpi in ((Painter(), 100), (VectorPainter(), 600)):
+        written.clear()
+        painter.compose(shown, replace(style, dpi=dpi))
+        for text in ("electron survey", "perpendicular", "Energy (eV)"):
+            stamps = [stamp for stamp, _ in written if stamp.text == text]
+            assert len(stamps) == 9
+            assert {stamp.size for stamp in stamps} == {stamps[0].size}
+            assert stamps[0].size * 72 / dpi >= 0.999 * LEAST
+        assert not [stamp.text for stamp, _ in written if "…" in stamp.text]
+    assert {axes.get_ylabel() for axes in AxesPainter().on_axes(shown, style).axes[:9]} == {
+        "electron survey\nperpendicular\nEnergy (eV)"
+    }
 
 
 def figure(rows: int, events: int, limits: Limits, **words: str) -> FigureContent:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,18 @@ def test_a_folder_that_cannot_be_written_ends_it(run: Run, tmp_path: Path) -> No
     (copy / "export").symlink_to(outside)
     assert spectro_mpi_here("export", copy, "--format", "cdf").code == 2
     assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_in_place_of_one_costs_that_file_only(
+    run: Run, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / f"{EES}.cdf")
+    for force in ((), ("--force",)):
+        done = export(run.path, tmp_path, *force)
+        assert done.code == 3
+        assert f"{EES}.cdf: exists and is not a file" in done.err
+    assert sum(path.is_file() for path in tmp_path.iterdir()) == 5
 
 
 def test_a_signal_ends_it_and_the_next_one_continues(run: Run, tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import threading
 import time
 from email.utils import formatdate
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 
+from spectro_mpi.fetch.transfer import transfer
 from spectro_mpi.fetch.web import RefusedError, Web
 from spectro_mpi.settings.fetch import FetchSettings
 from tests.fetch.archive_server import (
@@ -20,6 +23,7 @@ from tests.fetch.archive_server import (
     cdf,
     cut,
     name,
+    page,
     redirect,
     stall,
     status,
@@ -285,6 +289,36 @@ def test_a_file_without_a_length_is_checked_by_its_own_end(
     assert nothing_is_left(tmp_path)
     archive.faults[path] = [whole]
     assert fetch().code == 0
+
+
+def test_an_empty_file_costs_only_itself(
+    archive: Archive, fetch: Fetch, path: str, tmp_path: Path
+) -> None:
+    archive.add(13313)
+    archive.faults[path] = [lambda handler, content: handler.send_head(200, 0)]
+    done = fetch("-s", "fetch.parallel=1")
+    assert done.code == 3
+    assert f"{FILE}: the archive's file is not whole: the file is empty (0 bytes)" in done.err
+    assert (tmp_path / "data" / archive.path_of(name(13313))).exists()
+    assert not list((tmp_path / "data").rglob("*.part*"))
+
+
+@pytest.mark.parametrize("fault", [cut(5000), answer, page("<h1>error</h1>"), stall(9000)])
+def test_bytes_are_counted_once_and_not_those_of_an_earlier_fetch(
+    archive: Archive, fetch: Fetch, path: str, tmp_path: Path, fault: Fault
+) -> None:
+    archive.faults[path] = [cut(8000), status(403)]
+    assert fetch().code == 3
+    archive.faults[path] = [fault, answer]
+    archive.etag = '"v2"'
+    counted: list[int] = []
+    settings = FetchSettings(timeout_seconds=0.5, backoff_seconds=0.01)
+    target = tmp_path / "data" / path
+    url = f"{archive.url}/{path}"
+    with contextlib.suppress(RefusedError):
+        transfer(Web(settings, "0", threading.Event()), url, target, 10**6, counted.append)
+    assert sum(counted) == (target.stat().st_size if target.exists() else 0)
+    assert min(accumulate(counted)) >= 0
 
 
 def test_content_that_its_checksum_denies_is_refused(

@@ -31,6 +31,7 @@ def by_record(name: str, values: list[Any], **attributes: Any) -> Variable:
 
 ALT = by_record("alt", [350, 1000, -1e31, 2000])
 ILAT = by_record("ilat", [60, 65, 70, 75])
+TEXT = Variable("text", np.array(["2000"] * 4), {}, cdf_type="CDF_CHAR")
 
 
 def read(path: Path, *variables: Variable, settings: EphemerisSettings = DEFAULT) -> Ephemeris:
@@ -120,6 +121,8 @@ def test_what_is_missing_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureF
         ((UNIX, by_record("alt", [1, 2])), "alt has 2 records, expected 4"),
         ((UNIX, by_record("alt", [[1, 2]] * 4)), r"name one, as in alt\[0\]"),
         ((replace(UNIX, data=np.full(4, -1e31)), ALT), "none of its times is valid"),
+        ((UNIX, replace(TEXT, name="alt")), "alt is text, expected numbers"),
+        ((replace(TEXT, name="unix_time"), ALT), "unix_time is text, expected numbers"),
     ],
 )
 def test_a_file_that_is_none_is_refused(
@@ -127,6 +130,17 @@ def test_a_file_that_is_none_is_refused(
 ) -> None:
     with pytest.raises(InvalidCdfError, match=message):
         read(tmp_path / "x.cdf", *variables)
+
+
+def test_a_component_that_a_variable_lacks_is_refused(tmp_path: Path) -> None:
+    wanted = EphemerisSettings(variables={"alt": "alt[1]"})
+    with pytest.raises(InvalidCdfError, match="alt has 1 component"):
+        read(tmp_path / "x.cdf", UNIX, ALT, settings=wanted)
+
+
+def test_what_is_not_finite_is_not_known(tmp_path: Path) -> None:
+    found = read(tmp_path / "x.cdf", UNIX, by_record("alt", [1, np.inf, -np.inf, 4]))
+    assert values(found)["alt"].tolist() == pytest.approx([1, np.nan, np.nan, 4], nan_ok=True)
 
 
 def test_several_files_are_one_ephemeris(tmp_path: Path) -> None:

@@ -292,6 +292,16 @@ def test_cells_of_unusual_files_count_as_in_the_straight_line(
     assert_straight(write(tmp_path / NAME, altered(change)), quantity=quantity)
 
 
+@pytest.mark.parametrize(("change", "bins"), [(None, 1), (single_table, 64)])
+def test_measured_cells_are_told_by_bin_only_where_bins_in_use_differ(
+    tmp_path: Path, change: Callable[[Content], Any] | None, bins: int
+) -> None:
+    given = content([0, 2, 1, 0]) if change is None else altered(change)
+    measured = chunk(write(tmp_path / NAME, given)).measured
+    assert measured is not None
+    assert measured.shape == (4, bins, 96)
+
+
 @pytest.mark.parametrize("quantity", ["counts", "rate", "eflux"])
 @pytest.mark.parametrize("name", ["domega", "dtheta", "denergy", "bins", "header_bytes"])
 def test_files_without_a_table_are_read(tmp_path: Path, quantity: str, name: str) -> None:

@@ -72,6 +72,15 @@ def test_the_invariant_latitude_jumps_from_north_to_south() -> None:
     assert at(given, 80, 100)["hemisphere"] == [1, -1]
 
 
+@pytest.mark.parametrize("after", [-2.0, -26.0, -60.0])
+def test_its_sign_changes_half_way_as_the_hemisphere_does(after: float) -> None:
+    given = ephemeris(ilat=[28, 26, after, after, after])
+    times = np.arange(60.0, 121.0)
+    found = at(given, *times)
+    assert np.sign(found["ilat"]).tolist() == found["hemisphere"]
+    assert found["hemisphere"] == np.where(times <= 90, 1, -1).tolist()
+
+
 def test_hours_stay_below_24() -> None:
     assert at(ephemeris(mlt=[23.9, 24.0, 24.1, 24.2, 24.3]), 60, 90)["mlt"] == pytest.approx(
         [0.0, 0.05], abs=1e-5
@@ -90,6 +99,7 @@ def test_nothing_is_invented_far_from_the_points() -> None:
     assert np.isnan(at(given, -61, 301)["alt"]).all()
     apart = Ephemeris(np.array([0.0, 601.0]), (Variable("alt", np.array([0.0, 1.0])),))
     assert np.isnan(at(apart, 300)["alt"]).all()
+    assert at(apart, 0, 601)["alt"] == [0, 1]  # the points themselves
 
 
 def test_the_hemisphere_is_the_sign_of_the_invariant_latitude() -> None:

@@ -377,6 +377,17 @@ def test_cells_that_are_missing_do_not_count() -> None:
     assert all(np.isnan(row(moments, 3)[name]) for name in row(moments, 3) if name != "coverage")
 
 
+def test_what_other_records_miss_does_not_matter() -> None:
+    random = np.random.default_rng(6)
+    table = Table(0, 2.0)
+    eflux = random.lognormal(12, 1, (3, table.bins, table.channels)).astype(np.float32)
+    alone = table.moments(table.distribution(eflux[:1], 0.1 * eflux[:1]), plan())
+    eflux[1, 4, 20] = -1e31
+    beside = table.moments(table.distribution(eflux, 0.1 * eflux), plan())
+    for name, values in alone.values.items():
+        np.testing.assert_array_equal(beside[name][..., :1], values, err_msg=name)
+
+
 def test_unknown_uncertainties_are_nan_and_the_values_are_not() -> None:
     table = Table(0)
     flux = np.stack([maxwellian(table.energy, table.angle, ELECTRON, 1.0, 500.0)] * 2)

@@ -401,6 +401,15 @@ def test_only_what_is_on_disk_is_done_and_the_rest_is_shown_beside_it(tmp_path: 
     assert office.plan.progress.settled["count"] == set("1234")
 
 
+def test_what_a_phase_ends_with_is_on_disk_and_shown_as_that(tmp_path: Path) -> None:
+    office = Office(tmp_path, {"1": 2, "2": 1}).start()
+    office.compute()
+    office.coordinator.step()
+    assert office.board.waiting == (2, 0.0)
+    office.commit("1", "2")
+    assert office.board.waiting == (0, 0.0)
+
+
 def test_a_writer_that_waits_for_the_file_system_is_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -330,8 +330,8 @@ MISTAKES = [
     (["SETTINGS", "-s", "input=nowhere"], "does not exist"),
     (["SETTINGS", "-s", "plot.dip=3"], "did you mean plot.dpi?"),
     (["SETTINGS", "-s", "output=/proc/nowhere"], "cannot be written"),
-    (["SETTINGS", "-s", "select.orbits=1-2"], "[select] lets through"),
-    (["SETTINGS", "-s", "plot.events=none.csv"], "cannot be read"),
+    (["SETTINGS", "-s", "select.orbits=1-2"], "it has 12 items, 13312 to 13323"),
+    (["SETTINGS", "-s", "plot.events=none.csv"], "cannot be read: No such file or directory\n"),
     (["SETTINGS", "-s", "plot.colormap=jett"], "jett"),
     (["SETTINGS", "--only", "plot"], "has no output yet"),
 ]

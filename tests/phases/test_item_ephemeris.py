@@ -123,6 +123,20 @@ def test_without_it_such_rows_are_missing_and_say_so(demo: DemoSummary, tmp_path
     assert "down (within 30° of earthward, no ephemeris)" in _labels(run, "13313")
 
 
+def test_one_that_asks_for_any_amount_of_memory_costs_only_itself(
+    demo: DemoSummary, tmp_path: Path
+) -> None:
+    source = tmp_path / "in"
+    shutil.copytree(demo.directory / "FAST_data", source)
+    broken = max(source.rglob("fa_k0_orb_13312*"))
+    content = bytearray(broken.read_bytes())
+    content[8:] = b"x" * (len(content) - 8)  # every offset and size is absurd
+    broken.write_bytes(content)
+    run, _ = run_of(tmp_path, source)
+    assert np.isfinite(run.spectrogram("13312", "ees").values).any()
+    assert any("fa_k0_orb_13312_v01.cdf: is damaged" in note for note in _notes(run))
+
+
 def _notes(run: Run) -> tuple[str, ...]:
     return run.spectrogram("13312", "ees").notes
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -78,12 +79,13 @@ def test_a_summary_has_the_panels_of_fast_in_their_order(run: Run) -> None:
         *(("ies-angles", band) for band in ("50-1000", "1000-30000")),
         ("ees-energy_flux_100km", "net"),
         ("ees-number_flux_100km", "net"),
+        ("ees-potential", "all"),
     ]
     assert described["kind"] == "summary"
     assert len(described["sources"]) == 2
     assert "Fluxes: positive earthward" in described["notes"]
     assert "downgoing: within 30° of earthward" in described["notes"]
-    assert "No data: ees-potential" in described["notes"]  # the demo's potential is 0
+    assert "Line over energies: potential of the spacecraft" in described["notes"]
     tops = [panel["box"][1] for panel in panels]
     assert tops == sorted(tops)
 
@@ -92,7 +94,7 @@ def test_panels_with_lines_say_what_a_program_needs(run: Run) -> None:
     _, described = figure(run, ITEM)
     for panel in described["panels"]:
         if panel["label"] not in FLUXES:
-            assert "lines" not in panel
+            assert "lines" not in panel or panel["instrument"] == "ees-potential"
             continue
         name = FLUXES[panel["label"]]
         assert [line["instrument"] for line in panel["lines"]] == [f"ees-{name}", f"ies-{name}"]
@@ -185,6 +187,22 @@ def test_without_ephemeris_directions_are_along_the_field(
     assert "Fluxes: positive along B" in described["notes"]
 
 
+def test_directions_without_ephemeris_are_named_with_the_reason(
+    demo: DemoSummary, tmp_path: Path
+) -> None:
+    archive = demo.directory / "FAST_data"
+    for path in archive.rglob("*_13313_*"):
+        if "orb" not in path.name:
+            (tmp_path / path.name).symlink_to(path)
+    only = f"{DIRECTIONS}parallel = []\nantiparallel = []\n"
+    settings = settings_of(demo, tmp_path, only)
+    done = spectro_mpi("run", settings, "--no-progress", "-s", f'input="{tmp_path}"')
+    assert done.code == 0, done.err
+    _, described = figure(open_run(tmp_path / "runs" / "fast"), "13313")
+    (note,) = (note for note in described["notes"] if note.startswith("No data"))
+    assert "ees.downgoing (no ephemeris), ees.upgoing (no ephemeris)" in note
+
+
 def test_what_an_item_lacks_is_left_out_and_named(demo: DemoSummary, tmp_path: Path) -> None:
     more = '[select]\norbits = "13313"\ninstruments = ["ees"]\n[moments]\ncompute = false\n'
     settings = settings_of(demo, tmp_path, more + DIRECTIONS)
@@ -222,6 +240,11 @@ def test_a_run_has_the_panels_of_its_settings(run: Run, tmp_path: Path) -> None:
         ('plot.summary=["ees-density + ees-velocity"]', "cannot share the axis"),
         ('plot.summary=["ees.all + ies-potential"]', "only the potential of the same instrument"),
         ('plot.summary=["ees.all", "ees.all"]', "lists the same panel twice"),
+        ('plot.summary=["ees-density.net"]', "density has no direction; leave out .net"),
+        ('plot.summary=["ees"]', "lacks the name of a pitch-angle category; choose from"),
+        ('plot.summary=["ees-angles"]', "lacks the name of a band; choose from 100-1000"),
+        ('plot.summary=["ees-density + ees-density"]', "lists the same entry twice"),
+        ('plot.summary=["ees.all", "ees.all "]', "lists the same panel twice"),
         ('plot.summary=[""]', "expected panels such as"),
         ('axes."ees-density".z_max=3', "a line has no colours"),
         ('axes."ees-density".y_min=0', "expected a value above 0"),
@@ -256,7 +279,7 @@ def test_fixed_axes_are_in_the_name_and_the_picture(run: Run, tmp_path: Path) ->
     _, described = opened(target)
     assert described["limits"] == "spedas"
     for panel in described["panels"]:
-        if panel["label"] in FLUXES:
+        if "lines" in panel:
             continue
         is_electrons = panel["instrument"].startswith("ees")
         assert panel["z"] == ([1e5, 1e9] if is_electrons else [1e4, 1e8])
@@ -314,6 +337,30 @@ def test_the_potential_is_a_line_over_energies(run: Run, volts: float) -> None:
     pixels = np.asarray(image.convert("RGB"))[row - 1 : row + 1, left:right]
     white = (pixels == 255).all(axis=2).any(axis=0).mean()
     assert (white > 0.9) == (volts > 0)
+
+
+def test_a_potential_that_is_not_known_is_said(run: Run) -> None:
+    config, shown = with_potential(run, np.nan)
+    chosen = single_figure(config, tuple(shown), "summary")
+    content = content_of(config, ITEM, shown, chosen, run.extrema)
+    assert any(note.startswith("No data: ") and "ees-potential" in note for note in content.notes)
+    assert all(panel.spectrogram.instrument != "ees-potential" for panel in content.panels)
+
+
+def test_on_matplotlib_axes_ticks_and_names_of_lines_have_room(run: Run) -> None:
+    figure = run.figure(ITEM, kind="summary", panel_size=(6.0, 1.6))
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    legends = [legend for ax in figure.axes if (legend := ax.get_legend()) is not None]
+    assert len(legends) == len(FLUXES)
+    for legend in legends:
+        assert legend.get_window_extent(renderer).x1 <= figure.bbox.x1
+    for ax in figure.axes:
+        if ax.get_yscale() == "symlog":
+            tops = sorted(label.get_window_extent(renderer).y0 for label in ax.get_yticklabels())
+            size = float(ax.get_yticklabels()[0].get_fontsize()) * figure.dpi / 72
+            assert np.diff(tops).min() > size
+        if ax.get_ylabel().endswith("Pitch angle (°)"):
+            assert all(tick % 45 == 0 for tick in ax.get_yticks())
 
 
 def test_a_series_is_made_once(run: Run) -> None:

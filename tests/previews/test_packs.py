@@ -70,6 +70,20 @@ def expected(tmp_path: Path) -> dict[str, bytes]:
     return files(path)
 
 
+def test_processes_that_share_the_months_pack_what_one_would(run_dir: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    months = ["1996/09", "1996/10", "1997/01"]
+    for path in (run_dir, whole):
+        path.mkdir(exist_ok=True)
+        for month in months:
+            draw(path, ITEMS[:20], month=month)
+    pack_previews(whole)
+    counts = [pack_previews(run_dir, share=share, shares=2) for share in (0, 1)]
+    assert counts[0] == 2 * counts[1] > 0
+    assert not has_unpacked(run_dir)
+    assert files(run_dir) == files(whole)
+
+
 def test_a_month_is_in_few_files_of_bounded_size(run_dir: Path) -> None:
     draw(run_dir, ITEMS)
     before = files(run_dir)

@@ -7,11 +7,13 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from spectro_mpi import open_run
 from spectro_mpi.demo import write_demo
+from spectro_mpi.draw.atlas_sheets import Words, sheets_of
 from spectro_mpi.phases.atlas_figures import draw_atlas
 from spectro_mpi.report.pages import make_report
 from spectro_mpi.rundir.array_file import read_array_file
@@ -76,6 +78,28 @@ def test_figures_are_drawn_once_and_say_what_they_show(run_dir: Path, tmp_path: 
     assert (again / "ees_beams.png").stat().st_mtime_ns != stamp
     draw_atlas(config)  # nothing to do
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_hemisphere_or_altitude_without_records_has_no_maps(run_dir: Path) -> None:
+    groups, _ = read_array_file(run_dir / "results" / "atlas.h5")
+    words = Words({}, {}, "orbits", "2 orbits", lambda label, units: label)
+    shown = {sheet.name: sheet for sheet in sheets_of(groups, words)}
+    assert shown["ees_coverage"].dials.columns == ("North", "South")
+    assert shown["ees_coverage"].dials.rows == ("Records", "Orbits")
+    for group in groups.values():  # nothing of the south, nor above 3000 km
+        records = group.datasets["records"].values
+        records[1] = 0
+        if "altitude" in group.datasets:
+            records[:, -1] = 0
+    shown = {sheet.name: sheet for sheet in sheets_of(groups, words)}
+    assert shown["ees_coverage"].dials.columns == ("North",)
+    assert {sheet.foot for sheet in shown.values()} == {"2 orbits; no records in the South"}
+    altitudes = shown["ees_altitudes_100-1000"].dials
+    assert altitudes.columns == ("perpendicular, North", "down, North", "cone, North")
+    assert "3000 to\n4500 km" not in altitudes.rows
+    for sheet in shown.values():
+        rows, columns = len(sheet.dials.rows), len(sheet.dials.columns)
+        assert sheet.dials.maps.shape[:2] == np.shape(sheet.dials.counts) == (rows, columns)
 
 
 def test_the_page_is_one_file_with_the_numbers_of_the_maps(run_dir: Path) -> None:

@@ -137,6 +137,8 @@ def test_requests_are_answered_as_http_says(shown_run: Path) -> None:
         # A page of another site that had its name resolved to this machine.
         assert get(port, "/report/index.html", Host=f"evil.example:{port}")[0] == 403
         assert get(port, "/report/index.html", Host=f"localhost:{port}")[0] == 200
+        assert get(port, "/report/index.html", Host="[::1")[0] == 400
+        assert get(port, "http://[::1/", Host="localhost")[0] == 400
         state = json.loads(get(port, "/report/live.json")[1])
         assert (state["state"], state["version"]) == ("finished", "1")
         assert [phase["phase"] for phase in state["phases"]] == ["reduce", "plot"]
@@ -159,6 +161,10 @@ def test_it_ends_with_0_on_request_and_2_where_it_cannot_serve(
     assert nothing.code == 2
     assert "is not a run directory" in nothing.err
     assert spectro_mpi_here("serve", shown_run, "--port", "99999").code == 2
+    # An unset variable of a script; it would stand for all addresses of the machine.
+    no_host = spectro_mpi_here("serve", shown_run, "--host", "")
+    assert no_host.code == 2
+    assert "--host: is empty" in no_host.err
 
 
 def test_no_mpi_is_imported(shown_run: Path) -> None:

@@ -26,6 +26,8 @@ def test_the_defaults_are_no_slip() -> None:
         ("extrema.energy_coverage = 0.01", "did you mean 0.99?"),
         ("pitch_angles.cone = [[0, 0.5], [5.78, 6.28]]", "pitch_angles.cone: is in degrees"),
         ("axes.ees.y_max = 30", "axes.ees.y_max = 30: is in eV; did you mean 30000?"),
+        ("angles.bands.ees = [[0.1, 1]]", "is in eV; did you mean [100, 1000]?"),
+        ("moments.energies.ies = [0.02, 30]", "moments.energies.ies = [0.02, 30]: is in eV"),
         ("plot.zoom_minutes = 375", "is in minutes; did you mean 6.25?"),
         ("plot.panel_size = [30, 8]", "is in inches; of centimetres that is [11.8, 3.15]"),
         ("run.memory_limit_mb = 2", "run.memory_limit_mb = 2: is in MB"),

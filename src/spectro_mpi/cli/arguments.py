@@ -4,13 +4,35 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+from spectro_mpi.errors import UserError
+from spectro_mpi.system.words import nearest
 
 if TYPE_CHECKING:
     from spectro_mpi.report.run_time import Moment
     from spectro_mpi.settings.schema import Config
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+class Parser(argparse.ArgumentParser):
+    """A parser that reports a mistake in one line, with the most similar choice."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UserError`."""
+        command = self.prog.partition(" ")[2]
+        where = f"{command}: " if command else ""
+        hint = f"; `{self.prog} --help` lists its arguments" if "required" in message else ""
+        raise UserError(f"{where}{message.removeprefix('argument ')}{hint}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            choices = list(map(str, action.choices))
+            raise argparse.ArgumentError(
+                action, f"{value} is none of {', '.join(choices)}{nearest(str(value), choices)}"
+            )
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 """The object to which `add` of each module adds the parsers of its subcommands."""
 
 
@@ -31,6 +53,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-s",
         dest="set",
+        type=_override,
         action="append",
         default=[],
         metavar="key=value",
@@ -89,6 +112,7 @@ def add_log_level(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument(
         "--log-level",
+        type=str.lower,
         choices=LEVELS,
         default="",
         help="what to write to the logs in RUN_DIR/logs (default: info, and of compute processes "
@@ -110,34 +134,22 @@ def walltime(word: str) -> str:
 
 def ranks(word: str) -> list[int]:
     """Parse numbers of MPI ranks, separated by commas."""
-    numbers = [int(part) for part in word.split(",")]
-    if min(numbers) < 1:
-        raise argparse.ArgumentTypeError("a number of ranks must be at least 1")
-    return numbers
+    return [positive(part) for part in word.split(",")]
 
 
 def positive(word: str) -> int:
     """Parse a number of at least 1."""
-    number = int(word)
-    if number < 1:
-        raise argparse.ArgumentTypeError("the number must be at least 1")
-    return number
+    return _whole(word, 1)
 
 
 def count(word: str) -> int:
     """Parse a number that is not negative."""
-    number = int(word)
-    if number < 0:
-        raise argparse.ArgumentTypeError("the number must be at least 0")
-    return number
+    return _whole(word, 0)
 
 
 def port(word: str) -> int:
     """Parse a TCP port."""
-    number = int(word)
-    if not 0 < number < 1 << 16:
-        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
-    return number
+    return _whole(word, 1, (1 << 16) - 1)
 
 
 def between(word: str) -> tuple[Moment, Moment]:
@@ -154,3 +166,21 @@ def between(word: str) -> tuple[Moment, Moment]:
             'times (UTC), such as 14:05Z,14:20Z or "2026-01-31 23:50,2026-02-01 00:10"'
         ) from None
     return first, last
+
+
+def _whole(word: str, least: int, most: int | None = None) -> int:
+    try:
+        number = int(word)
+    except ValueError:
+        number = least - 1
+    if number < least or (most is not None and number > most):
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise argparse.ArgumentTypeError(f"expected a whole number {bounds}, not {word}")
+    return number
+
+
+def _override(word: str) -> str:
+    """Check that `-s` got a setting and its value; the argument is returned as it is."""
+    if "=" not in word:
+        raise argparse.ArgumentTypeError(f"expected key=value, as in plot.dpi=100, not {word}")
+    return word

@@ -18,6 +18,25 @@ _ALSO = {
 }
 """Added to a script: `run` is the default command, and the first word may be a settings file."""
 _IN_ZSH = "_describe 'spectro-mpi commands' _commands"
+_WHERE = """\
+Print a script with which a shell completes commands, options, settings files
+and directories when you press Tab. Install it with the lines for your shell,
+and again after an update of the program; it works in shells that you open then.
+
+bash, with the package bash-completion:
+  mkdir -p ~/.local/share/bash-completion/completions
+  spectro-mpi completion bash \\
+      > ~/.local/share/bash-completion/completions/spectro-mpi
+
+zsh:
+  mkdir -p ~/.zfunc
+  spectro-mpi completion zsh > ~/.zfunc/_spectro-mpi
+  echo 'fpath=(~/.zfunc $fpath); autoload -Uz compinit; compinit' >> ~/.zshrc
+
+fish:
+  mkdir -p ~/.config/fish/completions
+  spectro-mpi completion fish > ~/.config/fish/completions/spectro-mpi.fish
+"""
 
 
 def add(commands: Commands, whole: argparse.ArgumentParser) -> None:
@@ -25,13 +44,8 @@ def add(commands: Commands, whole: argparse.ArgumentParser) -> None:
     completion = commands.add_parser(
         "completion",
         help="print a script with which your shell completes commands and options",
-        description="Print a script with which a shell completes commands, options, settings files "
-        "and directories when you press Tab. "
-        "bash: spectro-mpi completion bash > "
-        "~/.local/share/bash-completion/completions/spectro-mpi. "
-        "zsh: spectro-mpi completion zsh > _spectro-mpi, in a folder of your fpath. "
-        "fish: spectro-mpi completion fish > ~/.config/fish/completions/spectro-mpi.fish. "
-        "Print it again after an update of the program.",
+        description=_WHERE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     completion.add_argument("shell", choices=_SHELLS, help="your shell")
     completion.set_defaults(
@@ -55,7 +69,8 @@ def _completion(shell: str, whole: argparse.ArgumentParser, commands: Commands) 
         for action in parser._actions:
             if action.metavar in paths:
                 action.complete = paths[action.metavar]  # type: ignore[attr-defined]
-    script = str(shtab.complete(whole, shell))
+    # zsh takes the parentheses of a pattern for a list of words, and completes nothing.
+    script = str(shtab.complete(whole, shell)).replace("'(*.toml)'", "'*.toml'")
     print(script.replace(_IN_ZSH, f"{_IN_ZSH}\n  _files -g '*.toml'"))
     if shell in _ALSO:
         print(_ALSO[shell])

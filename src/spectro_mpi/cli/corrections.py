@@ -21,9 +21,12 @@ _MEANT = {
     "show": "report",
     "start": "run",
     "stop": "cancel",
+    "version": "--version",
     "watch": "status --watch",
 }
 """Words of other programs → the command that does this."""
+_RANKS = ("-np", "--np", "-j", "--jobs", "--workers", "--processes")
+"""What other programs call `-n`."""
 
 _TOP = ("-h", "--help", "-V", "--version")
 
@@ -41,8 +44,8 @@ def with_command(words: Sequence[str], commands: Mapping[str, object]) -> list[s
         return list(words)
     path = Path(first)
     if first and first[0] != "-" and not (path.suffix or "/" in first or path.exists()):
-        meant = _MEANT.get(first, "")
-        hint = f"; did you mean {meant}?" if meant else nearest(first, list(commands))
+        similar = nearest(first, [*commands, *_MEANT], hint="{}")
+        hint = f"; did you mean {_MEANT.get(similar, similar)}?" if similar else ""
         raise UserError(
             f"{first}: there is no such command or settings file"
             f"{hint or '; `spectro-mpi --help` lists the commands'}"
@@ -66,8 +69,12 @@ def check_options(command: str, words: Sequence[str], parser: argparse.ArgumentP
             is_known = any(option.startswith(name) for option in known)
         else:
             is_known = name[:2] in known  # a value may follow without a space
-        if not is_known:
-            hint = nearest(f"--{name.lstrip('-')}", known)
+        is_ranks = name in _RANKS and "-n" in known
+        if is_ranks or not is_known:
+            long_names = [option[2:] for option in known if option.startswith("--")]
+            similar = nearest(name.lstrip("-"), long_names, hint="--{}")
+            meant = "-n" if is_ranks else similar
+            hint = f"; did you mean {meant}?" if meant else ""
             raise UserError(
                 f"{command}: there is no option {name}"
                 f"{hint or f'; `spectro-mpi {command} --help` lists its options'}"

@@ -23,7 +23,9 @@ def add(commands: Commands) -> None:
     draw.add_argument(
         "source", metavar="SOURCE", help="CDF file; or a run: directory, settings file or run id"
     )
-    draw.add_argument("items", nargs="*", metavar="ITEM", help="items of the run, such as 13312")
+    draw.add_argument(
+        "items", nargs="*", default=[], metavar="ITEM", help="items of the run, such as 13312"
+    )
     draw.add_argument(
         "-o",
         dest="output",

@@ -108,7 +108,7 @@ def _run(
     from spectro_mpi.system.signals import StopSignals
     from spectro_mpi.terminal.transfers import TransferDisplay
 
-    display, began, done = TransferDisplay(arguments.progress, "export", "items"), 0.0, Exported()
+    display, began, done = TransferDisplay(arguments.progress, "export", "item"), 0.0, Exported()
     with StopSignals() as signals:
         began = time.monotonic()
         display.begin(len(items), 0)

@@ -25,6 +25,7 @@ def add_inspect(commands: Commands) -> None:
     inspect.add_argument(
         "more",
         nargs="*",
+        default=[],
         metavar="FILE|VARIABLE",
         help="further files or folders, and names of variables to show no others (default: all "
         "data variables); what is not a path of something is the name of a variable",

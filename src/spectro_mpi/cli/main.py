@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from spectro_mpi.cli import run
-from spectro_mpi.cli.arguments import Commands
+from spectro_mpi.cli.arguments import Commands, Parser
 from spectro_mpi.cli.console import Console, consoles
 from spectro_mpi.cli.corrections import check_options, refuse_rest, with_command
 from spectro_mpi.errors import UserError
@@ -54,7 +54,7 @@ def _parsed(words: Sequence[str]) -> argparse.Namespace:
 
 @contextlib.contextmanager
 def _said_once() -> Iterator[None]:
-    """Let only rank 0 print what argparse says: help, and errors of arguments."""
+    """Let only rank 0 print what argparse prints: help and version."""
     start = launched()
     if start is None or start.rank == 0:
         yield
@@ -104,14 +104,12 @@ def _report(error: OSError, out: Console) -> int:
     return 1
 
 
-def parsers(
-    only_run: bool = False,
-) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+def parsers(only_run: bool = False) -> tuple[Parser, dict[str, Parser]]:
     """The parser of the command line, and those of the commands by their names.
 
     With `only_run`, the only ones are `run` and `assets`.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="spectro-mpi",
         description="Spectrograms of space-physics particle CDF files, by the thousand, under MPI.",
         epilog="`run` is the default command: `mpirun -n 8 spectro-mpi settings.toml`. "
@@ -128,7 +126,7 @@ def parsers(
     return parser, dict(commands.choices)
 
 
-def _add_others(commands: Commands, parser: argparse.ArgumentParser) -> None:
+def _add_others(commands: Commands, parser: Parser) -> None:
     """Add the parsers of the commands that start no ranks."""
     from spectro_mpi.cli import completion, draw, export, fetch, jobs, look, plan
     from spectro_mpi.cli import input as of_input

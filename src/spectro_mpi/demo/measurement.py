@@ -9,7 +9,13 @@ import numpy.typing as npt
 
 from spectro_mpi.demo.cdf import cdf_epoch
 from spectro_mpi.demo.orbits import FilePlan, OrbitPlan, Segment
-from spectro_mpi.demo.plasma import downgoing_angle, electron_flux, ion_flux, penetrating_rate
+from spectro_mpi.demo.plasma import (
+    downgoing_angle,
+    electron_flux,
+    ion_flux,
+    penetrating_rate,
+    spacecraft_potential,
+)
 from spectro_mpi.demo.records import BLOCK_RECORDS
 from spectro_mpi.demo.tables import BINS, CHANNELS, FILL, Instrument, Mode, master, mode_tables
 from spectro_mpi.demo.telemetry import encode
@@ -106,7 +112,7 @@ def _measure_block(
         "theta_max": shift + theta.max(),
         "theta_min": shift + theta.min(),
         "bkg": every(0.0, "<f4"),
-        "sc_pot": every(0.0, "<f4"),
+        "sc_pot": spacecraft_potential(where, orbit.structures).astype("<f4"),
         "data": data,
         "eflux": eflux,
         "energy_full": mode.energy[None],

@@ -99,6 +99,21 @@ def ion_flux(where: Conditions, structures: Sequence[Structure], energy: Flux, a
     return flux.astype(np.float32, copy=False)
 
 
+def spacecraft_potential(where: Conditions, structures: Sequence[Structure]) -> Floats:
+    """Return the potential of FAST, (record,), V; all fluxes are at energies as measured behind it.
+
+    Sunlight charges FAST the more, the thinner the plasma is: high up, and in auroral cavities.
+    """
+
+    def within(*kinds: str) -> Floats:
+        """How far FAST is inside structures of these kinds, 0 to 1."""
+        inside = [_inside(each, where) for each in structures if each.kind in kinds]
+        return np.asarray(np.max(inside, axis=0, initial=0.0))
+
+    thinner = 1.0 + 0.5 * within("inverted-v") - 0.3 * within("alfvenic", "cusp")
+    return np.asarray((1.5 + where.altitude / 900.0) * thinner)
+
+
 def penetrating_rate(where: Conditions) -> Floats:
     """Return the counts/s in every cell from penetrating particles, (record,)."""
     outer_belt = np.exp(-(((where.invariant_latitude - 58.0) / 4.0) ** 2))

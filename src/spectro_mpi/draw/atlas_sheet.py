@@ -30,6 +30,7 @@ Floats = NDArray[np.floating]
 _INK, _SOFT, _RING, _EMPTY, _HATCH = "#1c2127", "#59636e", "#6d7781", "#f3f4f5", "#c9ced3"
 _RADIUS, _STEP, _ROW_HEIGHT = 1.2, 2.95, 3.15  # inches
 _LEFT, _RIGHT, _TOP, _BOTTOM = 1.9, 1.35, 1.0, 0.55
+_LEAST_COLUMNS = 2  # in whose width title and foot have room
 _ARC_HOURS = 0.25
 """Longest straight piece of an arc."""
 _HOURS = ("00", "06", "12", "18")
@@ -111,7 +112,7 @@ def files_of(sheet: Sheet, formats: Sequence[str], description: dict[str, Any]) 
 def _drawn(sheet: Sheet) -> Figure:
     dials = sheet.dials
     rows, columns = dials.maps.shape[:2]
-    width = _LEFT + columns * _STEP + _RIGHT
+    width = _LEFT + max(_LEAST_COLUMNS, columns) * _STEP + _RIGHT
     height = _TOP + rows * _ROW_HEIGHT + _BOTTOM
     figure = Figure(figsize=(width, height), facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
@@ -143,7 +144,7 @@ def _drawn(sheet: Sheet) -> Figure:
         PolyCollection(drawn, facecolors=filled, edgecolors=filled, linewidths=0.25, zorder=1.5)
     )
     axes.add_collection(LineCollection(lines, colors=_RING, linewidths=0.5, alpha=0.55, zorder=2))
-    _bar(figure, norm, sheet.shades, extend, rows)
+    _bar(figure, norm, sheet.shades, extend, rows, columns)
     return figure
 
 
@@ -204,7 +205,7 @@ def _disc(axes: Axes, at: Floats) -> None:
     """The disc that shows where there are no data, and its rim."""
     x, y = at.tolist()
     axes.add_patch(
-        Circle((x, y), _RADIUS, facecolor=_EMPTY, edgecolor=_HATCH, hatch="////", lw=0, zorder=1)
+        Circle((x, y), _RADIUS, facecolor=_EMPTY, edgecolor=_HATCH, hatch="/" * 8, lw=0, zorder=1)
     )
     axes.add_patch(Circle((x, y), _RADIUS, fill=False, edgecolor=_INK, lw=0.9, zorder=3))
 
@@ -238,11 +239,12 @@ def _letter(axes: Axes, at: Floats, ilat_edges: Floats | None, below: str) -> No
     axes.text(at[0], at[1] - _RADIUS - 0.36, below, size=7.5, **{**middle, "color": _SOFT})
 
 
-def _bar(figure: Figure, norm: Any, shades: Shades, extend: str, rows: int) -> None:
+def _bar(figure: Figure, norm: Any, shades: Shades, extend: str, rows: int, columns: int) -> None:
     width, height = figure.get_size_inches()
     length = min(rows * _ROW_HEIGHT - 0.6, 6.0)
     begin = _BOTTOM + (rows * _ROW_HEIGHT - length) / 2
-    place = ((width - _RIGHT + 0.1) / width, begin / height, 0.16 / width, length / height)
+    left = _LEFT + columns * _STEP + 0.1
+    place = (left / width, begin / height, 0.16 / width, length / height)
     axes = figure.add_axes(place)
     mappable = ScalarMappable(norm, shades.colormap)
     bar = figure.colorbar(mappable, cax=axes, extend=extend)

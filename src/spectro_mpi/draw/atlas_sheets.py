@@ -13,10 +13,9 @@ from spectro_mpi.draw.kinds.angle import label_of_band
 from spectro_mpi.model.artifacts import BOUNDS, Group
 from spectro_mpi.model.atlas_groups import ALTITUDES, COUNT, FILL, MEAN, PERCENTILE
 
-DRAWING = 1
+DRAWING = 2
 """Version of these figures: raised when they look different for the same maps."""
 _MEDIAN = 50.0
-_HEMISPHERES = ("North", "South")
 _MOST_COLUMNS = 3
 """Categories of the sheets by altitude, which have both hemispheres of each in a row: the first."""
 
@@ -29,6 +28,8 @@ class Words:
     """Instrument → its title, as in "FAST ESA electron survey (ees)"."""
     rows: Mapping[str, str]
     """Category → what it is, as in "within 30° of earthward"."""
+    items: str
+    """What items are called, as in "orbits"."""
     foot: str
     with_units: Callable[[str, str], str]
     """Label and units → label of a colour bar."""
@@ -46,8 +47,9 @@ class _Sheets:
 
     def __init__(self, name: str, group: Group, by_altitude: Group | None, words: Words) -> None:
         self._name, self._words = name, words
-        self._maps = {key: dataset.values for key, dataset in group.datasets.items()}
-        self._group, self._by_altitude = group, by_altitude
+        self._maps, self._group = _with_records(group), group
+        self._by_altitude = None if by_altitude is None else _with_records(by_altitude)
+        self._sides = [str(side).capitalize() for side in self._maps["hemisphere"]]
         ends = self._maps[f"band{BOUNDS}"].tolist()
         self._bands = [label_of_band(band, "eV") for band in ends]
         self._title = words.titles.get(name, name)
@@ -77,19 +79,25 @@ class _Sheets:
         return Dials(np.asarray(maps, np.float64), tuple(rows), tuple(columns), texts, *edges)
 
     def _sheet(self, name: str, what: str, dials: Dials, shades: Shades) -> Sheet:
-        return Sheet(
-            f"{self._name}_{name}", f"{self._title}: {what}", self._words.foot, dials, shades
-        )
+        foot = self._words.foot
+        if len(self._sides) == 1:
+            foot += f"; no records in the {'South' if self._sides == ['North'] else 'North'}"
+        return Sheet(f"{self._name}_{name}", f"{self._title}: {what}", foot, dials, shades)
 
     def _coverage(self) -> Sheet:
         records, items = (np.asarray(self._maps[name]) for name in ("records", "items"))
         maps = np.stack([records, items]).astype(np.float64)
         maps[maps == 0] = np.nan
         dials = self._dials(
-            maps, ("Records", "Orbits or\nother items"), _HEMISPHERES, np.stack([records, records])
+            maps,
+            ("Records", self._words.items.capitalize()),
+            self._sides,
+            np.stack([records, records]),
         )
         shades = Shades("Number in a cell", True, "cividis", 1.0)
-        return self._sheet("coverage", "records and items in each cell", dials, shades)
+        return self._sheet(
+            "coverage", f"records and {self._words.items} in each cell", dials, shades
+        )
 
     def _category_rows(self, dim: str) -> list[str]:
         names = self._maps[dim].tolist()
@@ -99,7 +107,7 @@ class _Sheets:
         mean = self._maps[f"{self._quantity}{MEAN}"][:, band]
         median = self._maps[f"{self._quantity}{PERCENTILE}"][self._percentile, :, band]
         count = self._maps[f"{self._quantity}{COUNT}"][:, band]
-        columns = [f"{side}, {what}" for what in ("mean", self._middle) for side in _HEMISPHERES]
+        columns = [f"{side}, {what}" for what in ("mean", self._middle) for side in self._sides]
         dials = self._dials(
             np.concatenate([mean, median], axis=1),
             self._category_rows("category"),
@@ -111,7 +119,7 @@ class _Sheets:
 
     def _altitudes(self, band: int) -> Sheet:
         assert self._by_altitude is not None
-        maps = {key: each.values for key, each in self._by_altitude.datasets.items()}
+        maps = self._by_altitude
         median = maps[f"{self._quantity}{PERCENTILE}"][self._percentile, :, band][:_MOST_COLUMNS]
         count = maps[f"{self._quantity}{COUNT}"][:, band][:_MOST_COLUMNS]
         # (category, hemisphere, altitude, …) to (altitude, category and hemisphere, …)
@@ -121,7 +129,7 @@ class _Sheets:
         ]
         rows = [f"{low:g} to\n{high:g} km" for low, high in maps[f"altitude{BOUNDS}"].tolist()]
         names = maps["category"][:_MOST_COLUMNS]
-        columns = [f"{name}, {side}" for name in names for side in _HEMISPHERES]
+        columns = [f"{name}, {side}" for name in names for side in self._sides]
         dials = self._dials(spread[0], rows, columns, spread[1])
         what = f"{self._middle} of {_lower(self._label)} by altitude, {self._bands[band]}"
         name = f"altitudes_{self._band_name(band)}"
@@ -145,7 +153,7 @@ class _Sheets:
             np.swapaxes(each, 0, 1).reshape(each.shape[1], -1, *each.shape[3:])
             for each in (maps, counts)
         ]
-        columns = [f"{name}, {side}" for name in self._maps[dim] for side in _HEMISPHERES]
+        columns = [f"{name}, {side}" for name in self._maps[dim] for side in self._sides]
         return self._dials(spread[0], self._bands, columns, spread[1])
 
     def _shades(self, maps: Floats) -> Shades:
@@ -163,6 +171,21 @@ class _Sheets:
 
     def _band_name(self, band: int) -> str:
         return str(self._maps["band"][band])
+
+
+def _with_records(group: Group) -> dict[str, Any]:
+    """The maps of the hemispheres and altitudes that have a record; of all, if none has."""
+    records = group.datasets["records"]
+    maps = {key: dataset.values for key, dataset in group.datasets.items()}
+    for dim in {"hemisphere", "altitude"}.intersection(records.dims):
+        others = tuple(axis for axis, name in enumerate(records.dims) if name != dim)
+        filled = np.flatnonzero(records.values.any(axis=others))
+        if not filled.size:
+            continue
+        for key, dataset in group.datasets.items():
+            if dim in dataset.dims:
+                maps[key] = maps[key].take(filled, axis=dataset.dims.index(dim))
+    return maps
 
 
 def _edges(pairs: Floats) -> Floats:

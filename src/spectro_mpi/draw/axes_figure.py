@@ -27,8 +27,9 @@ from spectro_mpi.draw.mesh import OFFSETS
 from spectro_mpi.draw.palette import UNDER_COLOR, marker_of, palette_of
 from spectro_mpi.draw.positions import MARGIN, lines_at, names_shown
 from spectro_mpi.draw.raster import Painted
-from spectro_mpi.draw.room import ZOOM, Row, label_lines, row_label
-from spectro_mpi.draw.text import Lettering
+from spectro_mpi.draw.room import ZOOM, Row, lines_at_left, row_label, tick_room
+from spectro_mpi.draw.text import Lettering, Stamp
+from spectro_mpi.draw.ticks import is_circle, value_ticks
 from spectro_mpi.draw.times import Window
 from spectro_mpi.draw.vector import VectorPainter
 from spectro_mpi.draw.vector_canvas import DPI
@@ -55,6 +56,10 @@ class AxesPainter(VectorPainter):
         figure = Figure(figsize=(layout.width / DPI, layout.height / DPI))
         panels = []
         for column, window in enumerate(windows):
+            zoom = ZOOM * (column > 0)
+            beside: list[list[Stamp]] = [[] for _ in rows]
+            if grid.labels_at_left:
+                beside = lines_at_left(layout, rows, self._lettering, zoom)
             for place, (panel, row) in enumerate(zip(content.panels, rows, strict=True)):
                 box = layout.boxes[column][place]
                 painted = None
@@ -62,14 +67,14 @@ class AxesPainter(VectorPainter):
                 records_of = partial(self._reductions.records, gap_factor=style.gap_factor)
                 if panel.is_line:
                     if window is not None:
-                        draw_line_axes(ax, panel, row, window, records_of, layout)
+                        draw_line_axes(ax, panel, row, window, records_of, layout, self._lettering)
                 else:
                     painted = self._paint(panel, row, box, window, style)
                     _draw_panel(ax, row, window, painted, palette_of(style.colormap).rgb)
                     _draw_curves(ax, panel, records_of(panel.spectrogram))
                 is_last = place == len(rows) - 1
-                label, at_left = row.label + ZOOM * (column > 0), grid.labels_at_left
-                _label(ax, label, row, layout, is_last, self._lettering, at_left)
+                label = row.label + zoom
+                _label(ax, label, row, layout, is_last, self._lettering, beside[place])
                 if is_last:
                     self._locate(ax, content, style, layout, column)
                 _mark(ax, window, events, palette_of(style.colormap).rgb, place == 0, layout)
@@ -194,8 +199,12 @@ def _label(
     layout: Layout,
     is_last: bool,
     lettering: Lettering,
-    at_left: bool,
+    beside: Sequence[Stamp],
 ) -> None:
+    """Label the axes of a panel, at the left with `beside`; empty: with the label of the row above.
+
+    Only the last row shows times.
+    """
     untyped: Any = dates
     wide = layout.boxes[0][0].width / (points.TICK_LABEL * layout.unit)
     most = max(2, int(wide / _TIME_EMS))
@@ -206,11 +215,16 @@ def _label(
     ax.tick_params(labelsize=tick_size, labelbottom=is_last)
     ax.xaxis.offsetText.set_fontsize(tick_size)
     ax.xaxis.offsetText.set_visible(is_last)
+    if row.y_scale.kind == "symlog" or is_circle(row.y_scale):  # for which Matplotlib's are unfit
+        room_of_ticks = tick_room(tick_size * DPI / 72, layout.boxes[0][0].height)
+        ticks = value_ticks(row.y_scale, room_of_ticks)
+        ax.set_yticks(ticks.major, ticks.labels)
+        ax.set_yticks(ticks.minor, minor=True)
     size = points.LABEL * layout.unit
     room = layout.bars[0][0].right - layout.boxes[0][0].left
-    if at_left:
-        lines = (*label_lines(lettering, label, size, layout.boxes[0][0].height), row.y_label)
-        ax.set_ylabel("\n".join(lines), fontsize=_points(points.LABEL, layout))
+    if beside:
+        text = "\n".join(stamp.text for stamp in beside)
+        ax.set_ylabel(text, fontsize=beside[0].size * 72 / DPI)
         return
     lines = row_label(lettering, label, size, room, _ROW_LABEL_LINES)
     ax.set_title("\n".join(lines), loc="left", fontsize=_points(points.LABEL, layout), pad=4)

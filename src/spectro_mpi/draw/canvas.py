@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -152,6 +154,7 @@ def _around(at: NDArray[np.float64], width: int, size: int) -> NDArray[np.intp]:
     return pixels[(pixels >= 0) & (pixels < size)]
 
 
+@lru_cache(maxsize=64)
 def _triangle(width: int, height: int, line: int, index: int) -> NDArray[np.uint8]:
     """Return a triangle that points upward, (row, column); its outline is outside and smooth.
 

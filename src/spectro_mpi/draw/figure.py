@@ -117,7 +117,7 @@ class Painter:
         """Draw a figure, as `draw` does, and return it with its description and thumbnail."""
         canvas, description = self._composed(content, style)
         boxes = [Box(*panel["box"]) for panel in description["panels"][: len(content.panels)]]
-        small = palette_of(style.colormap).rgb[thumbnail(canvas.image, boxes)]
+        small = np.take(palette_of(style.colormap).rgb, thumbnail(canvas.image, boxes), axis=0)
         return Figure(_encoded(canvas, description, style), description, small)
 
     def text_points(self, content: FigureContent, style: Style) -> float:

@@ -18,9 +18,9 @@ from spectro_mpi.draw.labels import LINE_SPACING, fit_label, value_labels
 from spectro_mpi.draw.layout import Box, Grid, Layout, layout_of
 from spectro_mpi.draw.line_panels import draw_names
 from spectro_mpi.draw.palette import BLACK
-from spectro_mpi.draw.room import ZOOM, Row, label_groups, label_lines, row_label, tick_room
+from spectro_mpi.draw.room import ZOOM, Row, label_groups, lines_at_left, row_label, tick_room
 from spectro_mpi.draw.scale import Scale
-from spectro_mpi.draw.text import DIGIT_HEIGHT, Lettering, upward
+from spectro_mpi.draw.text import DIGIT_HEIGHT, Lettering, Stamp, upward
 from spectro_mpi.draw.ticks import value_ticks
 
 _DESCENT = 0.24
@@ -69,12 +69,15 @@ def draw_frame(spec: FrameSpec, canvas: Canvas, lettering: Lettering) -> Frame:
             left = min(left, _value_axis(canvas, layout, lettering, row.y_scale, box, True))
         # Beside the widest tick label of all rows, so that the axis labels line up.
         end = round(left - points.LABEL_GAP * layout.unit)
-        for row, box in zip(spec.rows, boxes, strict=False):
-            room = _label_room(layout, box, column * layout.column_width + begin, end)
-            if spec.grid.labels_at_left:
-                label = row.label + ZOOM * (column > 0)
-                _beside_with_label(canvas, lettering, label, row.y_label, size, room)
-                continue
+        rooms = [
+            _label_room(layout, box, column * layout.column_width + begin, end) for box in boxes
+        ]
+        if spec.grid.labels_at_left:
+            beside = lines_at_left(layout, spec.rows, lettering, ZOOM * (column > 0))
+            for stamps, room in zip(beside, rooms, strict=False):
+                _at_left(canvas, stamps, room)
+            continue
+        for row, room in zip(spec.rows, rooms, strict=False):
             _beside(canvas, lettering, row.y_label, size, room, True)
     return Frame(canvas.image, layout.boxes)
 
@@ -145,18 +148,14 @@ def _label_room(layout: Layout, box: Box, left: int, right: int) -> Box:
     return Box(left, box.top - more, right, box.bottom + more)
 
 
-def _beside_with_label(
-    canvas: Canvas, lettering: Lettering, label: str, y_label: str, size: float, room: Box
-) -> None:
-    """Write the label of an axis beside it, and that of its row in the lines left of it."""
-    lines = label_lines(lettering, label, size, room.height)
-    base = room.right - _DESCENT * size
-    for line in (y_label, *lines[::-1]):
-        stamp = lettering.fit(line, size, room.height)
+def _at_left(canvas: Canvas, stamps: Sequence[Stamp], room: Box) -> None:
+    """Write lines, turned upward, from the right end of a room on."""
+    base = room.right - _DESCENT * stamps[-1].size
+    for stamp in reversed(stamps):
         turned = upward(stamp)
         middle = (room.top + room.bottom + turned.height) / 2
         canvas.write(turned, base - stamp.rise, middle)
-        base -= LINE_SPACING * size
+        base -= LINE_SPACING * stamp.size
 
 
 def _beside(

@@ -14,11 +14,16 @@ from spectro_mpi.draw.layout import Layout
 from spectro_mpi.draw.line_panels import WIDTH, shade_of, strokes_of
 from spectro_mpi.draw.palette import BLACK
 from spectro_mpi.draw.room import Row
+from spectro_mpi.draw.text import Lettering
 from spectro_mpi.draw.times import Window
 from spectro_mpi.draw.vector_canvas import DPI
 from spectro_mpi.model.spectrogram import Spectrogram
 
 _SECONDS_PER_DAY = 86400.0
+_BESIDE_NAMES = {"borderaxespad": 0.5, "borderpad": 0.2, "handlelength": 1.0, "handletextpad": 0.8}
+"""What the names of lines have beside them, in font sizes: …"""
+_BESIDE_NAMES_EMS = sum(_BESIDE_NAMES.values()) + _BESIDE_NAMES["borderpad"]
+"""… all of it, with the right border."""
 
 
 def draw_line_axes(
@@ -28,6 +33,7 @@ def draw_line_axes(
     window: Window,
     records_of: Callable[[Spectrogram], Records],
     layout: Layout,
+    lettering: Lettering,
 ) -> None:
     """Draw the lines of a panel with its axis; x is in days since 1970."""
     scale, span = row.y_scale, window.end - window.begin
@@ -53,15 +59,17 @@ def draw_line_axes(
                 linewidth=WIDTH * layout.unit * 72 / DPI,
             )
     if row.names:
+        size = points.TICK_LABEL * layout.unit
+        room = layout.right - _BESIDE_NAMES_EMS * size
+        stamps = [lettering.fit(name, size, room) for name in row.names]
         ax.legend(
             ax.lines[: -len(row.names) - 1 : -1],  # the first one was drawn last
-            row.names,
-            fontsize=points.TICK_LABEL * layout.unit * 72 / DPI,
+            [stamp.text for stamp in stamps],
+            fontsize=min(stamp.size for stamp in stamps) * 72 / DPI,
             frameon=False,
             loc="upper left",
             bbox_to_anchor=(1.0, 1.0),
-            handlelength=1.0,
-            borderpad=0.2,
+            **_BESIDE_NAMES,
         )
     ax.set_xlim(window.begin / _SECONDS_PER_DAY, window.end / _SECONDS_PER_DAY)
     ax.set_ylim(scale.low, scale.high)

@@ -12,7 +12,7 @@ from spectro_mpi.draw.bars import point_height
 from spectro_mpi.draw.labels import depth_needed, value_labels, wrapped
 from spectro_mpi.draw.layout import UTMOST_OF_WIDTH, Grid, Layout, layout_of
 from spectro_mpi.draw.scale import Scale
-from spectro_mpi.draw.text import Lettering, printable
+from spectro_mpi.draw.text import ELLIPSIS, Lettering, Stamp, printable
 from spectro_mpi.draw.ticks import value_ticks
 
 ZOOM = " (zoom)"
@@ -72,10 +72,22 @@ def row_label(
     return wrapped(lettering, label, size, room, most)
 
 
-def label_lines(lettering: Lettering, label: str, size: float, room: float) -> tuple[str, ...]:
-    """The lines of the label of a row at the left of its axis: at ": ", else where it is long."""
-    name, _, rest = label.partition(LABEL_BREAK)
-    return (name, rest) if rest else wrapped(lettering, label, size, room, LABEL_LINES)
+def lines_at_left(
+    layout: Layout, rows: Sequence[Row], lettering: Lettering, more: str = ""
+) -> list[list[Stamp]]:
+    """What stands at the left of each axis: the lines of the row's label, and the axis's own.
+
+    A label, followed by `more`, is broken at ": ", else where it is long. All are as small as the
+    longest.
+    """
+    size, room = points.LABEL * layout.unit, layout.boxes[0][0].height + 2 * layout.label_reach
+    texts = (
+        (*_label_lines_at_left(lettering, row.label + more, size, room), row.y_label)
+        for row in rows
+    )
+    stamps = [[lettering.fit(text, size, room) for text in row] for row in texts]
+    least = min((stamp.size for row in stamps for stamp in row), default=size)
+    return [[lettering.stamp(stamp.text, least) for stamp in row] for row in stamps]
 
 
 def label_groups(grid: Grid, rows: Sequence[Row]) -> list[range]:
@@ -113,8 +125,24 @@ def _with_lines(grid: Grid, rows: Sequence[Row], lettering: Lettering) -> tuple[
         grid = replace(grid, more_right=right, more_left=min(left, max(0.0, spare - right)))
         lines = _label_lines(grid, rows, lettering)
         if lines <= grid.label_lines:
-            return grid, is_enough
+            return grid, is_enough and _are_whole_at_left(grid, rows, lettering)
         grid = replace(grid, label_lines=lines)  # which makes rows, and labels of axes, shorter
+
+
+def _are_whole_at_left(grid: Grid, rows: Sequence[Row], lettering: Lettering) -> bool:
+    """Whether labels at the left, if there are any, are not shortened."""
+    if not grid.labels_at_left:
+        return True
+    longest = ZOOM * (grid.columns > 1)
+    lines = lines_at_left(layout_of(grid), rows, lettering, longest)
+    return not any(stamp.text.endswith(ELLIPSIS) for row in lines for stamp in row)
+
+
+def _label_lines_at_left(
+    lettering: Lettering, label: str, size: float, room: float
+) -> tuple[str, ...]:
+    name, _, rest = label.partition(LABEL_BREAK)
+    return (name, rest) if rest else wrapped(lettering, label, size, room, LABEL_LINES)
 
 
 def _label_lines(grid: Grid, rows: Iterable[Row], lettering: Lettering) -> int:

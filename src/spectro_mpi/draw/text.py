@@ -31,6 +31,8 @@ _KEPT_PIECES = 4096
 _LEAST_SHRINK = 0.6
 """Smallest factor by which text is shrunk to fit; longer text is then cut."""
 _LONGEST_TEXT = 500
+ELLIPSIS = "…"
+"""Ends text that is cut."""
 _DPI = 72  # One point is one pixel.
 
 FONT = str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
@@ -111,7 +113,7 @@ class Lettering:
             stamp = self.stamp(text, size)
         while stamp.width > room and text:
             text = text[: min(len(text) - 1, int(len(text) * room / stamp.width))].rstrip()
-            stamp = self.stamp(text + "…" if text else "", size)
+            stamp = self.stamp(text + ELLIPSIS if text else "", size)
         return stamp
 
     def _draw(self, text: str, size: float, math_text: bool) -> Stamp:
@@ -167,10 +169,12 @@ def _set(pieces: Sequence[_Piece]) -> tuple[NDArray[np.uint8], int]:
 def _by_agg(text: str, font: FontProperties, math_text: bool) -> tuple[NDArray[np.uint8], int]:
     """Return the alpha of text, (row, column), and the row of its base line."""
     agg: Any = RendererAgg
-    width, height, descent = agg(1, 1, _DPI).get_text_width_height_descent(text, font, math_text)
+    measuring = agg(1, 1, _DPI)
+    width, height, descent = measuring.get_text_width_height_descent(text, font, math_text)
     margin = math.ceil(font.get_size_in_points()) + 2
     base = margin + math.ceil(height - descent)
     renderer = agg(math.ceil(width) + 2 * margin, base + math.ceil(descent) + margin, _DPI)
+    renderer.mathtext_parser = measuring.mathtext_parser  # which has parsed the text already
     if text:
         renderer.draw_text(renderer.new_gc(), margin, base, text, font, 0, math_text)
     return np.asarray(renderer.buffer_rgba())[:, :, 3], base

@@ -6,6 +6,7 @@ Pure functions: arrays in, arrays out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,11 @@ _GAP = 2
 """Blank rows between data areas."""
 _SAMPLES = 2
 """Pixels of the figure that are sampled per thumbnail pixel, along each axis."""
+_SUMMANDS = np.zeros(256, np.uint32)
+"""By palette index: what a sample adds to the sum of the colours of the map, to their number (from
+bit 16) and to that of samples below the scale (from bit 24)."""
+_SUMMANDS[FIRST_COLOR:FIRST_MARKER] = np.arange(FIRST_COLOR, FIRST_MARKER) + (1 << 16)
+_SUMMANDS[UNDER] = 1 << 24
 
 
 def thumbnail(image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]:
@@ -43,25 +49,22 @@ def _shrunk(image: NDArray[np.uint8], box: Box, rows: int) -> NDArray[np.uint8]:
 
     Of the others, it is below the scale if more samples are than have a colour of the map.
     """
-    x = _places(box.left, box.width, WIDTH)
-    total = np.zeros((rows, WIDTH), np.uint16)
-    count = np.zeros((rows, WIDTH), np.uint16)
-    under = np.zeros((rows, WIDTH), np.uint16)
-    marker = np.full((rows, WIDTH), BLANK, np.uint8)
-    for y in _places(box.top, box.height, rows).reshape(rows, _SAMPLES).T:
-        lines = image[y]
-        for sample in range(_SAMPLES):
-            seen = lines[:, x[sample::_SAMPLES]]
-            colored = (seen >= FIRST_COLOR) & (seen < FIRST_MARKER)
-            count += colored
-            total += seen * colored
-            under += seen == UNDER
-            if seen.max(initial=BLANK) >= FIRST_MARKER:
-                np.maximum(marker, seen, out=marker, where=seen >= FIRST_MARKER)
+    x, y = _places(box.left, box.width, WIDTH), _places(box.top, box.height, rows)
+    seen = np.take(image[y], x, axis=1)
+    summed = _sampled(np.add, np.take(_SUMMANDS, seen))
+    total, count, under = summed & 0xFFFF, (summed >> 16) & 0xFF, summed >> 24
     mean = (total // np.maximum(count, 1)).astype(np.uint8)
     mean[under > count] = UNDER
     mean[2 * (count + under) < _SAMPLES**2] = BLANK
-    return np.where(marker > BLANK, marker, mean)
+    largest = _sampled(np.maximum, seen)
+    return np.where(largest >= FIRST_MARKER, largest, mean)
+
+
+def _sampled(combine: np.ufunc, samples: NDArray[Any]) -> NDArray[Any]:
+    """Combine the samples of each thumbnail pixel; (row, column)."""
+    of_rows: NDArray[Any] = combine(samples[::2], samples[1::2])
+    combined: NDArray[Any] = combine(of_rows[:, ::2], of_rows[:, 1::2])
+    return combined
 
 
 def _places(first: int, size: int, pixels: int) -> NDArray[np.intp]:

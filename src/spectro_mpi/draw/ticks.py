@@ -119,6 +119,11 @@ def time_text(time: float, span: float) -> tuple[str, str]:
     return f"{at:%Y-%m-%d}", f"{at:%H:%M:%S}" + (f".{fraction}" if digits else "")
 
 
+def is_circle(scale: Scale) -> bool:
+    """Whether an axis has angles of half a circle, or of all of it."""
+    return scale.kind == "linear" and scale.low == 0 and scale.high in _CIRCLE
+
+
 def _log_candidates(scale: Scale, most: int) -> Iterator[list[float]]:
     """Yield sets of ticks for a log axis, the most readable first."""
     for number in range(most, 0, -1):
@@ -152,7 +157,7 @@ def _signed(scale: Scale, multiples: Iterable[int]) -> list[float]:
 
 
 def _even(scale: Scale, most: int) -> Iterator[list[float]]:
-    if scale.low == 0 and scale.high in _CIRCLE:
+    if is_circle(scale):
         for step in _QUARTERS:
             if scale.high / step <= most:
                 yield _inside(scale, np.arange(0, scale.high + step, step))
@@ -216,7 +221,7 @@ def _labels(scale: Scale, ticks: list[float]) -> tuple[str, ...]:
         return tuple(map(_signed_power, ticks))
     powers = [round(math.log10(tick)) if tick > 0 else 0 for tick in ticks]
     are_powers = all(math.isclose(10.0**p, t) for p, t in zip(powers, ticks, strict=True))
-    if scale.kind == "log" and are_powers and len(ticks) > 1:
+    if scale.kind == "log" and are_powers:
         return tuple(f"$\\mathdefault{{10^{{{power}}}}}$" for power in powers)
     largest = max(abs(tick) for tick in ticks)
     if scale.kind == "log" and (largest >= 1e5 or ticks[0] < 1e-2):

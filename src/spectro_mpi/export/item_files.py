@@ -91,6 +91,8 @@ def _export(task: ItemExport, stored: Spectrogram, others: Sequence[Dataset]) ->
         return Written(problem=f"item {task.item}, {stored.instrument}: no record has a time")
     others = datasets_in_order(others, shown.time)
     path = task.folder / (file_stem(spectrogram, task.item) + SUFFIXES[task.format])
+    if path.exists() and not path.is_file():
+        return Written(problem=f"{path}: exists and is not a file; give another folder")
     if not task.replaces:
         with contextlib.suppress(FileNotFoundError):
             run_id, digest = made_from(path)

@@ -198,6 +198,8 @@ class Search:
         entries: list[Entry] = []
         try:
             address, html = self._web.page(folder.url)
+            if "<a" not in html.lower():  # even that of an empty folder has one to its parent
+                raise RefusedError("is no listing: the page has no links")
             # A server may lead from a folder to its index page.
             entries = entries_of(html, f"{address.rpartition('/')[0]}/")
         except (PassingError, RefusedError) as error:
@@ -206,7 +208,8 @@ class Search:
         return entries
 
     def _problem(self, folder: _Folder, why: str) -> None:
-        self.problems.append(f"{'/'.join(folder.path) or folder.url}/: {inert(why)}")
+        where = "/".join((*folder.path, "")) or folder.url
+        self.problems.append(f"{where}: {inert(why)}")
 
 
 def _begin(place: Place) -> datetime:

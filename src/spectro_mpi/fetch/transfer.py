@@ -7,7 +7,6 @@ strong ETag or a date, and the total size); otherwise it starts over.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -47,28 +46,21 @@ def transfer(
     Raises `RefusedError`, `PassingError`, `GivenUpError` as `Web.patiently`, and `OSError` if the
     file cannot be written.
     """
-    part = part_path(path)
-    note = part.with_name(part.name + ".json")
+    part = _Part(part_path(path), on_bytes)
     path.parent.mkdir(parents=True, exist_ok=True)
-
-    def size() -> int:
-        return part.stat().st_size if part.exists() else 0
-
     try:
-        web.patiently(lambda: _attempt(web, url, part, note, most_bytes, on_bytes), size)
-    finally:
-        if not size():
-            _remove(part, note)
-    try:
-        check_complete(part)
+        web.patiently(lambda: _attempt(web, url, part, most_bytes), lambda: part.size)
+        check_complete(part.path)
     except InvalidCdfError as error:
-        on_bytes(-size())
-        _remove(part, note)
-        why = str(error).removeprefix(f"{inert(str(part))}: ")
+        part.drop()
+        why = str(error).removeprefix(f"{inert(str(part.path))}: ")
         raise RefusedError(f"the archive's file is not whole: {why}") from None
-    note.unlink(missing_ok=True)
+    finally:
+        if not part.size:
+            part.drop()
+    part.note.unlink(missing_ok=True)
     if is_whole(path):
-        part.unlink()
+        part.path.unlink()
         return False
     commit(path)
     return True
@@ -83,12 +75,34 @@ def is_whole(path: Path, checksum: bool = False) -> bool:
     return True
 
 
-def _attempt(
-    web: Web, url: str, part: Path, note: Path, most: int, on_bytes: Callable[[int], None]
-) -> None:
+class _Part:
+    """What has come of a file so far, and the note which version of the file that is of."""
+
+    def __init__(self, path: Path, on_bytes: Callable[[int], None]) -> None:
+        self.path, self.note = path, path.with_name(f"{path.name}.json")
+        self._on_bytes = on_bytes
+        self._counted = 0  # not what an earlier `fetch` has left
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def count(self, number: int) -> None:
+        """Take notice of so many more bytes."""
+        self._counted += number
+        self._on_bytes(number)
+
+    def drop(self) -> None:
+        """Remove the part and its note, and count its bytes no longer."""
+        self.path.unlink(missing_ok=True)
+        self.note.unlink(missing_ok=True)
+        self.count(-self._counted)
+
+
+def _attempt(web: Web, url: str, part: _Part, most: int) -> None:
     """Get what is missing of a part. Raises as `transfer`."""
-    origin = _origin(note)
-    done = part.stat().st_size if part.exists() else 0
+    origin = _origin(part.note)
+    done = part.size
     if done and (origin.url != url or not origin.validator):
         done = 0
     if 0 < origin.size == done:
@@ -97,7 +111,7 @@ def _attempt(
     with web.get(url, headers) as answer:
         if done and not _continues(answer, origin, done):
             if answer.status != 200:
-                _remove(part, note)
+                part.drop()
                 raise PassingError("the rest of the file could not be had; starting over")
             done = 0
         if answer.status != (206 if done else 200):
@@ -108,25 +122,25 @@ def _attempt(
         if max(total, done) > most:
             raise RefusedError(f"has {total} bytes, more than fetch.max_file_mb allows")
         if not done:
-            if part.exists():
-                on_bytes(-part.stat().st_size)
-                part.unlink()
-            write_atomic(note, json.dumps(asdict(Origin(url, _validator(answer), total))).encode())
-        with part.open("ab") as file:
+            part.drop()
+            origin = Origin(url, _validator(answer), total)
+            write_atomic(part.note, json.dumps(asdict(origin)).encode())
+        with part.path.open("ab") as file:
             for chunk in answer.chunks():
                 if not done and not is_cdf(chunk[:_MAGIC_BYTES]) and len(chunk) >= _MAGIC_BYTES:
                     kind = answer.headers.get("Content-Type", "something else")
-                    _remove(part, note)
+                    part.drop()
                     raise RefusedError(f"is no CDF file: the server sends {inert(kind)}")
                 file.write(chunk)
+                file.flush()  # a kill loses nothing that has come
                 done += len(chunk)
-                on_bytes(len(chunk))
+                part.count(len(chunk))
                 if done > most or (0 <= total < done):
                     break
     if total >= 0 and done < total:
         raise PassingError(f"broke off after {done} of {total} bytes")
     if done > most or 0 <= total < done:
-        _remove(part, note)
+        part.drop()
         raise RefusedError(f"sends more than the {total if total >= 0 else most} bytes it may have")
 
 
@@ -162,9 +176,3 @@ def _origin(note: Path) -> Origin:
         return as_type(Origin, read_json(note))
     except (OSError, ValueError, TypeError, KeyError):
         return Origin("")
-
-
-def _remove(*paths: Path) -> None:
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()

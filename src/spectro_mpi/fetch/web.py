@@ -22,6 +22,7 @@ from urllib.parse import urljoin, urlsplit
 import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
+    DecodeError,
     HTTPError,
     LocationParseError,
     NewConnectionError,
@@ -286,5 +287,7 @@ def _reason(error: Exception) -> str:
         return "timed out: nothing came for too long"
     if isinstance(error, ProtocolError):
         return "the connection broke off"
+    if isinstance(error, DecodeError):
+        return "its compression is damaged"
     # urllib3 begins with the connection object: "HTTPConnection(host=…): …".
     return str(error).rpartition("): ")[2] or type(error).__name__

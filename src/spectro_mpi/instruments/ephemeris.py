@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from spectro_mpi.instruments.units import degrees_in, readable
 from spectro_mpi.model.ephemeris import Ephemeris, Variable
 from spectro_mpi.model.spectrogram import SEPARATOR
 from spectro_mpi.settings.ephemeris import EphemerisSettings, component_of
+from spectro_mpi.system.words import count
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +131,7 @@ def _times(reader: CdfReader, name: str) -> NDArray[np.float64]:
             raise InvalidCdfError(f"{reader.path}: {name} {error}") from None
         # The FAST key parameters count in s since 1970, whether an attribute says so or not.
         unit = time_unit_of("CDF_DOUBLE", "seconds since 1970-01-01", [])
-    time = unix_seconds(reader.range(name, 0, reader.records(name)), unit).reshape(-1)
+    time = unix_seconds(_numbers(reader, name), unit).reshape(-1)
     if not np.isfinite(time).any():
         raise InvalidCdfError(f"{reader.path}: none of its times is valid ({name})")
     return time
@@ -145,14 +147,16 @@ def _variable(
             "as its times have"
         )
     attributes = reader.attributes(variable)
-    values = measured(reader.range(variable, 0, points), attributes).astype(np.float64)
+    values = measured(_numbers(reader, variable), attributes).astype(np.float64)
     values = values.reshape(points, -1)
-    if not (values.shape[1] == 1 or (index is not None and index < values.shape[1])):
+    components = values.shape[1]
+    if (index or 0) >= components or (index is None and components > 1):
         raise InvalidCdfError(
-            f"{reader.path}: {variable} has {values.shape[1]} components; name one, as in "
+            f"{reader.path}: {variable} has {count(components, 'component')}; name one, as in "
             f"{variable}[0]"
         )
     values = values[:, index or 0]
+    values[np.isinf(values)] = np.nan
     units = readable(str(attributes.get("UNITS", ""))).strip()
     long_name = readable(str(attributes.get("CATDESC", "") or attributes.get("FIELDNAM", "")))
     if name in _KNOWN:
@@ -162,6 +166,14 @@ def _variable(
         return Variable(name, values, known_units, known_name, period)
     is_circular = degrees_in(units) is not None and _spans_circle(attributes)
     return Variable(name, values, units, long_name or variable, 360.0 if is_circular else 0.0)
+
+
+def _numbers(reader: CdfReader, variable: str) -> NDArray[Any]:
+    """All values of a variable. Raises `InvalidCdfError` if they are text."""
+    values = reader.range(variable, 0, reader.records(variable))
+    if values.dtype.kind in "SUO":
+        raise InvalidCdfError(f"{reader.path}: {variable} is text, expected numbers")
+    return values
 
 
 def _spans_circle(attributes: Mapping[str, Attribute]) -> bool:

@@ -64,21 +64,26 @@ class CellTables:
             np.prod(reader.shape(header)) > _RETRACE_BYTE
         )
 
-    def measured(self, mode: NDArray[Any], first: int, last: int) -> Bools:
+    def measured(self, shape: RecordShape, first: int, last: int) -> Bools:
         """Whether each cell of records `first` to `last` (exclusive) is a measurement.
 
-        `mode` is (record,). Returns (record, bin, channel), of length 1 along records or bins that
-        are all alike.
+        Returns (record, bin, channel), of length 1 along records that are all alike, and along bins
+        if all those in use are alike.
         """
         choices = np.stack(
-            [mode.astype(np.int64), self._rows.range(first, last), self._is_double(first, last)],
+            [
+                shape.mode.astype(np.int64),
+                self._rows.range(first, last),
+                self._is_double(first, last),
+            ],
             axis=1,
         )
         keys, which = np.unique(choices, axis=0, return_inverse=True)
+        which = which.reshape(-1)
         each = np.stack([self._measured_of(*key) for key in keys.tolist()])
-        if (each == each[:, :1]).all():
+        if all(_is_alike(table, shape, which == place) for place, table in enumerate(each)):
             each = each[:, :1]
-        return each if len(each) == 1 else each[which.reshape(-1)]
+        return each if len(each) == 1 else each[which]
 
     def widths(self, shape: RecordShape, angle: Floats) -> Floats:
         """Extent in pitch angle of the bins, degrees: `dtheta` of the mode, else their spacing.
@@ -179,6 +184,13 @@ def tables(
         values = np.where(is_measured(values), values, unused)
     padded[:, : values.shape[1], : values.shape[2]] = values
     return padded
+
+
+def _is_alike(table: NDArray[Any], shape: RecordShape, rows: Bools) -> bool:
+    """Whether `table` (bin, channel) is the same for all bins that valid ones of `rows` use."""
+    used = rows & shape.valid
+    bins, channels = (int(most[used].max(initial=0)) for most in (shape.nbins, shape.nenergy))
+    return bool((table[:bins, :channels] == table[:1, :channels]).all())
 
 
 def _says_not(reader: CdfReader, zero: Bools, shape: tuple[int, int]) -> Bools:

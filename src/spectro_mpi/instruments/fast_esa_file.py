@@ -115,7 +115,7 @@ class FastEsaFile:
         needs_widths = self._fraction or self._by_flux or self._moments is not None
         widths = self._cells.widths(shape, angle) if needs_widths else None
         values, variance = self._values(first, last, shape, codes, eflux)
-        measured = self._cells.measured(mode, first, last)
+        measured = self._cells.measured(shape, first, last)
         flux = None
         if self._moments is not None and eflux is not None and widths is not None:
             flux = self._moments.flux(

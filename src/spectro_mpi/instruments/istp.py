@@ -20,9 +20,9 @@ from spectro_mpi.instruments import InputFile
 from spectro_mpi.instruments.as_set import title_of
 from spectro_mpi.instruments.cdf import CdfReader
 from spectro_mpi.instruments.energy_tables import EnergyTables
+from spectro_mpi.instruments.flux_units import FluxUnits, for_moments
 from spectro_mpi.instruments.istp_axes import axes_of, is_usable
 from spectro_mpi.instruments.istp_edges import ReportedEdges, is_log_axis, reported_edges
-from spectro_mpi.instruments.istp_moments import FluxUnits, flux_units, of_rings
 from spectro_mpi.instruments.istp_rings import PitchAxis, angle_factor, is_pitch_angle
 from spectro_mpi.instruments.istp_times import RecordTimes
 from spectro_mpi.instruments.istp_variables import Variables
@@ -145,7 +145,7 @@ class IstpFile:
         if moments:
             units = str(table.units or self._attributes.get("UNITS", ""))
             has_rings = self._pitch_axis is not None
-            self._flux = flux_units(units, axes.unit, has_rings, reader.path, table.value)
+            self._flux = for_moments(units, axes.unit, has_rings, reader.path, table.value)
         self._times = RecordTimes(reader, axes.time, axes.time_unit, axes.records)
         self.legend = self._legend()
 
@@ -170,7 +170,7 @@ class IstpFile:
         flux = None
         if self._flux is not None and self._pitch_axis is not None:
             eflux = self._flux.eflux(values, self.energy[mode])
-            flux = of_rings(eflux, self._pitch_axis.rings(first, last))
+            flux = self._pitch_axis.rings(first, last).energy_flux(eflux)
         return Distribution(
             time=time,
             time_start=start,

@@ -14,6 +14,7 @@ from spectro_mpi.instruments.istp_axes import NUMBERS, VariableAxes
 from spectro_mpi.instruments.istp_edges import reported_edges
 from spectro_mpi.instruments.istp_variables import Floats, Variables, measured
 from spectro_mpi.instruments.units import AxisUnit, degrees_in
+from spectro_mpi.model.distribution import EnergyFlux
 from spectro_mpi.model.pitch_rings import ring_edges, ring_solid_angles
 
 _PITCH_ANGLE = re.compile(r"pitch|(^|_)pa(_|$)", re.IGNORECASE)
@@ -35,6 +36,11 @@ class Rings(NamedTuple):
     """Degrees."""
     solid_angle: NDArray[np.float32]
     """sr."""
+
+    def energy_flux(self, eflux: NDArray[np.float32]) -> EnergyFlux:
+        """The flux (record, bin, channel) in these rings, which pass each direction once."""
+        middle = np.broadcast_to(self.middle.astype(np.float32), eflux.shape)
+        return EnergyFlux(eflux, middle, self.width, passes=1)
 
 
 class PitchAxis:

@@ -19,7 +19,6 @@ from spectro_mpi.settings.atlas import HOURS, AtlasSettings
 HEMISPHERES = ("north", "south")
 NOWHERE = -1
 """Cell of a record that lies in none."""
-_SLACK = 1e-9  # of a cell, by which a width may miss a whole number of cells
 
 Floats = NDArray[np.floating]
 
@@ -40,8 +39,7 @@ class Grid:
     def ilat_edges(self) -> NDArray[np.float64]:
         """(ilat + 1,) degrees, ascending; the last cell may be narrower."""
         (low, high), step = self.settings.ilat, self.settings.ilat_degrees
-        cells = math.ceil((high - low) / step - _SLACK)
-        return np.append(low + step * np.arange(cells), high)
+        return np.append(low + step * np.arange(self.settings.ilat_cells), high)
 
     @cached_property
     def altitude_edges(self) -> NDArray[np.float64]:

@@ -96,7 +96,7 @@ def _cells(spectrogram: Spectrogram) -> set[tuple[int, int]]:
         latitude = at["ilat"][known]
         north = at.get(HEMISPHERE, at["ilat"])[known]
         is_south = np.where(np.isfinite(north), north, latitude) < 0
-        size = np.minimum(np.floor(np.abs(latitude)).astype(np.intp), _DEGREES - 1)
+        size = np.floor(np.minimum(np.abs(latitude), _DEGREES - 1)).astype(np.intp)
         degrees = np.where(is_south, -1 - size, size)
     return set(zip(hours.tolist(), degrees.tolist(), strict=True))
 

@@ -126,18 +126,25 @@ def is_measured(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def blocks(
-    usable: NDArray[np.bool_], nbins: NDArray[np.integer[Any]], nenergy: NDArray[np.integer[Any]]
+    usable: NDArray[np.bool_],
+    nbins: NDArray[np.integer[Any]],
+    nenergy: NDArray[np.integer[Any]],
+    cells: int | None = None,
 ) -> Iterator[tuple[Rows, int, int]]:
     """Slabs of usable records with equal numbers of bins and channels: (records, bins, channels).
 
-    All arguments are (record,). A slab has at most 128 records, so that intermediate arrays of its
-    cells stay in the cache.
+    All arrays are (record,). A slab has at most 128 records, and about `cells` cells if that is
+    given, so that intermediate arrays of its cells stay in the cache.
     """
     size = np.where(usable, (nbins.astype(np.int64) << 32) | nenergy.astype(np.int64), 0)
     for code in np.unique(size[usable]).tolist():
         rows = np.flatnonzero(size == code)
-        for first in range(0, len(rows), _SLAB_RECORDS):
-            slab = rows[first : first + _SLAB_RECORDS]
+        bins, channels = code >> 32, code & 0xFFFFFFFF
+        most = _SLAB_RECORDS
+        if cells is not None:
+            most = min(most, max(1, cells // (bins * channels)))
+        for first in range(0, len(rows), most):
+            slab = rows[first : first + most]
             contiguous = slab[-1] - slab[0] + 1 == len(slab)
             records = slice(int(slab[0]), int(slab[-1]) + 1) if contiguous else slab
-            yield records, code >> 32, code & 0xFFFFFFFF
+            yield records, bins, channels

@@ -52,7 +52,8 @@ class Variable:
         """
         if self.name == "ilat":
             sizes = (first[0], np.abs(first[1])), (last[0], np.abs(last[1]))
-            return np.copysign(on_lines(at, *sizes), on_lines(at, first, last))
+            signs = (first[0], np.sign(first[1])), (last[0], np.sign(last[1]))
+            return np.copysign(on_lines(at, *sizes), on_lines(at, *signs))
         return on_lines(at, first, last, self.period, self.lowest)
 
 
@@ -160,8 +161,8 @@ def on_lines(
     """Values at times `at`, each on the line through its own two points; all of the same shape.
 
     With a `period` the shorter way round the circle is taken, and the result lies from `lowest` to
-    `lowest` + `period`. NaN between points more than 10 minutes apart, more than a minute before
-    the first and after the last, and where a point is NaN.
+    `lowest` + `period`. NaN between points more than 10 minutes apart (at their times there are
+    values), more than a minute before the first and after the last, and where a point is NaN.
     """
     (before, low), (after, high) = first, last
     step = high - low
@@ -172,4 +173,5 @@ def on_lines(
     if period:
         result = (result - lowest) % period + lowest
     is_near = (at >= before - _BEYOND) & (at <= after + _BEYOND)
-    return np.where(is_near & (span <= _LONGEST), result, np.nan)
+    is_known = (span <= _LONGEST) | (at == before) | (at == after)
+    return np.where(is_near & is_known, result, np.nan)

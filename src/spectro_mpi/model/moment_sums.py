@@ -7,21 +7,16 @@ temperatures cannot. Pure array science: no files, no MPI.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.model.distribution import (
-    Distribution,
-    EnergyFlux,
-    Rows,
-    blocks,
-)
-from spectro_mpi.model.moment_cells import CellSums, MomentCells
-from spectro_mpi.model.scratch import Scratch
+from spectro_mpi.model.distribution import Distribution, EnergyFlux, Rows
+from spectro_mpi.model.moment_cells import PAIRS, WEIGHTS, CellSums, cell_sums
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +41,9 @@ LEAST_COVERAGE = 0.9
 are NaN: sums over less would be low."""
 _ERG = 1.602177e-12
 """An eV in erg."""
+_PRODUCTS = ("nn", "nf", "np", "ff", "fp", "pp", "ee")
+"""Products of factors of channels that covariances have."""
+_RECORDS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -216,67 +214,99 @@ def moment_sums(
     usable &= (nenergy > 0) & (nenergy <= channels) & (distribution.mode < len(energy))
     inside = (energy >= plan.energies[0]) & (energy <= plan.energies[1])
     inside &= edges[..., 1] > edges[..., 0]
-    scratch = Scratch()
-    for rows, used_bins, used in blocks(usable, nbins, nenergy):
+    cells = cell_sums(distribution, usable, inside)
+    ranked = np.flatnonzero(usable)
+    ranked = ranked[np.argsort(distribution.mode[ranked], kind="stable")]
+    for first in range(0, len(ranked), _RECORDS_AT_ONCE):
+        rows = ranked[first : first + _RECORDS_AT_ONCE]
         mode = distribution.mode[rows]
-        if (mode == mode[0]).all():
+        if mode[0] == mode[-1]:
             mode = mode[:1]
-        summed = np.flatnonzero(inside[mode, :used].any(axis=0))
+        summed = np.flatnonzero(inside[mode].any(axis=0))
         if not len(summed):
             continue
         span = slice(int(summed[0]), int(summed[-1]) + 1)
-        cells = MomentCells(flux, rows, slice(used_bins), span, scratch)
         channel = energy[mode][:, span], edges[mode][:, span], inside[mode][:, span]
-        put(sums, rows, _sums_of(cells, *channel, plan))
+        potential = None if flux.potential is None else flux.potential[rows]
+        put(sums, rows, _sums_of(cells.of(rows, span), *channel, potential, plan))
     return sums
 
 
 def _sums_of(
-    cells: MomentCells,
+    cells: CellSums,
     energy: NDArray[np.floating[Any]],
     edges: NDArray[np.floating[Any]],
     inside: NDArray[np.bool_],
+    potential: NDArray[np.floating[Any]] | None,
     plan: MomentPlan,
 ) -> MomentSums:
     """The sums of some records; `energy` and `inside` are (record or 1, channel)."""
     measured = energy.astype(np.float64)
-    shifted, width = _energies(measured, edges.astype(np.float64), cells.potential, plan)
+    shifted, width = _energies(measured, edges.astype(np.float64), potential, plan)
     inside = inside & cells.measures & (measured > 0) & (shifted > 0)
+    if (inside == inside[:1]).all():
+        inside = inside[:1]
     with np.errstate(invalid="ignore", divide="ignore"):
         # Of the number flux: 2·10⁵ m⁻² f E = eflux E'/E².
         flux = np.where(inside, width * shifted / measured**2, 0.0)
         density = np.where(inside, flux * np.sqrt(plan.mass / 2 / shifted) * 1e-5, 0.0)
     shifted, width = np.where(inside, shifted, 0), np.where(inside, width, 0)
     factors = {"n": density, "f": flux, "e": flux * shifted * _ERG, "p": density * shifted}
-    of = cells.sums(factors, inside)
-    seen = (width * cells.seen()).sum(axis=1)
+    seen = (width * cells.seen).sum(axis=1, dtype=np.float64)
     full = np.broadcast_to(4 * np.pi * width.sum(axis=1), seen.shape)
     coverage = np.divide(seen, full, out=np.zeros_like(seen), where=full > 0)
+    of = _totals(cells.values, WEIGHTS, factors, tuple(factors))
     columns = {
-        "n": of("whole", "n"),
-        "along": of("along", "f"),
-        "against": of("against", "f"),
-        "energy_along": of("along", "e"),
-        "energy_against": of("against", "e"),
-        "omni": of("whole", "f"),
-        "parallel": 2 * of("square", "p"),
-        "across": of("whole", "p") - of("square", "p"),
+        "n": of["whole", "n"],
+        "along": of["along", "f"],
+        "against": of["against", "f"],
+        "energy_along": of["along", "e"],
+        "energy_against": of["against", "e"],
+        "omni": of["whole", "f"],
+        "parallel": 2 * of["square", "p"],
+        "across": of["whole", "p"] - of["square", "p"],
     }
     values = np.stack([columns[name] for name in SUMS], axis=1)
-    covariances = _covariances(of) if cells.has_errors else np.zeros((0, len(COVARIANCES)))
+    covariances = np.zeros((0, len(COVARIANCES)))
+    if len(cells.spreads):
+        spreads = cells.spreads
+        if not np.isfinite(spreads).all():  # uncertainties may be unknown outside
+            spreads = np.where(inside[:, None], spreads, np.float32(0))
+        covariances = _covariances(_totals(spreads, PAIRS, factors, _PRODUCTS))
     is_seen = coverage > LEAST_COVERAGE
     for array in filter(len, (values, covariances)):
         array[~is_seen] = np.nan
     none = np.zeros(0, np.float32)
-    potential = none if cells.potential is None else cells.potential.astype(np.float32)
-    return MomentSums(plan, values, covariances, potential, np.minimum(coverage, 1).astype("f4"))
+    known = none if potential is None else potential.astype(np.float32)
+    return MomentSums(plan, values, covariances, known, np.minimum(coverage, 1).astype("f4"))
 
 
-def _covariances(of: CellSums) -> Floats:
+def _totals(
+    sums: NDArray[np.float32],
+    weights: Sequence[Any],
+    factors: Mapping[str, Floats],
+    words: Sequence[str],
+) -> dict[tuple[Any, str], Floats]:
+    """Sum over the channels: weight, product of factors → (record,).
+
+    `sums` are (record, weight, channel), `factors` (record or 1, channel); "nf" is the product of
+    the factors "n" and "f".
+    """
+    products = np.stack([math.prod(factors[letter] for letter in word) for word in words], axis=-1)
+    # A product of matrices for each record, so that the others do not matter.
+    totals = sums.astype(np.float64) @ products
+    return {
+        (weight, word): totals[:, row, column]
+        for row, weight in enumerate(weights)
+        for column, word in enumerate(words)
+    }
+
+
+def _covariances(of: Mapping[tuple[tuple[str, str], str], Floats]) -> Floats:
     """(record, COVARIANCES)."""
 
     def spread(one: str, other: str, factors: str) -> Floats:
-        return of(f"{one} {other}", factors)
+        return of[(one, other), factors]
 
     columns: dict[tuple[str, str], Floats] = {
         ("n", "n"): spread("whole", "whole", "nn"),

@@ -5,7 +5,6 @@ Pure array science: no files, no MPI.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +13,6 @@ from numpy.typing import NDArray
 from spectro_mpi.model.scratch import Scratch
 
 Floats = NDArray[np.floating[Any]]
-Span = tuple[Floats, Floats]
-"""Smallest and largest angle of each bin, (bin,) each, degrees."""
 
 _WIDEST = 45.0
 """Degrees; a bin whose half is below this is cut at one place at most."""
@@ -40,7 +37,6 @@ def ring_weights(
     pitch_angle: NDArray[np.float32],
     width: Floats,
     times: float = 1,
-    span: Span | None = None,
     scratch: Scratch | None = None,
 ) -> RingWeights:
     """Integrate over the rings of bins from `pitch_angle` − `width`/2 to `pitch_angle` + `width`/2.
@@ -57,22 +53,20 @@ def ring_weights(
         Degrees, 0 to 360.
     times : float
         How often bins count: 2 for an axis of 0 to 180, which passes each direction once.
-    span, scratch
-        `span_of(pitch_angle)` if it is known; where the results are, until those of the next call.
+    scratch
+        Where the results are, until those of the next call.
 
     Notes
     -----
     With s = |sin p|, h half of the width: a bin that is not cut has 2π s sin h, 2π s cos p sin h
-    cos h (J of SPEDAS, j_2d_new), and (π/6) s (3 sin h + (3 − 4 s²) sin 3h). Single precision;
-    errors are below 1e-6 sr.
+    cos h (J of SPEDAS, j_2d_new), and (2π/3) s (sin³ h + cos² p sin 3h). What a cut adds depends
+    only on how far the bin reaches beyond it. Single precision; errors are below 1e-6 sr.
     """
     half = np.asarray(width, np.float64) / 2
     if half.max(initial=0) >= _WIDEST:
         return _by_parts(pitch_angle, width, times)
     half = np.radians(half if half.size > 1 else half.reshape(()))
     unit = np.pi * times
-    low, high = span or span_of(pitch_angle)
-    reach = float(np.degrees(half.max()))
     of = scratch or Scratch()
     shape = pitch_angle.shape
     angle = np.multiply(pitch_angle, np.float32(np.pi / 180), out=of.take("sine", shape))
@@ -81,88 +75,58 @@ def ring_weights(
     whole = np.multiply(sine, _single(2 * unit * np.sin(half)), out=of.take("whole", shape))
     net = np.multiply(sine, cosine, out=of.take("net", shape))
     net *= _single(unit * np.sin(2 * half))
-    square = np.multiply(sine, sine, out=of.take("square", shape))
-    square *= _single(unit / -1.5 * np.sin(3 * half))
-    square += _single(unit / 2 * (np.sin(half) + np.sin(3 * half)))
+    square = np.multiply(cosine, cosine, out=of.take("square", shape))
+    square *= _single(unit / 1.5 * np.sin(3 * half))
+    square += _single(unit / 1.5 * np.sin(half) ** 3)
     square *= sine
-    for bins in _bins_across(low - reach, high + reach, 0.0):
-        first, second, third = (array[:, bins] for array in (whole, net, square))
-        near = sine[:, bins], cosine[:, bins], _of_bins(half, bins)
-        _cut_by_axis(first, second, third, *near, unit)
-    along = np.abs(net, out=of.take("along", shape))
-    along += net
-    along *= np.float32(0.5)
-    for bins in _bins_across(low - reach, high + reach, 90.0):
-        _cut_by_plane(along[:, bins], sine[:, bins], cosine[:, bins], _of_bins(half, bins), unit)
+    from_plane = np.abs(cosine, out=of.take("from plane", shape))
+    cut, beyond = _cut(sine, from_plane, half)
+    added = _beyond_axis(beyond, cosine.reshape(-1)[cut], unit)
+    for weight, part in zip((whole, net, square), added, strict=True):
+        weight.reshape(-1)[cut] += part
+    along = np.maximum(net, 0, out=of.take("along", shape))
+    cut, beyond = _cut(from_plane, sine, half)
+    along.reshape(-1)[cut] += np.float32(unit / 2) * np.square(beyond)
     against = np.subtract(net, along, out=sine)
     return RingWeights(whole, along, against, net, square)
-
-
-def span_of(pitch_angle: NDArray[Any]) -> Span:
-    """The smallest and the largest angle of each bin, (bin,) each; `pitch_angle` as above."""
-    return pitch_angle.min(axis=0).min(axis=1), pitch_angle.max(axis=0).max(axis=1)
 
 
 def _single(factor: Any) -> NDArray[np.float32]:
     return np.asarray(factor, np.float32)
 
 
-def _bins_across(low: Floats, high: Floats, angle: float) -> Iterator[slice]:
-    """Runs of bins that may reach across `angle` or 180° from it."""
-    first, last = np.ceil((low - angle) / 180), np.floor((high - angle) / 180)
-    begin = None
-    for place, reaches in enumerate([*(first <= last).tolist(), False]):
-        if reaches and begin is None:
-            begin = place
-        elif begin is not None and not reaches:
-            yield slice(begin, place)
-            begin = None
+def _cut(
+    near: NDArray[np.float32], far: NDArray[np.float32], half: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """The cells that are cut, and the sine of the angle by which they reach beyond the cut.
 
-
-def _of_bins(array: NDArray[Any], bins: slice) -> NDArray[Any]:
-    return array if array.ndim < 3 or array.shape[1] == 1 else array[:, bins]
-
-
-def _cut_by_axis(
-    whole: Floats,
-    net: Floats,
-    square: Floats,
-    sine: Floats,
-    cosine: Floats,
-    half: NDArray[np.float64],
-    unit: float,
-) -> None:
-    """Replace, in place, the weights of those cells of some bins that 0 or 180 cuts.
-
-    With the distance d from it, these are (× π) 2 (1 − cos h cos d), (1 − cos 2h cos 2d)/2, and a
-    third of 2 − cos³(h + d) − cos³(h − d).
+    `near` and `far` are sine and cosine of their distance from it, at most 90°. Returns the places
+    of the cells in the flattened arrays, (cell,), and their sines, (cell,).
     """
-    cut = sine < _single(np.sin(half))
-    squared = sine * sine
-    near = squared / (1 + np.abs(cosine))  # 1 − cos d
-    threefold = near * np.square(3 - 2 * near)  # 1 − cos 3d
-    single = _single(unit * np.cos(half)) * near + _single(unit * (1 - np.cos(half)))
-    triple = _single(np.cos(3 * half) / 6 * unit) * threefold
-    triple += _single((1 - np.cos(3 * half)) / 6 * unit) + single / 2
-    double = _single(unit * np.cos(2 * half)) * squared + _single(unit / 2 * (1 - np.cos(2 * half)))
-    np.copyto(whole, 2 * single, where=cut)
-    np.copyto(net, np.copysign(double, cosine), where=cut)
-    np.copyto(square, triple, where=cut)
+    cut = np.flatnonzero(near < _single(np.sin(half)))
+    if half.ndim:
+        half = np.broadcast_to(half, near.shape).reshape(-1)[cut]
+    beyond = far.reshape(-1)[cut] * _single(np.sin(half))
+    beyond -= near.reshape(-1)[cut] * _single(np.cos(half))
+    return cut, beyond
 
 
-def _cut_by_plane(
-    along: Floats, sine: Floats, cosine: Floats, half: NDArray[np.float64], unit: float
-) -> None:
-    """Replace, in place, what the cells of some bins that 90 or 270 cuts have along B.
+def _beyond_axis(
+    beyond: NDArray[np.float32], cosine: NDArray[np.float32], unit: float
+) -> tuple[Floats, Floats, Floats]:
+    """What 0 or 180 adds to ∫dΩ, ∫cos α dΩ and ∫cos² α dΩ of cells that it cuts.
 
-    With the distance e of the centre from the plane, positive along B, it is (π/2) sin²(h + e).
+    Of x beyond the axis, whose sine is `beyond`, these are (× π) 2 (1 − cos x), sin² x with the
+    sign of the axis, and ⅔ (1 − cos³ x): there the sign of sin p is the other one. All (cell,).
     """
-    cut = np.abs(cosine) < _single(np.sin(half))
-    part = _single(unit / 2 * np.cos(2 * half)) * cosine
-    part += _single(unit / 2 * np.sin(2 * half)) * sine
-    part *= cosine
-    part += _single(unit / 4 * (1 - np.cos(2 * half)))
-    np.copyto(along, part, where=cut)
+    squared = np.square(beyond)
+    near = np.sqrt(1 - squared)
+    less = squared / (1 + near)  # 1 − cos x
+    return (
+        np.float32(2 * unit) * less,
+        np.copysign(np.float32(unit) * squared, cosine),
+        np.float32(unit / 1.5) * less * (1 + near + np.square(near)),
+    )
 
 
 def _by_parts(angle: Floats, width: Floats, times: float) -> RingWeights:

@@ -48,6 +48,7 @@ class Committing:
         self.without_data |= message.items.keys() - files.keys()
         known = self._plan.known.data
         known |= {item: (files[item], each) for item, each in message.digests.items()}
+        self._show_uncommitted()  # the line that ends the phase is printed without `show`
 
     def wait(self, seconds: float) -> None:
         """Note that the writer has been waiting for the file system; 0: not any more."""
@@ -57,5 +58,8 @@ class Committing:
 
     def show(self) -> None:
         """Show what is computed and not on disk."""
-        self._display.uncommitted(max(0, self.results - self._committed), self._writer_waits)
+        self._show_uncommitted()
         self._display.refresh()
+
+    def _show_uncommitted(self) -> None:
+        self._display.uncommitted(max(0, self.results - self._committed), self._writer_waits)

@@ -17,9 +17,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
+from spectro_mpi.errors import UserError
 from spectro_mpi.system.imports import call, read_folders_once
+from spectro_mpi.system.limits import cores_allowed
 from spectro_mpi.system.processes import die_with_parent, start
 from spectro_mpi.system.signals import STOP_SIGNALS, StopSignals
+from spectro_mpi.system.words import count
 
 if TYPE_CHECKING:
     from spectro_mpi.mpi.pipe_comm import PipeComm
@@ -33,11 +36,7 @@ def run_on_processes(size: int, request: Request, signals: StopSignals | None = 
     the exit code.
     """
     context = multiprocessing.get_context("spawn")
-    pipes: dict[int, dict[int, Connection]] = {rank: {} for rank in range(size)}
-    for hub in {0, size - 1}:
-        for rank in range(size):
-            if rank != hub and rank not in pipes[hub]:
-                pipes[hub][rank], pipes[rank][hub] = context.Pipe()
+    pipes = _pipes(size)
     processes: dict[int, BaseProcess] = {}
     # A new rank collects signals only after its imports; until then, they have to wait.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
@@ -52,6 +51,22 @@ def run_on_processes(size: int, request: Request, signals: StopSignals | None = 
     code, comm = _run(0, size, pipes[0], request, signals, processes)
     comm.close()
     return code
+
+
+def _pipes(size: int) -> list[dict[int, Connection]]:
+    """For each rank, its pipes to other ranks. Raises `UserError` for more than can be open."""
+    pipes: list[dict[int, Connection]] = [{} for _ in range(size)]
+    try:
+        for hub in {0, size - 1}:
+            for rank in range(size):
+                if rank != hub and rank not in pipes[hub]:
+                    pipes[hub][rank], pipes[rank][hub] = multiprocessing.Pipe()
+    except OSError as error:
+        raise UserError(
+            f"{size} ranks are too many for processes of this machine ({error.strerror}); it has "
+            f"{count(cores_allowed(), 'core')}"
+        ) from None
+    return pipes
 
 
 def work_as_rank(rank: int, size: int, pipes: dict[int, Connection]) -> None:

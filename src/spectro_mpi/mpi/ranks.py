@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -84,8 +85,8 @@ def broadcast(comm: Any, value: T) -> T:
     return shared
 
 
-def meet(comm: Any) -> None:
-    """Wait for all ranks without spinning. Collective.
+def meet(comm: Any, meanwhile: Callable[[], object] = lambda: None) -> None:
+    """Wait for all ranks without spinning; `meanwhile` is called again and again. Collective.
 
     Ranks leave a barrier up to a pause apart, and would spin for that long in what follows; after a
     second one with short pauses, they do not.
@@ -93,6 +94,7 @@ def meet(comm: Any) -> None:
     for longest in (LONGEST_PAUSE, SENDING_PAUSE):
         backoff, barrier = Backoff(), comm.Ibarrier()
         while not barrier.Test():
+            meanwhile()
             backoff.pause(longest)
 
 

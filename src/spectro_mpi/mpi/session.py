@@ -58,7 +58,9 @@ if TYPE_CHECKING:
     from spectro_mpi.settings.schema import Config
 
 log = logging.getLogger(__name__)
-_REGULAR = (0, SOME_FAILED, STOPPED)
+_FINISHED = (0, SOME_FAILED)
+"""Exit codes of a run that has done all items."""
+_REGULAR = (*_FINISHED, STOPPED)
 """Exit codes of a run that ended as it should."""
 
 _DROP_BEFORE_END = 20.0
@@ -187,19 +189,17 @@ def _run_config(
             watch = lock or LockWatch(config.run_dir, owner)
             code = _serve(transport, config, plan, watch, request, signals, station, share, early)
             _keep_resources(comm, config, station)
-        if order is not None and lock is not None and code in (0, SOME_FAILED):
-            from spectro_mpi.mpi.first_rank import draw_results, keep_previews
-
-            draw_results(order, request, lock)
-            if config.report.at_end:
-                keep_previews(config, lock)
+            if size > 1:
+                _pack_shares(comm, config, code in _FINISHED, watch, rank, size)
+        if order is not None and lock is not None and code in _FINISHED:
+            _complete(order, request, lock, comm if owner is not None and size > 1 else None)
     finally:
         if lock is not None:
             # A STOP file that came too late for this execution must not stop the next one.
             with suppress(OSError):
                 (config.run_dir / STOP).unlink()
             lock.release()
-    if plan is not None and config.report.at_end and code in (0, SOME_FAILED):
+    if plan is not None and config.report.at_end and code in _FINISHED:
         from spectro_mpi.mpi.first_rank import make_report
 
         make_report(config, request, owner is not None, time.monotonic() - began)
@@ -233,6 +233,37 @@ def _keep_resources(comm: Any, config: Config, station: Station) -> None:
             log.warning("the samples cannot be moved into one file and stay as lines: %s", error)
     if station.size > 1:
         meet(comm)
+
+
+def _complete(order: PhaseOrder, request: Request, lock: RunLock, comm: Any) -> None:
+    """Draw the figures of the whole run and pack the previews, on the first rank.
+
+    `comm`: its other ranks pack meanwhile; None: there are none.
+    """
+    from spectro_mpi.mpi.first_rank import draw_results, keep_previews
+
+    draw_results(order, request, lock)
+    if order.config.report.at_end:
+        if comm is not None:
+            meet(comm, lock.beat)
+        keep_previews(order.config, lock)
+
+
+def _pack_shares(
+    comm: Any, config: Config, is_finished: bool, lock: LockWatch, rank: int, size: int
+) -> None:
+    """Pack previews of some months on each rank but the first, once all items are done. Collective.
+
+    What one of them cannot pack is left to the first rank, which waits for them after its figures
+    of the run. `is_finished` is that of the first rank.
+    """
+    if not (config.report.at_end and broadcast(comm, is_finished)) or rank == COORDINATOR:
+        return
+    from spectro_mpi.previews.packs import pack_previews
+
+    with suppress(OSError):
+        pack_previews(config.run_dir, lock.beat, rank - 1, size - 1)
+    meet(comm)
 
 
 def _serve(

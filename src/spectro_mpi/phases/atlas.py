@@ -169,6 +169,9 @@ class AtlasPhase(MergingPhase[AtlasTally]):
         if known < items:
             which = "no item has" if not known else f"{items - known} of {items} items have no"
             yield f"{which} ephemeris ({self.config.ephemeris_file}), and are not in the maps"
+        reference = self.config.atlas.reference
+        if reference not in self.config.pitch_angles:
+            yield f"no category is called {reference}: neither beams nor loss cones are mapped"
         for name, mapped in self._plan.mapped.items():
             several = sorted({each[2] for each in whole.measures if each[0] == name})
             if len(several) > 1:

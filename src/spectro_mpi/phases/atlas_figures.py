@@ -38,8 +38,9 @@ def draw_atlas(config: Config) -> None:
     words = Words(
         titles=dict(parsed_json(attributes.get("titles", "{}"))),
         rows={name: str(each) for name, each in config.directions.items()},
-        foot=f"run {config.run_id}, {count(int(attributes['items']), 'item')}; magnetic local time "
-        f"(h), noon above; invariant latitude; {cells}; hatched: no data",
+        items=f"{config.item_word}s",
+        foot=f"{count(int(attributes['items']), config.item_word)}; magnetic local time (h), noon "
+        f"above; invariant latitude; {cells}; hatched: no data",
         with_units=lambda label, units: titled(label, readable(units)),
     )
     make_below(config.run_dir, folder)

@@ -72,6 +72,9 @@ def _read(path: Path, config: Config, fast: bool) -> Ephemeris:
     """Read a file, with pycdfpp if `fast` and it can. Raises `InvalidCdfError`, `OSError`."""
     digest = sha256_of(path)
     if fast:
-        with contextlib.suppress(InvalidCdfError):
+        with contextlib.suppress(InvalidCdfError, MemoryError):
             return replace(read_ephemeris(PycdfppReader(path), config.ephemeris), sha256=digest)
-    return replace(read_ephemeris(CdflibReader(path), config.ephemeris), sha256=digest)
+    try:
+        return replace(read_ephemeris(CdflibReader(path), config.ephemeris), sha256=digest)
+    except MemoryError:  # such files are small, but a damaged one may ask for any size
+        raise InvalidCdfError(f"{path}: is damaged: reading it takes too much memory") from None

@@ -80,6 +80,7 @@ class ReducePhase(MergingPhase[Tallies]):
         # pycdfpp may crash, so it is used only in a process whose death costs one item.
         isolated = self.config.run.isolation == "process"
         fast = isolated and loads_fast_reader() and not context.careful
+        context.status("ephemeris")
         ephemeris, notes = ephemeris_of(item.ephemeris, self.config, fast)
         for note in notes:
             context.log.warning("item %s: %s", item.id, note)

@@ -8,6 +8,7 @@ from spectro_mpi.model.marks import Mark, Marks, PackedMarks, parse_marks
 from spectro_mpi.rundir.layout import EVENTS
 from spectro_mpi.settings.schema import Config, PlotSettings, SettingsError
 from spectro_mpi.system.atomic import write_atomic
+from spectro_mpi.system.words import reason
 
 
 def read_marks(
@@ -21,7 +22,7 @@ def read_marks(
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{where}: cannot be read: {error}") from None
+        raise SettingsError(f"{where}: cannot be read: {reason(error)}") from None
     return parse_marks(text, where, label, by_index)
 
 
@@ -52,7 +53,7 @@ def events_content(config: Config) -> bytes | None:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SettingsError(f'plot.events = "{path}": cannot be read: {error}') from None
+        raise SettingsError(f'plot.events = "{path}": cannot be read: {reason(error)}') from None
 
 
 def keep_events(run_dir: Path, content: bytes | None) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from itertools import pairwise
@@ -29,6 +29,7 @@ from spectro_mpi.settings.schema import Config
 from spectro_mpi.settings.selection import SelectSettings
 from spectro_mpi.settings.versions import as_json, read_table
 from spectro_mpi.system.atomic import write_atomic
+from spectro_mpi.system.words import count
 
 
 class NoInputError(UserError):
@@ -85,7 +86,8 @@ def take_inventory(config: Config, found: Callable[[int], None] | None = None) -
     """
     roots = [root for entry in config.inputs for root in _roots(entry)]
     versions: dict[_Key, list[_Candidate]] = {}
-    unknown = []
+    unknown: list[str] = []
+    passed_over: set[str] = set()
     preset, is_selected = preset_of(config), selection(config)
     ephemeris = EphemerisFiles(config)
     for path, size in sorted(_counted(cdf_files(roots), found)):
@@ -94,7 +96,10 @@ def take_inventory(config: Config, found: Callable[[int], None] | None = None) -
         is_ephemeris = ephemeris.take(path, size)
         if not names and not is_ephemeris and not preset.is_companion(file):
             unknown.append(path)
-        for name in filter(is_selected, names):
+        for name in names:
+            if not is_selected(name):
+                passed_over.add(name.item)
+                continue
             key = (name.item, name.instrument, name.part)
             version = name.version[0] if len(name.version) == 1 else 0
             candidate = (name, InputPath(name.instrument, path, size, version))
@@ -103,16 +108,24 @@ def take_inventory(config: Config, found: Callable[[int], None] | None = None) -
     known = ephemeris.of_items(_items(best, config.select.instruments))
     items = tuple(with_problems(known, config))
     missing = missing_of(config.select, best)
-    which, count = config.select.share_of
-    if count > 1:
-        items = tuple(sorted(snake(items, count)[which].items, key=lambda item: item.order))
+    which, shares = config.select.share_of
+    if shares > 1:
+        items = tuple(sorted(snake(items, shares)[which].items, key=lambda item: item.order))
     if not items:
         raise NoInputError(
             f'input = "{", ".join(config.inputs)}" holds no {preset.files} that [select] lets '
-            f"through (such as {preset.example}); it has {len(unknown)} other CDF files"
+            f"through (such as {preset.example}); {_what_else(passed_over, unknown)}"
         )
     superseded = ((older.path, file.path) for _, file in best.values() for older in file.older)
     return Inventory(items, tuple(unknown), tuple(sorted(superseded)), missing)
+
+
+def _what_else(passed_over: Collection[str], unknown: Collection[str]) -> str:
+    """What the input has instead: items that are not selected, or files of other names."""
+    if not passed_over:
+        return f"it has {count(len(unknown), 'other CDF file')}"
+    first, last = (end(passed_over, key=item_order) for end in (min, max))
+    return f"it has {count(len(passed_over), 'item')}, {first} to {last}"
 
 
 def _counted(

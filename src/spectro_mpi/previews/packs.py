@@ -72,14 +72,20 @@ def packed_file(run_dir: Path, month: str, name: str) -> bytes:
     raise FileNotFoundError(name)
 
 
-def pack_previews(run_dir: Path, after_month: Callable[[], object] = lambda: None) -> int:
+def pack_previews(
+    run_dir: Path,
+    after_month: Callable[[], object] = lambda: None,
+    share: int = 0,
+    shares: int = 1,
+) -> int:
     """Pack the previews that are files on their own; returns how many files were packed.
 
     Months without such files stay as they are. The caller holds the lock; `after_month` is called
-    now and then. Raises `OSError`.
+    now and then. `share` of `shares`, from 0: several processes pack different months. Raises
+    `OSError`.
     """
     count = 0
-    for month in _months(run_dir):
+    for month in _months(run_dir)[share::shares]:
         count += _pack_month(run_dir, run_dir / PREVIEWS / month)
         after_month()
     return count

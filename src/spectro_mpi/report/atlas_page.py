@@ -48,7 +48,7 @@ def write_atlas_page(
         with contextlib.suppress(FileNotFoundError):
             page.unlink()
         return ""
-    word = "orbit" if run.config.items_are_orbits else "item"
+    word = run.config.item_word
     style, script = _resource("atlas.css"), _resource("atlas.js")
     facts = {
         "run_id": run.config.run_id,

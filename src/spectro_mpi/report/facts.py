@@ -76,7 +76,7 @@ def page_facts(
     left_out = load_left_out(run.path / LEFT_OUT)
     return {
         "run_id": run.config.run_id,
-        "item_word": "orbit" if run.config.items_are_orbits else "item",
+        "item_word": run.config.item_word,
         "status": status,
         "made": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
         "items": len(entries),

@@ -207,7 +207,7 @@ def _page_config(folder: PageFolder, run: Run) -> dict[str, Any]:
         "limits": list(limits_words(run.config.plot)),
         "values": run.config.report.values,
         "scales": len(run.config.plot.scales),
-        "item": "Orbit" if run.config.items_are_orbits else "Item",
+        "item": run.config.item_word.capitalize(),
         "chunkItems": CHUNK_ITEMS,
         "colormaps": _colormaps(run.config),
     }

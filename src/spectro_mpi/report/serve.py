@@ -57,6 +57,8 @@ def serve(run_dir: Path, host: str, port: int, tell: Callable[[str], None]) -> N
 
 def _listening(run_dir: Path, host: str, port: int) -> _Server:
     """A server on the port, or on the first free one. Raises `UserError`."""
+    if not host:  # it would stand for all addresses
+        raise UserError("--host: is empty; name an address, or leave it out for 127.0.0.1")
     ports = [port] if port else range(PORT, PORT + _PORTS)
     for number in ports:
         try:
@@ -129,8 +131,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer with a file, or with the state of the run."""
-        address = urlsplit(self.path).path
-        if not self._is_for_us():
+        try:
+            address, host = urlsplit(self.path).path, self._host()
+        except ValueError:
+            self._text(HTTPStatus.BAD_REQUEST, "This is no address.\n")
+            return
+        if self.server.is_loopback and not _is_loopback(host):
+            # A page elsewhere may have got its name resolved to ours, to read the answers.
             self._text(HTTPStatus.FORBIDDEN, "This address is not one of this server.\n")
         elif address in ("/", "/report", "/report/"):
             self._answer(HTTPStatus.FOUND, b"", "text/plain", Location=START)
@@ -144,11 +151,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: one page asks for hundreds of files."""
 
-    def _is_for_us(self) -> bool:
-        """Whether the request names this host: a page elsewhere may have got its name resolved to
-        ours, to read the answers."""
-        host = urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
-        return not self.server.is_loopback or _is_loopback(host)
+    def _host(self) -> str:
+        """The host that the request names. Raises `ValueError` if it cannot be one."""
+        return urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
 
     def _state(self) -> None:
         try:

@@ -61,9 +61,18 @@ class Scalars(Mapping[str, Any]):
         self._attributes = target.attrs
 
     def __getitem__(self, name: str) -> Any:
-        if self._attributes.get_id(name).shape != ():
+        attribute = self._attributes.get_id(name)
+        kind = attribute.dtype
+        if attribute.shape != () or kind.subdtype is not None:
             raise ValueError(f"attribute {name} is not a single value")
-        return self._attributes[name]
+        # `AttributeManager.__getitem__` would open it once more, and take twice as long.
+        cell = np.zeros((), kind)
+        attribute.read(cell)
+        value = cell[()]
+        return value.decode("utf-8", "surrogateescape") if type(value) is bytes else value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._attributes
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._attributes)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Annotated
 
 from annotated_types import Ge, MinLen
+
+from spectro_mpi.system.words import choices
 
 BY_ANGLE = "-angles"
 """What follows the name of an instrument where its pitch-angle spectrograms are meant."""
@@ -28,14 +29,16 @@ class AngleSettings:
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012
 
 
-def mistakes_of_bands(settings: AngleSettings, instruments: tuple[str, ...]) -> Iterator[str]:
-    """The mistakes that types cannot express, a sentence each."""
-    for name, bands in settings.bands.items():
+def mistakes_of_bands(
+    table: str, by_instrument: Mapping[str, Bands], instruments: tuple[str, ...]
+) -> Iterator[str]:
+    """The mistakes in the `bands` of a table that types cannot express, a sentence each."""
+    for name, bands in by_instrument.items():
+        where = f"{table}.bands.{name}"
         if name not in instruments:
-            known = ", ".join(instruments)
-            yield f"angles.bands.{name}: no instrument is called {name}; choose from {known}"
+            yield f"{where}: no instrument is called {name}; {choices(name, instruments)}"
         for low, high in bands:
             if low >= high:
-                yield f"angles.bands.{name} = [{low:g}, {high:g}]: a band must ascend"
-        if any(before == after for before, after in pairwise(sorted(bands))):
-            yield f"angles.bands.{name}: lists the same band twice"
+                yield f"{where} = [{low:g}, {high:g}]: a band must ascend"
+        if len({f"{low:g}-{high:g}" for low, high in bands}) < len(bands):
+            yield f"{where}: lists the same band twice"

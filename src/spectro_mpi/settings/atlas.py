@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,10 @@ from annotated_types import Ge, Gt, Interval, Le, MinLen
 from spectro_mpi.settings.angles import Bands
 
 HOURS = 24.0
+MOST_CELLS = 250_000
+"""Cells of all hemispheres and ranges of altitude: an instrument takes up to 1 kB for each."""
+SLACK = 1e-9
+"""Of a cell, by which a width may miss a whole number of cells."""
 _Latitude = Annotated[float, Interval(ge=0, le=90)]
 
 
@@ -57,6 +62,17 @@ class AtlasSettings:
     def mlt_cells(self) -> int:
         """Number of cells round the clock."""
         return round(HOURS / self.mlt_hours)
+
+    @property
+    def ilat_cells(self) -> int:
+        """Number of cells from the lowest to the highest latitude; the last may be narrower."""
+        low, high = self.ilat
+        return math.ceil((high - low) / self.ilat_degrees - SLACK)
+
+    @property
+    def cells(self) -> int:
+        """Number of cells in both hemispheres and all ranges of altitude."""
+        return 2 * max(len(self.altitudes) - 1, 1) * self.ilat_cells * self.mlt_cells
 
     @property
     def of_contributions(self) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from spectro_mpi.settings.angles import Band
-from spectro_mpi.settings.atlas import HOURS
+from spectro_mpi.settings.angles import Band, mistakes_of_bands
+from spectro_mpi.settings.atlas import HOURS, MOST_CELLS, AtlasSettings
 from spectro_mpi.settings.schema import Config
+from spectro_mpi.system.words import choices
 
 
 def atlas_bands(config: Config, instrument: str) -> tuple[Band, ...]:
@@ -63,17 +64,26 @@ def mistakes_of_atlas(config: Config) -> Iterator[str]:
         yield "atlas.altitudes: expected no border, or at least two that ascend"
     if list(atlas.percentiles) != sorted(set(atlas.percentiles)):
         yield "atlas.percentiles: must ascend"
-    known = ", ".join(config.instruments)
-    for name in sorted({*atlas.instruments, *atlas.bands} - set(config.instruments)):
-        yield f"atlas: no instrument is called {name}; choose from {known}"
-    for name, bands in atlas.bands.items():
-        for low, high in bands:
-            if low >= high:
-                yield f"atlas.bands.{name} = [{low:g}, {high:g}]: a band must ascend"
+    for key in ("instruments", "categories", "formats"):
+        if len(set(getattr(atlas, key))) < len(getattr(atlas, key)):
+            yield f"atlas.{key}: lists the same entry twice"
+    if atlas.cells > MOST_CELLS:
+        yield (
+            f"atlas.mlt_hours = {atlas.mlt_hours:g}, atlas.ilat_degrees = "
+            f"{atlas.ilat_degrees:g}: with {max(len(atlas.altitudes) - 1, 1)} ranges of altitude, "
+            f"there would be {atlas.cells:,} cells; the maximum is {MOST_CELLS:,}"
+        )
+    for name in atlas.instruments:
+        if name not in config.instruments:
+            known = choices(name, config.instruments)
+            yield f"atlas.instruments: no instrument is called {name}; {known}"
+    yield from mistakes_of_bands("atlas", atlas.bands, config.instruments)
+    there = ", ".join(config.pitch_angles)
     for name in atlas.categories:
         if name not in config.pitch_angles:
-            there = ", ".join(config.pitch_angles)
             yield f"atlas.categories: no category is called {name}; choose from {there}"
+    if atlas.reference not in (*config.pitch_angles, AtlasSettings.reference):
+        yield f'atlas.reference = "{atlas.reference}": no such category; choose from {there}'
 
 
 def what_atlas_lacks(config: Config) -> Iterator[str]:

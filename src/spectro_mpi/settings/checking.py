@@ -25,10 +25,16 @@ from spectro_mpi.settings.schema import (
     PlotSettings,
 )
 from spectro_mpi.settings.selection import SelectSettings
-from spectro_mpi.settings.summary import DIRECTIONS, SERIES, mistakes_of_summary, series_in
+from spectro_mpi.settings.summary import (
+    SERIES,
+    alternatives_of,
+    mistakes_of_row,
+    mistakes_of_summary,
+    series_in,
+)
 from spectro_mpi.settings.superpose import mistakes_of_superpose
 from spectro_mpi.system.scheduler.walltime import seconds_of
-from spectro_mpi.system.words import nearest
+from spectro_mpi.system.words import choices, nearest
 
 MOST_PIXELS = 250_000_000
 """Pixels of a figure; PNG readers refuse larger images as a possible attack."""
@@ -116,7 +122,7 @@ def _check_categories(config: Config) -> list[str]:
 
 
 def _check_bands(config: Config) -> list[str]:
-    mistakes = list(mistakes_of_bands(config.angles, config.instruments))
+    mistakes = list(mistakes_of_bands("angles", config.angles.bands, config.instruments))
     has_bands = any(map(config.bands, config.select.instruments))
     if "angle" in config.plot.kinds and not has_bands:
         mistakes.append('plot.kinds: "angle" needs angles.bands of an instrument with pitch_angle')
@@ -129,8 +135,9 @@ def _check_summary(config: Config) -> list[str]:
         name: [f"{low:g}-{high:g}" for low, high in config.bands(name)]
         for name in config.instruments
     }
-    mistakes = [*mistakes_of_summary(entries, config.instruments, config.pitch_angles, bands)]
-    if len(set(entries)) < len(entries):
+    found = mistakes_of_summary(entries, config.instruments, config.pitch_angles, bands)
+    mistakes = list(dict.fromkeys(found))
+    if len(set(map(alternatives_of, entries))) < len(entries):
         mistakes.append("plot.summary: lists the same panel twice")
     if "summary" in config.plot.kinds and not config.summary:
         mistakes.append(
@@ -166,11 +173,14 @@ def _check_ephemeris(config: Config) -> list[str]:
             for name in config.directions
         ]
     known = config.ephemeris.variables
+    quantities = [table.dataset for table in config.instrument] or [config.data.quantity]
+    stored = {name for quantity in quantities for name in (quantity, f"{quantity}_error")}
     if config.ephemeris_file:
         mistakes += [
-            f"ephemeris.variables.{table.dataset}: this name is that of the values of {table.name}"
-            for table in config.instrument
-            if table.dataset in known
+            f"ephemeris.variables.{name}: this name is that of the values in the store; choose "
+            "another"
+            for name in known
+            if name in stored
         ]
     mistakes += [
         f'plot.ephemeris: "{name}" is not in ephemeris.variables; choose from {", ".join(known)}'
@@ -237,8 +247,13 @@ def _check_instruments(config: Config) -> list[str]:
     if preset.items_are_orbits:
         mistakes += [
             f'select.orbits = "{config.select.orbits}": "{name}" is neither an orbit nor a range '
-            "such as 13312-13400"
+            "such as 13312-13400; separate several by commas"
             for name in sorted(config.select.names)
+        ]
+        mistakes += [
+            f'select.skip: "{name}" is no orbit; name each one by itself'
+            for name in map(str, config.select.skip)
+            if not name.isdecimal()
         ]
     if preset.by_tables and not config.instrument:
         mistakes.append(
@@ -248,16 +263,11 @@ def _check_instruments(config: Config) -> list[str]:
     if len(set(config.select.instruments)) < len(config.select.instruments):
         mistakes.append("select.instruments: lists the same entry twice")
     mistakes += [
-        f'select.instruments: no instrument is called "{name}"; choose from {_known(config, name)}'
+        f'select.instruments: no instrument is called "{name}"; {choices(name, config.instruments)}'
         for name in config.select.instruments
         if name not in config.instruments and config.instruments
     ]
     return mistakes
-
-
-def _known(config: Config, name: str) -> str:
-    """The instruments to choose from, and which of them is most similar to `name`."""
-    return ", ".join(config.instruments) + nearest(name, config.instruments)
 
 
 def _check_job(table: str, job: JobSettings, option_like: str) -> list[str]:
@@ -327,8 +337,8 @@ def _check_axes(name: str, axes: AxisLimits, config: Config) -> list[str]:
     instrument = instrument.removesuffix(BY_ANGLE)
     if instrument not in config.instruments:
         mistakes.append(
-            f"axes.{name}: no instrument is called {instrument}; choose from "
-            f"{_known(config, instrument)}"
+            f"axes.{name}: no instrument is called {instrument}; "
+            f"{choices(instrument, config.instruments)}"
         )
     if is_by_angle:
         bands = [f"{low:g}-{high:g}" for low, high in config.bands(instrument)]
@@ -368,13 +378,10 @@ def _check_axes_of_line(name: str, axes: AxisLimits, config: Config) -> list[str
     mistakes = []
     if instrument not in config.instruments:
         mistakes.append(
-            f"axes.{name}: no instrument is called {instrument}; choose from "
-            f"{_known(config, instrument)}"
+            f"axes.{name}: no instrument is called {instrument}; "
+            f"{choices(instrument, config.instruments)}"
         )
-    if direction and direction not in DIRECTIONS:
-        mistakes.append(
-            f"axes.{name}: no direction is called {direction}; choose from {', '.join(DIRECTIONS)}"
-        )
+    mistakes += [f"axes.{name}: {mistake}" for mistake in mistakes_of_row(series, direction)]
     if axes.z_min is not None or axes.z_max is not None:
         mistakes.append(f"axes.{name}: a line has no colours; set y_min and y_max")
     low, high = axes.y_min, axes.y_max

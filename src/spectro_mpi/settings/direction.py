@@ -33,7 +33,7 @@ class Direction:
         """What it is, as row labels say it: "within 30° of earthward"."""
         if self.losscone:
             return f"loss cone, {'earthward' if self.is_downward else 'away from earth'}"
-        return f"within {self.within:g}° of {'earthward' if self.toward else 'away from earth'}"
+        return f"within {self.within:g}° of {'earthward' if self.toward else 'anti-earthward'}"
 
 
 def mistakes_of_direction(name: str, direction: Direction) -> Iterator[str]:

@@ -12,7 +12,6 @@ from spectro_mpi.settings.instrument_table import RESERVED_QUANTITIES
 NONE = "none"
 """As a file pattern: no ephemeris is read."""
 FAST_VARIABLES = {name: name for name in ("alt", "ilat", "mlt", "flat", "flng")}
-_DERIVED = ("hemisphere", "loss_cone")
 _VARIABLE = re.compile(r"(?P<name>.+?)(?:\[(?P<index>\d+)\])?")
 
 
@@ -52,7 +51,7 @@ def mistakes_of_ephemeris(settings: EphemerisSettings) -> Iterator[str]:
     for name, variable in settings.variables.items():
         if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
             yield f'ephemeris.variables."{name}": use only letters, digits and "_" in the name'
-        elif name in RESERVED_QUANTITIES or name in _DERIVED:
+        elif name in RESERVED_QUANTITIES:
             yield f"ephemeris.variables.{name}: this name is that of another dataset in the store"
         if not variable:
             yield f"ephemeris.variables.{name} is empty; expected the name of a variable"

@@ -18,7 +18,8 @@ from spectro_mpi.settings.file_pattern import FilePattern
 RESERVED_QUANTITIES = frozenset(
     {"time", "time_start", "time_end", "mode", "energy", "frequency", "y", "category"}
     | {"category_intervals", "data_quality", "record", "channel", "table", "bound", "interval"}
-    | {"angles", "angle", "band", "band_edges"}
+    | {"angles", "angle", "band", "band_edges", "moments", "hemisphere", "loss_cone"}
+    | {"energy_edges", "frequency_edges", "y_edges"}
 )
 """Names of other datasets in the store, which a quantity cannot have."""
 

@@ -37,7 +37,7 @@ from spectro_mpi.settings.versions import (
     version_of,
 )
 from spectro_mpi.system.digests import sha256_of
-from spectro_mpi.system.words import nearest
+from spectro_mpi.system.words import nearest, reason
 
 DEFAULT_FILE = "spectro-mpi.toml"
 _OF_RUN = "config.toml"
@@ -264,7 +264,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except IsADirectoryError:
         raise SettingsError(f"{path}: is a directory, {_what_to_do_with(path)}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from None
+        raise SettingsError(f"{path}: cannot be read: {reason(error)}") from None
     return parse_toml(text, str(path))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
+from spectro_mpi.settings.direction import Direction
 from spectro_mpi.settings.schema import _PITCH_ANGLES, AxisLimits, Config
 from spectro_mpi.system.words import nearest
 
@@ -15,11 +16,23 @@ _SHOWN = 80
 _EITHER = {
     "input": 'a path, or paths such as ["2000", "2001"]',
     "select.skip": 'orbits or names of items, such as [13312, "13400"]',
-    "energy": "the name of a variable, or numbers such as [10, 20, 40]",
-    "energy_edges": "numbers such as [5, 15, 30, 50], or pairs such as [[5, 15], [15, 30]]",
-    "angles": '"mean", "sum", an index, or indices such as [0, 3]',
+    "instrument.energy": "the name of a variable, or numbers such as [10, 20, 40]",
+    "instrument.energy_edges": (
+        "numbers such as [5, 15, 30, 50], or pairs such as [[5, 15], [15, 30]]"
+    ),
+    "instrument.angles": '"mean", "sum", an index, or indices such as [0, 3]',
 }
 """Settings that may have different types, of which pydantic reports every alternative."""
+_FORMS = {
+    "select.orbits": "13312-13400,13500",
+    "select.start": "2000-01-01",
+    "select.stop": "2000-01-01",
+    "select.share": "2/4",
+    "data.cadence": "60 s",
+}
+"""Texts that have a form → an example."""
+_OF_NAMES = {"axes": AxisLimits, "pitch_angles": Direction}
+"""Tables of named tables → what each of these holds."""
 _EXPECTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -75,14 +88,18 @@ def _of_one_type(error: Any, table: dict[str, Any]) -> dict[str, Any]:
 
 def _written(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
     """The part of a place that names a setting in a file: not the entries of its value."""
-    start = 2 if loc[0] == "instrument" else 0
-    for place in range(start, len(loc)):
-        name = ".".join(str(part) for part in loc[start : place + 1])
+    for place in range(2 if loc[0] == "instrument" else 0, len(loc)):
         if isinstance(loc[place], int):
             return loc[:place]
-        if name in _EITHER:
+        if _key(loc[: place + 1]) in _EITHER:
             return loc[: place + 1]
     return loc
+
+
+def _key(place: tuple[str | int, ...]) -> str:
+    """The dotted name of a setting, without the number of an `[[instrument]]` table."""
+    parts = ("instrument", *place[2:]) if place[0] == "instrument" else place
+    return ".".join(str(part) for part in parts)
 
 
 def _sentence(error: Any, written: tuple[str | int, ...], table: dict[str, Any]) -> str:
@@ -107,9 +124,10 @@ def _sentence(error: Any, written: tuple[str | int, ...], table: dict[str, Any])
 def _expected(error: Any, written: tuple[str | int, ...], piece: str) -> str:
     """What was expected of a value. `piece` names the entry of it that is wrong, if one is."""
     kind, bounds = error["type"], error.get("ctx", {})
-    setting = ".".join(str(part) for part in written[2 if written[0] == "instrument" else 0 :])
-    if setting in _EITHER:
-        return _EITHER[setting]
+    if _key(written) in _EITHER:
+        return _EITHER[_key(written)]
+    if kind == "string_too_short":
+        return "text that is not empty"
     if kind in ("too_short", "too_long"):
         count = bounds.get("min_length", bounds.get("max_length"))
         needed = "at least 1 value" if count == 1 else f"{count} values"
@@ -125,7 +143,9 @@ def _expected(error: Any, written: tuple[str | int, ...], piece: str) -> str:
     if kind in ("tuple_type", "list_type", "dict_type", "dataclass_type"):
         return _shape(kind, written)
     if kind in _EXPECTED:
-        return f"{_EXPECTED[kind]}{piece}"
+        example = _FORMS.get(_key(written), "")
+        such_as = f', such as "{example}"' if example else ""
+        return f"{_EXPECTED[kind]}{piece}{such_as}"
     return str(error["msg"]).replace("Input should", "that it should") + piece
 
 
@@ -139,9 +159,11 @@ def _shape(kind: str, written: tuple[str | int, ...]) -> str:
     if name == "pitch_angles":
         pairs = f"pairs of degrees such as {_as_list(_PITCH_ANGLES['parallel'])}"
         return f'{pairs}, or a direction such as {{ toward = "earth", within = 30 }}'
-    example: Any = asdict(Config()).get(name)
-    if len(written) == 2 and isinstance(example, dict):
-        example = example.get(str(written[1]))
+    if written[1:2] == ("bands",):
+        return "energy bands such as [[100, 1000], [1000, 30000]]"
+    example: Any = asdict(Config())
+    for part in written:
+        example = example.get(str(part)) if isinstance(example, dict) else None
     return f"a list such as {_as_list(example)}" if example else "a list in brackets"
 
 
@@ -163,13 +185,13 @@ def _name_of(written: tuple[str | int, ...], table: dict[str, Any]) -> str:
 def _nearest(loc: tuple[str | int, ...]) -> str:
     """A hint at the known key most similar to the unknown one at `loc`, or empty."""
     known = _known_keys(Config)
-    if loc[0] == "axes":
-        known += _known_keys(AxisLimits, ".".join(str(part) for part in (*loc[:-1], "")))
-    unknown = ".".join(part for part in loc if isinstance(part, str))
+    if loc[0] in _OF_NAMES:
+        known += _known_keys(_OF_NAMES[loc[0]], ".".join(str(part) for part in (*loc[:-1], "")))
+    table = ".".join(part for part in loc[:-1] if isinstance(part, str))
+    siblings = [name for above, _, name in (key.rpartition(".") for key in known) if above == table]
     by_name = {key.rpartition(".")[2]: key for key in known}
-    siblings = [key for key in known if key.rpartition(".")[0] == unknown.rpartition(".")[0]]
-    if hint := nearest(unknown, siblings):
-        return hint
+    if name := nearest(str(loc[-1]), siblings, hint="{}"):
+        return f"; did you mean {'.'.join(filter(None, (table, name)))}?"
     name = nearest(str(loc[-1]), list(by_name), 0.7, "{}")
     return f"; did you mean {by_name[name]}?" if name else ""
 

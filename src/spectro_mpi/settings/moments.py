@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Interval
 
+from spectro_mpi.system.words import choices
+
 SpeciesName = Literal["electron", "proton", "helium", "oxygen"]
 Energies = tuple[Annotated[float, Ge(0)], Annotated[float, Ge(0)]]
 
@@ -70,11 +72,11 @@ class MomentSettings:
 
 def mistakes_of_moments(settings: MomentSettings, instruments: tuple[str, ...]) -> Iterator[str]:
     """The mistakes that types cannot express, a sentence each."""
-    known = ", ".join(instruments)
     for key in ("species", "energies"):
         for name in getattr(settings, key):
             if name not in instruments:
-                yield f"moments.{key}.{name}: no instrument is called {name}; choose from {known}"
+                known = choices(name, instruments)
+                yield f"moments.{key}.{name}: no instrument is called {name}; {known}"
     for name, (low, high) in settings.energies.items():
         if low >= high:
             yield f"moments.energies.{name} = [{low:g}, {high:g}]: the range must ascend"

@@ -351,6 +351,11 @@ class Config:
         )
 
     @property
+    def item_word(self) -> str:
+        """What an item is called."""
+        return "orbit" if self.items_are_orbits else "item"
+
+    @property
     def ephemeris_file(self) -> str:
         """Pattern of the names of ephemeris files; empty: none are read."""
         pattern = self.ephemeris.file or self.preset.ephemeris

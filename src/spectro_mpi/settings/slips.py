@@ -36,7 +36,8 @@ def likely_slips(config: Config) -> Iterator[str]:
     for name, intervals in config.intervals.items():
         if _are_radians(intervals):
             yield f"pitch_angles.{name}: is in degrees, and these look like radians"
-    yield from _slips_of_axes(config)
+    if not config.preset.by_tables:  # those have energies in any unit
+        yield from _slips_of_energies(config)
     if plot.zoom_minutes > _MOST_MINUTES:
         yield (
             f"plot.zoom_minutes = {plot.zoom_minutes:g}: is in minutes; did you mean "
@@ -70,9 +71,17 @@ def _are_radians(intervals: tuple[tuple[float, float], ...]) -> bool:
     )
 
 
-def _slips_of_axes(config: Config) -> Iterator[str]:
-    if config.preset.by_tables:
-        return  # energies of any instrument, in any unit
+def _slips_of_energies(config: Config) -> Iterator[str]:
+    ranges = [(f"moments.energies.{name}", ends) for name, ends in config.moments.energies.items()]
+    for table in ("angles", "atlas"):
+        for name, bands in getattr(config, table).bands.items():
+            ranges += [(f"{table}.bands.{name}", band) for band in bands]
+    for where, (low, high) in ranges:
+        if high <= _LOW_EV:
+            yield (
+                f"{where} = [{low:g}, {high:g}]: is in eV; did you mean "
+                f"[{1000 * low:g}, {1000 * high:g}]?"
+            )
     for name, limits in config.axes.items():
         if name.partition(".")[0].endswith(BY_ANGLE):
             continue  # in degrees

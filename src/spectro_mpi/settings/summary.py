@@ -30,6 +30,8 @@ SERIES: Mapping[str, str] = MappingProxyType(
 """Moments that can be drawn as lines → scale of their axis; "symlog" shows both signs."""
 DIRECTIONS = ("down", "up", "net", "parallel", "antiparallel")
 """Categories of the fluxes along the field."""
+_DIRECTED = ("number_flux", "energy_flux", "number_flux_100km", "energy_flux_100km")
+"""Moments with a row for each direction."""
 POTENTIAL = "potential"
 _FORM = '"ees.downgoing", "ees-angles.100-1000" or "ees-energy_flux.net"'
 
@@ -122,26 +124,38 @@ def _mistakes_of(
     if not name:
         yield f"expected panels such as {_FORM}, joined by | (or) and + (and)"
     elif name not in instruments:
-        hint = nearest(name, list(instruments))
-        yield f"no instrument is called {name}; choose from {', '.join(instruments)}{hint}"
+        yield from _unless_known("instrument", name, instruments)
     elif part == BY_ANGLE:
-        known = bands.get(name, ())
-        if source.category not in known:
-            yield f"no band is called {source.category}; {', '.join(known) or 'none'} are"
+        yield from _unless_known("band", source.category, bands.get(name, ()))
     elif part and not source.series:
-        hint = nearest(part[1:], list(SERIES))
-        yield f"{name} has no {part[1:]}; choose from angles, {', '.join(SERIES)}{hint}"
+        yield from _unless_known("moment", part[1:], ("angles", *SERIES))
     elif source.series:
-        if source.category not in ("", *DIRECTIONS):
-            yield f"no direction is called {source.category}; choose from {', '.join(DIRECTIONS)}"
-    elif source.category not in categories:
-        hint = nearest(source.category, list(categories))
-        listed = ", ".join(categories)
-        yield f"no pitch-angle category is called {source.category}; choose from {listed}{hint}"
+        yield from mistakes_of_row(source.series, source.category)
+    else:
+        yield from _unless_known("pitch-angle category", source.category, categories)
+
+
+def mistakes_of_row(series: str, direction: str) -> Iterator[str]:
+    """What is wrong with the direction of a moment; empty: all of its rows are meant."""
+    if direction and series not in _DIRECTED:
+        yield f"{series} has no direction; leave out .{direction}"
+    elif direction:
+        yield from _unless_known("direction", direction, DIRECTIONS)
+
+
+def _unless_known(kind: str, name: str, known: Collection[str]) -> Iterator[str]:
+    """A sentence on a name that is missing, or not among those that are known."""
+    listed = f"choose from {', '.join(known)}" if known else "there is none"
+    if not name:
+        yield f"lacks the name of a {kind}; {listed}"
+    elif name not in known:
+        yield f"no {kind} is called {name}; {listed}{nearest(name, list(known))}"
 
 
 def _mistakes_of_layers(layers: Layers) -> Iterator[str]:
     first, *others = layers
+    if len(set(layers)) < len(layers):
+        yield "lists the same entry twice"
     if first.series:
         for other in others:
             if other.series != first.series:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Interval
 
 MOST_TIME_BINS = 10_000
 
@@ -15,18 +15,18 @@ MOST_TIME_BINS = 10_000
 class SuperposeSettings:
     """What phase "superpose" lays over each other: the records around events."""
 
-    before_seconds: Annotated[float, Ge(0)] = 300.0
+    before_seconds: Annotated[float, Interval(ge=0, le=1e9)] = 300.0
     """Time before an event that is taken, s; extended to whole bins."""
-    after_seconds: Annotated[float, Ge(0)] = 300.0
+    after_seconds: Annotated[float, Interval(ge=0, le=1e9)] = 300.0
     """Time after it, s; extended to whole bins."""
-    bin_seconds: Annotated[float, Gt(0)] = 10.0
+    bin_seconds: Annotated[float, Interval(gt=0, le=1e9)] = 10.0
     """Length of a bin of time, s; the time of the event lies between two bins. Shorter ones than
     the records stay empty in part."""
     zero: Literal["start", "middle", "end"] = "start"
     """Which time of an event is its time 0."""
     labels: tuple[str, ...] = ()
     """Labels of the events that are taken; empty: all."""
-    memory_mb: Annotated[int, Ge(1)] = 100
+    memory_mb: Annotated[int, Interval(ge=1, le=1_000_000)] = 100
     """Memory of the histograms of an instrument in a process. Where more would be needed, their
     bins are made wider."""
 
@@ -48,7 +48,7 @@ def mistakes_of_superpose(
     elif span / settings.bin_seconds > MOST_TIME_BINS:
         yield (
             f"superpose.bin_seconds = {settings.bin_seconds:g}: a window of {span:g} s would have "
-            f"{span / settings.bin_seconds:,.0f} bins; the maximum is {MOST_TIME_BINS:,}"
+            f"{span / settings.bin_seconds:,.6g} bins; the maximum is {MOST_TIME_BINS:,}"
         )
     if len(set(settings.labels)) < len(settings.labels):
         yield "superpose.labels: lists the same entry twice"

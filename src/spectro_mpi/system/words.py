@@ -53,6 +53,16 @@ def nearest(
     return hint.format(by_letters[match[0]]) if match else ""
 
 
+def choices(word: str, known: Sequence[str]) -> str:
+    """ "choose from ees, ies; did you mean ees?", for a word that is none of the known ones."""
+    return f"choose from {', '.join(known)}{nearest(word, known)}"
+
+
+def reason(error: OSError | UnicodeDecodeError) -> str:
+    """Why a file cannot be read, without the number of the error and the name of the file."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def not_on_disk(items: int, writer_waits: float) -> str:
     """ ", 12 computed, not yet on disk", and how long the writer has waited, s; empty: neither."""
     words = f", {items} computed, not yet on disk" if items else ""

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from spectro_mpi.inert import inert
-from spectro_mpi.system.words import duration
+from spectro_mpi.system.words import count, duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -19,8 +19,8 @@ _MB = 1e6
 class TransferDisplay:
     """Shows how far a search of an archive and the transfers are."""
 
-    def __init__(self, visible: bool, what: str = "fetch", noun: str = "files") -> None:
-        """With `visible` false, it prints nothing. `what` is done with a number of `noun`."""
+    def __init__(self, visible: bool, what: str = "fetch", noun: str = "file") -> None:
+        """With `visible` false, it prints nothing. `what` is done with each `noun`."""
         self._visible = visible
         self._what, self._noun = what, noun
         self._began = self._printed = time.monotonic()
@@ -78,6 +78,6 @@ class TransferDisplay:
         if rate > 0 and self._size > size:
             left = f", {duration((self._size - size) / rate)} left"
         return (
-            f"{done} of {self._files} {self._noun}{failures}, {size / _MB:.1f}{total} MB, "
+            f"{done} of {count(self._files, self._noun)}{failures}, {size / _MB:.1f}{total} MB, "
             f"{rate / _MB:.2f} MB/s{left}"
         )

@@ -86,7 +86,7 @@ class Summary(FigureKind):
     ) -> Iterator[str]:
         shown = [_shown(config, entry, spectrograms) for entry in config.summary]
         reasons = {failure.instrument: failure.reason for failure in failures}
-        yield from _notes_on_lacking(shown, spectrograms, reasons)
+        yield from _notes_on_lacking(config, shown, spectrograms, reasons)
         yield from _notes_on_replaced(shown)
         yield from _notes_on_categories(config, shown)
 
@@ -147,7 +147,10 @@ def _row(config: Config, shown: _Shown, spectrograms: Mapping[str, Spectrogram])
 
 
 def _notes_on_lacking(
-    shown: Sequence[_Shown], spectrograms: Mapping[str, Spectrogram], reasons: Mapping[str, str]
+    config: Config,
+    shown: Sequence[_Shown],
+    spectrograms: Mapping[str, Spectrogram],
+    reasons: Mapping[str, str],
 ) -> Iterator[str]:
     """A note on the panels that are left out, and on lines that panels lack."""
     lacking = []
@@ -163,17 +166,15 @@ def _notes_on_lacking(
         if name not in spectrograms:
             words.append(f"{name} ({reasons.get(name, 'no file')})")
         elif source.series and series_of(spectrograms[name], source.series) is None:
-            words.append(f"{name} {source.series} ({_why_no_series(spectrograms[name], source)})")
+            words.append(f"{name} {source.series} (not in the data)")
         elif source.group.endswith(BY_ANGLE) and not spectrograms[name].angles.size:
             words.append(f"{name} by pitch angle (not in the data)")
+        elif source.category in config.directions and not spectrograms[name].ephemeris:
+            words.append(f"{source} (no ephemeris)")
         else:
             words.append(str(source))
     if words:
         yield f"No data: {', '.join(dict.fromkeys(words))}"
-
-
-def _why_no_series(spectrogram: Spectrogram, source: Source) -> str:
-    return "not in the data"
 
 
 def _notes_on_replaced(shown: Sequence[_Shown]) -> Iterator[str]:
