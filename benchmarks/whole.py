@@ -96,13 +96,13 @@ def launcher() -> str:
 
 def run_process(command: list[str], environment: Mapping[str, str] | None = None) -> Whole:
     """Run a command with additional `environment`. Raises `RuntimeError` if it fails."""
-    before, began = _children_cpu(), time.perf_counter()
+    before, began = children_cpu(), time.perf_counter()
     more = {**os.environ, **(environment or {})}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=more)
     seconds = time.perf_counter() - began
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
-    return Whole(seconds, _children_cpu() - before, out=done.stdout)
+    return Whole(seconds, children_cpu() - before, out=done.stdout)
 
 
 def with_copies(folder: Path, copies: int) -> Path:
@@ -122,6 +122,7 @@ def with_copies(folder: Path, copies: int) -> Path:
     return larger
 
 
-def _children_cpu() -> float:
+def children_cpu() -> float:
+    """CPU seconds of all processes that this one has started and that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

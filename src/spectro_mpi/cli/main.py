@@ -19,6 +19,8 @@ from spectro_mpi.errors import UserError
 from spectro_mpi.system.launchers import launched
 
 _INTERRUPTED = 130
+_GARBAGE = 50_000
+"""New objects after which Python looks for garbage; imports, which make none, make 200,000."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -85,6 +87,7 @@ def _call(arguments: argparse.Namespace, out: Console) -> int:
         ) from None
     out.goes_on = arguments.call in run.CALLS
     if not out.goes_on:
+        gc.set_threshold(_GARBAGE)
         gc.enable()  # ranks do so when they begin their work
     code: int = arguments.call(arguments)
     return code

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import nullcontext
 
 from spectro_mpi.cli.arguments import (
     Commands,
@@ -18,6 +19,7 @@ from spectro_mpi.cli.arguments import (
 )
 from spectro_mpi.errors import UserError
 from spectro_mpi.system.launchers import launched
+from spectro_mpi.system.siblings import together
 
 
 def add(commands: Commands) -> None:
@@ -101,8 +103,6 @@ def _run(arguments: argparse.Namespace) -> int:
     # Before the slow imports: a signal must be noticed from the first moment.
     with StopSignals() as signals:
         from spectro_mpi.mpi.request import Request
-        from spectro_mpi.mpi.session import get_ready, run
-        from spectro_mpi.mpi.world import leave
 
         request = Request(
             config=arguments.config,
@@ -120,7 +120,12 @@ def _run(arguments: argparse.Namespace) -> int:
             from spectro_mpi.mpi.processes import run_on_processes
 
             return run_on_processes(arguments.ranks, request, signals)
-        code = run(request, signals, early=get_ready())
+        with nullcontext() if start is None else together():
+            from spectro_mpi.mpi.session import get_ready, run
+            from spectro_mpi.mpi.world import leave
+
+            early = get_ready()
+        code = run(request, signals, early=early)
         leave(code)  # inside the context, so that a stop request during it does no harm either
         return code
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from spectro_mpi.errors import UserError
-from spectro_mpi.mpi.backoff import Backoff
+from spectro_mpi.mpi.backoff import LONGEST_PAUSE, SENDING_PAUSE, Backoff
 from spectro_mpi.mpi.pipe_comm import PipeComm
 
 COORDINATOR = 0
@@ -86,14 +86,16 @@ def broadcast(comm: Any, value: T) -> T:
 
 
 def meet(comm: Any, meanwhile: Callable[[], object] = lambda: None) -> None:
-    """Wait at a barrier for all ranks, without spinning; `meanwhile` is called again and again.
+    """Wait for all ranks without spinning; `meanwhile` is called again and again. Collective.
 
-    Collective.
+    Ranks leave a barrier up to a pause apart, and would spin for that long in what follows; after a
+    second one with short pauses, they do not.
     """
-    backoff, barrier = Backoff(), comm.Ibarrier()
-    while not barrier.Test():
-        meanwhile()
-        backoff.pause()
+    for longest in (LONGEST_PAUSE, SENDING_PAUSE):
+        backoff, barrier = Backoff(), comm.Ibarrier()
+        while not barrier.Test():
+            meanwhile()
+            backoff.pause(longest)
 
 
 def end_job(comm: Any, error: BaseException) -> int:
