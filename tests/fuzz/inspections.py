@@ -80,7 +80,7 @@ def is_a_sentence(done: Finished) -> bool:
     """Whether a command ended as it should: with its output, or a sentence."""
     sentences = done.err.splitlines()
     return "Traceback" not in done.err + done.out and (
-        (done.code == 0 and not sentences and "[[instrument]]" in done.out)
+        (done.code == 0 and not sentences and "\npreset = " in done.out)
         or (done.code in (1, 2) and len(sentences) == 1 and sentences[0].startswith("spectro-mpi:"))
     )
 

@@ -91,13 +91,31 @@ def test_fast_files_have_virtual_axes_and_are_drawn_by_what_these_are_made_of(
 ) -> None:
     path = next(demo.directory.glob("FAST_data/*/*/*_ees_*_13313_*.cdf"))
     text = proposed(path, "data")
-    assert "the preset fast-esa needs no tables" in text
+    assert "the preset fast-esa draws it without tables" in text
     assert 'pitch_angle = "pitch_angle"' in text
     (tmp_path / "spectro-mpi.toml").write_text(text)
     chosen = ("-s", "select.orbits=13313", "-s", "plot.dpi=40", "--only", "reduce")
     done = spectro_mpi("run", "--no-progress", *chosen, cwd=tmp_path)
     assert done.code == 0, done.err
     assert open_run(tmp_path / "runs" / "fa_esa_l2_ees").items == ["13313"]
+
+
+def test_fast_files_are_drawn_by_their_preset(demo: DemoSummary, tmp_path: Path) -> None:
+    folder = demo.directory / "FAST_data"
+    text = proposed(folder)
+    assert loads(text) == {
+        "run_id": "fast",
+        "input": str(folder.resolve()),
+        "data": {"preset": "fast-esa"},
+    }
+    path = next(folder.glob("*/*/*_ees_*_13313_*.cdf"))
+    of_a_file = loads(proposed(path))
+    assert of_a_file["select"] == {"instruments": ["ees"]}
+    (tmp_path / path.name).symlink_to(path)
+    write(tmp_path / "tst_20170101_v1.cdf", variables())
+    mixed = proposed(tmp_path)
+    assert loads(mixed)["data"] == {"preset": "fast-esa"}
+    assert "# tst_20170101_v1.cdf is left out" in mixed
 
 
 def test_every_other_variable_has_its_reason(tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ class Inspection:
     """(name, why it cannot be drawn) of the other variables."""
     master: str = ""
     """Path of a master that supplies what the file lacks."""
+    is_of_names: bool = False
+    """Whether only variables that the user has named are in it."""
 
 
 def inspect_file(
@@ -221,7 +223,14 @@ def _inspect(reader: CdfReader, names: Sequence[str], everything: bool, master: 
             others.append((name, why.replace(f' in [[instrument]] "{plain.name}"', "")))
     found.sort(key=lambda variable: (variable.rank, variable.name))
     return Inspection(
-        reader.path, 1, title or "no description", pattern, tuple(found), tuple(others), master
+        reader.path,
+        1,
+        title or "no description",
+        pattern,
+        tuple(found),
+        tuple(others),
+        master,
+        is_of_names=bool(names),
     )
 
 

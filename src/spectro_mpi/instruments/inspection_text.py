@@ -17,10 +17,12 @@ from typing import Any
 from spectro_mpi.errors import UserError
 from spectro_mpi.inert import inert, is_inert
 from spectro_mpi.instruments.inspection import Inspection, folders_of
+from spectro_mpi.instruments.preset import Preset
 from spectro_mpi.instruments.presets import presets_knowing
 from spectro_mpi.instruments.proposals import Drawable
 from spectro_mpi.settings.instrument_table import InstrumentTable
 from spectro_mpi.settings.loading import config_from_text
+from spectro_mpi.settings.presets import preset_named
 from spectro_mpi.settings.schema import Config
 from spectro_mpi.system.words import count
 
@@ -51,10 +53,15 @@ def as_toml(
     lines.pop()
     variables = in_order(inspections)
     if variables:
-        proposed = _proposed(variables)
         folders = [str(folder) for folder in folders_of(inspections, paths)]
-        run_id = _run_id(inspections)
-        lines += ["", *_settings(variables, proposed, run_id, folders, everything)]
+        preset = _preset(inspections)
+        if preset is not None:
+            proposed, run_id = [], Config().run_id
+            settings = _settings_of_preset(*preset, inspections, folders)
+        else:
+            proposed, run_id = _proposed(variables), _run_id(inspections)
+            settings = _settings(variables, proposed, run_id, folders, everything)
+        lines += ["", *settings]
         _check("\n".join(lines), run_id, folders, [each.table for each in proposed])
     return "\n".join(lines) + "\n"
 
@@ -96,7 +103,7 @@ def _about(inspection: Inspection, everything: bool) -> Iterator[str]:
     yield _comment(f"{inspection.path.name}: {inspection.title}{like}")
     yield "#"
     for name, preset in presets_knowing(inspection.path.name):
-        yield _comment(f"This is a {preset.files}: the preset {name} needs no tables.")
+        yield _comment(f"This is a {preset.files}: the preset {name} draws it without tables.")
     if inspection.master:
         yield _comment(f"What it lacks is from the master {inspection.master}")
     most = len(inspection.drawable) if everything else _PROPOSED + _LISTED
@@ -148,6 +155,40 @@ def _run_id(inspections: Sequence[Inspection]) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "run"
 
 
+def _preset(inspections: Sequence[Inspection]) -> tuple[str, Preset] | None:
+    """(name, preset) that reads most files without tables, unless variables were named."""
+    if any(inspection.is_of_names for inspection in inspections):
+        return None
+    most = max((one for one in inspections if one.drawable), key=lambda one: one.files)
+    return next(presets_knowing(most.path.name), None)
+
+
+def _settings_of_preset(
+    name: str, preset: Preset, inspections: Sequence[Inspection], folders: Sequence[str]
+) -> Iterator[str]:
+    """The lines of settings that draw the files with a preset."""
+    read = {one.path.name: list(preset.names(one.path.name)) for one in inspections}
+    for one in inspections:
+        if one.drawable and not read[one.path.name]:
+            yield _comment(f"{one.path.name} is left out: inspect it alone for settings.")
+    yield from _input(Config().run_id, folders, name)
+    known = preset_named(name).instruments
+    there = {each.instrument for names in read.values() for each in names}
+    if there != set(known):
+        yield ""
+        yield "[select]"
+        yield f"instruments = {_quoted([each for each in known if each in there])}"
+
+
+def _input(run_id: str, folders: Sequence[str], preset: str) -> Iterator[str]:
+    """The lines that every proposal begins with."""
+    yield f"run_id = {_quoted(run_id)}"
+    yield f"input = {_quoted(folders[0] if len(folders) == 1 else folders)}"
+    yield ""
+    yield "[data]"
+    yield f"preset = {_quoted(preset)}"
+
+
 def _settings(
     variables: Sequence[Drawable],
     proposed: Sequence[Drawable],
@@ -160,11 +201,7 @@ def _settings(
     kinds = ["instrument-grid"] if len(proposed) > 1 else []
     if by_angle or not kinds:
         kinds = ["pitch-angle", *kinds]
-    yield f"run_id = {_quoted(run_id)}"
-    yield f"input = {_quoted(folders[0] if len(folders) == 1 else folders)}"
-    yield ""
-    yield "[data]"
-    yield 'preset = "istp"'
+    yield from _input(run_id, folders, "istp")
     yield ""
     if by_angle:
         yield "[pitch_angles]                # degrees, for angles from 0 to 180 or to 360"
