@@ -20,7 +20,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from spectro_mpi.report.served_files import served_file
-from spectro_mpi.rundir.layout import JOURNAL, LIVE
+from spectro_mpi.rundir.layout import JOURNAL, LIVE, PREVIEWS
 from spectro_mpi.rundir.lock import RunLock
 from tests.conftest import spectro_mpi_here
 from tests.report.browsing import assert_shown
@@ -190,12 +190,15 @@ def test_a_run_that_goes_on_is_followed_without_a_reload(
     half["errors"] = {item: each for item, each in whole["errors"].items() if item < "13318"}
     (run_dir / JOURNAL).unlink(missing_ok=True)
     (run_dir / "progress.json").write_text(json.dumps(half))
+    packs = (run_dir / PREVIEWS / "2000/01/packs").rename(tmp_path / "packs")
     lock = RunLock(run_dir)
     lock.acquire()
     live = {"phase": "plot", "done": 3, "total": 12, "seconds": 6.0}
     (run_dir / LIVE).write_text(json.dumps({"schema_version": whole["schema_version"], **live}))
     with serving(run_dir) as (port, _):
         page = browser.new_page()
+        missing: list[str] = []
+        page.on("response", lambda answer: missing.append(answer.url) if not answer.ok else None)
         page.goto(f"http://127.0.0.1:{port}/report/index.html#gallery")
         expect(page.locator(".state")).to_have_text("running")
         shown = page.locator(".card h2").count()
@@ -203,10 +206,14 @@ def test_a_run_that_goes_on_is_followed_without_a_reload(
         page.evaluate("window.stays = true")
         (run_dir / "progress.json").write_text(json.dumps(whole))
         (run_dir / LIVE).unlink()
+        packs.rename(run_dir / PREVIEWS / "2000/01/packs")
         lock.release()
         expect(page.locator(".state")).to_have_text("finished", timeout=120_000)
+        # Before the pages are made again: what the line above the tiles says is of the same moment.
+        assert page.locator(".lead .left").text_content() == "0"
         expect(page.locator(".card h2")).to_have_count(12, timeout=240_000)
         page.locator("header nav").get_by_role("link", name="Overview").click()
         expect(page.locator('.tile[data-phase="plot"] .total')).to_have_text("12")
         assert page.evaluate("window.stays")
+        assert missing == []
         page.close()

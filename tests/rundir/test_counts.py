@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spectro_mpi.errors import Failure
-from spectro_mpi.rundir.counts import PhaseCount, phase_counts
+from spectro_mpi.rundir.counts import PhaseCount, item_count, phase_counts
 from spectro_mpi.rundir.progress import Progress
 
 
@@ -38,6 +38,17 @@ def test_what_is_not_possible_is_known_only_once_the_earlier_phases_are_complete
     reduce, sums, plot = phase_counts(run)
     assert (reduce.left, sums.left, plot.left) == (3, 6, 5)
     assert (sums.not_possible, plot.not_possible) == (0, 1)
+
+
+def test_the_items_of_a_run_are_done_in_all_phases_or_failed_in_one() -> None:
+    run = progress(
+        {"reduce": "abcdef", "sums": "abcd", "plot": "abc"},
+        {"f": "reduce", "d": "reduce plot", "a": "sums"},
+        stored="abcd",
+    )
+    run.totals["sums"] = 4
+    items = item_count(run)
+    assert (items.done, items.failed, items.left, items.total) == (2, 3, 1, 6)  # e is to be drawn
 
 
 def test_the_words_name_only_what_there_is() -> None:

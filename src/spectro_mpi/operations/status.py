@@ -11,7 +11,7 @@ from spectro_mpi.diagnosis.verdict import Diagnosis, diagnose
 from spectro_mpi.inert import inert
 from spectro_mpi.operations.submit import Submitted, jobs_of, submitted_for
 from spectro_mpi.resources.lines import ReadLines, read_lines
-from spectro_mpi.rundir.counts import PhaseCount, phase_counts
+from spectro_mpi.rundir.counts import PhaseCount, item_count, phase_counts
 from spectro_mpi.rundir.layout import CONFIG, JOBS, LOCAL_LOG
 from spectro_mpi.rundir.live import Live, read_live
 from spectro_mpi.rundir.lock import Owner, is_running, read_owner
@@ -35,6 +35,8 @@ class Status:
     owner: str
     """Process, host and job of a run that is not finished; empty if it is not locked."""
     phases: tuple[PhaseCount, ...]
+    items: PhaseCount
+    """Those done in all phases, and those of which something failed."""
     live: Live | None
     jobs: dict[str, Job]
     """Id of a job of the scheduler → the job."""
@@ -62,9 +64,10 @@ def read_status(run_dir: Path, lines: ReadLines = read_lines) -> Status:
     if not (run_dir / CONFIG).is_file() and submitted != Submitted():
         # Submitted, but the run has not created its directory yet.
         state = _state_of_jobs(submitted, of_run) or "stopped"
-        return Status(str(run_dir), state, "", (), None, jobs, logs, {}, None, unknown)
+        none = PhaseCount("", 0, 0, 0)
+        return Status(str(run_dir), state, "", (), none, None, jobs, logs, {}, None, unknown)
     run = open_run(run_dir)
-    phases = phase_counts(run.progress)
+    phases, items = phase_counts(run.progress), item_count(run.progress)
     live = None
     if is_running(run_dir) and not _is_over(owner, of_run):
         live = read_live(run_dir)
@@ -80,7 +83,9 @@ def read_status(run_dir: Path, lines: ReadLines = read_lines) -> Status:
     if diagnosis is not None and diagnosis.cause == "stopped" and state == "finished":
         diagnosis = None
     holder = str(owner) if owner is not None and state != "finished" else ""
-    return Status(str(run_dir), state, holder, phases, live, jobs, logs, errors, diagnosis, unknown)
+    return Status(
+        str(run_dir), state, holder, phases, items, live, jobs, logs, errors, diagnosis, unknown
+    )
 
 
 def _is_over(owner: Owner | None, jobs: dict[str, Job]) -> bool:

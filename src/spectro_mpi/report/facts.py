@@ -69,7 +69,6 @@ def page_facts(
     book: Logbook,
 ) -> dict[str, Any]:
     """The values that the template of the page uses, by name."""
-    failed = [entry for entry in entries if entry.state == "failed"]
     record = read_record(run.path, ("ranks", "plans", "steps"))
     times = phase_times(record) if record is not None else []
     phases = [phase for phase in times if phase.done]
@@ -79,10 +78,7 @@ def page_facts(
         "item_word": run.config.item_word,
         "status": status,
         "made": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
-        "items": len(entries),
-        "total": max(run.progress.items_total, len(entries)),
-        "done": sum(entry.state == "done" for entry in entries),
-        "failed": len(failed),
+        "items": status.items,
         "figures": sum(len(entry.figures) for entry in entries),
         "phases": phases,
         "latest": {phase.phase: phase for phase in phases},

@@ -36,6 +36,8 @@ class PageFolder:
         folder.mkdir(parents=True, exist_ok=True)
         self._parts = folder / _PARTS
         self._address = stands_for or folder
+        # Who has a served page open asks for its files until it has the newer one.
+        self._open = read_regular(self.page) if stands_for and self.page.exists() else b""
         self._kept: set[str] = set()
 
     def put(self, name: str, content: bytes) -> str:
@@ -52,11 +54,12 @@ class PageFolder:
     def finish(self, content: bytes) -> None:
         """Write the page, then remove the files that only earlier versions used.
 
-        Raises `OSError`.
+        Of a page that is served, those of the version before stay. Raises `OSError`.
         """
         write_atomic(self.page, content)
         for path in self._parts.iterdir():
-            if _PART_NAME.fullmatch(path.name) and path.name not in self._kept:
+            is_open = quote(path.name).encode() in self._open
+            if _PART_NAME.fullmatch(path.name) and path.name not in self._kept and not is_open:
                 path.unlink(missing_ok=True)
 
     def to(self, path: Path) -> str:

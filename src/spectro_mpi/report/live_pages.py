@@ -38,6 +38,7 @@ class LivePages:
         self._state: dict[str, Any] = {}
         self._read_again = 0.0
         self._made_of = self._looks()
+        self._made_in = read_status(run_dir).state
         self._maker: Any = None
         make_served_pages(run_dir, folder, str(self._version))
         self._began = time.monotonic()
@@ -55,8 +56,11 @@ class LivePages:
                 self._state = state_of(read_status(self._run_dir))
                 took = time.monotonic() - now
                 self._read_again = now + took + max(_STATE_SECONDS, _SHARE * took)
-            looks = self._looks()
-            if self._maker is None and now >= self._make_again and looks != self._made_of:
+            looks, state = self._looks(), self._state["state"]
+            # What has begun or ended is shown at once.
+            due = state != self._made_in or (now >= self._make_again and looks != self._made_of)
+            if self._maker is None and due:
+                self._made_in = state
                 self._begin(looks)
             return {**self._state, "version": str(self._version)}
 
@@ -96,6 +100,7 @@ class LivePages:
 
 def state_of(status: Status) -> dict[str, Any]:
     """What the page shows of the state of a run."""
+    items = {key: getattr(status.items, key) for key in ("done", "total", "failed", "left")}
     phases = [
         {key: asdict(phase)[key] for key in ("phase", "done", "total")}
         | {"others": phase.others[2:]}
@@ -103,7 +108,7 @@ def state_of(status: Status) -> dict[str, Any]:
     ]
     live = status.live
     now = f"{live.phase}: {now_of(live)}" if live is not None else ""
-    return {"state": status.state, "phases": phases, "now": now}
+    return {"state": status.state, "items": items, "phases": phases, "now": now}
 
 
 def _look(path: Path) -> tuple[int, int] | None:

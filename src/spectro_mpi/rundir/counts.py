@@ -54,6 +54,17 @@ def phase_counts(progress: Progress) -> tuple[PhaseCount, ...]:
     return tuple(_counts(progress))
 
 
+def item_count(progress: Progress) -> PhaseCount:
+    """The items of a run that are done in all phases, and those of which something failed."""
+    counts = phase_counts(progress)
+    done = set[str]().union(*progress.settled.values()) - progress.failures.keys()
+    for count in counts:
+        if count.left:
+            done &= progress.settled[count.phase]
+    total = max([progress.items_total, *(count.total for count in counts)])
+    return PhaseCount("", len(done), len(progress.failures), total)
+
+
 def before_phase(progress: Progress, phase: str, tasks: int) -> PhaseCount | None:
     """The counts of a phase of which `tasks` items are left.
 

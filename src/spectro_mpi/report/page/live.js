@@ -16,10 +16,16 @@ spectroMpi.live = (() => {
   }
 
   // The state of the run, and how far each phase is.
-  function showState({ state, phases, now }) {
+  function showState({ state, items, phases, now }) {
     const badge = document.querySelector(".brand .state");
     badge.textContent = state;
     badge.className = `state ${state}`;
+    for (const part of ["done", "total", "failed", "left"]) {
+      const place = document.querySelector(`.lead .${part}`);
+      place.textContent = spectroMpi.format.count(items[part]);
+      const some = place.closest(".some");
+      if (some) some.hidden = !items[part];
+    }
     for (const { phase, done, total, others } of phases) {
       const tile = document.querySelector(`.tile[data-phase="${CSS.escape(phase)}"]`);
       if (!tile) continue;
@@ -42,6 +48,7 @@ spectroMpi.live = (() => {
     document.getElementById("taste").replaceWith(taste);
     document.querySelector("header nav").replaceWith(page.querySelector("header nav"));
     document.querySelector("footer").replaceWith(page.querySelector("footer"));
+    Object.assign(spectroMpi.config, JSON.parse(page.getElementById("config").textContent));
     await again(JSON.parse(page.getElementById("scripts").textContent), JSON.parse(page.getElementById("logs").textContent));
     version = page.body.dataset.version;
   }

@@ -7,21 +7,25 @@ spectroMpi.previews = (() => {
   const PACKS_KEPT = 12;
   const SHEETS_KEPT = 200;
   const folder = (month) => `${config.previews}/${month}`;
-  const catalogues = new Map(); // Month → promise of {file → pack}
+  const catalogues = new Map(); // Key of a month → promise of {file → pack}
   const packs = []; // Addresses of packs in memory, the latest last.
-  const sheets = new Map(); // "month/file" → promise of the address of a picture
+  const sheets = new Map(); // Key of the month and file → promise of the address of a picture
+
+  // A month as it is packed: a page of a run that goes on learns when that changes.
+  const keyOf = (month) => `${month}?${config.packed[month] || ""}`;
 
   // What the packs of a month have; `again`: as it is on disk now, if this page is older.
   function catalogueOf(month, again) {
     const known = config.packed[month];
-    if (!known && !again && !catalogues.has(month)) return new Map();
-    if (again || !catalogues.has(month)) {
+    const key = keyOf(month);
+    if (!known && !again && !catalogues.has(key)) return new Map();
+    if (again || !catalogues.has(key)) {
       const version = again ? `${Date.now()}` : known;
       const listed = loadScript(`${folder(month)}/packs/catalogue.js?${version}`).catch(() => ({}));
-      catalogues.set(month, listed.then((all) => new Map(
+      catalogues.set(key, listed.then((all) => new Map(
         Object.entries(all).flatMap(([pack, files]) => files.map((file) => [file, pack])))));
     }
-    return catalogues.get(month);
+    return catalogues.get(key);
   }
 
   // The value of a file in a pack; undefined if no pack has it.
@@ -72,7 +76,7 @@ spectroMpi.previews = (() => {
   // The address of the sheet of thumbnails of an item.
   function sheetOf(item, again) {
     const file = `${item.id}.jpg`;
-    const key = `${item.month}/${file}`;
+    const key = `${keyOf(item.month)}/${file}`;
     if (again || !sheets.has(key)) {
       sheets.set(key, unpacked(item.month, file, again).catch(() => undefined)
         .then((base64) => (base64 === undefined ? single(item.month, file) : asPicture(base64))));
