@@ -142,11 +142,12 @@ def test_no_two_words_of_a_figure_overlap(ranks: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("ranks", [1, 2, 3, 64])
 def test_no_worker_has_a_rank_between_two_numbers(ranks: int, tmp_path: Path) -> None:
     write_archive(tmp_path / RESOURCES, _record(ranks=ranks, items=4 * ranks))
-    figure = next(one for one in run_figures(tmp_path) if one.name == "stacks")
-    assert figure is not None
-    for axes in figure.figure.axes:
-        assert len(axes.get_xticks())
-        assert all(float(tick).is_integer() for tick in axes.get_xticks())
+    figures = {one.name: one.figure for one in run_figures(tmp_path)}
+    ticks = [axes.get_xticks() for axes in figures["stacks"].axes]
+    ticks.append(figures["load"].axes[0].get_yticks())  # numbers of workers
+    for each in ticks:
+        assert len(each)
+        assert all(float(tick).is_integer() for tick in each)
 
 
 def _with_own_steps(record: Record) -> Record:

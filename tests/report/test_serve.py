@@ -20,7 +20,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from spectro_mpi.report.served_files import served_file
-from spectro_mpi.rundir.layout import JOURNAL, LIVE, PREVIEWS
+from spectro_mpi.rundir.layout import JOURNAL, LIVE, PLOTS, PREVIEWS
 from spectro_mpi.rundir.lock import RunLock
 from tests.conftest import spectro_mpi_here
 from tests.report.browsing import assert_shown
@@ -144,6 +144,27 @@ def test_requests_are_answered_as_http_says(shown_run: Path) -> None:
         assert [phase["phase"] for phase in state["phases"]] == ["reduce", "plot"]
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
+
+
+def test_no_file_of_a_run_directory_runs_a_script(
+    browser: Browser, shown_run: Path, tmp_path: Path
+) -> None:
+    run_dir = tmp_path / "run"
+    shutil.copytree(shown_run, run_dir)
+    script = "document.documentElement.setAttribute('id', 'ran')"
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg"><script>{script}</script></svg>'
+    hostile = {"x.svg": svg, "x.html": f"<html><script>{script}</script></html>"}
+    folder = run_dir / PLOTS / "2000/01/13321"
+    for name, content in hostile.items():
+        (folder / name).write_text(content)
+    with serving(run_dir) as (port, _):
+        page = browser.new_page()
+        for name in hostile:
+            page.goto(f"http://127.0.0.1:{port}/plots/2000/01/13321/{name}")
+            assert page.locator("#ran").count() == 0
+        page.goto(f"http://127.0.0.1:{port}/report/index.html#item/13321")
+        assert_shown(page.locator("#figures img"))
+        page.close()
 
 
 def test_it_ends_with_0_on_request_and_2_where_it_cannot_serve(

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from spectro_mpi.inert import inert
 from spectro_mpi.report.memory_figure import draw_memory_of_steps
@@ -196,7 +197,8 @@ def _load_and_memory(time: RunTime, between: Span | None) -> RunFigure | None:
     ends = _ends_in(time, window)
     if len(ends):
         memory.plot(time.of(ends.time, ends.execution), ends.resident / 1024, linestyle="none",
-                    marker="X", color=ALARM, markeredgecolor="white", markersize=7)  # fmt: skip
+                    marker="X", color=ALARM, markeredgecolor="white", markersize=7,
+                    clip_on=False)  # fmt: skip
     for axes in panels:
         quiet_grid(axes)
         axes.set_ylim(0, max(axes.get_ylim()[1], 1.1 * axes.dataLim.ymax))
@@ -232,6 +234,7 @@ def _worker_activities(axes: Axes, time: RunTime, window: Span) -> None:
             linewidth=0,
             step="mid",
         )
+    axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
     title(axes, "Busy workers, by activity")
     legend(axes, _patches([time.kinds[place] for place in present], time))
 

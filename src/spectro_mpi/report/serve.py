@@ -31,6 +31,8 @@ PORT = 8765
 _PORTS = 20
 _IDLE_SECONDS = 60.0
 """After this time a connection without a request is closed."""
+_SANDBOX = {"Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'"}
+"""For files of the run directory: opened by themselves, none of them runs a script or sends."""
 _ELSEWHERE = (
     "There is no such file here. `spectro-mpi serve` gives the report and the figures of a run, "
     "nothing else of its directory.\n"
@@ -173,7 +175,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._text(HTTPStatus.NOT_FOUND, _ELSEWHERE)
             return
         with file:
-            self._head(HTTPStatus.OK, TYPES[path.suffix], os.fstat(file.fileno()).st_size)
+            policy = {} if path.is_relative_to(self.server.pages.folder.resolve()) else _SANDBOX
+            size = os.fstat(file.fileno()).st_size
+            self._head(HTTPStatus.OK, TYPES[path.suffix], size, **policy)
             if self.command != "HEAD":
                 shutil.copyfileobj(file, self.wfile)
 
