@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,23 @@ def test_a_word_does_not_start_over(tmp_path: Path, name: str) -> None:
     arguments: dict[str, Any] = {name: "no"}
     with pytest.raises(spectro_mpi.UserError, match="ignore_progress = 'no': expected True or"):
         spectro_mpi.plot_directory(tmp_path, tmp_path / "run", **arguments)
+
+
+def test_arguments_of_another_type_are_reported_by_name(tmp_path: Path) -> None:
+    make: Any = spectro_mpi.create_stacks
+    find: Any = spectro_mpi.collect_items
+    plot: Any = spectro_mpi.plot_directory
+    both = {"ignore_progress": True, "ignore_progress_json": False}
+    calls: list[tuple[str, Callable[[], Any]]] = [
+        ("workers = 'x': expected a whole", lambda: make([], "x")),
+        ("workers = 2.5: expected a whole", lambda: make([], 2.5)),
+        ("directory = 5: expected a path", lambda: find(5)),
+        ("output = 7: expected a path", lambda: plot(tmp_path, 7)),
+        ("ignore_progress and ignore_progress_json mean", lambda: plot(tmp_path, **both)),
+    ]
+    for told, call in calls:
+        with pytest.raises(spectro_mpi.UserError, match=told):
+            call()
 
 
 def test_a_figure_of_a_run_is_one_of_matplotlib(sampled: Path) -> None:

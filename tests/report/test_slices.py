@@ -106,6 +106,12 @@ def test_a_click_gives_the_spectrum_and_the_profile_of_the_store(
     np.testing.assert_allclose(np.array(column)[same], expected, rtol=1e-3)
 
 
+def test_times_are_shown_to_the_nearest_tenth(visit: Visit) -> None:
+    page = visit.open()
+    shown = page.evaluate("[53.277, 53.2, 59.96].map((time) => spectroMpi.format.clock(time))")
+    assert shown == ["1970-01-01 00:00:53.3", "1970-01-01 00:00:53.2", "1970-01-01 00:01:00.0"]
+
+
 def test_slices_are_in_the_link_and_are_saved_as_pictures(visit: Visit, tmp_path: Path) -> None:
     page, figure = open_figure(visit, "ees")
     panel = figure["panels"][0]

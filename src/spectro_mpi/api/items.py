@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from spectro_mpi.api.arguments import count_of
 from spectro_mpi.api.runs import config_of
-from spectro_mpi.errors import UserError
 from spectro_mpi.model.items import Item
 from spectro_mpi.planning.inventory import take_inventory
 from spectro_mpi.planning.stacks import Stacks, snake
@@ -76,10 +76,9 @@ def create_stacks(
     Raises
     ------
     UserError
-        If `workers` is less than 1.
+        If `workers` is not a whole number of at least 1.
     """
-    if workers < 1:
-        raise UserError(f"workers = {workers}: expected at least 1")
+    stacks = count_of("workers", workers)
     left_out = {str(item_id) for item_id in skip}
-    dealt = snake([item for item in items if item.id not in left_out], workers)
+    dealt = snake([item for item in items if item.id not in left_out], stacks)
     return Stacks(stack for stack in dealt if stack.items)

@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
+from spectro_mpi.api.arguments import count_of, one_of, path_of
 from spectro_mpi.api.progress import notebook_bars, shown_bars
 from spectro_mpi.errors import RunError, UserError
 from spectro_mpi.phases.interface import Phase
@@ -49,8 +50,8 @@ def plot_directory(
     colormap: str | None = None,
     zoom_minutes: float | None = None,
     install_signal_handlers: bool | None = None,
-    ignore_progress: bool = False,
-    ignore_progress_json: bool = False,
+    ignore_progress: bool | None = None,
+    ignore_progress_json: bool | None = None,
     retry: bool = False,
     show_progress: bool = True,
     settings: Path | str | Mapping[str, Any] | None = None,
@@ -87,9 +88,9 @@ def plot_directory(
         Width of the zoom column around an event, minutes.
     install_signal_handlers : bool, optional
         Whether the processes of the run handle signals, so that Ctrl-C stops it cleanly. Handlers
-        of the calling process are never changed.
-    ignore_progress, ignore_progress_json : bool
-        Start over: remove earlier output. Both names mean the same.
+        of the calling process are never changed. None: as in the settings.
+    ignore_progress, ignore_progress_json : bool, optional
+        Start over: remove earlier output. Both names mean the same. None: False.
     retry : bool
         Try failed items again.
     show_progress : bool
@@ -116,9 +117,10 @@ def plot_directory(
         "instrument_timeout_seconds": instrument_timeout_seconds,
         "install_signal_handlers": install_signal_handlers,
     }
-    if max_percentile is not None and max_processing_percentile is not None:
-        raise UserError("max_percentile and max_processing_percentile mean the same: give one")
-    percentile = max_processing_percentile if max_percentile is None else max_percentile
+    percentile = one_of(
+        max_percentile=max_percentile, max_processing_percentile=max_processing_percentile
+    )
+    fresh = one_of(ignore_progress=ignore_progress, ignore_progress_json=ignore_progress_json)
     more: dict[str, dict[str, Any]] = {
         "extrema": {"max_percentile": percentile},
         "plot": {"colormap": colormap, "zoom_minutes": zoom_minutes},
@@ -127,7 +129,7 @@ def plot_directory(
     return run_locally(
         config,
         max_workers=max_workers,
-        fresh=ignore_progress or ignore_progress_json,
+        fresh=False if fresh is None else fresh,
         retry=retry,
         show=show_progress,
     )
@@ -212,7 +214,7 @@ def compute_global_extrema(
         done = run_locally(config, phases=("reduce",), max_workers=max_workers, show=show_progress)
         extrema = done.extrema
     if extrema_json_path is not None:
-        _write_json(Path(extrema_json_path), extrema)
+        _write_json(path_of("extrema_json_path", extrema_json_path), extrema)
     return extrema
 
 
@@ -307,9 +309,7 @@ def _warn(line: str) -> bool:
 
 
 def _ranks(max_workers: int | None) -> int:
-    if max_workers is not None and (max_workers < 1 or max_workers != int(max_workers)):
-        raise UserError(f"max_workers = {max_workers}: expected a whole number of at least 1")
-    workers = int(max_workers or cores_allowed())
+    workers = cores_allowed() if max_workers is None else count_of("max_workers", max_workers)
     return workers + 2 if workers > 1 else 1
 
 
@@ -326,11 +326,11 @@ def config_of(
 
     Values that are None in `run` and in the tables of `more` are left out.
     """
-    run_dir = Path(output).absolute()
+    run_dir = path_of("output", output).absolute()
     tables = {**(more or {}), "run": run}
     table: dict[str, Any] = {
         "run_id": run_dir.name,
-        "input": str(Path(directory).absolute()),
+        "input": str(path_of("directory", directory).absolute()),
         "output": str(run_dir.parent),
         **{
             name: {key: value for key, value in keys.items() if value is not None}
@@ -346,7 +346,7 @@ def config_of(
         return config_from(_merged(settings, table), Path.cwd(), "settings")
     if settings is None:
         return config_from(table, Path.cwd(), "arguments")
-    return load_config(Path(settings), tuple(_overrides(table)), "arguments")
+    return load_config(path_of("settings", settings), tuple(_overrides(table)), "arguments")
 
 
 def _merged(table: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -371,7 +371,7 @@ def _overrides(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 @contextmanager
 def _kept_or_not(output: Path | str | None) -> Iterator[Path]:
     if output is not None:
-        yield Path(output)
+        yield path_of("output", output)
         return
     folder = Path(tempfile.mkdtemp(prefix="spectro-mpi-"))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from spectro_mpi.settings.schema import KindName, LimitsKind
 from spectro_mpi.system.atomic import write_atomic
 
 _ITEM = "{item}"
+_PLACE = re.compile(r"\{\w+\}")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,10 @@ def draw(source: str, items: list[str], output: str, request: Request) -> list[s
     """
     if Path(output).suffix.lower() not in SUFFIXES:
         raise UserError(f"-o {output}: expected a name that ends in {', '.join(SUFFIXES)}")
+    if unknown := set(_PLACE.findall(output)) - {_ITEM}:
+        raise UserError(
+            f"-o {output}: {', '.join(sorted(unknown))}: expected {_ITEM}, the id of the item"
+        )
     instrument = "" if request.kind in ("instrument-grid", "summary") else request.instrument
     if is_cdf(source):
         if items:
@@ -76,7 +82,7 @@ def draw(source: str, items: list[str], output: str, request: Request) -> list[s
         raise UserError(f"-o {output}: write {_ITEM} in it for a file of each of several items")
     painter = _painter_of(output)
     return [
-        _draw(painter, subject, output.replace(_ITEM, subject.item), request)
+        _draw(painter, subject, output, request)
         for subject in subjects_of_run(source, items, instrument, request.settings)
     ]
 
@@ -106,6 +112,7 @@ def _draw(painter: Painter, subject: Subject, output: str, request: Request) -> 
     style = style_of(subject.config.plot, figure.scales, figure.kind)
     content = _in_time(content, style, request)
     style = _of_size(style, len(content.panels), request)
+    output = output.replace(_ITEM, subject.item)
     path = Path(output)
     if isinstance(painter, VectorPainter):
         drawn = painter.file(content, style, path.suffix.lower().removeprefix("."))

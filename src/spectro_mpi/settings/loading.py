@@ -67,17 +67,14 @@ def load_config(
     if is_frozen:
         base = base.resolve()
         table["run_id"] = base.name  # the directory may have been renamed
-    keys = [_apply_override(table, override) for override in overrides]
+    keys = _apply(table, overrides)
     if is_frozen and table["run_id"] == base.name and not is_run_id(base.name):
         raise SettingsError(
             f"{base}: can be read, but not continued under this name; rename it: the name of a run "
             f"directory is its run id: {RUN_ID_LETTERS}"
         )
-    try:
+    with _told_of(keys, str(path), overridden_by):
         return config_from(table, base, where=str(path))
-    except SettingsError as error:
-        lines = (_of_override(str(line), str(path), keys, overridden_by) for line in error.args)
-        raise type(error)(*lines) from None
 
 
 def config_from_text(text: str, base: Path, where: str) -> Config:
@@ -87,9 +84,9 @@ def config_from_text(text: str, base: Path, where: str) -> Config:
 
 def load_table(table: dict[str, Any], overrides: tuple[str, ...], base: Path, where: str) -> Config:
     """Check a table of settings as `config_from`, with overrides as of `load_config`."""
-    for override in overrides:
-        _apply_override(table, override)
-    return config_from(table, base, where)
+    keys = _apply(table, overrides)
+    with _told_of(keys, where):
+        return config_from(table, base, where)
 
 
 def load_frozen(path: Path, overrides: tuple[str, ...] = ()) -> Config:
@@ -102,9 +99,9 @@ def load_frozen(path: Path, overrides: tuple[str, ...] = ()) -> Config:
     table = {SETTINGS: 1, **_read_frozen(path), "output": RUNS}
     if is_run_id(base.name):
         table["run_id"] = base.name
-    for override in overrides:
-        _apply_override(table, override)
-    return _config_from(table, base, str(path), frozen=True)
+    keys = _apply(table, overrides)
+    with _told_of(keys, str(path)):
+        return _config_from(table, base, str(path), frozen=True)
 
 
 def frozen_version(path: Path) -> int:
@@ -304,12 +301,27 @@ def _read_frozen(path: Path) -> dict[str, Any]:
     return table
 
 
+@contextlib.contextmanager
+def _told_of(keys: list[str], file: str, source: str = "-s") -> Iterator[None]:
+    """Report mistakes that overrides of `keys` have made as of the `source` of overrides."""
+    try:
+        yield
+    except SettingsError as error:
+        lines = (_of_override(str(line), file, keys, source) for line in error.args)
+        raise type(error)(*lines) from None
+
+
 def _of_override(sentence: str, file: str, keys: list[str], source: str) -> str:
     """A mistake in a settings file; if an override has made it, of the `source` of overrides."""
     mistake = sentence.removeprefix(f"{file}: ")
     if any(re.match(rf"{re.escape(key)}(\.[^ =:]+)*( =|:)", mistake) for key in keys):
         return f"{source}: {mistake}"
     return sentence
+
+
+def _apply(table: dict[str, Any], overrides: tuple[str, ...]) -> list[str]:
+    """Set values of a table; returns their dotted keys."""
+    return [_apply_override(table, override) for override in overrides]
 
 
 def _apply_override(table: dict[str, Any], override: str) -> str:

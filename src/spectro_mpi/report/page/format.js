@@ -13,11 +13,11 @@ spectroMpi.format = (() => {
   }
   const count = (n) => n.toLocaleString("en").replaceAll(",", "\u202f");
 
-  // A time in s since 1970 as UTC, without "UTC": to a tenth of a second, or to `digits` decimals.
+  // A time in s since 1970 as UTC, without "UTC": the nearest tenth of a second, or `digits` decimals.
   function clock(seconds, digits = 1) {
     if (!Number.isFinite(seconds)) return "–";
     const scale = 10 ** digits;
-    const text = new Date(Math.floor(seconds * scale + 1e-6) * (1000 / scale)).toISOString().replace("T", " ");
+    const text = new Date(Math.round(seconds * scale) * (1000 / scale)).toISOString().replace("T", " ");
     return text.slice(0, digits ? 20 + digits : 19);
   }
 
