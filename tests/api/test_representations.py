@@ -72,10 +72,13 @@ def test_failures_are_shown_by_reason(run: Run) -> None:
 
 
 def test_text_of_files_is_no_markup(run: Run) -> None:
-    failure = spectro_mpi.errors.Failure("<b>", "reduce", "generic", "<script>")
+    failure = spectro_mpi.errors.Failure("<b>\u202e", "reduce", "generic", "<script>\x1b[2J\udce9")
     shown = type(run.errors)({"<i>": (failure,)})._repr_html_()
     assert "<script>" not in shown
     assert "<i>" not in shown
+    assert r"&lt;b&gt;\u202e" in shown
+    assert r"\x1b[2J\xe9" in shown
+    assert shown.encode()
 
 
 def test_plans_are_shown_as_tables(demo: DemoSummary) -> None:

@@ -47,6 +47,13 @@ def test_on_a_phone_side_by_side_is_a_slider(browser: Browser, shown_run: Path) 
         expect(page.locator("#figures.both figure")).to_have_count(2)
 
 
+@pytest.mark.parametrize("span", ["from=-1e300&to=1e300", "from=1e300&to=1e308", "from=x&to="])
+def test_times_in_a_link_that_are_none_are_passed_over(visit: Visit, span: str) -> None:
+    page = visit.open(f"#item/13321/0+time?{span}&at=1e300,100,electrons")
+    expect(page.locator("#figures")).to_be_visible()
+    assert page.locator("main > section:visible").get_attribute("id") == "item"
+
+
 def test_an_instrument_that_failed_has_a_tab_that_says_why(visit: Visit) -> None:
     run = open_run(visit.folder)
     for item, failures in run.errors.items():

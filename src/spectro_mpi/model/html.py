@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spectro_mpi.inert import inert_lines
+
 _WIDTH, _HEIGHT = 360, 96
 """Size of a thumbnail, pixels."""
 _COLORS = np.array(
@@ -21,12 +23,12 @@ _COLORS = np.array(
 
 def heading(text: str) -> str:
     """A line in bold."""
-    return f"<p><strong>{html.escape(text)}</strong></p>"
+    return f"<p><strong>{_escaped(text)}</strong></p>"
 
 
 def paragraph(text: str) -> str:
     """A paragraph."""
-    return f"<p>{html.escape(text)}</p>"
+    return f"<p>{_escaped(text)}</p>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], most: int = 20) -> str:
@@ -38,14 +40,19 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], most: int = 20)
 
 
 def _row(cell: str, values: Iterable[object]) -> str:
-    cells = "".join(f"<{cell}>{html.escape(str(value))}</{cell}>" for value in values)
+    cells = "".join(f"<{cell}>{_escaped(value)}</{cell}>" for value in values)
     return f"<tr>{cells}</tr>"
+
+
+def _escaped(value: object) -> str:
+    """A value as text that is no markup and can be encoded."""
+    return html.escape(inert_lines(str(value)))
 
 
 def picture(content: bytes, kind: str, text: str) -> str:
     """An image file as part of the text; `text` is its alternative, `kind` "png" or "jpeg"."""
     data = base64.b64encode(content).decode()
-    return f'<img alt="{html.escape(text, quote=True)}" src="data:image/{kind};base64,{data}">'
+    return f'<img alt="{_escaped(text)}" src="data:image/{kind};base64,{data}">'
 
 
 def thumbnail(values: NDArray[np.floating[Any]], text: str) -> str:

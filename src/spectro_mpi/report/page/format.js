@@ -13,9 +13,12 @@ spectroMpi.format = (() => {
   }
   const count = (n) => n.toLocaleString("en").replaceAll(",", "\u202f");
 
+  // Whether a number, which may be of an address, is a time that a date can be made of.
+  const isTime = (seconds) => Math.abs(seconds) < 8.64e12;
+
   // A time in s since 1970 as UTC, without "UTC": the nearest tenth of a second, or `digits` decimals.
   function clock(seconds, digits = 1) {
-    if (!Number.isFinite(seconds)) return "–";
+    if (!isTime(seconds)) return "–";
     const scale = 10 ** digits;
     const text = new Date(Math.round(seconds * scale) * (1000 / scale)).toISOString().replace("T", " ");
     return text.slice(0, digits ? 20 + digits : 19);
@@ -66,5 +69,5 @@ spectroMpi.format = (() => {
     return button;
   }
 
-  return { number, count, clock, csv, copy, copyButton, saveButton };
+  return { number, count, isTime, clock, csv, copy, copyButton, saveButton };
 })();

@@ -52,9 +52,9 @@ spectroMpi.viewer = (() => {
       cell = (same || item.figures[0] || { cell: 0 }).cell;
     } else if (!failed) cell = item.figures[0]?.cell ?? 0;
     const span = ["from", "to"].map((key) => Number.parseFloat(parameters.get(key)));
-    part = span[0] < span[1] ? span : null;
+    part = span[0] < span[1] && span.every(spectroMpi.format.isTime) ? span : null;
     const [time, energy, ...label] = (parameters.get("at") || "").split(",");
-    at = label.length ? { time: Number(time), energy: Number(energy), label: label.join(",") } : null;
+    at = label.length && spectroMpi.format.isTime(Number(time)) ? { time: Number(time), energy: Number(energy), label: label.join(",") } : null;
   }
 
   // --- opening
