@@ -168,6 +168,11 @@ def test_a_submission_that_fails_for_a_moment_is_tried_three_times(pbs: FakeComm
     assert len(pbs.calls) == 6
 
 
+def test_messages_of_a_site_are_no_part_of_the_id(pbs: FakeCommands) -> None:
+    pbs.will_answer("qsub", (0, "project X has 12 hours left\n1234.pbs01\n", ""))
+    assert Pbs().submit(Path("run.pbs")) == JOB
+
+
 def test_a_submission_that_is_refused_for_good_is_not_tried_again(pbs: FakeCommands) -> None:
     pbs.will_answer("qsub", (1, "", "qsub: Unknown queue MSG=requested queue not found\n"))
     with pytest.raises(UserError, match="Unknown queue"):

@@ -38,7 +38,9 @@ def answer(*command: str) -> str:
 
 
 def submitted(command: Sequence[str], script: Path) -> str:
-    """Standard output of the command that submits a script, which is appended to it.
+    """Last line of the output of the command that submits a script, which is appended to it.
+
+    Sites let their commands print messages before it.
 
     If it fails, as it does while the scheduler restarts, it is tried three times in all, unless the
     message says that the script is refused for good. Raises `UserError` with its last message. It
@@ -62,7 +64,7 @@ def submitted(command: Sequence[str], script: Path) -> str:
         except OSError as error:
             raise UserError(f"{command[0]} cannot be started: {error.strerror}") from None
         if done.returncode == 0:
-            return done.stdout.strip()
+            return done.stdout.strip().rpartition("\n")[2].strip()
         if pause is None or _FINAL.search(done.stderr):
             break
         time.sleep(pause)
