@@ -7,6 +7,7 @@ import io
 import re
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from PIL import Image
 import spectro_mpi
 from spectro_mpi.api.progress import notebook_bars, shown_bars
 from spectro_mpi.demo import DemoSummary
+from spectro_mpi.model.moments import Moments
+from spectro_mpi.model.spectrogram import Spectrogram
+from spectro_mpi.model.superposed import Superposed
 from spectro_mpi.rundir.live import LiveFile
 from spectro_mpi.rundir.reader import Run
 
@@ -45,6 +49,46 @@ def test_a_run_shows_counts_failures_by_reason_and_a_figure(run: Run) -> None:
     assert "invalid-cdf" in shown
     (picture,) = pictures_in(shown)
     assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 50
+
+
+def test_arrays_are_shown_in_a_line(run: Run) -> None:
+    """Also times that no date can say."""
+    one = run.spectrogram("13312", "ees")
+    times = one.time.copy()
+    times[:2] = 1e300, np.nan
+    stray = replace(one, time=times, values=one.values[:, :, :5])
+    moments, superposed = Moments(times, {"density": np.ones(len(times), "f4")}), _superposed(one)
+    for shown in map(repr, (one, stray, moments, superposed)):
+        assert len(shown) < 300 and "\n" not in shown and "array(" not in shown
+    assert repr(one).startswith("<Spectrogram ees counts (counts): category ")
+    assert repr(stray).endswith(f" UTC; {one.source}>") and "channel 5; 2000-01-01" in repr(stray)
+    assert f"record {len(times)}; 2000-01-01" in repr(moments) and "density" in repr(moments)
+    assert repr(superposed) == (
+        "<Superposed ees counts (counts): category 1, time_from_event 2, energy 3; "
+        "-60 to 60 s from 1 event, 7 records>"
+    )
+
+
+def _superposed(like: Spectrogram) -> Superposed:
+    values = np.ones((1, 2, 3), np.float32)
+    return Superposed(
+        instrument=like.instrument,
+        quantity=like.quantity,
+        legend=like.legend,
+        category=("all",),
+        intervals=np.empty((0, 0, 2), np.float32),
+        time_edges=np.array([[-60.0, 0.0], [0.0, 60.0]]),
+        edges=np.array([[1, 2], [2, 3], [3, 4]], np.float32),
+        mean=values,
+        median=values,
+        lower_quartile=values,
+        upper_quartile=values,
+        records=values.astype(np.int64),
+        events=values.astype(np.int32),
+        event_count=1,
+        record_count=7,
+        width=0.01,
+    )
 
 
 def test_a_spectrogram_shows_its_axes_and_a_picture_of_its_values(run: Run) -> None:

@@ -190,6 +190,11 @@ def test_overlapping_events_stay_apart_unless_they_have_the_same_label() -> None
         ("orbit,instrument,start,end\nmany,ees,1,3\n", "line 2 cannot be read"),
         ("# by hand\n\norbit,start,end\n1,2,3\n\n# second\n1,2,x\n", "line 7 cannot be read"),
         ('orbit,start,end,label\n1,2,3,"a\n\n# b"\n1,2,x,"c\nd"\n1,2,3\n', "line 5 cannot be read"),
+        ("orbit,start,end\n1,2,3\n1,,\n1,2,\n", "line 4 .* no end; .* write 9999-12-31T23:59:59"),
+        (
+            "orbit,ees min Index,ees Max Index,ies min Index,ies Max Index\n1,2,3,,\n1,2,3,,4\n",
+            "line 3 .* with end but no start; .* write 0001-01-01",
+        ),
         (f"orbit,start,end\n1,2,3\n1,2,{'9' * 200_000}\n", "line 3 cannot be read"),
     ],
 )

@@ -65,6 +65,15 @@ def test_files_are_written_and_figures_are_drawn_and_reported(settings: Path) ->
     assert f"{table}: is damaged; set aside as longest.json.damaged" in again.out
     assert table.read_bytes() == before
     assert spectro_mpi("verify", run_dir).code == 0
+    for damage, what in ((table.unlink, "is missing"), (lambda: table.write_text("{}"), "differs")):
+        damage()
+        checked = spectro_mpi("verify", run_dir, "--repair")
+        assert checked.code == 0, checked.out
+        assert f"{table}: {what}" in checked.out
+        assert spectro_mpi("verify", run_dir).code == 0
+        again = spectro_mpi("run", settings, *words)
+        assert again.code == 0, again.err
+        assert table.read_bytes() == before
 
 
 def test_a_figure_of_the_run_that_cannot_be_drawn_fails_nothing(settings: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from spectro_mpi.operations.runs import run_directory
 from spectro_mpi.planning.events import events_content, read_marks
 from spectro_mpi.settings.schema import Config, PlotSettings, SettingsError
 
@@ -18,6 +19,15 @@ ROWS = ("orbit,start,end", "7,2000-01-01T00:00:00Z,2000-01-01T00:01:00Z", "8,1,2
 def test_lines_may_end_as_on_any_system(tmp_path: Path, end: str, mark: str) -> None:
     (tmp_path / "events.csv").write_bytes((mark + end.join(ROWS)).encode())
     assert sorted(read_marks(tmp_path / "events.csv")) == ["7", "8"]
+
+
+def test_what_is_not_text_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"orbit,start,end\n\x89HDF")
+    with pytest.raises(SettingsError, match="cannot be read: byte 16 is not text in UTF-8"):
+        read_marks(path)
+    with pytest.raises(SettingsError, match="cannot be read: byte 16 is not text in UTF-8"):
+        run_directory(path)
 
 
 def test_a_pipe_in_its_place_is_a_sentence(tmp_path: Path) -> None:

@@ -75,9 +75,31 @@ def test_figures_are_drawn_once_and_say_what_they_show(run_dir: Path, tmp_path: 
     assert {path.name: path.read_bytes() for path in again.iterdir()} == {
         path.name: content for path, content in before.items()
     }
-    assert (again / "ees_beams.png").stat().st_mtime_ns != stamp
+    assert (again / "ees_beams.png").stat().st_mtime_ns == stamp
     draw_atlas(config)  # nothing to do
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_sheets_that_were_drawn_before_a_run_ended_are_kept(run_dir: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "fast"
+    shutil.copytree(run_dir, copy, ignore=shutil.ignore_patterns("atlas"))
+    config, folder = open_run(copy).config, copy / "results" / "atlas"
+    blocked = folder / "ees_beams.pdf"
+    (blocked / "file").mkdir(parents=True)
+    with pytest.raises(OSError):
+        draw_atlas(config)
+    before = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.p??") if path.is_file()}
+    assert {name.rpartition(".")[0] for name in before} == {
+        "ees_coverage", "ees_flux_100-1000", "ees_altitudes_100-1000", "ees_beams",
+    }  # fmt: skip
+    shutil.rmtree(blocked)
+    draw_atlas(config)
+    after = {name for name, stamp in before.items() if (folder / name).stat().st_mtime_ns != stamp}
+    assert after == {"ees_beams.png"}
+    whole = run_dir / "results" / "atlas"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        path.name: path.read_bytes() for path in whole.iterdir()
+    }
 
 
 def test_a_hemisphere_or_altitude_without_records_has_no_maps(run_dir: Path) -> None:

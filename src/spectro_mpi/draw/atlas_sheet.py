@@ -5,6 +5,7 @@ Noon is above and dawn on the right, in both hemispheres. A cell without data is
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
@@ -83,6 +84,16 @@ class Sheet:
     foot: str
     dials: Dials
     shades: Shades
+
+
+def digest_of(sheet: Sheet, description: dict[str, Any]) -> str:
+    """Digest of what the files of a sheet (`files_of`) show and say."""
+    dials = sheet.dials
+    words = (sheet.title, sheet.foot, sheet.shades, dials.rows, dials.columns, dials.counts)
+    arrays = (dials.maps, dials.ilat_edges, dials.mlt_edges)
+    depends_on = repr((words, sorted(description.items()))).encode()
+    digest = hashlib.sha256(depends_on + b"".join(array.tobytes() for array in arrays))
+    return digest.hexdigest()[:16]
 
 
 def files_of(sheet: Sheet, formats: Sequence[str], description: dict[str, Any]) -> dict[str, bytes]:

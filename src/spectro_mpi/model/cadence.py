@@ -10,6 +10,8 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from spectro_mpi.system.words import utc
+
 _STEPS = 5
 """Steps before, and steps after a record, whose medians give its width."""
 _FEWEST_STEPS = 3
@@ -25,6 +27,12 @@ _WIDTH_ALONE = 1.0  # s; for records that are all at one time.
 _NEVER_DAMAGED = 3600.0  # s; the width of a record that is always believed,
 _MOST_STEPS = 100.0  # and in local widths,
 _LONGEST_ALONE = 400 * _DAY  # s; and where all records are at one time.
+
+
+def time_span(times: NDArray[np.float64]) -> str:
+    """The first and last of `times`, s since 1970 UTC, for a reader; without damaged ones."""
+    known = times[np.abs(times) < _LATEST]
+    return f"{utc(known.min())} to {utc(known.max())}" if known.size else "no times"
 
 
 def time_order(time: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -28,6 +28,7 @@ from spectro_mpi.settings.schema import PlotSettings, SettingsError
 
 _WIDE = re.compile(r"(?P<instrument>\w+?)[ _](?P<end>min|start|max|end|stop)([ _](index|time))?")
 _FIRST_ENDS = ("min", "start")
+_DISTANT = {"start": "0001-01-01", "end": "9999-12-31T23:59:59"}
 _LABEL = re.compile(r"(event[ _])?label")
 
 Floats = NDArray[np.float64]
@@ -322,6 +323,12 @@ def _read_row(row: list[str], columns: _Columns) -> tuple[str, list[Mark]]:
     marks = []
     for span in columns.spans:
         start, end = row[span.start].strip(), row[span.end].strip()
+        if bool(start) != bool(end):
+            given, lacking = ("start", "end") if start else ("end", "start")
+            raise ValueError(
+                f"it has an event with {given} but no {lacking}; for one without {lacking} write "
+                f"{_DISTANT[lacking]}"
+            )
         if start and end:
             named = span.instrument
             name = row[named].strip() if isinstance(named, int) else named

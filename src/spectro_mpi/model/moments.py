@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.model.artifacts import Dataset
+from spectro_mpi.model.cadence import time_span
 from spectro_mpi.model.ephemeris import FIELD_MODEL, HEMISPHERE, Variable, mirror_ratio
 from spectro_mpi.model.moment_sums import COVARIANCES, SUMS, MomentPlan, MomentSums
 from spectro_mpi.settings.schema import Config
@@ -68,6 +69,10 @@ class Moments:
 
     def __contains__(self, name: object) -> bool:
         return name in self.values
+
+    def __repr__(self) -> str:
+        names, span = ", ".join(self.values), time_span(self.time)
+        return f"<Moments of {self.plan.species or '?'}: record {len(self.time)}; {span}; {names}>"
 
     @property
     def directions(self) -> tuple[str, ...]:

@@ -12,13 +12,13 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from spectro_mpi.model.cadence import time_span
 from spectro_mpi.model.channels import belongs, channel_edges
 from spectro_mpi.model.ephemeris import Variable
 from spectro_mpi.model.moment_sums import MomentSums
 from spectro_mpi.model.moments import Moments
 from spectro_mpi.settings.angles import BY_ANGLE
 from spectro_mpi.settings.schema import ScalePair
-from spectro_mpi.system.words import utc
 
 DIGEST_BYTES = 16
 """Of the digests of reduced data and of figures."""
@@ -196,17 +196,24 @@ class Spectrogram:
         whole = self.by_angle
         return None if whole is None else _folded(whole)
 
+    def __repr__(self) -> str:
+        sizes = "category {}, record {}, channel {}".format(*self.values.shape)
+        units, span = self.legend.units or "no unit", time_span(self.time)
+        return (
+            f"<Spectrogram {self.instrument} {self.quantity} ({units}): {sizes}; {span}; "
+            f"{self.source}>"
+        )
+
     def _repr_html_(self) -> str:
         from spectro_mpi.model import html
 
-        times, energy = self.time[np.isfinite(self.time)], self.energy[np.isfinite(self.energy)]
-        span = f"{utc(times.min())} to {utc(times.max())}" if times.size else "no times"
+        energy = self.energy[np.isfinite(self.energy)]
         channels = f"{energy.min():g} to {energy.max():g}" if energy.size else "none"
         title = self.legend.title or self.instrument
         rows = [
             ("quantity", f"{self.quantity} ({self.legend.units or 'no unit'})"),
             ("category", ", ".join(self.category)),
-            ("records", f"{len(self.time)}, {span}"),
+            ("records", f"{len(self.time)}, {time_span(self.time)}"),
             ("channels", f"{self.energy.shape[-1]}, {channels} {self.legend.axis_units}"),
             ("source", self.source),
         ]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from spectro_mpi.model.histograms import statistics_of
 from spectro_mpi.model.spectrogram import Legend, Spectrogram
 from spectro_mpi.model.superposition import CHANNEL_BITS, Superposition, unpacked
+from spectro_mpi.system.words import count
 
 Values = NDArray[np.float32]
 StatisticName = Literal["mean", "median", "lower_quartile", "upper_quartile"]
@@ -54,6 +55,15 @@ class Superposed:
     """Median and quartiles are off by less than this, relative to the values they lie between."""
     modes: tuple[int, ...] = field(default_factory=tuple)
     """Modes of the records."""
+
+    def __repr__(self) -> str:
+        sizes = "category {}, time_from_event {}, energy {}".format(*self.mean.shape)
+        begin, end = self.time_edges[0, 0], self.time_edges[-1, 1]
+        return (
+            f"<Superposed {self.instrument} {self.quantity} ({self.legend.units or 'no unit'}): "
+            f"{sizes}; {begin:g} to {end:g} s from {count(self.event_count, 'event')}, "
+            f"{count(self.record_count, 'record')}>"
+        )
 
     @property
     def time(self) -> NDArray[np.float64]:

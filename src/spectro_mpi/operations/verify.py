@@ -22,7 +22,7 @@ from spectro_mpi.model.items import item_order
 from spectro_mpi.operations.figure_files import problem_of_figure, problem_of_vector
 from spectro_mpi.operations.inputs import changes, inputs_of
 from spectro_mpi.operations.team import ALONE, Team, on_first
-from spectro_mpi.planning.todo import digest
+from spectro_mpi.planning.todo import digest, digest_in
 from spectro_mpi.rundir.claim import refuse_other_versions
 from spectro_mpi.rundir.data_files import (
     Listed,
@@ -72,7 +72,17 @@ _READERS_OF_RANK = 2
 """Items that a rank checks at the same time, where there are several: one is read meanwhile."""
 
 Repair = Literal[
-    "state", "extrema", "tallies", "data", "reduce", "item", "remove", "links", "orphan", ""
+    "state",
+    "extrema",
+    "artifact",
+    "tallies",
+    "data",
+    "reduce",
+    "item",
+    "remove",
+    "links",
+    "orphan",
+    "",
 ]
 """How `verify --repair` repairs a problem; empty: it does not."""
 
@@ -329,16 +339,22 @@ def _problems_of_tallies(run_dir: Path) -> Iterator[Problem]:
 
 def _problems_of_results(run_dir: Path, progress: Progress) -> Iterator[Problem]:
     """Check the artifacts of the run and their files. The next run writes them again."""
-    for artifact in filter(is_phase_name, progress.made_from):
+    for artifact, basis in progress.made_from.items():
+        if not is_phase_name(artifact) or not digest_in(basis):
+            continue
         path = run_wide_path(run_dir, artifact)
         if path == run_dir / EXTREMA:
             continue
         try:
-            stamps = stamps_in(read_run_wide(path))
+            content = read_run_wide(path)
         except DamagedStateError as error:
-            yield Problem(path, f"is damaged ({error.why})", "remove")
+            yield Problem(path, f"is damaged ({error.why})", "artifact")
             continue
-        for name, stamp in stamps.items():
+        if digest(content) != digest_in(basis):
+            what = "differs from what is recorded" if path.exists() else "is missing"
+            yield Problem(path, what, "artifact")
+            continue
+        for name, stamp in stamps_in(content).items():
             problem = problem_of_result(run_dir, name, stamp)
             if problem:
                 yield Problem(result_path(run_dir, name), problem, "remove")
@@ -423,6 +439,9 @@ def _repair(run_dir: Path, config: Config, problems: Iterable[Problem]) -> None:
             case "extrema":
                 list(set_damaged_extrema_aside(run_dir))
                 journal.note_made_from("extrema", "")
+            case "artifact":
+                journal.note_made_from(problem.path.stem, "")
+                problem.path.unlink(missing_ok=True)
             case "tallies":
                 set_aside(problem.path)
             case "data":

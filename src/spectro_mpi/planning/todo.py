@@ -242,11 +242,11 @@ class RunPlan:
         )
 
     def basis(self, phase: MergingPhase[Any], content: Mapping[str, Any]) -> str:
-        """Digest of an artifact of the run: its content, and the settings and items behind it."""
+        """Digests of an artifact of the run, "-", and of the settings and items behind it."""
         items = sorted(self.progress.stores[phase.name].items())
         if not phase.in_store:
             items = [(item, "") for item in sorted(self.progress.settled[phase.name])]
-        return digest([sorted(content.items()), phase.basis(), items])
+        return f"{digest(dict(content))}-{digest([phase.basis(), items])}"
 
     def _is_stale(self, phase: MergingPhase[Any]) -> bool:
         """Whether the artifact of the run is missing, or was made from something else."""
@@ -459,6 +459,12 @@ def _check_inactive(plan: RunPlan) -> None:
                 f"{run_dir}: phase {phase.name} needs {' and '.join(missing)}, which is not active "
                 "and has no output yet; run without --only first"
             )
+
+
+def digest_in(basis: str) -> str:
+    """The digest of an artifact's content, from its basis (`RunPlan.basis`); else empty."""
+    content, separator, _ = basis.partition("-")
+    return content if separator else ""
 
 
 def digest(content: Any) -> str:

@@ -60,6 +60,8 @@ def choices(word: str, known: Sequence[str]) -> str:
 
 def reason(error: OSError | ValueError) -> str:
     """Why a file cannot be read, without the number of the error and the name of the file."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is not text in UTF-8"
     return getattr(error, "strerror", None) or str(error)
 
 
