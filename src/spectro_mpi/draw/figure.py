@@ -34,7 +34,7 @@ from spectro_mpi.draw.palette import BLANK, FLAGGED, palette_of
 from spectro_mpi.draw.png import encode_png
 from spectro_mpi.draw.positions import names_shown
 from spectro_mpi.draw.raster import Painted, overlaid, paint
-from spectro_mpi.draw.reuse import Reduced, Reductions, has_values
+from spectro_mpi.draw.reuse import Reduced, Reductions
 from spectro_mpi.draw.room import ZOOM, Row, with_room
 from spectro_mpi.draw.scale import usable_scale
 from spectro_mpi.draw.text import Lettering
@@ -346,7 +346,7 @@ class Painter:
             canvas.panel(box, painted)
             if painted.bands.any():
                 return ""
-            if any(has_values(*layer) for layer in panel.layers):
+            if any(each.has_values[category].any() for each, category in panel.layers):
                 note = "no data within these axes"
         stamp = self._lettering.fit(note, points.LABEL * layout.unit, box.width * 0.9)
         base = (box.top + box.bottom + stamp.height) / 2
@@ -370,8 +370,7 @@ class Painter:
         for spectrogram, category in panel.layers:
             if not spectrogram.quality.any():
                 continue
-            drawn = np.isfinite(spectrogram.values[category]).any(axis=1)
-            quality = spectrogram.quality * drawn
+            quality = spectrogram.quality * spectrogram.has_values[category]
             records = self._reductions.records(spectrogram, style.gap_factor)
             columns = self._reduced(spectrogram, category, box, window, style).columns
             marked = np.flatnonzero(flagged_columns(quality, records, columns))

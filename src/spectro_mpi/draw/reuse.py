@@ -7,8 +7,6 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import numpy as np
-
 from spectro_mpi.draw.columns import Columns, Records, columns_of, records_of
 from spectro_mpi.draw.raster import Cells, EnergyTable, reduce_columns, tables_of
 from spectro_mpi.draw.times import Window
@@ -101,11 +99,6 @@ class Reductions:
             while len(self._known) > _SPECTROGRAMS:
                 self._known.popitem(last=False)
         return known
-
-
-def has_values(spectrogram: Spectrogram, category: int) -> bool:
-    """Return whether a category has any finite value."""
-    return bool(np.isfinite(spectrogram.values[category]).any())
 
 
 def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:

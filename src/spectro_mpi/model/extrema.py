@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.model.fixed_axes import common_extrema
-from spectro_mpi.model.levels import Levels, count_levels, edge_range, measured_channels
+from spectro_mpi.model.levels import Levels, count_levels, edge_range
 from spectro_mpi.model.line_limits import line_limits, own_line_limits
 from spectro_mpi.model.samples import grouping_of, samples_of
 from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
@@ -333,9 +333,9 @@ def empty_limits(spectrogram: Spectrogram, scales: ScalePair) -> Limits:
     Of the channels, those that have a finite value somewhere; all if none has.
     """
     y_scale, z_scale = drawn_scales(spectrogram.legend, scales)
-    energy = spectrogram.energy
-    measured = measured_channels(spectrogram.values, spectrogram.mode, len(energy))
-    low, high = edge_range(energy, spectrogram.edges, measured, y_scale) or (1.0, 10.0)
+    measured = np.asarray(spectrogram.measured.any(axis=0))
+    ends = edge_range(spectrogram.energy, spectrogram.edges, measured, y_scale)
+    low, high = ends or (1.0, 10.0)
     return _rounded(low, high, 1.0 if z_scale == "log" else 0.0, 10.0)
 
 
