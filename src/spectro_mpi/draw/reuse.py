@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -52,7 +53,7 @@ class Reductions:
         """Return the energy tables in use of a spectrogram."""
         return self._of(spectrogram, gap_factor).tables
 
-    def window(self, spectrograms: list[Spectrogram], gap_factor: float) -> Window | None:
+    def window(self, spectrograms: Sequence[Spectrogram], gap_factor: float) -> Window | None:
         """Return the window of all records; None if there are none."""
         all_records = [self.records(spectrogram, gap_factor) for spectrogram in spectrograms]
         spans = [
