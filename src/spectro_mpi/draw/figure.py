@@ -97,8 +97,9 @@ class Painter:
         self._frame_files = frames
         self._keep_frames = keep_frames
         self._lettering = Lettering()
-        self._reductions = Reductions()
-        self._below = Below(self._reductions, self._keeps_pictures)
+        self.reductions = Reductions()
+        """Records and sums of the spectrograms of the last figures."""
+        self._below = Below(self.reductions, self._keeps_pictures)
         self._frames: OrderedDict[FrameSpec, Frame] = OrderedDict()
         self._roomy: OrderedDict[FrameSpec, Grid] = OrderedDict()
         self._kept_bars: OrderedDict[Hashable, NDArray[np.uint8]] = OrderedDict()
@@ -186,7 +187,7 @@ class Painter:
         self, content: FigureContent, style: Style
     ) -> tuple[list[Window | None], tuple[Event, ...]]:
         """Return the time spans of the columns, and the events inside the first."""
-        whole = self._reductions.window(content.spectrograms, style.gap_factor)
+        whole = self.reductions.window(content.spectrograms, style.gap_factor)
         if content.span is not None:
             whole = Window(*content.span)
         events = events_in(whole, content.events)
@@ -246,10 +247,9 @@ class Painter:
 
     def _left_out(self, content: FigureContent, style: Style) -> Iterator[str]:
         """Return a note for each group of records that are not drawn, by their times."""
-        shown = {id(each): each for each in content.spectrograms}
-        for spectrogram in shown.values():
-            name = f"{spectrogram.instrument}: " if len(shown) > 1 else ""
-            for times in self._reductions.records(spectrogram, style.gap_factor).stray:
+        for spectrogram in content.spectrograms:
+            name = f"{spectrogram.instrument}: " if len(content.spectrograms) > 1 else ""
+            for times in self.reductions.records(spectrogram, style.gap_factor).stray:
                 yield name + left_out_text(times)
 
     def _frame(self, spec: FrameSpec, layout: Layout, keep: bool) -> Canvas:
@@ -323,7 +323,7 @@ class Painter:
     def _reduced(
         self, spectrogram: Spectrogram, category: int, box: Box, window: Window, style: Style
     ) -> Reduced:
-        return self._reductions.reduced(spectrogram, category, window, box.width, style.gap_factor)
+        return self.reductions.reduced(spectrogram, category, window, box.width, style.gap_factor)
 
     def _fill(
         self,
@@ -339,7 +339,7 @@ class Painter:
         """Put the data of a panel on the canvas; return the note written into it, if any."""
         note = "no valid data"
         if window is not None and panel.is_line:
-            records_of = partial(self._reductions.records, gap_factor=style.gap_factor)
+            records_of = partial(self.reductions.records, gap_factor=style.gap_factor)
             if draw_lines(canvas, layout, box, panel, row, window, records_of):
                 return ""
         elif painted is not None:
@@ -371,7 +371,7 @@ class Painter:
             if not spectrogram.quality.any():
                 continue
             quality = spectrogram.quality * spectrogram.has_values[category]
-            records = self._reductions.records(spectrogram, style.gap_factor)
+            records = self.reductions.records(spectrogram, style.gap_factor)
             columns = self._reduced(spectrogram, category, box, window, style).columns
             marked = np.flatnonzero(flagged_columns(quality, records, columns))
             bottom = box.top - layout.pixels(points.LINE)
@@ -393,7 +393,7 @@ class Painter:
     ) -> None:
         """Draw the lines over a panel."""
         if panel.curves:
-            records = self._reductions.records(panel.spectrogram, style.gap_factor)
+            records = self.reductions.records(panel.spectrogram, style.gap_factor)
             columns = columns_of(records, window.begin, window.end, box.width)
             draw_curves(canvas, layout, box, panel.curves, row.y_scale, records, columns)
 
