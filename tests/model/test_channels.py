@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from spectro_mpi.demo.tables import mode_tables
-from spectro_mpi.model.channels import channel_edges, log_edges
+from spectro_mpi.model.channels import channel_edges, log_edges, measured_channels
 from spectro_mpi.model.extrema import empty_limits, flat_extrema, given_limits, raw_limits
+from spectro_mpi.model.levels import Levels, count_levels
+from spectro_mpi.model.samples import Samples
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.model.tally import Tallies, merge_tallies, tally
 from spectro_mpi.settings.schema import ExtremaSettings, ScalePair
@@ -156,3 +158,33 @@ def test_the_last_reported_edge_is_kept_whatever_stands_behind_it(behind: str) -
     border = np.sqrt(70 * 90)
     expected = [[9, 11], [25, 35], [50, border], [border, 110]]
     np.testing.assert_allclose(edges[:4], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("records", [0, 1, 50])
+def test_measured_channels_are_those_with_a_finite_value_in_a_record_of_the_table(
+    records: int,
+) -> None:
+    random = np.random.default_rng(records)
+    values = np.where(random.random((2, records, 6)) < 0.05, 1.0, NAN).astype(np.float32)
+    mode = random.integers(0, 4, records).astype(np.uint8)  # of the last one there is no table
+    expected = np.zeros((2, 3, 6), bool)
+    for category, record, channel in np.argwhere(np.isfinite(values)):
+        if mode[record] < 3:
+            expected[category, mode[record], channel] = True
+    np.testing.assert_array_equal(measured_channels(values, mode, 3), expected)
+
+
+@pytest.mark.parametrize("tables", [1, 3, 40])
+def test_cells_of_all_records_are_those_of_each_record(tables: int) -> None:
+    random = np.random.default_rng(tables)
+    energy = np.sort(random.uniform(1, 100, (tables, 5)), axis=1).astype(np.float32)
+    edges = channel_edges(energy)
+    values = random.choice(np.array([NAN, 0, 1], np.float32), (200, 5))
+    mode = random.integers(0, tables, 200).astype(np.uint8)
+    whole = count_levels(energy, edges, Samples(mode, values, are_means=False))
+    merged = Levels()
+    for record in range(200):
+        part = Samples(mode[record : record + 1], values[record : record + 1], are_means=False)
+        merged.merge(count_levels(energy, edges, part))
+    np.testing.assert_array_equal(whole.upper, merged.upper)
+    np.testing.assert_array_equal(whole.cells, merged.cells)

@@ -64,7 +64,7 @@ class AxesPainter(VectorPainter):
                 box = layout.boxes[column][place]
                 painted = None
                 ax = figure.add_axes(_part(box, layout))
-                records_of = partial(self._reductions.records, gap_factor=style.gap_factor)
+                records_of = partial(self.reductions.records, gap_factor=style.gap_factor)
                 if panel.is_line:
                     if window is not None:
                         draw_line_axes(ax, panel, row, window, records_of, layout, self._lettering)
@@ -99,7 +99,7 @@ class AxesPainter(VectorPainter):
         if not names:
             return
         factor = style.gap_factor
-        shown = [(each, self._reductions.records(each, factor)) for each in content.spectrograms]
+        shown = [(each, self.reductions.records(each, factor)) for each in content.spectrograms]
         formatter = _Located(ax.xaxis.get_major_locator(), shown, names)
         ax.xaxis.set_major_formatter(formatter)
         left = column * layout.column_width + MARGIN * layout.unit

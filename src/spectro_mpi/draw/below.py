@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,29 +53,28 @@ class Below:
         lettering: Lettering,
         column: int,
         window: Window,
-        spectrograms: Iterable[Spectrogram],
+        spectrograms: Sequence[Spectrogram],
         style: Style,
     ) -> None:
         """Write what stands below a column."""
-        each = tuple({id(one): one for one in spectrograms}.values())
         if not self._keeps:
-            self._write(canvas, layout, lettering, column, window, each, style)
+            self._write(canvas, layout, lettering, column, window, spectrograms, style)
             return
         box = layout.boxes[column][-1]
         left = column * layout.column_width
         area = Box(left, box.bottom, left + layout.column_width, layout.height)
         place = (area, box.left, box.right, layout.left, layout.right, layout.unit)
-        key = (place, window, style, tuple(map(id, each)))
+        key = (place, window, style, tuple(map(id, spectrograms)))
         part = canvas.image[area.top :, area.left : area.right]
         kept = self._kept.get(key)
-        if kept is not None and kept.shows(each):
+        if kept is not None and kept.shows(spectrograms):
             canvas.stamped += kept.stamped
         else:
             before, others = part.copy(), len(canvas.stamped)
             part.fill(BLANK)
-            self._write(canvas, layout, lettering, column, window, each, style)
+            self._write(canvas, layout, lettering, column, window, spectrograms, style)
             stamped = tuple(canvas.stamped[others:])
-            kept = _Picture(tuple(map(weakref.ref, each)), part.copy(), stamped)
+            kept = _Picture(tuple(map(weakref.ref, spectrograms)), part.copy(), stamped)
             part[:] = before
             if all(area.left <= at.left and at.right <= area.right for at in stamped):
                 self._kept[key] = kept

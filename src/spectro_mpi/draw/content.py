@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -81,10 +82,11 @@ class FigureContent:
     about: tuple[tuple[str, Any], ...] = ()
     """Further entries of the description: name, JSON value."""
 
-    @property
-    def spectrograms(self) -> list[Spectrogram]:
-        """What the panels show, from top to bottom; of one panel, the first is shown first."""
-        return [spectrogram for panel in self.panels for spectrogram, _ in panel.layers]
+    @cached_property
+    def spectrograms(self) -> tuple[Spectrogram, ...]:
+        """What the panels show, each once, from top to bottom; of one panel, as `layers`."""
+        layers = (layer for panel in self.panels for layer in panel.layers)
+        return tuple({id(spectrogram): spectrogram for spectrogram, _ in layers}.values())
 
 
 @dataclass(frozen=True)

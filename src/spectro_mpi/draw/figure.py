@@ -34,7 +34,7 @@ from spectro_mpi.draw.palette import BLANK, FLAGGED, palette_of
 from spectro_mpi.draw.png import encode_png
 from spectro_mpi.draw.positions import names_shown
 from spectro_mpi.draw.raster import Painted, overlaid, paint
-from spectro_mpi.draw.reuse import Reduced, Reductions, has_values
+from spectro_mpi.draw.reuse import Reduced, Reductions
 from spectro_mpi.draw.room import ZOOM, Row, with_room
 from spectro_mpi.draw.scale import usable_scale
 from spectro_mpi.draw.text import Lettering
@@ -97,8 +97,9 @@ class Painter:
         self._frame_files = frames
         self._keep_frames = keep_frames
         self._lettering = Lettering()
-        self._reductions = Reductions()
-        self._below = Below(self._reductions, self._keeps_pictures)
+        self.reductions = Reductions()
+        """Records and sums of the spectrograms of the last figures."""
+        self._below = Below(self.reductions, self._keeps_pictures)
         self._frames: OrderedDict[FrameSpec, Frame] = OrderedDict()
         self._roomy: OrderedDict[FrameSpec, Grid] = OrderedDict()
         self._kept_bars: OrderedDict[Hashable, NDArray[np.uint8]] = OrderedDict()
@@ -186,7 +187,7 @@ class Painter:
         self, content: FigureContent, style: Style
     ) -> tuple[list[Window | None], tuple[Event, ...]]:
         """Return the time spans of the columns, and the events inside the first."""
-        whole = self._reductions.window(content.spectrograms, style.gap_factor)
+        whole = self.reductions.window(content.spectrograms, style.gap_factor)
         if content.span is not None:
             whole = Window(*content.span)
         events = events_in(whole, content.events)
@@ -246,10 +247,9 @@ class Painter:
 
     def _left_out(self, content: FigureContent, style: Style) -> Iterator[str]:
         """Return a note for each group of records that are not drawn, by their times."""
-        shown = {id(each): each for each in content.spectrograms}
-        for spectrogram in shown.values():
-            name = f"{spectrogram.instrument}: " if len(shown) > 1 else ""
-            for times in self._reductions.records(spectrogram, style.gap_factor).stray:
+        for spectrogram in content.spectrograms:
+            name = f"{spectrogram.instrument}: " if len(content.spectrograms) > 1 else ""
+            for times in self.reductions.records(spectrogram, style.gap_factor).stray:
                 yield name + left_out_text(times)
 
     def _frame(self, spec: FrameSpec, layout: Layout, keep: bool) -> Canvas:
@@ -323,7 +323,7 @@ class Painter:
     def _reduced(
         self, spectrogram: Spectrogram, category: int, box: Box, window: Window, style: Style
     ) -> Reduced:
-        return self._reductions.reduced(spectrogram, category, window, box.width, style.gap_factor)
+        return self.reductions.reduced(spectrogram, category, window, box.width, style.gap_factor)
 
     def _fill(
         self,
@@ -339,14 +339,14 @@ class Painter:
         """Put the data of a panel on the canvas; return the note written into it, if any."""
         note = "no valid data"
         if window is not None and panel.is_line:
-            records_of = partial(self._reductions.records, gap_factor=style.gap_factor)
+            records_of = partial(self.reductions.records, gap_factor=style.gap_factor)
             if draw_lines(canvas, layout, box, panel, row, window, records_of):
                 return ""
         elif painted is not None:
             canvas.panel(box, painted)
             if painted.bands.any():
                 return ""
-            if any(has_values(*layer) for layer in panel.layers):
+            if any(each.has_values[category].any() for each, category in panel.layers):
                 note = "no data within these axes"
         stamp = self._lettering.fit(note, points.LABEL * layout.unit, box.width * 0.9)
         base = (box.top + box.bottom + stamp.height) / 2
@@ -370,9 +370,8 @@ class Painter:
         for spectrogram, category in panel.layers:
             if not spectrogram.quality.any():
                 continue
-            drawn = np.isfinite(spectrogram.values[category]).any(axis=1)
-            quality = spectrogram.quality * drawn
-            records = self._reductions.records(spectrogram, style.gap_factor)
+            quality = spectrogram.quality * spectrogram.has_values[category]
+            records = self.reductions.records(spectrogram, style.gap_factor)
             columns = self._reduced(spectrogram, category, box, window, style).columns
             marked = np.flatnonzero(flagged_columns(quality, records, columns))
             bottom = box.top - layout.pixels(points.LINE)
@@ -394,7 +393,7 @@ class Painter:
     ) -> None:
         """Draw the lines over a panel."""
         if panel.curves:
-            records = self._reductions.records(panel.spectrogram, style.gap_factor)
+            records = self.reductions.records(panel.spectrogram, style.gap_factor)
             columns = columns_of(records, window.begin, window.end, box.width)
             draw_curves(canvas, layout, box, panel.curves, row.y_scale, records, columns)
 

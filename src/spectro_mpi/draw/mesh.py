@@ -17,9 +17,9 @@ from spectro_mpi.draw.palette import UNDER_COLOR, marker_of, palette_of
 from spectro_mpi.draw.raster import EnergyTable, tables_of
 from spectro_mpi.draw.scale import Scale, usable_scale
 from spectro_mpi.draw.times import left_out_text
-from spectro_mpi.model.channels import channel_edges
+from spectro_mpi.model.channels import channel_edges, measured_channels
 from spectro_mpi.model.extrema import coloured_values, in_order
-from spectro_mpi.model.levels import count_levels, edge_range, measured_channels
+from spectro_mpi.model.levels import count_levels, edge_range
 from spectro_mpi.model.marks import Event
 from spectro_mpi.model.samples import Samples
 from spectro_mpi.settings.schema import (
@@ -177,7 +177,7 @@ def energy_axis(cells: MeshCells, scale: ScaleName, low: float | None, high: flo
     levels = count_levels(energy, edges, Samples(mode, values, are_means=False))
     computed = levels.limits(scale, ExtremaSettings.energy_coverage)
     if computed is None:
-        measured = measured_channels(values[None], mode, len(energy))
+        measured = measured_channels(values[None], mode, len(energy))[0]
         computed = edge_range(energy, edges, measured, scale)
     return _axis(scale, computed or (1.0, 10.0), low, high)
 

@@ -28,9 +28,9 @@ def without_positive(rows: Iterable[Row], scales: ScalePair) -> Iterator[str]:
     """A note on the rows that a log colour scale cannot show, because no value is above 0."""
     names = []
     for spectrogram, category in (layer for row in rows for layer in row.layers):
-        values = spectrogram.values[category]
         is_log = drawn_scales(spectrogram.legend, scales)[1] == "log"
-        if is_log and np.isfinite(values).any() and not (values > 0).any():
+        has_values = spectrogram.has_values[category].any()
+        if is_log and has_values and not (spectrogram.values[category] > 0).any():
             several = len(spectrogram.category) > 1
             word = f" {spectrogram.category[category]}" if several else ""
             names.append(spectrogram.instrument + word)
@@ -75,7 +75,7 @@ def notes_on_modes(spectrograms: Iterable[Spectrogram]) -> Iterator[str]:
     for name, spectrogram in by_name.items():
         if not spectrogram.legend.by_mode:
             continue
-        modes = np.unique(spectrogram.mode[np.isfinite(spectrogram.values).any(axis=(0, 2))])
+        modes = np.unique(spectrogram.mode[spectrogram.has_values.any(axis=0)])
         if len(modes) > 1:
             where = f"{name}: " if len(by_name) > 1 else ""
             changing.append(f"{where}modes {', '.join(map(str, modes))}")

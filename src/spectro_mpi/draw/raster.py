@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,16 @@ class Cells:
     """(row, channel) sum of the finite values; a row per group in `groups`."""
     count: Counts
     """(row, channel) number of the finite values."""
+
+    @cached_property
+    def means(self) -> NDArray[np.float64]:
+        """(channel, row) mean of the finite values; NaN: there are none."""
+        return np.ascontiguousarray(_means(self.sum, self.count).T)
+
+    @cached_property
+    def has_values(self) -> NDArray[np.bool_]:
+        """(row,) whether there is any finite value."""
+        return np.asarray((self.count > 0).any(axis=1))
 
 
 @dataclass(frozen=True)
@@ -170,24 +180,23 @@ def paint(
     groups = len(columns.first)
     # An additional last column stays blank: the group −1 selects it.
     bands = np.full((len(row_of_band), groups + 1), BLANK, np.uint8)
-    present = [(table_cells.count > 0).any(axis=1) for table_cells in cells]
     tables = np.zeros(groups, np.intp)
-    for table_cells, has_values in zip(cells, present, strict=True):
-        tables[table_cells.groups[has_values]] += 1
+    for table_cells in cells:
+        tables[table_cells.groups[table_cells.has_values]] += 1
     mixed = tables > 1
     below = above = False
-    for table_cells, table_pixels, has_values in zip(cells, pixels, present, strict=True):
-        pure = np.flatnonzero(has_values & ~mixed[table_cells.groups])
+    for table_cells, table_pixels in zip(cells, pixels, strict=True):
+        pure = np.flatnonzero(table_cells.has_values & ~mixed[table_cells.groups])
         if not len(pure):
             continue
         means = _label_means(table_cells, table_pixels, pure)
         label = table_pixels.label[row_of_band]
         index = _indices(means, z_scale, index_of_step)
-        index = np.append(index, np.full((len(pure), 1), BLANK, np.uint8), axis=1)
-        bands[:, table_cells.groups[pure]] = index[:, label].T
+        index = np.append(index, np.full((1, len(pure)), BLANK, np.uint8), axis=0)
+        bands[:, table_cells.groups[pure]] = index[label]
         drawn = label[label >= 0]
-        below |= bool(np.any(means < z_scale.low, axis=0)[drawn].any())
-        above |= bool(np.any(means > z_scale.high, axis=0)[drawn].any())
+        below |= bool(np.any(means < z_scale.low, axis=1)[drawn].any())
+        above |= bool(np.any(means > z_scale.high, axis=1)[drawn].any())
     if mixed.any():
         means = _mixed_means(cells, pixels, row_of_band, np.flatnonzero(mixed))
         bands[:, np.flatnonzero(mixed)] = _indices(means, z_scale, index_of_step).T
@@ -284,16 +293,15 @@ def _finite_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _label_means(cells: Cells, pixels: PixelRows, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Averages of each channel, then of each shared pixel row; (group, label).
+    """Averages of each channel, then of each shared pixel row; (label, group).
 
     `chosen` are rows of `cells`.
     """
-    total, count = cells.sum[chosen], cells.count[chosen]
-    means = _means(total, count)
+    means = np.take(cells.means, chosen, axis=1)
     if not len(pixels.start):
         return means
-    shared = _means(*_shared_sums(total, count, pixels))
-    both: NDArray[np.float64] = np.concatenate([means, shared], axis=1)
+    shared = _means(*_shared_sums(cells.sum[chosen], cells.count[chosen], pixels))
+    both: NDArray[np.float64] = np.concatenate([means, shared.T])
     return both
 
 
@@ -333,8 +341,9 @@ def _mixed_means(
 
 
 def _means(total: Floats, count: NDArray[Any]) -> NDArray[np.float64]:
-    mean: NDArray[np.float64] = np.full(total.shape, np.nan)
-    np.divide(total, count, out=mean, where=count > 0)
+    """Means of what is not NaN or infinite; NaN where the count is 0, as its sum is then."""
+    with np.errstate(invalid="ignore"):
+        mean: NDArray[np.float64] = np.divide(total, count, dtype=np.float64)
     return mean
 
 
@@ -349,5 +358,6 @@ def _indices(
     step = np.clip(z_scale.fraction(means) * steps, 0, steps - 1)
     index = np.append(index_of_step, np.array([UNDER, BLANK], np.uint8))
     if z_scale.kind == "log":
-        step[means < z_scale.low] = steps
-    return index[np.where(np.isnan(step), steps + 1, step).astype(np.intp)]
+        np.copyto(step, steps, where=means < z_scale.low)
+    np.copyto(step, steps + 1, where=np.isnan(step))
+    return np.take(index, step.astype(np.intp))

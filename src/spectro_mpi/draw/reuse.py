@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import weakref
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
-
-import numpy as np
 
 from spectro_mpi.draw.columns import Columns, Records, columns_of, records_of
 from spectro_mpi.draw.raster import Cells, EnergyTable, reduce_columns, tables_of
@@ -54,7 +53,7 @@ class Reductions:
         """Return the energy tables in use of a spectrogram."""
         return self._of(spectrogram, gap_factor).tables
 
-    def window(self, spectrograms: list[Spectrogram], gap_factor: float) -> Window | None:
+    def window(self, spectrograms: Sequence[Spectrogram], gap_factor: float) -> Window | None:
         """Return the window of all records; None if there are none."""
         all_records = [self.records(spectrogram, gap_factor) for spectrogram in spectrograms]
         spans = [
@@ -101,11 +100,6 @@ class Reductions:
             while len(self._known) > _SPECTROGRAMS:
                 self._known.popitem(last=False)
         return known
-
-
-def has_values(spectrogram: Spectrogram, category: int) -> bool:
-    """Return whether a category has any finite value."""
-    return bool(np.isfinite(spectrogram.values[category]).any())
 
 
 def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:

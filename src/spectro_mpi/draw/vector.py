@@ -77,8 +77,8 @@ class VectorPainter(Painter):
         if window is None:
             return None
         shown, gap = [spectrogram for spectrogram, _ in panel.layers], style.gap_factor
-        records = [self._reductions.records(each, gap) for each in shown]
-        tables = [table for each in shown for table in self._reductions.tables(each, gap)]
+        records = [self.reductions.records(each, gap) for each in shown]
+        tables = [table for each in shown for table in self.reductions.tables(each, gap)]
         times = np.concatenate([np.stack([each.start, each.end], axis=1) for each in records])
         begin, end, columns = even_grid(times, window.begin, window.end, box.width)
         scale = row.y_scale
@@ -90,7 +90,7 @@ class VectorPainter(Painter):
         index = palette_of(style.colormap).index
         layers = []
         for spectrogram, category in panel.layers:
-            reduced = self._reductions.reduced(
+            reduced = self.reductions.reduced(
                 spectrogram, category, Window(begin, end), columns, gap
             )
             layers.append(paint(reduced.cells, reduced.columns, rows, scale, row.z_scale, index))

@@ -141,7 +141,7 @@ def contribution_of(
             continue
         where = {each.name: each.values for each in spectrogram.ephemeris}
         cells = plan.grid.cells_of(where, len(spectrogram.time))
-        cells[~np.isfinite(spectrogram.values).any(axis=(0, 2))] = NOWHERE
+        cells[~spectrogram.has_values.any(axis=0)] = NOWHERE
         has_ephemeris |= bool(where)
         name, measure = spectrogram.instrument, measures[spectrogram.instrument]
         placed = np.flatnonzero(cells != NOWHERE)

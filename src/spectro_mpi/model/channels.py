@@ -115,6 +115,23 @@ def log_edges(edges: Floats, centres: Floats) -> NDArray[np.float32]:
     return np.where(usable[..., None], drawn, np.nan).astype(np.float32)
 
 
+def measured_channels(
+    values: NDArray[np.float32], mode: NDArray[np.integer[Any]], tables: int
+) -> NDArray[np.bool_]:
+    """Which channels have a finite value somewhere: (category, table, channel).
+
+    `values` is (category, record, channel); `mode` (record,) is the row of the energy table in use.
+    """
+    order = np.argsort(mode, kind="stable")
+    present, first = np.unique(mode[order], return_index=True)
+    known = present < tables
+    measured = np.zeros((len(values), tables, values.shape[2]), bool)
+    for of_category, row in zip(measured, values, strict=True):
+        by_mode = np.logical_or.reduceat(np.isfinite(row)[order], first, axis=0)
+        of_category[present[known]] = by_mode[known]
+    return measured
+
+
 def belongs(edges: Floats, centres: Floats) -> bool:
     """Whether edges (…, channel, 2) have the shape of `centres` (…, channel) and enclose them."""
     if edges.shape != (*centres.shape, 2):

@@ -15,17 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.model.fixed_axes import common_extrema
-from spectro_mpi.model.levels import Levels, count_levels, edge_range, measured_channels
+from spectro_mpi.model.levels import Levels, count_levels, edge_range
 from spectro_mpi.model.line_limits import line_limits, own_line_limits
 from spectro_mpi.model.samples import grouping_of, samples_of
 from spectro_mpi.model.spectrogram import Spectrogram, drawn_scales
-from spectro_mpi.model.tally import Tallies, Tally
+from spectro_mpi.model.tally import Tallies, Tally, interpolated
 from spectro_mpi.settings.angles import BY_ANGLE
 from spectro_mpi.settings.schema import AxisLimits, Config, ExtremaSettings, ScalePair
 from spectro_mpi.settings.summary import series_in
 
 WHOLE = "all"
 """The category from which an instrument's limits are computed."""
+_RAW_PERCENTILES = (1, 99)
 _ENDS = ("y_min", "y_max", "z_min", "z_max")
 """The fields of `Limits`, in order."""
 _AXES = (("y_min", "y_max"), ("z_min", "z_max"))
@@ -311,8 +312,18 @@ def raw_limits(
     ends = levels.limits(y_scale, energy_coverage)
     if not len(cells) or ends is None:
         return None
-    z_min, z_max = np.percentile(cells.astype(np.float64), [1, 99])
-    return _rounded(*ends, float(z_min), float(z_max))
+    return _rounded(*ends, *_percentiles(cells, _RAW_PERCENTILES))
+
+
+def _percentiles(cells: NDArray[np.float32], percents: Sequence[float]) -> Iterator[float]:
+    """Percentiles of cells (cell,) in double precision; sorts no more of them than it needs."""
+    last = len(cells) - 1
+    below = [int(last * (percent / 100)) for percent in percents]
+    ranks = sorted({*below, *(min(rank + 1, last) for rank in below)})
+    ordered = np.partition(cells, ranks)
+    return (
+        interpolated(percent, len(cells), lambda rank: float(ordered[rank])) for percent in percents
+    )
 
 
 def coloured_values(values: NDArray[np.float32], scale: str) -> NDArray[np.float32]:
@@ -321,10 +332,12 @@ def coloured_values(values: NDArray[np.float32], scale: str) -> NDArray[np.float
     These are the positive ones; on a linear scale all finite ones if any is negative, or none is
     positive.
     """
-    finite = values[np.isfinite(values)]
-    positive = finite[finite > 0]
-    takes_all = scale == "linear" and (not len(positive) or bool((finite < 0).any()))
-    return finite if takes_all else positive
+    positive = values[(values > 0) & (values < np.inf)]
+    if scale == "linear":
+        finite = values[np.isfinite(values)]
+        if not len(positive) or (finite < 0).any():
+            return finite
+    return positive
 
 
 def empty_limits(spectrogram: Spectrogram, scales: ScalePair) -> Limits:
@@ -333,9 +346,9 @@ def empty_limits(spectrogram: Spectrogram, scales: ScalePair) -> Limits:
     Of the channels, those that have a finite value somewhere; all if none has.
     """
     y_scale, z_scale = drawn_scales(spectrogram.legend, scales)
-    energy = spectrogram.energy
-    measured = measured_channels(spectrogram.values, spectrogram.mode, len(energy))
-    low, high = edge_range(energy, spectrogram.edges, measured, y_scale) or (1.0, 10.0)
+    measured = np.asarray(spectrogram.measured.any(axis=0))
+    ends = edge_range(spectrogram.energy, spectrogram.edges, measured, y_scale)
+    low, high = ends or (1.0, 10.0)
     return _rounded(low, high, 1.0 if z_scale == "log" else 0.0, 10.0)
 
 

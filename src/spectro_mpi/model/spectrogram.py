@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectro_mpi.model.cadence import time_span
-from spectro_mpi.model.channels import belongs, channel_edges
+from spectro_mpi.model.channels import belongs, channel_edges, log_edges, measured_channels
 from spectro_mpi.model.ephemeris import Variable
 from spectro_mpi.model.moment_sums import MomentSums
 from spectro_mpi.model.moments import Moments
@@ -179,6 +179,21 @@ class Spectrogram:
     def known_series(self) -> dict[str, Spectrogram]:
         """What `series.series_of` has made of it, by name."""
         return {}
+
+    @cached_property
+    def log_edges(self) -> NDArray[np.float32]:
+        """`edges` as drawn on a log axis, (mode, channel, 2); NaN: the channel cannot be drawn."""
+        return log_edges(self.edges, self.energy)
+
+    @cached_property
+    def has_values(self) -> NDArray[np.bool_]:
+        """Which records have a finite value in each category: (category, record)."""
+        return np.asarray(np.isfinite(self.values).any(axis=2))
+
+    @cached_property
+    def measured(self) -> NDArray[np.bool_]:
+        """Which channels have a finite value somewhere: (category, mode, channel)."""
+        return measured_channels(self.values, self.mode, len(self.energy))
 
     @property
     def is_line(self) -> bool:

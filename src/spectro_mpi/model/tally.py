@@ -5,7 +5,7 @@ Pure array science: no files, no MPI. Values are physical (counts, flux), never 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -73,16 +73,7 @@ class Tally:
             value = float(values[np.searchsorted(cumulative, rank, side="right")])
             return min(max(value, smallest), self.largest)
 
-        percentiles = []
-        for percent in percents:
-            position = (count - 1) * (percent / 100)
-            below = int(position)
-            low, high = value_at(below), value_at(min(below + 1, count - 1))
-            share = position - below
-            # Interpolates as numpy does, to the last bit.
-            value = low + (high - low) * share
-            percentiles.append(high - (high - low) * (1 - share) if share >= 0.5 else value)
-        return percentiles
+        return [interpolated(percent, count, value_at) for percent in percents]
 
     def _ascending(self, positive: bool) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """The values of all bins, or of those above 0, ascending, and their numbers of cells."""
@@ -94,6 +85,18 @@ class Tally:
             values, cells = values[values > 0], cells[values > 0]
         order = np.argsort(values, kind="stable")
         return values[order], cells[order]
+
+
+def interpolated(percent: float, count: int, value_at: Callable[[int], float]) -> float:
+    """A percentile of `count` values as `numpy.percentile` (linear) gives it, to the last bit.
+
+    `value_at` gives the value of a rank, which is 0 for the smallest.
+    """
+    position = (count - 1) * (percent / 100)
+    below = int(position)
+    low, high = value_at(below), value_at(min(below + 1, count - 1))
+    share = position - below
+    return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
 
 
 Tallies = dict[tuple[str, str], Tally]

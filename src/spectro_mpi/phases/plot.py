@@ -131,6 +131,7 @@ class PlotPhase(PreparingPhase, PartwisePhase):
                 files |= preview.scripts(
                     with_derived(self.config, shown.values()) if settings.values else (),
                     self.config.plot.gap_factor,
+                    self._painter.reductions,
                 )
         with doing("write"):
             write_preview(run_dir, month_of(item_folder(run_dir, self.name, item)), item.id, files)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spectro_mpi.draw.reuse import Reductions
 from spectro_mpi.draw.thumbnail import HEIGHT, WIDTH
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.previews.scripts import call
@@ -69,14 +70,19 @@ class Preview:
         Image.fromarray(np.concatenate(rows)).save(file, "JPEG", quality=_QUALITY)
         return file.getvalue()
 
-    def scripts(self, spectrograms: Iterable[Spectrogram], gap_factor: float) -> dict[str, bytes]:
+    def scripts(
+        self,
+        spectrograms: Iterable[Spectrogram],
+        gap_factor: float,
+        reductions: Reductions | None = None,
+    ) -> dict[str, bytes]:
         """Return the scripts, as endings of file names → contents.
 
         They hold the descriptions of the figures and the values of the spectrograms, with the
-        edges that records have in the figures (`plot.gap_factor`).
+        edges that records have in the figures (`plot.gap_factor`). `reductions` as for `values_of`.
         """
         values = {
-            spectrogram.instrument: values_of(spectrogram, gap_factor)
+            spectrogram.instrument: values_of(spectrogram, gap_factor, reductions)
             for spectrogram in spectrograms
         }
         return scripts_of(self._descriptions, values)

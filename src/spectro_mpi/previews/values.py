@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from spectro_mpi.draw.columns import Records, records_of
-from spectro_mpi.draw.raster import EnergyTable, tables_of
+from spectro_mpi.draw.columns import Records
+from spectro_mpi.draw.raster import EnergyTable
+from spectro_mpi.draw.reuse import Reductions
 from spectro_mpi.model.spectrogram import Spectrogram
 from spectro_mpi.settings.schema import PlotSettings
 from spectro_mpi.system.deflate import deflated
@@ -55,16 +56,21 @@ class Values:
     """Parts of `PART_RECORDS` records, in order of time."""
 
 
-def values_of(spectrogram: Spectrogram, gap_factor: float = PlotSettings.gap_factor) -> Values:
+def values_of(
+    spectrogram: Spectrogram,
+    gap_factor: float = PlotSettings.gap_factor,
+    reductions: Reductions | None = None,
+) -> Values:
     """Encode a spectrogram; records without a valid time are left out, as in figures.
 
-    `gap_factor` is that of the figures.
+    `gap_factor` is that of the figures, and `reductions` that of the process that has drawn them.
 
     Whole numbers from 0 to 65534 are stored exactly and other values to four digits, both as
     uint16. If a value is negative, or the values lie in seven or more decades, all are float32.
     """
-    records = records_of(spectrogram.time, spectrogram.time_start, spectrogram.time_end, gap_factor)
-    tables = tables_of(spectrogram.energy, spectrogram.edges, spectrogram.mode, records)
+    reductions = reductions or Reductions()
+    records = reductions.records(spectrogram, gap_factor)
+    tables = reductions.tables(spectrogram, gap_factor)
     count = len(records.order)
     table_of = np.full(count, _NO_TABLE, np.uint8)
     for number, table in enumerate(tables[:_NO_TABLE]):

@@ -75,7 +75,7 @@ def label_of(config: Config, place: int, spectrogram: Spectrogram) -> str:
 
 def _without_direction(spectrogram: Spectrogram, direction: Direction) -> Iterator[str]:
     """How many records with values have no such direction, because the ephemeris lacks it."""
-    has_values = np.isfinite(spectrogram.values).any(axis=(0, 2))
+    has_values = spectrogram.has_values.any(axis=0)
     known = np.zeros(has_values.shape, bool)
     needed = {HEMISPHERE, LOSS_CONE} if direction.losscone else {HEMISPHERE}
     by_name = {variable.name: variable.values for variable in spectrogram.ephemeris}

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from spectro_mpi.draw.kinds.angle import angles_shown, label_of_band
 from spectro_mpi.draw.kinds.base import FigureKind, Row, missions_of, with_word
 from spectro_mpi.draw.kinds.pitch_angle import label_of
@@ -124,7 +122,7 @@ def _layer(
     if found is None or category not in found.category:
         return None
     place = found.category.index(category)
-    return (found, place) if np.isfinite(found.values[place]).any() else None
+    return (found, place) if found.has_values[place].any() else None
 
 
 def _row(config: Config, shown: _Shown, spectrograms: Mapping[str, Spectrogram]) -> Row:
