@@ -139,6 +139,10 @@ def test_the_order_of_items_and_how_records_are_split_into_items_change_nothing(
             )
     same(one, superposed("ees", merged(split)))
     same(one, superposed("ees", merged(split[::-1])))
+    # As ranks send them: each has merged some, and not sorted all of them in.
+    whole, other = merged(split[::2]), merged(split[1::2])
+    whole.merge(pickle.loads(pickle.dumps(other)))
+    same(one, superposed("ees", whole))
 
 
 def test_with_less_memory_the_bins_are_wider_and_the_order_still_changes_nothing(

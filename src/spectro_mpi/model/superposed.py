@@ -120,7 +120,7 @@ def superposed(instrument: str, whole: Superposition) -> Superposed:
     shape = len(whole.category), whole.bins.count, len(used)
     records = np.zeros(shape, np.int64)
     found = np.full((4, *shape), np.nan, np.float32)
-    whole.histograms.settle()
+    whole.settle()
     for row in range(shape[0]):
         for at in range(shape[1]):
             cell = row * shape[1] + at

@@ -50,7 +50,10 @@ class Spread:
 
 @dataclass
 class Superposition:
-    """The values of one instrument around events, by category, bin of time and channel."""
+    """The values of one instrument around events, by category, bin of time and channel.
+
+    Read `spread`, `identity` and the histograms only after `settle`.
+    """
 
     legend: Legend
     category: tuple[str, ...]
@@ -71,9 +74,13 @@ class Superposition:
     """Number of records with values; one in the windows of two events counts twice."""
     modes: frozenset[int] = field(default_factory=frozenset)
     """Modes of the records."""
+    _waiting: list[tuple[Spread, NDArray[np.int64]]] = field(default_factory=list)
+    """What is to be sorted into `spread` and `identity`, since that takes as long as they are."""
+    _events_waiting: int = 0
 
     def merge(self, other: Superposition) -> None:
-        """Add what other items contribute."""
+        """Add what other items contribute; `other` is left as it is, but settled."""
+        other.settle()
         channels = self.channels
         if not np.array_equal(channels, other.channels):
             channels = np.unique(np.concatenate([channels, other.channels]), axis=0)
@@ -81,12 +88,26 @@ class Superposition:
         moved = other._moved(channels)
         self.histograms.merge(moved.histograms)
         self.events = self.events + moved.events
-        self.spread = _merged(self.spread, moved.spread)
-        self.identity = np.union1d(self.identity, other.identity)
+        self._waiting.append((moved.spread, other.identity))
+        self._events_waiting += len(other.identity)
+        if self._events_waiting > len(self.identity):
+            self._settle_events()
         self.records += other.records
         self.modes |= other.modes
         # Titles of files may differ; whichever comes first in the alphabet, in any order.
         self.legend = min(self.legend, other.legend, key=repr)
+
+    def settle(self) -> None:
+        """Bring all that was merged into `spread`, `identity` and the fields of the histograms."""
+        self.histograms.settle()
+        self._settle_events()
+
+    def _settle_events(self) -> None:
+        if self._waiting:
+            spreads, identities = zip(*self._waiting, strict=True)
+            self._waiting, self._events_waiting = [], 0
+            self.spread = _merged(self.spread, *spreads)
+            self.identity = np.unique(np.concatenate([self.identity, *identities]))
 
     def _moved(self, channels: Edges) -> Superposition:
         """The same with more channels."""
@@ -100,6 +121,7 @@ class Superposition:
     def _move(self, channels: Edges) -> None:
         if np.array_equal(channels, self.channels):
             return
+        self._settle_events()
         place = _places(channels, self.channels)
         mask = (1 << CHANNEL_BITS) - 1
         self.histograms.move(lambda cells: (cells & ~mask) + place[cells & mask])
@@ -147,8 +169,7 @@ def superpose(
         row = np.full(len(at), identity), at, _packed(cells[:, at].transpose(1, 0, 2))
         parts.append(Spread(*row))
         whole.identity = np.union1d(whole.identity, [identity])
-    for part in parts:
-        whole.spread = _merged(whole.spread, part)
+    whole.spread = _merged(whole.spread, *parts)
     return _used(whole) if len(whole.identity) else None
 
 
@@ -290,11 +311,11 @@ def _places(channels: Edges, some: Edges) -> NDArray[np.int64]:
     return np.array([number[edges] for edges in map(tuple, some.tolist())], np.int64)
 
 
-def _merged(one: Spread, other: Spread) -> Spread:
-    """Rows of both; cells of the same event in the same bin are united."""
-    identity = np.concatenate([one.identity, other.identity])
-    at = np.concatenate([one.bin, other.bin])
-    cells = np.concatenate([one.cells, other.cells])
+def _merged(*parts: Spread) -> Spread:
+    """Rows of all; cells of the same event in the same bin are united."""
+    identity = np.concatenate([part.identity for part in parts])
+    at = np.concatenate([part.bin for part in parts])
+    cells = np.concatenate([part.cells for part in parts])
     order = np.lexsort((at, identity))
     identity, at, cells = identity[order], at[order], cells[order]
     first = np.flatnonzero((np.diff(identity, prepend=-1) != 0) | (np.diff(at, prepend=-1) != 0))

@@ -92,7 +92,7 @@ class SuperposePhase(MergingPhase[Superpositions]):
     def conclude(self, whole: Superpositions) -> dict[str, Any]:
         """The content of superposed.json: of each instrument how much was laid over each other."""
         for found in whole.values():
-            found.histograms.settle()
+            found.settle()
         return {
             "instruments": {
                 instrument: {
