@@ -150,6 +150,8 @@ def test_a_run_whose_terminal_is_closed_stops_cleanly_or_goes_on(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # The tests may themselves run under nohup.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         env={**os.environ, MARK: str(tmp_path)},
     )
     await_((tmp_path / "runs" / "fast" / "progress.journal").exists, run)

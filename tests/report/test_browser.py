@@ -58,7 +58,9 @@ def test_the_overview_tells_how_far_the_run_is(visit: Visit, run_dir: Path) -> N
 
 
 def instruments_of(item: str, run: Run) -> list[str]:
-    return run.instruments(item) if item in run.items else []
+    """The instruments of an item, also those that failed."""
+    failed = [failure.instrument for failure in run.errors.get(item, ())]
+    return [*(run.instruments(item) if item in run.items else []), *failed]
 
 
 def day_of(item: str, run: Run) -> str:
@@ -191,7 +193,7 @@ def width(image: Locator) -> float:
 def test_the_value_under_the_pointer_is_that_of_the_store(
     visit: Visit, run_dir: Path, zoom: int
 ) -> None:
-    assert_values_are_read(visit, run_dir, "ees", float, zoom)
+    assert_values_are_read(visit, run_dir, "ies", float, zoom)
 
 
 def test_the_value_of_an_energy_flux_has_four_digits_of_the_store(
