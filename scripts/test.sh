@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All checks: bash scripts/test.sh [--quick] [PYTEST ARGUMENT …]
-# --quick: linter, types, contracts of the layout and the fast tests, in under three minutes.
+# --quick: linter, types, contracts of the layout and the fast tests, in a few minutes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh

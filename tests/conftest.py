@@ -21,7 +21,30 @@ BIN = Path(sys.executable).parent
 NO_REPORT = "[report]\nat_end = false\n"
 """Settings of runs whose report nobody looks at: it takes as long as they do."""
 SLOW_PLACES = [
-    Path(__file__).parent / place for place in ("faults", "fuzz", "slurm", "report/test_browser.py")
+    Path(__file__).parent / place
+    for place in (
+        "api/test_notebook.py",
+        "faults",
+        "fuzz",
+        "mpi/test_kill_points.py",
+        "operations/test_join.py",
+        "operations/test_moved.py",
+        "operations/test_verify_figures.py",
+        "phases/test_atlas.py",
+        "phases/test_formats.py",
+        "phases/test_run_figures.py",
+        "phases/test_shared_panels.py",
+        "phases/test_summary.py",
+        "phases/test_superpose.py",
+        "planning/test_increment.py",
+        "planning/test_item_names.py",
+        "previews/test_packs.py",
+        "report/test_atlas_page.py",
+        "report/test_browser.py",
+        "report/test_serve.py",
+        "slurm",
+        "test_install.py",
+    )
 ]
 """All tests here are slow, and all that use a fixture `runs`: whole runs on several ranks."""
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
