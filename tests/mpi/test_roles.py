@@ -633,7 +633,7 @@ def on_disk(run_dir: Path) -> dict[str, Any]:
     return {
         str(path): path.stat().st_mtime_ns
         for path in run_dir.rglob("*")
-        if path.is_file() and path.name != LOCK
+        if path.is_file() and path.name != LOCK and path.suffix != ".part"
     }
 
 
