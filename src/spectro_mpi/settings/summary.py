@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from spectro_mpi.settings.angles import BY_ANGLE
-from spectro_mpi.system.words import nearest
+from spectro_mpi.system.words import choices
 
 SERIES: Mapping[str, str] = MappingProxyType(
     {
@@ -145,11 +145,11 @@ def mistakes_of_row(series: str, direction: str) -> Iterator[str]:
 
 def _unless_known(kind: str, name: str, known: Collection[str]) -> Iterator[str]:
     """A sentence on a name that is missing, or not among those that are known."""
-    listed = f"choose from {', '.join(known)}" if known else "there is none"
+    there = choices(name, list(known)) if known else "there is none"
     if not name:
-        yield f"lacks the name of a {kind}; {listed}"
+        yield f"lacks the name of a {kind}; {there}"
     elif name not in known:
-        yield f"no {kind} is called {name}; {listed}{nearest(name, list(known))}"
+        yield f"no {kind} is called {name}; {there}"
 
 
 def _mistakes_of_layers(layers: Layers) -> Iterator[str]:
